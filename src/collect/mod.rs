@@ -1,0 +1,1 @@
+//! A source's URL to articles.

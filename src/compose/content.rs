@@ -1,0 +1,70 @@
+//! What an issue contains: its frozen articles in their sections, ready to be rendered.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::UtcMillis;
+
+/// An issue's content, in the order that readers see.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IssueContent {
+    /// The digest's id.
+    pub digest: String,
+    /// The digest's name.
+    pub title: String,
+    /// The issue's number, counted from 1 for each digest; none in a preview or a test.
+    pub number: Option<i64>,
+    /// The issue's day in the digest's zone.
+    pub date: NaiveDate,
+    /// Articles with excerpt, by topic. The first article of the first section is the lead story.
+    pub sections: Vec<Section>,
+    /// Articles beyond `max_articles`, by title alone.
+    pub listed: Vec<IssueArticle>,
+}
+
+/// The articles of one topic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Section {
+    /// The topic's id.
+    pub topic: String,
+    /// The topic's name.
+    pub title: String,
+    /// Its articles, the newest first.
+    pub articles: Vec<IssueArticle>,
+}
+
+/// An article as an issue holds it: a frozen copy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IssueArticle {
+    /// The topic's id.
+    pub topic: String,
+    /// The name of the source that had it, as readers know it.
+    pub source: String,
+    /// Plain text, one line.
+    pub title: String,
+    /// An http or https address.
+    pub url: String,
+    /// When it was published, where the source says so.
+    #[serde(skip)]
+    pub published: Option<UtcMillis>,
+    /// Its publication day in the digest's zone.
+    pub date: Option<NaiveDate>,
+    /// Plain text; may be empty.
+    pub excerpt: String,
+    /// Who wrote it.
+    pub author: Option<String>,
+    /// The address of its picture.
+    pub image: Option<String>,
+}
+
+impl IssueContent {
+    /// The lead story.
+    pub fn lead(&self) -> Option<&IssueArticle> {
+        self.sections.first().and_then(|section| section.articles.first()).or(self.listed.first())
+    }
+
+    /// All articles in reading order, the listed ones last.
+    pub fn articles(&self) -> impl Iterator<Item = &IssueArticle> {
+        self.sections.iter().flat_map(|section| &section.articles).chain(&self.listed)
+    }
+}

@@ -1,0 +1,5 @@
+//! Articles to an issue.
+
+mod content;
+
+pub use content::{IssueArticle, IssueContent, Section};

@@ -1,0 +1,5 @@
+//! `config.toml` to typed, checked settings.
+
+mod settings;
+
+pub use settings::*;

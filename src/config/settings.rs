@@ -1,0 +1,408 @@
+//! The settings of `config.toml` as the rooms take them: every value here has been checked.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use url::Url;
+
+use crate::domain::{EmailAddress, Locale};
+use crate::schedule::Schedule;
+
+/// Everything that `config.toml` and the environment say.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it was read from; relative paths count from its folder and are resolved here already.
+    pub file: PathBuf,
+    /// Where the web pages are served.
+    pub server: Server,
+    /// Where everything is kept.
+    pub store: Store,
+    /// Who the mails are from, unless a digest has its own.
+    pub sender: Sender,
+    /// The relay that takes the mails.
+    pub smtp: Smtp,
+    /// How deliveries are treated.
+    pub delivery: Delivery,
+    /// How sources are read.
+    pub collect: Collect,
+    /// The sources, in the order of the file.
+    pub sources: Vec<Source>,
+    /// How topics are called, in the order of the file.
+    pub topics: Vec<Topic>,
+    /// The digests, in the order of the file.
+    pub digests: Vec<Digest>,
+    /// The operator's own templates.
+    pub templates: Templates,
+    /// Addresses of the site around.
+    pub web: Web,
+}
+
+impl Config {
+    /// The digest of that id.
+    pub fn digest(&self, id: &str) -> Option<&Digest> {
+        self.digests.iter().find(|digest| digest.id == id)
+    }
+
+    /// The source of that id.
+    pub fn source(&self, id: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.id == id)
+    }
+
+    /// How the topic is called: its title from the configuration, else its id with a capital letter.
+    pub fn topic_title(&self, id: &str) -> String {
+        if let Some(topic) = self.topics.iter().find(|topic| topic.id == id) {
+            return topic.title.clone();
+        }
+        let words = id.replace(['-', '_'], " ");
+        let mut letters = words.chars();
+        letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+    }
+}
+
+/// `[server]`.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Address and port that the web server binds.
+    pub listen: SocketAddr,
+    /// How the outside reaches it; ends without a slash.
+    pub public_url: String,
+}
+
+/// `[store]`.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Which database.
+    pub url: StoreUrl,
+    /// The key file.
+    pub keys: PathBuf,
+}
+
+/// Which database keeps everything.
+#[derive(Clone, Debug)]
+pub enum StoreUrl {
+    /// A file of SQLite.
+    Sqlite(PathBuf),
+    /// A `postgres://` URL, password included.
+    Postgres(Secret),
+}
+
+/// A text that must not be shown: `Debug` and `config show` print `***`.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps it.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one place that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "" } else { "***" })
+    }
+}
+
+/// `[sender]`, or a digest's own.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// The display name.
+    pub name: String,
+    /// The `From` address.
+    pub email: EmailAddress,
+    /// Where answers go; none: to the sender.
+    pub reply_to: Option<EmailAddress>,
+    /// The postal address in the footer; may be empty for a relay on this machine.
+    pub postal_address: String,
+    /// Company or charity number; may be empty.
+    pub legal: String,
+    /// The contact page.
+    pub contact_url: Option<Url>,
+    /// Social links: name as in the file (`linkedin`), address.
+    pub social: Vec<(String, Url)>,
+}
+
+/// `[smtp]`.
+#[derive(Clone, Debug)]
+pub struct Smtp {
+    /// What takes the mails.
+    pub url: RelayUrl,
+    /// The account; empty: no authentication.
+    pub username: String,
+    /// Its password.
+    pub password: Secret,
+    /// How many connections at once; at least 1.
+    pub connections: usize,
+    /// After how many messages a connection is closed and opened anew; at least 1.
+    pub messages_per_connection: usize,
+    /// A file of certificates to trust beside the system's.
+    pub tls_ca_file: Option<PathBuf>,
+}
+
+/// What takes the mails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RelayUrl {
+    /// A folder that gets one `.eml` for each message.
+    File(PathBuf),
+    /// An SMTP server.
+    Smtp {
+        /// Host name or IP address.
+        host: String,
+        /// Port.
+        port: u16,
+        /// How the connection is protected.
+        tls: Tls,
+    },
+}
+
+/// How a connection to a relay is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// Not at all: `smtp://`.
+    None,
+    /// Upgraded by STARTTLS, which must work: `smtp+starttls://`.
+    StartTls,
+    /// From the first byte: `smtps://`.
+    Wrapped,
+}
+
+impl RelayUrl {
+    /// Whether what it takes stays on this machine: a folder, or a server on a loopback address.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::File(_) => true,
+            Self::Smtp { host, .. } => {
+                host == "localhost"
+                    || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+            }
+        }
+    }
+}
+
+/// `[delivery]`.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// What happens to a delivery whose deliverer died in the middle.
+    pub after_crash: AfterCrash,
+    /// How long a delivery that is refused for now is tried again.
+    pub retry_for: Duration,
+}
+
+/// What happens to a delivery whose deliverer died in the middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterCrash {
+    /// It is sent again, with the same Message-ID.
+    Resend,
+    /// It waits, `uncertain`, for an operator.
+    Hold,
+}
+
+/// `[collect]`.
+#[derive(Clone, Debug)]
+pub struct Collect {
+    /// Whether sources may be on this machine or a private network.
+    pub allow_private_networks: bool,
+    /// What a digest takes at its first contact with a source.
+    pub backlog: Backlog,
+}
+
+/// What a digest takes of what a source has at their first contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backlog {
+    /// What was published within one period of the digest before now, and what has no date.
+    Period,
+    /// Everything.
+    All,
+    /// Nothing.
+    None,
+    /// What was published on that day or later, in the digest's zone, and what has no date.
+    Since(NaiveDate),
+}
+
+/// `[[source]]`.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its id.
+    pub id: String,
+    /// The feed or the page.
+    pub kind: SourceKind,
+    /// Which topic an article belongs to.
+    pub topics: TopicRules,
+    /// How often `serve` reads it.
+    pub poll: Duration,
+    /// Its own backlog, before that of `[collect]`.
+    pub backlog: Option<Backlog>,
+}
+
+impl Source {
+    /// The address it is read from.
+    pub fn url(&self) -> &Url {
+        match &self.kind {
+            SourceKind::Feed(url) | SourceKind::Page { url, .. } => url,
+        }
+    }
+}
+
+/// Where a source's articles are found.
+#[derive(Clone, Debug)]
+pub enum SourceKind {
+    /// RSS, Atom or JSON Feed.
+    Feed(Url),
+    /// An HTML listing page.
+    Page {
+        /// Its address.
+        url: Url,
+        /// Where on the page the articles are.
+        select: Box<Select>,
+    },
+}
+
+/// Where on a listing page the parts of an article are.
+#[derive(Clone, Debug)]
+pub struct Select {
+    /// One match for each article.
+    pub item: Selector,
+    /// The title, within the item.
+    pub title: Selector,
+    /// The link; without `@attribute`, its `href`.
+    pub link: Selector,
+    /// The date.
+    pub date: Option<Selector>,
+    /// How the date is written, in `strftime` directives as `%d/%m/%Y`; none: usual ways are tried.
+    pub date_format: Option<String>,
+    /// The excerpt.
+    pub excerpt: Option<Selector>,
+    /// The author.
+    pub author: Option<Selector>,
+    /// The picture; without `@attribute`, its `src`.
+    pub image: Option<Selector>,
+    /// A label such as "Feature", for topic rules on `category`.
+    pub category: Option<Selector>,
+}
+
+/// A CSS selector with an optional attribute, as in `a.more@href`. The CSS has been tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selector {
+    /// The CSS; empty: the item itself.
+    pub css: String,
+    /// The attribute to read instead of the text.
+    pub attribute: Option<String>,
+}
+
+/// Which topic an article belongs to: the first rule that matches.
+#[derive(Clone, Debug, Default)]
+pub struct TopicRules(pub Vec<TopicRule>);
+
+/// A rule: all of its matchers must match; none: it always does.
+#[derive(Clone, Debug)]
+pub struct TopicRule {
+    /// On the title.
+    pub title: Option<Matcher>,
+    /// On the address.
+    pub url: Option<Matcher>,
+    /// On any category.
+    pub category: Option<Matcher>,
+    /// The topic that it gives.
+    pub topic: String,
+}
+
+/// Words that must occur, whole and in any case, or a `/regex/`.
+#[derive(Clone, Debug)]
+pub enum Matcher {
+    /// These words, in this order, beside each other.
+    Words(String),
+    /// This expression somewhere.
+    Regex(regex::Regex),
+}
+
+/// `[[topic]]`.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    /// Its id, as sources and sections name it.
+    pub id: String,
+    /// How people see it.
+    pub title: String,
+    /// A sentence on it; may be empty.
+    pub description: String,
+}
+
+/// `[[digest]]`.
+#[derive(Clone, Debug)]
+pub struct Digest {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub title: String,
+    /// The template of the subject.
+    pub subject: String,
+    /// The ids of its sources.
+    pub sources: Vec<String>,
+    /// Topics in the order of their sections; others follow.
+    pub sections: Vec<String>,
+    /// When it goes out.
+    pub schedule: Schedule,
+    /// How late a missed period may still go out.
+    pub catch_up: Duration,
+    /// With fewer articles the period is skipped.
+    pub min_articles: usize,
+    /// How many are shown with an excerpt; the rest is listed by title.
+    pub max_articles: usize,
+    /// A campaign line on top.
+    pub banner: Option<Banner>,
+    /// The name of its template, without ending.
+    pub template: String,
+    /// The language of its wording and dates.
+    pub locale: Locale,
+    /// Who it is from: its own sender over that of `[sender]`.
+    pub sender: Sender,
+}
+
+impl Digest {
+    /// The zone that its schedule and its dates are read in.
+    pub fn timezone(&self) -> Tz {
+        self.schedule.timezone()
+    }
+}
+
+/// A campaign line on top of a digest.
+#[derive(Clone, Debug)]
+pub struct Banner {
+    /// What it says.
+    pub text: String,
+    /// Where it leads.
+    pub url: Option<Url>,
+    /// Its first day, in the digest's zone.
+    pub from: Option<NaiveDate>,
+    /// Its last day.
+    pub until: Option<NaiveDate>,
+}
+
+/// `[templates]`.
+#[derive(Clone, Debug, Default)]
+pub struct Templates {
+    /// Files here replace built-in ones of the same name.
+    pub dir: Option<PathBuf>,
+}
+
+/// `[web]`.
+#[derive(Clone, Debug, Default)]
+pub struct Web {
+    /// The site that the digest belongs to.
+    pub home_url: Option<Url>,
+    /// Its privacy page.
+    pub privacy_url: Option<Url>,
+}

@@ -1,0 +1,1 @@
+//! Mails and subscribers to messages at a relay, from the durable queue.

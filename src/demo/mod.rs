@@ -1,0 +1,1 @@
+//! A whole Postround on this machine: a news site, a mail catcher, and readers.

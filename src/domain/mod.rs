@@ -1,0 +1,13 @@
+//! The words of the domain as types that cannot hold a wrong value; every room speaks in them.
+
+mod address;
+mod locale;
+mod random;
+mod states;
+mod time;
+
+pub use address::{AddressError, EmailAddress};
+pub use locale::{Locale, UnknownLocale};
+pub use random::{PublicId, Random, SystemRandom};
+pub use states::{DeliveryState, IssueState, SubscriberState, SubscriptionState, UnknownState};
+pub use time::{Clock, SystemClock, UtcMillis};

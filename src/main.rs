@@ -1,0 +1,2 @@
+//! The `postround` command.
+fn main() {}

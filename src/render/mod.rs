@@ -1,0 +1,1 @@
+//! An issue to mails with slots.

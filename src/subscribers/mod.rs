@@ -1,0 +1,1 @@
+//! Join, confirm, prefer, leave, consent, tokens, import.

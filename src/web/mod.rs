@@ -1,0 +1,1 @@
+//! The pages and routes that serve answers: thin, over the rooms.
