@@ -1,1 +1,207 @@
-//! All SQL.
+//! All SQL: one file for each kind of thing, one text for SQLite and PostgreSQL.
+//!
+//! A [`Store`] gives [`Session`]s; the files of this room add to `Session` the queries on one kind of thing each. The
+//! store knows no policy: what may happen when is the business of the rooms that call it.
+
+mod error;
+mod query;
+mod session;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, SqlitePool};
+
+pub use error::StoreError;
+pub use query::Query;
+pub use session::Session;
+use session::{Connection, Kind};
+
+use crate::config::StoreUrl;
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Longest wait for a connection, or for another process's transaction.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How surely a commit survives a loss of power.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// On disk before the commit returns: consent, leaving, suppression, issues.
+    Full,
+    /// On disk at the next checkpoint or full commit: marks of deliveries. Survives the death of the process all the same.
+    Normal,
+}
+
+/// The store: SQLite or PostgreSQL. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store(Backend);
+
+#[derive(Clone, Debug)]
+enum Backend {
+    Sqlite(Arc<SqliteFile>),
+    Postgres(PgPool),
+}
+
+#[derive(Debug)]
+struct SqliteFile {
+    path: PathBuf,
+    read: SqlitePool,
+    /// One connection alone, so that writers queue in order and none starves.
+    write: SqlitePool,
+    /// Whether that connection is at `synchronous = FULL`.
+    full: AtomicBool,
+}
+
+/// Held by the one process that delivers from a store on SQLite; free when the process ends, however it does.
+#[derive(Debug)]
+pub struct DelivererLock(#[allow(dead_code, reason = "the lock lives as long as the file is open")] Option<File>);
+
+impl Store {
+    /// Opens the store, makes it on first use (SQLite), and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be opened or brought up to date.
+    pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
+        match url {
+            StoreUrl::Sqlite(path) => Self::open_sqlite(path).await,
+            StoreUrl::Postgres(url) => Self::open_postgres(url.reveal()).await,
+        }
+    }
+
+    async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|source| StoreError::File { path: folder.to_owned(), source })?;
+        }
+        // Two processes that start at once must not both migrate.
+        let lock = lock_file(path, "migrate")?;
+        lock.lock().map_err(|source| StoreError::File { path: path.to_owned(), source })?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE);
+        let open = |source| StoreError::Open { target: path.display().to_string(), source };
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(PATIENCE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await
+            .map_err(open)?;
+        SQLITE_MIGRATIONS.run(&write).await?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(8)
+            .acquire_timeout(PATIENCE)
+            .connect_with(options.pragma("query_only", "on"))
+            .await
+            .map_err(open)?;
+        let file = SqliteFile { path: path.to_owned(), read, write, full: AtomicBool::new(true) };
+        Ok(Self(Backend::Sqlite(Arc::new(file))))
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self, StoreError> {
+        let target = || match url::Url::parse(url) {
+            Ok(url) => format!("postgres://{}{}", url.host_str().unwrap_or_default(), url.path()),
+            Err(_) => "postgres://…".to_owned(),
+        };
+        let open = |source| StoreError::Open { target: target(), source };
+        let options: PgConnectOptions = url.parse().map_err(open)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(16)
+            .acquire_timeout(PATIENCE)
+            .connect_with(options.application_name("postround"))
+            .await
+            .map_err(open)?;
+        POSTGRES_MIGRATIONS.run(&pool).await?;
+        Ok(Self(Backend::Postgres(pool)))
+    }
+
+    /// A reader's session.
+    ///
+    /// # Errors
+    /// When no connection could be had.
+    pub async fn read(&self) -> Result<Session, StoreError> {
+        let begin = |source| StoreError::Transaction { action: "begin", source };
+        Ok(Session(match &self.0 {
+            Backend::Sqlite(file) => Kind::SqliteRead(file.read.acquire().await.map_err(begin)?),
+            Backend::Postgres(pool) => Kind::PostgresRead(pool.acquire().await.map_err(begin)?),
+        }))
+    }
+
+    /// A writer's session: a transaction. On SQLite it is the only one, so keep it short, and never wait for the
+    /// network in it.
+    ///
+    /// # Errors
+    /// When no connection could be had, or another process has held the store for too long.
+    pub async fn write(&self, durability: Durability) -> Result<Session, StoreError> {
+        let begin = |source| StoreError::Transaction { action: "begin", source };
+        match &self.0 {
+            Backend::Sqlite(file) => {
+                let mut connection = file.write.acquire().await.map_err(begin)?;
+                let full = durability == Durability::Full;
+                if file.full.swap(full, Ordering::Relaxed) != full {
+                    let pragma = if full { "pragma synchronous = full" } else { "pragma synchronous = normal" };
+                    sqlx::query(pragma).execute(&mut *connection).await.map_err(begin)?;
+                }
+                let transaction =
+                    sqlx::Transaction::begin(connection, Some(sqlx::SqlSafeStr::into_sql_str("begin immediate")));
+                Ok(Session(Kind::SqliteWrite(transaction.await.map_err(begin)?)))
+            }
+            Backend::Postgres(pool) => Ok(Session(Kind::PostgresWrite(pool.begin().await.map_err(begin)?))),
+        }
+    }
+
+    /// Takes the right to deliver: on SQLite the one lock of the store, on PostgreSQL always (claims have owners there).
+    /// `None`: another process has it.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made.
+    pub fn try_lock_deliverer(&self) -> Result<Option<DelivererLock>, StoreError> {
+        let Backend::Sqlite(file) = &self.0 else { return Ok(Some(DelivererLock(None))) };
+        let lock = lock_file(&file.path, "deliver")?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(DelivererLock(Some(lock)))),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(source)) => Err(StoreError::File { path: file.path.clone(), source }),
+        }
+    }
+
+    /// Whether claims and leases are needed, since other nodes may deliver from this store too.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.0, Backend::Postgres(_))
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        match &self.0 {
+            Backend::Sqlite(file) => {
+                file.read.close().await;
+                file.write.close().await;
+            }
+            Backend::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+fn lock_file(database: &Path, purpose: &str) -> Result<File, StoreError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(format!(".{purpose}.lock"));
+    let path = PathBuf::from(path);
+    File::options()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|source| StoreError::File { path, source })
+}

@@ -1,0 +1,211 @@
+-- The tables of the domain. Times are UTC milliseconds; ids are never used again; text compares bytewise.
+
+-- Facts about the store itself, such as the fingerprint of the keys that it was made with.
+create table meta (
+    name text collate "C" primary key,
+    value text collate "C" not null
+);
+
+-- What is known of each source of the configuration.
+create table sources (
+    source text collate "C" primary key,
+    url text collate "C" not null,
+    title text collate "C",
+    etag text collate "C",
+    last_modified text collate "C",
+    polled_at bigint,
+    succeeded_at bigint,
+    status text collate "C" not null,
+    failures bigint not null,
+    error text collate "C"
+);
+
+-- One row for each story that a source has had. `guid` is the source's own id, else the canonical address.
+create table articles (
+    id bigint generated always as identity primary key,
+    source text collate "C" not null,
+    guid text collate "C" not null,
+    url text collate "C" not null,
+    canonical text collate "C" not null,
+    title text collate "C" not null,
+    published_at bigint,
+    excerpt text collate "C" not null,
+    author text collate "C",
+    image text collate "C",
+    topic text collate "C" not null,
+    first_seen_at bigint not null,
+    updated_at bigint not null,
+    unique (source, guid)
+);
+
+-- When a digest was first seen with its present schedule: no period before that is caught up.
+create table digests (
+    digest text collate "C" primary key,
+    schedule text collate "C" not null,
+    schedule_since bigint not null
+);
+
+-- The first contact of a digest with a source, at which the backlog was decided.
+create table digest_sources (
+    digest text collate "C" not null,
+    source text collate "C" not null,
+    first_contact_at bigint not null,
+    primary key (digest, source)
+);
+
+-- Articles that a digest will never have: the backlog of a first contact.
+create table dropped_articles (
+    digest text collate "C" not null,
+    article_id bigint not null references articles (id),
+    reason text collate "C" not null,
+    dropped_at bigint not null,
+    primary key (digest, article_id)
+);
+
+-- One row for each digest and period; issues out of schedule have a key of their own.
+create table issues (
+    id bigint generated always as identity primary key,
+    public_id text collate "C" not null unique,
+    digest text collate "C" not null,
+    issue_key text collate "C" not null,
+    number bigint,
+    state text collate "C" not null,
+    reason text collate "C",
+    subject text collate "C" not null,
+    issue_date text collate "C" not null,
+    scheduled_at bigint,
+    composed_at bigint not null,
+    layout_after bigint,
+    finished_at bigint,
+    recipients bigint not null,
+    unique (digest, issue_key)
+);
+create index issues_by_state on issues (state);
+
+-- The frozen copies of an issue's articles. The two claims keep an article, and its address, from a second issue of
+-- the digest; an issue that is cancelled before its first delivery gives them up.
+create table issue_articles (
+    id bigint generated always as identity primary key,
+    issue_id bigint not null references issues (id),
+    digest text collate "C" not null,
+    article_id bigint not null references articles (id),
+    claimed_article bigint,
+    claimed_canonical text collate "C",
+    position bigint not null,
+    listed bigint not null,
+    topic text collate "C" not null,
+    source text collate "C" not null,
+    url text collate "C" not null,
+    title text collate "C" not null,
+    published_at bigint,
+    excerpt text collate "C" not null,
+    author text collate "C",
+    image text collate "C",
+    unique (issue_id, position),
+    unique (digest, claimed_article),
+    unique (digest, claimed_canonical)
+);
+
+-- An issue, or another kind of mail, rendered for one variant: encoded, with markers where the slots are.
+create table mails (
+    id bigint generated always as identity primary key,
+    issue_id bigint references issues (id),
+    kind text collate "C" not null,
+    digest text collate "C",
+    topics text collate "C" not null,
+    locale text collate "C" not null,
+    subject text collate "C" not null,
+    html text collate "C" not null,
+    body_text text collate "C" not null,
+    mime text collate "C" not null,
+    marker text collate "C" not null,
+    salt text collate "C" not null,
+    created_at bigint not null
+);
+create index mails_by_issue on mails (issue_id);
+
+create table subscribers (
+    id bigint generated always as identity primary key,
+    public_id text collate "C" not null unique,
+    email text collate "C" not null unique,
+    address_hash text collate "C" not null,
+    name text collate "C" not null,
+    state text collate "C" not null,
+    locale text collate "C",
+    created_at bigint not null,
+    updated_at bigint not null,
+    confirmed_at bigint
+);
+create index subscribers_by_address_hash on subscribers (address_hash);
+
+-- `topics` is `*` for all, later ones included, else the chosen ids, sorted, with commas between.
+create table subscriptions (
+    id bigint generated always as identity primary key,
+    subscriber_id bigint not null references subscribers (id),
+    digest text collate "C" not null,
+    state text collate "C" not null,
+    topics text collate "C" not null,
+    paused_until bigint,
+    created_at bigint not null,
+    left_at bigint,
+    unique (subscriber_id, digest)
+);
+create index subscriptions_by_digest on subscriptions (digest, state, subscriber_id);
+
+-- The one queue of every mail. Test sends go to addresses that are no subscriber's.
+create table deliveries (
+    id bigint generated always as identity primary key,
+    mail_id bigint not null references mails (id),
+    issue_id bigint references issues (id),
+    kind text collate "C" not null,
+    digest text collate "C",
+    subscriber_id bigint references subscribers (id),
+    address text collate "C" not null,
+    name text collate "C" not null,
+    state text collate "C" not null,
+    priority bigint not null,
+    due_at bigint not null,
+    first_due_at bigint not null,
+    attempts bigint not null,
+    owner text collate "C",
+    started_at bigint,
+    finished_at bigint,
+    relay text collate "C",
+    answer text collate "C",
+    link text collate "C",
+    unique (issue_id, subscriber_id)
+);
+create index deliveries_open on deliveries (state, priority, due_at, id) where state in ('queued', 'claimed', 'sending', 'deferred', 'uncertain');
+create index deliveries_by_issue on deliveries (issue_id, state);
+create index deliveries_by_subscriber on deliveries (subscriber_id);
+
+-- Append-only evidence: what was asked and agreed, when, from where, in which wording.
+create table consent_events (
+    id bigint generated always as identity primary key,
+    subscriber_id bigint,
+    address text collate "C" not null,
+    event text collate "C" not null,
+    digest text collate "C",
+    at bigint not null,
+    source text collate "C" not null,
+    actor text collate "C" not null,
+    wording text collate "C",
+    evidence text collate "C"
+);
+create index consent_events_by_subscriber on consent_events (subscriber_id);
+
+-- Keyed hashes of addresses that must not be mailed, whatever is imported.
+create table suppressions (
+    id bigint generated always as identity primary key,
+    address_hash text collate "C" not null unique,
+    reason text collate "C" not null,
+    note text collate "C" not null,
+    created_at bigint not null
+);
+
+-- Processes that deliver, with a counter that a living one raises.
+create table nodes (
+    node text collate "C" primary key,
+    beat bigint not null,
+    started_at bigint not null
+);

@@ -1,0 +1,211 @@
+-- The tables of the domain. Times are UTC milliseconds; ids are never used again.
+
+-- Facts about the store itself, such as the fingerprint of the keys that it was made with.
+create table meta (
+    name text primary key,
+    value text not null
+) strict;
+
+-- What is known of each source of the configuration.
+create table sources (
+    source text primary key,
+    url text not null,
+    title text,
+    etag text,
+    last_modified text,
+    polled_at integer,
+    succeeded_at integer,
+    status text not null,
+    failures integer not null,
+    error text
+) strict;
+
+-- One row for each story that a source has had. `guid` is the source's own id, else the canonical address.
+create table articles (
+    id integer primary key autoincrement,
+    source text not null,
+    guid text not null,
+    url text not null,
+    canonical text not null,
+    title text not null,
+    published_at integer,
+    excerpt text not null,
+    author text,
+    image text,
+    topic text not null,
+    first_seen_at integer not null,
+    updated_at integer not null,
+    unique (source, guid)
+) strict;
+
+-- When a digest was first seen with its present schedule: no period before that is caught up.
+create table digests (
+    digest text primary key,
+    schedule text not null,
+    schedule_since integer not null
+) strict;
+
+-- The first contact of a digest with a source, at which the backlog was decided.
+create table digest_sources (
+    digest text not null,
+    source text not null,
+    first_contact_at integer not null,
+    primary key (digest, source)
+) strict;
+
+-- Articles that a digest will never have: the backlog of a first contact.
+create table dropped_articles (
+    digest text not null,
+    article_id integer not null references articles (id),
+    reason text not null,
+    dropped_at integer not null,
+    primary key (digest, article_id)
+) strict;
+
+-- One row for each digest and period; issues out of schedule have a key of their own.
+create table issues (
+    id integer primary key autoincrement,
+    public_id text not null unique,
+    digest text not null,
+    issue_key text not null,
+    number integer,
+    state text not null,
+    reason text,
+    subject text not null,
+    issue_date text not null,
+    scheduled_at integer,
+    composed_at integer not null,
+    layout_after integer,
+    finished_at integer,
+    recipients integer not null,
+    unique (digest, issue_key)
+) strict;
+create index issues_by_state on issues (state);
+
+-- The frozen copies of an issue's articles. The two claims keep an article, and its address, from a second issue of
+-- the digest; an issue that is cancelled before its first delivery gives them up.
+create table issue_articles (
+    id integer primary key autoincrement,
+    issue_id integer not null references issues (id),
+    digest text not null,
+    article_id integer not null references articles (id),
+    claimed_article integer,
+    claimed_canonical text,
+    position integer not null,
+    listed integer not null,
+    topic text not null,
+    source text not null,
+    url text not null,
+    title text not null,
+    published_at integer,
+    excerpt text not null,
+    author text,
+    image text,
+    unique (issue_id, position),
+    unique (digest, claimed_article),
+    unique (digest, claimed_canonical)
+) strict;
+
+-- An issue, or another kind of mail, rendered for one variant: encoded, with markers where the slots are.
+create table mails (
+    id integer primary key autoincrement,
+    issue_id integer references issues (id),
+    kind text not null,
+    digest text,
+    topics text not null,
+    locale text not null,
+    subject text not null,
+    html text not null,
+    body_text text not null,
+    mime text not null,
+    marker text not null,
+    salt text not null,
+    created_at integer not null
+) strict;
+create index mails_by_issue on mails (issue_id);
+
+create table subscribers (
+    id integer primary key autoincrement,
+    public_id text not null unique,
+    email text not null unique,
+    address_hash text not null,
+    name text not null,
+    state text not null,
+    locale text,
+    created_at integer not null,
+    updated_at integer not null,
+    confirmed_at integer
+) strict;
+create index subscribers_by_address_hash on subscribers (address_hash);
+
+-- `topics` is `*` for all, later ones included, else the chosen ids, sorted, with commas between.
+create table subscriptions (
+    id integer primary key autoincrement,
+    subscriber_id integer not null references subscribers (id),
+    digest text not null,
+    state text not null,
+    topics text not null,
+    paused_until integer,
+    created_at integer not null,
+    left_at integer,
+    unique (subscriber_id, digest)
+) strict;
+create index subscriptions_by_digest on subscriptions (digest, state, subscriber_id);
+
+-- The one queue of every mail. Test sends go to addresses that are no subscriber's.
+create table deliveries (
+    id integer primary key autoincrement,
+    mail_id integer not null references mails (id),
+    issue_id integer references issues (id),
+    kind text not null,
+    digest text,
+    subscriber_id integer references subscribers (id),
+    address text not null,
+    name text not null,
+    state text not null,
+    priority integer not null,
+    due_at integer not null,
+    first_due_at integer not null,
+    attempts integer not null,
+    owner text,
+    started_at integer,
+    finished_at integer,
+    relay text,
+    answer text,
+    link text,
+    unique (issue_id, subscriber_id)
+) strict;
+create index deliveries_open on deliveries (state, priority, due_at, id) where state in ('queued', 'claimed', 'sending', 'deferred', 'uncertain');
+create index deliveries_by_issue on deliveries (issue_id, state);
+create index deliveries_by_subscriber on deliveries (subscriber_id);
+
+-- Append-only evidence: what was asked and agreed, when, from where, in which wording.
+create table consent_events (
+    id integer primary key autoincrement,
+    subscriber_id integer,
+    address text not null,
+    event text not null,
+    digest text,
+    at integer not null,
+    source text not null,
+    actor text not null,
+    wording text,
+    evidence text
+) strict;
+create index consent_events_by_subscriber on consent_events (subscriber_id);
+
+-- Keyed hashes of addresses that must not be mailed, whatever is imported.
+create table suppressions (
+    id integer primary key autoincrement,
+    address_hash text not null unique,
+    reason text not null,
+    note text not null,
+    created_at integer not null
+) strict;
+
+-- Processes that deliver, with a counter that a living one raises.
+create table nodes (
+    node text primary key,
+    beat integer not null,
+    started_at integer not null
+) strict;

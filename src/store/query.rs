@@ -1,0 +1,80 @@
+//! Named queries, one SQL text for both databases, and the macros that run them on whichever is there.
+
+/// A query with a name for errors. Where one text cannot serve both databases, it has two.
+#[derive(Debug)]
+pub struct Query {
+    /// Its name, as in the code.
+    pub name: &'static str,
+    /// What SQLite runs.
+    pub sqlite: &'static str,
+    /// What PostgreSQL runs.
+    pub postgres: &'static str,
+}
+
+/// Declares the named queries of a file, and `ALL` which lists them for the test that prepares every one.
+macro_rules! queries {
+    (@one $name:ident, $sql:literal) => {
+        const $name: $crate::store::Query = $crate::store::Query { name: stringify!($name), sqlite: $sql, postgres: $sql };
+    };
+    (@one $name:ident, sqlite $sqlite:literal postgres $postgres:literal) => {
+        const $name: $crate::store::Query =
+            $crate::store::Query { name: stringify!($name), sqlite: $sqlite, postgres: $postgres };
+    };
+    ($($name:ident = { $($sql:tt)+ };)+) => {
+        $($crate::store::query::queries!(@one $name, $($sql)+);)+
+        /// The queries of this file.
+        pub(super) const ALL: &[$crate::store::Query] = &[$($name),+];
+    };
+}
+
+/// `fetch_all!(session, QUERY as Row, binds…)`: a vector of rows.
+macro_rules! fetch_all {
+    ($session:expr, $query:ident as $row:ty $(, $bind:expr)* $(,)?) => {
+        $crate::store::query::run!($session, fetch_all, $query, $row $(, $bind)*)
+    };
+}
+
+/// `fetch_optional!(session, QUERY as Row, binds…)`: the first row, if there is one.
+macro_rules! fetch_optional {
+    ($session:expr, $query:ident as $row:ty $(, $bind:expr)* $(,)?) => {
+        $crate::store::query::run!($session, fetch_optional, $query, $row $(, $bind)*)
+    };
+}
+
+/// `fetch_one!(session, QUERY as Row, binds…)`: the one row that there always is.
+macro_rules! fetch_one {
+    ($session:expr, $query:ident as $row:ty $(, $bind:expr)* $(,)?) => {
+        $crate::store::query::run!($session, fetch_one, $query, $row $(, $bind)*)
+    };
+}
+
+macro_rules! run {
+    ($session:expr, $method:ident, $query:ident, $row:ty $(, $bind:expr)*) => {
+        match $session.connection() {
+            $crate::store::Connection::Sqlite(connection) => {
+                sqlx::query_as::<sqlx::Sqlite, $row>($query.sqlite)$(.bind($bind))*.$method(connection).await
+            }
+            $crate::store::Connection::Postgres(connection) => {
+                sqlx::query_as::<sqlx::Postgres, $row>($query.postgres)$(.bind($bind))*.$method(connection).await
+            }
+        }
+        .map_err(|source| $crate::store::StoreError::Query { query: $query.name, source })
+    };
+}
+
+/// `execute!(session, QUERY, binds…)`: how many rows it changed.
+macro_rules! execute {
+    ($session:expr, $query:ident $(, $bind:expr)* $(,)?) => {
+        match $session.connection() {
+            $crate::store::Connection::Sqlite(connection) => {
+                sqlx::query::<sqlx::Sqlite>($query.sqlite)$(.bind($bind))*.execute(connection).await.map(|done| done.rows_affected())
+            }
+            $crate::store::Connection::Postgres(connection) => {
+                sqlx::query::<sqlx::Postgres>($query.postgres)$(.bind($bind))*.execute(connection).await.map(|done| done.rows_affected())
+            }
+        }
+        .map_err(|source| $crate::store::StoreError::Query { query: $query.name, source })
+    };
+}
+
+pub(super) use {execute, fetch_all, fetch_one, fetch_optional, queries, run};

@@ -1,0 +1,51 @@
+//! A session is what queries run on: a reader's connection, or a writer's transaction.
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Postgres, Sqlite, Transaction};
+
+use super::StoreError;
+
+/// One connection to the store, alone for whoever holds it.
+///
+/// From [`super::Store::read`] it sees a moment of the store and cannot change it on SQLite; from
+/// [`super::Store::write`] it is a transaction: dropped without [`Session::commit`], nothing happened.
+#[derive(Debug)]
+pub struct Session(pub(super) Kind);
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    SqliteRead(PoolConnection<Sqlite>),
+    SqliteWrite(Transaction<'static, Sqlite>),
+    PostgresRead(PoolConnection<Postgres>),
+    PostgresWrite(Transaction<'static, Postgres>),
+}
+
+/// The driver's connection, for the query macros.
+pub(super) enum Connection<'s> {
+    Sqlite(&'s mut sqlx::SqliteConnection),
+    Postgres(&'s mut sqlx::PgConnection),
+}
+
+impl Session {
+    pub(super) fn connection(&mut self) -> Connection<'_> {
+        match &mut self.0 {
+            Kind::SqliteRead(connection) => Connection::Sqlite(connection),
+            Kind::SqliteWrite(transaction) => Connection::Sqlite(transaction),
+            Kind::PostgresRead(connection) => Connection::Postgres(connection),
+            Kind::PostgresWrite(transaction) => Connection::Postgres(transaction),
+        }
+    }
+
+    /// Makes what was written last; for a reader, ends it.
+    ///
+    /// # Errors
+    /// When the database could not: then nothing was written.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        match self.0 {
+            Kind::SqliteWrite(transaction) => transaction.commit().await,
+            Kind::PostgresWrite(transaction) => transaction.commit().await,
+            Kind::SqliteRead(_) | Kind::PostgresRead(_) => Ok(()),
+        }
+        .map_err(|source| StoreError::Transaction { action: "commit", source })
+    }
+}
