@@ -75,7 +75,8 @@ create table issues (
     issue_date text collate "C" not null,
     scheduled_at bigint,
     composed_at bigint not null,
-    layout_after bigint,
+    layout_after bigint not null,
+    laid_out_at bigint,
     finished_at bigint,
     recipients bigint not null,
     unique (digest, issue_key)
@@ -123,6 +124,16 @@ create table mails (
     created_at bigint not null
 );
 create index mails_by_issue on mails (issue_id);
+
+-- Which mail a choice of topics and a locale gets in an issue; none: nothing of it is for them. A locale of '' is the
+-- digest's own.
+create table issue_variants (
+    issue_id bigint not null references issues (id),
+    topics text collate "C" not null,
+    locale text collate "C" not null,
+    mail_id bigint references mails (id),
+    primary key (issue_id, topics, locale)
+);
 
 create table subscribers (
     id bigint generated always as identity primary key,

@@ -75,7 +75,8 @@ create table issues (
     issue_date text not null,
     scheduled_at integer,
     composed_at integer not null,
-    layout_after integer,
+    layout_after integer not null,
+    laid_out_at integer,
     finished_at integer,
     recipients integer not null,
     unique (digest, issue_key)
@@ -123,6 +124,16 @@ create table mails (
     created_at integer not null
 ) strict;
 create index mails_by_issue on mails (issue_id);
+
+-- Which mail a choice of topics and a locale gets in an issue; none: nothing of it is for them. A locale of '' is the
+-- digest's own.
+create table issue_variants (
+    issue_id integer not null references issues (id),
+    topics text not null,
+    locale text not null,
+    mail_id integer references mails (id),
+    primary key (issue_id, topics, locale)
+) strict;
 
 create table subscribers (
     id integer primary key autoincrement,

@@ -3,9 +3,15 @@
 //! A [`Store`] gives [`Session`]s; the files of this room add to `Session` the queries on one kind of thing each. The
 //! store knows no policy: what may happen when is the business of the rooms that call it.
 
+mod articles;
+mod digests;
 mod error;
+mod issues;
+mod layout;
+mod mails;
 mod query;
 mod session;
+mod sources;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -18,10 +24,15 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
 
+pub use articles::{ArticleRow, NewArticle, Put};
 pub use error::StoreError;
+pub use issues::{IssueArticleRow, IssueRow, NewIssue, NewIssueArticle};
+pub use layout::{Audience, Choice, IssueMail};
+pub use mails::{MailRow, NewMail};
 pub use query::Query;
 pub use session::Session;
 use session::{Connection, Kind};
+pub use sources::SourceRow;
 
 use crate::config::StoreUrl;
 
@@ -125,6 +136,11 @@ impl Store {
             .map_err(open)?;
         POSTGRES_MIGRATIONS.run(&pool).await?;
         Ok(Self(Backend::Postgres(pool)))
+    }
+
+    /// Every named query, for the test that prepares them all.
+    pub fn queries() -> impl Iterator<Item = &'static Query> {
+        [articles::ALL, digests::ALL, issues::ALL, layout::ALL, mails::ALL, sources::ALL].into_iter().flatten()
     }
 
     /// A reader's session.

@@ -1,0 +1,271 @@
+//! Issues and their frozen articles.
+
+use super::query::{execute, fetch_all, fetch_one, fetch_optional, queries};
+use super::{Session, StoreError};
+use crate::domain::{IssueState, PublicId, UtcMillis};
+
+queries! {
+    INSERT_ISSUE = {
+        "insert into issues (public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at,
+                             composed_at, layout_after, finished_at, recipients)
+         values ($1, $2, $3,
+                 case when $4 = 'skipped' then null else
+                     (select coalesce(max(i.number), 0) + 1 from issues i where i.digest = $2) end,
+                 $4, $5, $6, $7, $8, $9, 0, $10, 0)
+         on conflict (digest, issue_key) do nothing returning id, number"
+    };
+    INSERT_ISSUE_ARTICLE = {
+        "insert into issue_articles (issue_id, digest, article_id, claimed_article, claimed_canonical, position, listed,
+                                     topic, source, url, title, published_at, excerpt, author, image)
+         values ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+         on conflict do nothing"
+    };
+    DROP_DUPLICATE = {
+        "insert into dropped_articles (digest, article_id, reason, dropped_at) values ($1, $2, 'duplicate', $3)
+         on conflict do nothing"
+    };
+    NEXT_NUMBER = { "select coalesce(max(number), 0) + 1 from issues where digest = $1" };
+    ISSUE = {
+        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
+                layout_after, laid_out_at, finished_at, recipients from issues where id = $1"
+    };
+    ISSUE_BY_KEY = {
+        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
+                layout_after, laid_out_at, finished_at, recipients from issues where digest = $1 and issue_key = $2"
+    };
+    ISSUES = {
+        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
+                layout_after, laid_out_at, finished_at, recipients from issues order by id desc"
+    };
+    OPEN_ISSUES = {
+        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
+                layout_after, laid_out_at, finished_at, recipients from issues where state = 'sending' order by id"
+    };
+    ISSUE_ARTICLES = {
+        "select topic, listed, source, url, title, published_at, excerpt, author, image from issue_articles
+         where issue_id = $1 order by position"
+    };
+    FINISH_ISSUE = {
+        "update issues set state = 'sent', finished_at = $2 where id = $1 and state = 'sending' and laid_out_at is not null
+         and not exists (select 1 from deliveries d where d.issue_id = issues.id
+                         and d.state in ('queued', 'claimed', 'sending', 'deferred', 'uncertain'))"
+    };
+}
+
+/// An issue to be recorded.
+#[derive(Clone, Debug)]
+pub struct NewIssue<'a> {
+    /// What leaves the house for it.
+    pub public_id: &'a PublicId,
+    /// The digest's id.
+    pub digest: &'a str,
+    /// With the digest the unique key: the period, or a key of its own.
+    pub key: &'a str,
+    /// `sending` or `skipped`.
+    pub state: IssueState,
+    /// Why it was skipped.
+    pub reason: Option<&'a str>,
+    /// Its subject; empty when skipped.
+    pub subject: &'a str,
+    /// Its day in the digest's zone, as `2026-11-23`.
+    pub date: &'a str,
+    /// The scheduled instant.
+    pub scheduled_at: Option<UtcMillis>,
+}
+
+/// A recorded issue.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct IssueRow {
+    /// Row id; what the command line calls it.
+    pub id: i64,
+    /// What leaves the house for it.
+    pub public_id: PublicId,
+    /// The digest's id.
+    pub digest: String,
+    /// With the digest the unique key.
+    pub issue_key: String,
+    /// Counted from 1 for each digest; none when skipped.
+    pub number: Option<i64>,
+    /// Where it stands.
+    #[sqlx(try_from = "String")]
+    pub state: IssueState,
+    /// Why it was skipped.
+    pub reason: Option<String>,
+    /// Its subject.
+    pub subject: String,
+    /// Its day in the digest's zone.
+    pub issue_date: String,
+    /// The scheduled instant.
+    pub scheduled_at: Option<UtcMillis>,
+    /// When it was composed.
+    pub composed_at: UtcMillis,
+    /// The last subscriber whose delivery has been laid out.
+    pub layout_after: i64,
+    /// When the last delivery was laid out.
+    pub laid_out_at: Option<UtcMillis>,
+    /// When its last delivery was finished.
+    pub finished_at: Option<UtcMillis>,
+    /// How many deliveries were laid out.
+    pub recipients: i64,
+}
+
+/// An article of an issue: the frozen copy.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+pub struct IssueArticleRow {
+    /// The topic's id.
+    pub topic: String,
+    /// 1: listed by title alone.
+    pub listed: i64,
+    /// The source's name for readers.
+    pub source: String,
+    /// Where it leads.
+    pub url: String,
+    /// Plain text.
+    pub title: String,
+    /// When it was published.
+    pub published_at: Option<UtcMillis>,
+    /// Plain text; may be empty.
+    pub excerpt: String,
+    /// Who wrote it.
+    pub author: Option<String>,
+    /// The address of its picture.
+    pub image: Option<String>,
+}
+
+/// An article to be frozen into an issue.
+#[derive(Clone, Debug)]
+pub struct NewIssueArticle<'a> {
+    /// The article's row id.
+    pub article: i64,
+    /// The address that duplicates share.
+    pub canonical: &'a str,
+    /// Counted from 0, in reading order.
+    pub position: i64,
+    /// What readers see.
+    pub content: &'a IssueArticleRow,
+}
+
+impl Session {
+    /// Records an issue; gives its id and number. `None`: this digest has an issue of that key already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_issue(
+        &mut self,
+        issue: &NewIssue<'_>,
+        now: UtcMillis,
+    ) -> Result<Option<(i64, Option<i64>)>, StoreError> {
+        let finished = (issue.state == IssueState::Skipped).then_some(now);
+        fetch_optional!(
+            self,
+            INSERT_ISSUE as (i64, Option<i64>),
+            issue.public_id,
+            issue.digest,
+            issue.key,
+            issue.state.as_str(),
+            issue.reason,
+            issue.subject,
+            issue.date,
+            issue.scheduled_at,
+            now,
+            finished
+        )
+    }
+
+    /// Freezes an article into an issue. `false`: an issue of this digest has it, or its address, already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_issue_article(
+        &mut self,
+        issue: i64,
+        digest: &str,
+        a: &NewIssueArticle<'_>,
+    ) -> Result<bool, StoreError> {
+        let c = a.content;
+        let inserted = execute!(
+            self,
+            INSERT_ISSUE_ARTICLE,
+            issue,
+            digest,
+            a.article,
+            a.canonical,
+            a.position,
+            c.listed,
+            &c.topic,
+            &c.source,
+            &c.url,
+            &c.title,
+            c.published_at,
+            &c.excerpt,
+            &c.author,
+            &c.image
+        )?;
+        Ok(inserted == 1)
+    }
+
+    /// Records that the digest has an article under another source's copy of it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn drop_duplicate(&mut self, digest: &str, article: i64, now: UtcMillis) -> Result<(), StoreError> {
+        execute!(self, DROP_DUPLICATE, digest, article, now)?;
+        Ok(())
+    }
+
+    /// The number that the digest's next issue will have.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn next_issue_number(&mut self, digest: &str) -> Result<i64, StoreError> {
+        Ok(fetch_one!(self, NEXT_NUMBER as (i64,), digest)?.0)
+    }
+
+    /// An issue by its id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn issue(&mut self, id: i64) -> Result<Option<IssueRow>, StoreError> {
+        fetch_optional!(self, ISSUE as IssueRow, id)
+    }
+
+    /// The issue of a digest and period.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn issue_by_key(&mut self, digest: &str, key: &str) -> Result<Option<IssueRow>, StoreError> {
+        fetch_optional!(self, ISSUE_BY_KEY as IssueRow, digest, key)
+    }
+
+    /// All issues, the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn issues(&mut self) -> Result<Vec<IssueRow>, StoreError> {
+        fetch_all!(self, ISSUES as IssueRow)
+    }
+
+    /// The issues that are being sent, the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_issues(&mut self) -> Result<Vec<IssueRow>, StoreError> {
+        fetch_all!(self, OPEN_ISSUES as IssueRow)
+    }
+
+    /// The frozen articles of an issue, in reading order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn issue_articles(&mut self, issue: i64) -> Result<Vec<IssueArticleRow>, StoreError> {
+        fetch_all!(self, ISSUE_ARTICLES as IssueArticleRow, issue)
+    }
+
+    /// Marks an issue `sent` when all of it is laid out and no delivery is open. Returns whether it did.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn finish_issue(&mut self, issue: i64, now: UtcMillis) -> Result<bool, StoreError> {
+        Ok(execute!(self, FINISH_ISSUE, issue, now)? == 1)
+    }
+}

@@ -1,0 +1,105 @@
+//! Mails: an issue, or another kind of mail, rendered for one variant and encoded, with markers where the slots are.
+
+use super::query::{fetch_one, fetch_optional, queries};
+use super::{Session, StoreError};
+use crate::domain::UtcMillis;
+
+queries! {
+    INSERT_MAIL = {
+        "insert into mails (issue_id, kind, digest, topics, locale, subject, html, body_text, mime, marker, salt, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id"
+    };
+    MAIL = {
+        "select id, issue_id, kind, digest, topics, locale, subject, html, body_text, mime, marker, salt from mails where id = $1"
+    };
+}
+
+/// A mail to be stored.
+#[derive(Clone, Debug)]
+pub struct NewMail<'a> {
+    /// The issue that it renders; none for confirmations and test sends.
+    pub issue: Option<i64>,
+    /// `digest`, `confirmation` or `test`.
+    pub kind: &'a str,
+    /// The digest's id.
+    pub digest: Option<&'a str>,
+    /// The topics that it shows, as subscriptions spell them.
+    pub topics: &'a str,
+    /// The locale that it is written in.
+    pub locale: &'a str,
+    /// Its subject.
+    pub subject: &'a str,
+    /// Its HTML, with markers.
+    pub html: &'a str,
+    /// Its text, with markers.
+    pub text: &'a str,
+    /// The whole message, encoded, with markers.
+    pub mime: &'a str,
+    /// What its markers begin with.
+    pub marker: &'a str,
+    /// Random; the Message-IDs are made of it.
+    pub salt: &'a str,
+}
+
+/// A stored mail.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct MailRow {
+    /// Row id.
+    pub id: i64,
+    /// The issue that it renders.
+    pub issue_id: Option<i64>,
+    /// `digest`, `confirmation` or `test`.
+    pub kind: String,
+    /// The digest's id.
+    pub digest: Option<String>,
+    /// The topics that it shows.
+    pub topics: String,
+    /// The locale that it is written in.
+    pub locale: String,
+    /// Its subject.
+    pub subject: String,
+    /// Its HTML, with markers.
+    pub html: String,
+    /// Its text, with markers.
+    pub body_text: String,
+    /// The whole message, encoded, with markers.
+    pub mime: String,
+    /// What its markers begin with.
+    pub marker: String,
+    /// Random; the Message-IDs are made of it.
+    pub salt: String,
+}
+
+impl Session {
+    /// Stores a mail; gives its id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_mail(&mut self, mail: &NewMail<'_>, now: UtcMillis) -> Result<i64, StoreError> {
+        let row = fetch_one!(
+            self,
+            INSERT_MAIL as (i64,),
+            mail.issue,
+            mail.kind,
+            mail.digest,
+            mail.topics,
+            mail.locale,
+            mail.subject,
+            mail.html,
+            mail.text,
+            mail.mime,
+            mail.marker,
+            mail.salt,
+            now
+        )?;
+        Ok(row.0)
+    }
+
+    /// A mail by its id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn mail(&mut self, id: i64) -> Result<Option<MailRow>, StoreError> {
+        fetch_optional!(self, MAIL as MailRow, id)
+    }
+}

@@ -1,0 +1,90 @@
+//! Helpers of the integration tests: a store on each database, and a moment that does not move.
+//!
+//! A test that needs the store is written once inside [`on_both!`] and runs on SQLite and on PostgreSQL. Where no
+//! PostgreSQL server is installed its half says so and passes, except in CI (`CI=true`), where it fails.
+
+pub mod postgres;
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use postround::config::{Secret, StoreUrl};
+use postround::domain::{Clock, UtcMillis};
+use postround::store::Store;
+use tempfile::TempDir;
+
+/// Monday 23 November 2026, 08:00 in London.
+pub const MONDAY: UtcMillis = UtcMillis(1_795_420_800_000);
+
+/// Writes a test once and runs it on both databases: `on_both! { async fn name(store: TestStore) { … } }`.
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($store:ident: TestStore) $body:block)+) => {
+        $(mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            async fn rule($store: $crate::support::TestStore) $body
+
+            $(#[$meta])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                rule($crate::support::TestStore::sqlite().await).await;
+            }
+
+            $(#[$meta])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                if let Some(store) = $crate::support::TestStore::postgres().await {
+                    rule(store).await;
+                }
+            }
+        })+
+    };
+}
+pub(crate) use on_both;
+
+/// A fresh, empty store that is gone after the test.
+pub struct TestStore {
+    /// The store itself.
+    pub store: Store,
+    /// How to open it again.
+    pub url: StoreUrl,
+    /// A folder for whatever else the test needs.
+    pub folder: TempDir,
+}
+
+impl TestStore {
+    /// One on SQLite.
+    pub async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = StoreUrl::Sqlite(folder.path().join("postround.db"));
+        Self { store: Store::open(&url).await.unwrap(), url, folder }
+    }
+
+    /// One on PostgreSQL, or none where no server is installed.
+    pub async fn postgres() -> Option<Self> {
+        let url = StoreUrl::Postgres(Secret::new(postgres::fresh_database().await?));
+        Some(Self { store: Store::open(&url).await.unwrap(), url, folder: tempfile::tempdir().unwrap() })
+    }
+}
+
+/// A clock that stands still until it is moved.
+pub struct TestClock(AtomicI64);
+
+impl TestClock {
+    /// Stands at `now`.
+    pub fn at(now: UtcMillis) -> Self {
+        Self(AtomicI64::new(now.0))
+    }
+
+    /// Moves it on.
+    pub fn advance(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> UtcMillis {
+        UtcMillis(self.0.load(Ordering::SeqCst))
+    }
+}
