@@ -1,5 +1,97 @@
 //! `config.toml` to typed, checked settings.
+//!
+//! The file is read as a tree whose values know their line ([`document`]), variables of the environment are laid over
+//! it ([`environment`]), and each table is then read and checked ([`read`]). Everything wrong is found in one go and
+//! answered as `config.toml:LINE: KEY: what is wrong; what would be right`.
 
+mod document;
+mod environment;
+mod error;
+mod keys;
+mod nearest;
+mod read;
+mod reader;
+mod select;
 mod settings;
+mod show;
+mod subject;
+#[cfg(test)]
+mod tests;
+mod urls;
+mod values;
 
+use std::path::{Path, PathBuf};
+
+pub use error::{ConfigError, Place, Problem};
 pub use settings::*;
+
+use reader::Report;
+
+/// Where a configuration is looked for when none is named.
+const PLACES: [&str; 2] = ["config.toml", "/etc/postround/config.toml"];
+
+impl Config {
+    /// The file to read: the one that was named, else `./config.toml`, else `/etc/postround/config.toml`.
+    ///
+    /// # Errors
+    /// [`ConfigError::NotFound`] when there is none.
+    pub fn find(explicit: Option<&Path>) -> Result<PathBuf, ConfigError> {
+        let places: Vec<PathBuf> = match explicit {
+            Some(path) => vec![path.to_owned()],
+            None => PLACES.iter().map(PathBuf::from).collect(),
+        };
+        match places.iter().find(|path| path.exists()) {
+            Some(path) => Ok(path.clone()),
+            None => Err(ConfigError::NotFound { tried: places }),
+        }
+    }
+
+    /// Reads and checks a file, with the variables of the environment over it.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with all that is wrong.
+    pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable { file: path.to_owned(), source };
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::parse(&text, path, env),
+            Err(error) => {
+                let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+                let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+                Err(wrong_line(path, line, "this is not UTF-8; save the file in that encoding".to_owned()))
+            }
+        }
+    }
+
+    /// Checks a text as if it were the content of `file`, from whose folder relative paths count.
+    ///
+    /// # Errors
+    /// [`ConfigError::Wrong`], with all that is wrong.
+    pub fn parse(text: &str, file: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let mut root = document::parse(text).map_err(|errors| {
+            let problem = |(line, message)| problem(file, line, message);
+            ConfigError::Wrong(errors.into_iter().map(problem).collect())
+        })?;
+        let report = Report::new(file);
+        let ignored = environment::overlay(&mut root, env, &report);
+        let config = read::config(&root, file, ignored, &report);
+        let problems = report.into_problems();
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(ConfigError::Wrong(problems)),
+        }
+    }
+
+    /// Variables of the environment that begin as ours do and are none, since they have no `__`.
+    pub fn ignored_variables(&self) -> &[String] {
+        &self.ignored_variables
+    }
+}
+
+fn problem(file: &Path, line: usize, message: String) -> Problem {
+    Problem { file: file.to_owned(), place: Place::Line(line), key: String::new(), message }
+}
+
+fn wrong_line(file: &Path, line: usize, message: String) -> ConfigError {
+    ConfigError::Wrong(vec![problem(file, line, message)])
+}

@@ -39,6 +39,8 @@ pub struct Config {
     pub templates: Templates,
     /// Addresses of the site around.
     pub web: Web,
+    /// See [`Config::ignored_variables`].
+    pub ignored_variables: Vec<String>,
 }
 
 impl Config {
@@ -57,9 +59,7 @@ impl Config {
         if let Some(topic) = self.topics.iter().find(|topic| topic.id == id) {
             return topic.title.clone();
         }
-        let words = id.replace(['-', '_'], " ");
-        let mut letters = words.chars();
-        letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+        super::values::as_words(id)
     }
 }
 

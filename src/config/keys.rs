@@ -1,0 +1,50 @@
+//! Every key that a configuration may have, table by table.
+
+pub const ROOT: &[&str] =
+    &["server", "store", "sender", "smtp", "delivery", "collect", "source", "topic", "digest", "templates", "web"];
+pub const SERVER: &[&str] = &["listen", "public_url"];
+pub const STORE: &[&str] = &["url", "keys"];
+pub const SENDER: &[&str] = &["name", "email", "reply_to", "postal_address", "legal", "contact_url", "social"];
+pub const SMTP: &[&str] =
+    &["url", "username", "password", "password_file", "connections", "messages_per_connection", "tls_ca_file"];
+pub const DELIVERY: &[&str] = &["after_crash", "retry_for"];
+pub const COLLECT: &[&str] = &["allow_private_networks", "backlog"];
+pub const SOURCE: &[&str] = &["id", "feed", "page", "topic", "topics", "poll", "backlog", "select"];
+pub const SELECT: &[&str] = &["item", "title", "link", "date", "date_format", "excerpt", "author", "image", "category"];
+pub const RULE: &[&str] = &["title", "url", "category", "topic"];
+pub const TOPIC: &[&str] = &["id", "title", "description"];
+pub const DIGEST: &[&str] = &[
+    "id",
+    "title",
+    "subject",
+    "sources",
+    "sections",
+    "schedule",
+    "timezone",
+    "catch_up",
+    "min_articles",
+    "max_articles",
+    "banner",
+    "template",
+    "locale",
+    "sender",
+];
+pub const BANNER: &[&str] = &["text", "url", "from", "until"];
+pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
+pub const TEMPLATES: &[&str] = &["dir"];
+pub const WEB: &[&str] = &["home_url", "privacy_url"];
+
+/// Tables that are there once, with their keys: what the environment can set.
+pub const ONCE: &[(&str, &[&str])] = &[
+    ("server", SERVER),
+    ("store", STORE),
+    ("sender", SENDER),
+    ("smtp", SMTP),
+    ("delivery", DELIVERY),
+    ("collect", COLLECT),
+    ("templates", TEMPLATES),
+    ("web", WEB),
+];
+
+/// The one table within those, whose names are the operator's own.
+pub const SOCIAL: (&str, &str) = ("sender", "social");

@@ -1,0 +1,67 @@
+//! The document to settings, table by table.
+
+mod digest;
+mod secret;
+mod sender;
+mod site;
+mod source;
+
+use std::path::Path;
+
+use super::document::Node;
+use super::keys;
+use super::reader::{Report, Table};
+use super::settings::Config;
+
+/// What reading a table needs to know of the rest.
+pub struct Scene<'a> {
+    /// Where relative paths count from.
+    pub folder: &'a Path,
+    /// Whether mails leave this machine: then placeholders of the shipped file are mistakes.
+    pub real_relay: bool,
+}
+
+/// Reads all settings. Notes what is wrong; `None` only when something is.
+pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: &Report<'_>) -> Option<Config> {
+    let root = Table::open(root, "", keys::ROOT, report)?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let smtp = site::smtp(&root.table("smtp", keys::SMTP), folder);
+    let scene = Scene { folder, real_relay: !smtp.url.is_local() };
+    let server = site::server(&root.table("server", keys::SERVER), &scene);
+    let store = site::store(&root.table("store", keys::STORE), &scene);
+    let sender = sender::sender(&root.table("sender", keys::SENDER), &scene);
+    let delivery = site::delivery(&root.table("delivery", keys::DELIVERY));
+    let collect = site::collect(&root.table("collect", keys::COLLECT));
+    let templates = site::templates(&root.table("templates", keys::TEMPLATES), &scene);
+    let web = site::web(&root.table("web", keys::WEB));
+    let topics = source::topics(&root);
+    let sources = source::sources(&root, &topics);
+    let digests = digest::digests(&root, &sources, &topics, sender.as_ref(), &scene);
+    Some(Config {
+        file: file.to_owned(),
+        server,
+        store,
+        sender: sender?,
+        smtp,
+        delivery,
+        collect,
+        sources: sources.read,
+        topics: topics.read,
+        digests,
+        templates,
+        web,
+        ignored_variables,
+    })
+}
+
+/// Reads the id of a repeated table. `seen` are those before it, with the line of each.
+fn id(table: &Table<'_>, what: &str, seen: &mut Vec<(String, super::error::Place)>) -> Option<String> {
+    let field = table.required("id", &format!("give each {what} an id of its own, as in id = \"weekly\""))?;
+    let id = field.parse(super::values::id)?;
+    if let Some((_, super::error::Place::Line(line))) = seen.iter().find(|(other, _)| *other == id) {
+        field.fail(format!("`{id}` is the {what} in line {line} already; give this one another id"));
+        return None;
+    }
+    seen.push((id.clone(), field.place().clone()));
+    Some(id)
+}

@@ -1,0 +1,325 @@
+//! The effective configuration as text, with `***` where secrets are.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use url::Url;
+
+use super::settings::{
+    AfterCrash, Backlog, Config, Digest, Matcher, Select, Selector, Sender, Source, SourceKind, TopicRule,
+};
+use super::urls::{write_relay, write_store};
+use super::values::write_duration;
+
+impl Config {
+    /// The effective configuration as TOML: with defaults and variables of the environment, secrets as `***`.
+    /// Secrets aside, it reads back as the same configuration.
+    pub fn show(&self) -> String {
+        toml::to_string(&Root::of(self)).unwrap_or_else(|error| format!("# cannot be shown: {error}\n"))
+    }
+
+    /// The same as JSON.
+    pub fn show_json(&self) -> serde_json::Value {
+        serde_json::to_value(Root::of(self)).unwrap_or_default()
+    }
+}
+
+#[derive(Serialize)]
+struct Root<'a> {
+    server: Server<'a>,
+    store: Store,
+    sender: SenderShown<'a>,
+    smtp: Smtp<'a>,
+    delivery: Delivery,
+    collect: Collect,
+    templates: Templates,
+    web: Web<'a>,
+    source: Vec<SourceShown<'a>>,
+    topic: Vec<Topic<'a>>,
+    digest: Vec<DigestShown<'a>>,
+}
+
+#[derive(Serialize)]
+struct Server<'a> {
+    listen: String,
+    public_url: &'a str,
+}
+
+#[derive(Serialize)]
+struct Store {
+    url: String,
+    keys: String,
+}
+
+#[derive(Serialize)]
+struct SenderShown<'a> {
+    name: &'a str,
+    email: &'a str,
+    reply_to: &'a str,
+    postal_address: &'a str,
+    legal: &'a str,
+    contact_url: &'a str,
+    #[serde(serialize_with = "as_map")]
+    social: &'a [(String, Url)],
+}
+
+#[derive(Serialize)]
+struct Smtp<'a> {
+    url: String,
+    username: &'a str,
+    password: &'static str,
+    connections: usize,
+    messages_per_connection: usize,
+    tls_ca_file: String,
+}
+
+#[derive(Serialize)]
+struct Delivery {
+    after_crash: &'static str,
+    retry_for: String,
+}
+
+#[derive(Serialize)]
+struct Collect {
+    allow_private_networks: bool,
+    backlog: String,
+}
+
+#[derive(Serialize)]
+struct Templates {
+    dir: String,
+}
+
+#[derive(Serialize)]
+struct Web<'a> {
+    home_url: &'a str,
+    privacy_url: &'a str,
+}
+
+#[derive(Serialize)]
+struct SourceShown<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feed: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<&'a str>,
+    topics: Vec<Rule<'a>>,
+    poll: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backlog: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    select: Option<SelectShown<'a>>,
+}
+
+#[derive(Serialize)]
+struct Rule<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<String>,
+    topic: &'a str,
+}
+
+#[derive(Serialize)]
+struct SelectShown<'a> {
+    item: String,
+    title: String,
+    link: String,
+    date: String,
+    date_format: &'a str,
+    excerpt: String,
+    author: String,
+    image: String,
+    category: String,
+}
+
+#[derive(Serialize)]
+struct Topic<'a> {
+    id: &'a str,
+    title: &'a str,
+    description: &'a str,
+}
+
+#[derive(Serialize)]
+struct DigestShown<'a> {
+    id: &'a str,
+    title: &'a str,
+    subject: &'a str,
+    sources: &'a [String],
+    sections: &'a [String],
+    schedule: &'a str,
+    timezone: &'static str,
+    catch_up: String,
+    min_articles: usize,
+    max_articles: usize,
+    template: &'a str,
+    locale: &'a str,
+    sender: OwnSender<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    banner: Option<BannerShown<'a>>,
+}
+
+#[derive(Serialize)]
+struct OwnSender<'a> {
+    name: &'a str,
+    email: &'a str,
+    reply_to: &'a str,
+}
+
+#[derive(Serialize)]
+struct BannerShown<'a> {
+    text: &'a str,
+    url: &'a str,
+    from: String,
+    until: String,
+}
+
+impl<'a> Root<'a> {
+    fn of(config: &'a Config) -> Self {
+        let Config { server, store, sender, smtp, delivery, collect, templates, web, .. } = config;
+        Self {
+            server: Server { listen: server.listen.to_string(), public_url: &server.public_url },
+            store: Store { url: write_store(&store.url), keys: path(&store.keys) },
+            sender: sender_shown(sender),
+            smtp: Smtp {
+                url: write_relay(&smtp.url),
+                username: &smtp.username,
+                password: if smtp.password.is_empty() { "" } else { "***" },
+                connections: smtp.connections,
+                messages_per_connection: smtp.messages_per_connection,
+                tls_ca_file: smtp.tls_ca_file.as_deref().map(path).unwrap_or_default(),
+            },
+            delivery: Delivery {
+                after_crash: match delivery.after_crash {
+                    AfterCrash::Resend => "resend",
+                    AfterCrash::Hold => "hold",
+                },
+                retry_for: write_duration(delivery.retry_for),
+            },
+            collect: Collect {
+                allow_private_networks: collect.allow_private_networks,
+                backlog: backlog(collect.backlog),
+            },
+            templates: Templates { dir: templates.dir.as_deref().map(path).unwrap_or_default() },
+            web: Web { home_url: address(web.home_url.as_ref()), privacy_url: address(web.privacy_url.as_ref()) },
+            source: config.sources.iter().map(source).collect(),
+            topic: config
+                .topics
+                .iter()
+                .map(|topic| Topic { id: &topic.id, title: &topic.title, description: &topic.description })
+                .collect(),
+            digest: config.digests.iter().map(digest).collect(),
+        }
+    }
+}
+
+fn sender_shown(sender: &Sender) -> SenderShown<'_> {
+    SenderShown {
+        name: &sender.name,
+        email: sender.email.as_str(),
+        reply_to: sender.reply_to.as_ref().map(|email| email.as_str()).unwrap_or_default(),
+        postal_address: &sender.postal_address,
+        legal: &sender.legal,
+        contact_url: address(sender.contact_url.as_ref()),
+        social: &sender.social,
+    }
+}
+
+fn source(source: &Source) -> SourceShown<'_> {
+    let (feed, page, select) = match &source.kind {
+        SourceKind::Feed(url) => (Some(url.as_str()), None, None),
+        SourceKind::Page { url, select } => (None, Some(url.as_str()), Some(select_shown(select))),
+    };
+    let topics = source.topics.0.iter().map(rule).collect();
+    let backlog = source.backlog.map(backlog);
+    SourceShown { id: &source.id, feed, page, topics, poll: write_duration(source.poll), backlog, select }
+}
+
+fn rule(rule: &TopicRule) -> Rule<'_> {
+    let matcher = |matcher: &Option<Matcher>| {
+        matcher.as_ref().map(|matcher| match matcher {
+            Matcher::Words(words) => words.clone(),
+            Matcher::Regex(regex) => format!("/{regex}/"),
+        })
+    };
+    Rule { title: matcher(&rule.title), url: matcher(&rule.url), category: matcher(&rule.category), topic: &rule.topic }
+}
+
+fn select_shown(select: &Select) -> SelectShown<'_> {
+    let optional = |part: &Option<Selector>| part.as_ref().map(selector).unwrap_or_default();
+    SelectShown {
+        item: selector(&select.item),
+        title: selector(&select.title),
+        link: selector(&select.link),
+        date: optional(&select.date),
+        date_format: select.date_format.as_deref().unwrap_or_default(),
+        excerpt: optional(&select.excerpt),
+        author: optional(&select.author),
+        image: optional(&select.image),
+        category: optional(&select.category),
+    }
+}
+
+fn selector(selector: &Selector) -> String {
+    match &selector.attribute {
+        Some(attribute) => format!("{}@{attribute}", selector.css),
+        None => selector.css.clone(),
+    }
+}
+
+fn digest(digest: &Digest) -> DigestShown<'_> {
+    DigestShown {
+        id: &digest.id,
+        title: &digest.title,
+        subject: &digest.subject,
+        sources: &digest.sources,
+        sections: &digest.sections,
+        schedule: digest.schedule.expression(),
+        timezone: digest.timezone().name(),
+        catch_up: write_duration(digest.catch_up),
+        min_articles: digest.min_articles,
+        max_articles: digest.max_articles,
+        template: &digest.template,
+        locale: digest.locale.as_str(),
+        sender: OwnSender {
+            name: &digest.sender.name,
+            email: digest.sender.email.as_str(),
+            reply_to: digest.sender.reply_to.as_ref().map(|email| email.as_str()).unwrap_or_default(),
+        },
+        banner: digest.banner.as_ref().map(|banner| BannerShown {
+            text: &banner.text,
+            url: address(banner.url.as_ref()),
+            from: banner.from.map(|day| day.to_string()).unwrap_or_default(),
+            until: banner.until.map(|day| day.to_string()).unwrap_or_default(),
+        }),
+    }
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn address(url: Option<&Url>) -> &str {
+    url.map(Url::as_str).unwrap_or_default()
+}
+
+fn backlog(backlog: Backlog) -> String {
+    match backlog {
+        Backlog::Period => "period".to_owned(),
+        Backlog::All => "all".to_owned(),
+        Backlog::None => "none".to_owned(),
+        Backlog::Since(day) => day.to_string(),
+    }
+}
+
+/// A list of pairs as a table, in its order.
+fn as_map<S: Serializer>(pairs: &[(String, Url)], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(pairs.len()))?;
+    for (name, url) in pairs {
+        map.serialize_entry(name, url.as_str())?;
+    }
+    map.end()
+}

@@ -1,0 +1,111 @@
+//! Tries the template of a subject on a sample issue, so that a mistake in it shows now and not on the morning of the
+//! issue.
+
+use serde_json::json;
+use tera::{Context, ErrorKind, Tera};
+
+use super::nearest::{listed, suggestion};
+use super::reader::shown;
+
+/// The subject of a digest that has none of its own.
+pub const DEFAULT: &str = "{{ lead.title }}{% if more > 0 %} + {{ more }} more{% endif %}";
+
+/// What a subject can name.
+pub const VARIABLES: [&str; 5] = ["digest", "issue", "articles", "lead", "more"];
+
+/// Whether the text is a template that renders.
+///
+/// # Errors
+/// What is wrong with it, and what would be right.
+pub fn check(text: &str) -> Result<(), String> {
+    let mut tera = Tera::new();
+    tera.add_raw_template("subject", text).map_err(|error| in_words(&error))?;
+    let used = tera.get_template_variables("subject").map_err(|error| in_words(&error))?;
+    let mut unknown: Vec<&str> = used.into_iter().filter(|name| !VARIABLES.contains(name)).collect();
+    unknown.sort_unstable();
+    if let Some(name) = unknown.first() {
+        let near = suggestion(name, VARIABLES, || format!("a subject can name {}", listed(VARIABLES)));
+        return Err(format!("names `{}`, which there is not{near}", shown(name)));
+    }
+    let rendered = tera.render("subject", &sample()).map_err(|error| in_words(&error))?;
+    match rendered.trim().is_empty() {
+        true => Err("comes out empty; write what the mail is about, as in `{{ lead.title }}`".to_owned()),
+        false => Ok(()),
+    }
+}
+
+/// An issue with all that one can have.
+fn sample() -> Context {
+    let article = json!({
+        "title": "Thousands more families to get early help", "url": "https://example.org/news/early-help",
+        "topic": "news", "source": "news", "date": "2026-11-04", "excerpt": "More money for family hubs.",
+        "author": "Jo Bloggs", "image": "https://example.org/hub.jpg",
+    });
+    let mut context = Context::new();
+    context.insert("digest", &json!({ "id": "weekly", "title": "Early Help Weekly" }));
+    context.insert("issue", &json!({ "number": 12, "date": "4 November 2026" }));
+    context.insert("articles", &json!([article, article]));
+    context.insert("lead", &article);
+    context.insert("more", &1);
+    context
+}
+
+/// Tera's error without its picture of the source. Of an unknown field it lists all that there are: the nearest is
+/// enough.
+fn in_words(error: &tera::Error) -> String {
+    let message = match error.kind() {
+        ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => report.message().to_owned(),
+        other => other.to_string(),
+    };
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((wrong, fields)) = unknown_field(&message) {
+        let near = suggestion(wrong, fields.iter().copied(), || format!("there are {}", listed(fields.clone())));
+        return format!("names a field `{}`, which there is not{near}", shown(wrong));
+    }
+    format!("is not a template that works ({}); one looks like `{{{{ lead.title }}}}`", message.trim_end_matches('.'))
+}
+
+/// The name and the names that there are, out of "Field `x` is not defined. Available fields: a, b".
+fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
+    let (wrong, rest) = message.strip_prefix("Field `")?.split_once('`')?;
+    let (_, fields) = rest.split_once("Available fields: ")?;
+    let mut fields: Vec<&str> = fields.split(", ").collect();
+    fields.sort_unstable();
+    Some((wrong, fields))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_default_works() {
+        assert_eq!(check(DEFAULT), Ok(()));
+        assert_eq!(check("{{ digest.title }}, no. {{ issue.number }}: {{ articles | length }} stories"), Ok(()));
+        assert_eq!(check("Plain words"), Ok(()));
+    }
+
+    #[test]
+    fn a_wrong_name_is_answered_with_the_nearest() {
+        assert!(check("{{ led.title }}").unwrap_err().contains("did you mean `lead`?"));
+        assert!(check("{% if mor > 0 %}x{% endif %}").unwrap_err().contains("did you mean `more`?"));
+        assert!(check("{{ lead.titel }}").unwrap_err().contains("did you mean `title`?"));
+    }
+
+    #[test]
+    fn what_does_not_parse_or_render_is_refused() {
+        for bad in
+            ["{{ lead.title", "{% if more > 0 %}x", "{{ more | nofilter }}", "{% include 'x' %}", "{{ lead }", " "]
+        {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_a_trouble(text in "\\PC{0,20}|([{][{%] ?(lead|more|if|for|x|endif|[.|>()\\[\\]\"+-]| ){0,8} ?[}%][}] ?){0,3}") {
+            let _ = check(&text);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Rules of the configuration as a whole.
+
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const MINIMAL: &str = r#"
+[sender]
+email = "digest@example.org"
+
+[[source]]
+id = "news"
+feed = "https://example.org/feed/"
+
+[[digest]]
+id = "weekly"
+sources = ["news"]
+schedule = "0 8 * * MON"
+"#;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    parse_with(text, &[])
+}
+
+fn parse_with(text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::parse(text, Path::new("/etc/postround/config.toml"), env)
+}
+
+#[track_caller]
+fn messages(text: &str, env: &[(&str, &str)]) -> String {
+    parse_with(text, env).unwrap_err().to_string()
+}
+
+#[test]
+fn the_least_configuration_has_every_default() {
+    let config = parse(MINIMAL).unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.server.public_url, "http://localhost:8080");
+    assert_eq!(config.store.keys, Path::new("/etc/postround/data/postround.keys"));
+    assert_eq!(config.smtp.url, RelayUrl::File("/etc/postround/data/outbox".into()));
+    assert_eq!((config.smtp.connections, config.smtp.messages_per_connection), (10, 1000));
+    assert_eq!(config.delivery.retry_for, Duration::from_secs(48 * 3600));
+    let source = &config.sources[0];
+    assert_eq!(source.poll, Duration::from_secs(3600));
+    assert_eq!(source.topics.0.len(), 1, "an article of any source has a topic");
+    assert_eq!(source.topics.0[0].topic, "news");
+    let digest = config.digest("weekly").unwrap();
+    assert_eq!(digest.catch_up, Duration::from_secs(42 * 3600), "a quarter of a week");
+    assert_eq!(digest.subject, subject::DEFAULT);
+    assert_eq!((digest.min_articles, digest.max_articles), (1, 20));
+    assert_eq!(digest.timezone(), chrono_tz::Tz::UTC);
+    assert_eq!((digest.template.as_str(), digest.locale.as_str()), ("digest", "en-GB"));
+    assert_eq!(digest.sender.name, "example.org");
+}
+
+#[test]
+fn a_variable_beats_the_file_and_makes_missing_tables() {
+    let env = [
+        ("POSTROUND_SENDER__EMAIL", "other@example.org"),
+        ("POSTROUND_SMTP__CONNECTIONS", "3"),
+        ("POSTROUND_COLLECT__ALLOW_PRIVATE_NETWORKS", "true"),
+        ("POSTROUND_SENDER__SOCIAL__X", "https://x.example/postround"),
+        ("POSTROUND_PORT", "tcp://10.0.0.1:80"),
+        ("HOME", "/root"),
+    ];
+    let config = parse_with(MINIMAL, &env).unwrap();
+    assert_eq!(config.sender.email.as_str(), "other@example.org");
+    assert_eq!(config.smtp.connections, 3);
+    assert!(config.collect.allow_private_networks);
+    assert_eq!(config.sender.social[0].0, "x");
+    assert_eq!(config.ignored_variables(), ["POSTROUND_PORT"]);
+}
+
+#[test]
+fn a_password_comes_from_a_file_or_a_variable() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "hunter2\n").unwrap();
+    let text = format!("{MINIMAL}\n[smtp]\nusername = \"jo\"\npassword_file = \"secret\"\n");
+    let file = folder.path().join("config.toml");
+    let config = Config::parse(&text, &file, std::iter::empty()).unwrap();
+    assert_eq!(config.smtp.password.reveal(), "hunter2");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let env = std::iter::once(("POSTROUND_SMTP__PASSWORD".to_owned(), "better".to_owned()));
+    let config = Config::parse(&text, &file, env).unwrap();
+    assert_eq!(config.smtp.password.reveal(), "better");
+    assert!(!config.show().contains("better") && !config.show_json().to_string().contains("better"));
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once_in_the_order_of_the_file() {
+    let text =
+        MINIMAL.replace("0 8 * * MON", "0 8 * *").replace("digest@", "digest").replace("[\"news\"]", "[\"nwes\"]");
+    let lines: Vec<String> =
+        messages(&text, &[("POSTROUND_SMTP__CONNECTIONS", "many")]).lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+    assert!(lines[0].starts_with("/etc/postround/config.toml:3: sender.email: "));
+    assert!(lines[1].starts_with("/etc/postround/config.toml:11: digest.weekly.sources: "));
+    assert!(lines[2].starts_with("/etc/postround/config.toml:12: digest.weekly.schedule: "));
+    assert!(lines[3].starts_with("POSTROUND_SMTP__CONNECTIONS: smtp.connections: "));
+}
+
+#[test]
+fn no_message_repeats_a_secret() {
+    let smtp = "[smtp]\nurl = \"smtp://jo:hunter2@mail.example.org\"\n";
+    let store = "[store]\nurl = \"postgres://jo:hunter2@[bad\"\n";
+    let answer = messages(&format!("{MINIMAL}\n{smtp}{store}"), &[]);
+    assert_eq!(answer.lines().count(), 2, "{answer}");
+    assert!(!answer.contains("hunter2"), "{answer}");
+}
+
+#[test]
+fn days_are_read_with_and_without_quotes() {
+    for day in ["2026-11-01", "\"2026-11-01\""] {
+        let config =
+            parse(&format!("{MINIMAL}banner = {{ text = \"x\", from = {day} }}\n[collect]\nbacklog = {day}\n"));
+        let config = config.unwrap();
+        assert_eq!(config.collect.backlog, Backlog::Since("2026-11-01".parse().unwrap()));
+        assert_eq!(config.digests[0].banner.as_ref().unwrap().from, "2026-11-01".parse().ok());
+    }
+}
+
+#[test]
+fn a_real_relay_asks_for_real_addresses() {
+    let with = |public_url: &str| {
+        format!("{MINIMAL}\n[smtp]\nurl = \"smtps://mail.example.org\"\n[server]\npublic_url = \"{public_url}\"\n")
+    };
+    for (public_url, reason) in [
+        ("http://localhost:8080", "this machine alone"),
+        ("https://[::1]/", "this machine alone"),
+        ("https://news.example.com", "the example's"),
+        ("http://news.postround.dev", "not https"),
+    ] {
+        let answer = messages(&with(public_url), &[]);
+        assert!(answer.contains(reason), "{public_url}: {answer}");
+        assert!(answer.contains("sender.email") && answer.contains("sender.postal_address"), "{answer}");
+    }
+    let local = with("http://localhost:8080").replace("mail.example.org", "127.0.0.1:1025");
+    assert!(parse(&local).is_ok());
+}
+
+#[test]
+fn what_is_shown_reads_back_as_the_same() {
+    let text = include_str!("../../tests/config/full.toml");
+    let config = parse(text).unwrap();
+    let shown = config.show();
+    let again = parse(&shown).unwrap_or_else(|error| panic!("{error}\n{shown}"));
+    assert_eq!(again.show(), shown);
+    let mut ours = format!("{config:?}");
+    let mut theirs = format!("{again:?}");
+    for text in [&mut ours, &mut theirs] {
+        assert!(text.contains("***"));
+        text.retain(|c| c != '\n');
+    }
+    assert_eq!(ours, theirs);
+    assert_eq!(config.show_json()["digest"][0]["id"], "weekly");
+}
+
+#[test]
+fn a_file_that_is_missing_or_no_text_is_answered_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    assert!(Config::find(Some(&path)).unwrap_err().to_string().contains("--config"));
+    assert!(Config::load(&path, std::iter::empty()).unwrap_err().to_string().contains("cannot read"));
+    std::fs::write(&path, b"a = 1\nb = \"\xff\"\n").unwrap();
+    assert_eq!(Config::find(Some(&path)).unwrap(), path);
+    let answer = Config::load(&path, std::iter::empty()).unwrap_err().to_string();
+    assert!(answer.contains("config.toml:2: this is not UTF-8"), "{answer}");
+}
+
+/// Text that is nearly a configuration.
+fn toml_like() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(
+        [
+            keys::ROOT,
+            keys::SMTP,
+            keys::SOURCE,
+            keys::SELECT,
+            keys::DIGEST,
+            keys::BANNER,
+            keys::SENDER,
+            &["x.y", "\"\"", ""],
+        ]
+        .concat(),
+    );
+    let value = prop_oneof![
+        Just("\"weekly\"".to_owned()),
+        Just("[\"news\", 1, {}]".to_owned()),
+        Just("{ item = \"a\", text = 1, topic = [] }".to_owned()),
+        Just("-99999999999999999999".to_owned()),
+        Just("2026-11-02T10:00:00Z".to_owned()),
+        Just("1.5e3".to_owned()),
+        Just("true".to_owned()),
+        "\\PC{0,12}",
+        "\"[a-z:/@.%*{} -]{0,20}\"",
+    ];
+    let line = prop_oneof![
+        1 => name.clone().prop_map(|name| format!("[{name}]")),
+        1 => name.clone().prop_map(|name| format!("[[{name}]]")),
+        4 => (name, value).prop_map(|(name, value)| format!("{name} = {value}")),
+        1 => "\\PC{0,12}",
+    ];
+    prop::collection::vec(line, 0..14).prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_answered_with_lines(text in toml_like(), variable in "[A-Z_]{0,12}", value in "\\PC{0,8}") {
+        for text in [text.clone(), format!("{MINIMAL}{text}")] {
+            match parse_with(&text, &[(&format!("POSTROUND_{variable}"), &value)]) {
+                Ok(config) => { config.show(); }
+                Err(ConfigError::Wrong(problems)) => {
+                    prop_assert!(!problems.is_empty());
+                    for problem in problems {
+                        prop_assert!(!problem.to_string().contains('\n'), "{problem}");
+                        if let Place::Line(line) = problem.place {
+                            prop_assert!((1..=text.lines().count() + 1).contains(&line), "{problem}");
+                        }
+                    }
+                }
+                Err(other) => prop_assert!(false, "{other}"),
+            }
+        }
+    }
+}
