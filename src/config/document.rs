@@ -5,6 +5,7 @@ use toml::de::{DeTable, DeValue};
 use toml::value::Datetime;
 
 use super::error::Place;
+use super::reader::shown;
 
 /// A value and where it comes from: for the value of a key, the line of the key.
 #[derive(Debug)]
@@ -51,13 +52,27 @@ pub fn parse(text: &str) -> Result<Node, Vec<(usize, String)>> {
         .iter()
         .map(|error| {
             let line = error.span().map_or(1, |span| lines.at(span.start));
-            (line, format!("this is not TOML: {}", error.message().replace(['\n', '\r'], " ")))
+            let piece = error.span().and_then(|span| text.get(span)).unwrap_or_default();
+            (line, in_words(error.message(), piece))
         })
         .collect();
     // What follows a mistake within its line is mostly its echo.
     errors.sort_by_key(|(line, _)| *line);
     errors.dedup_by_key(|(line, _)| *line);
     Err(errors)
+}
+
+/// What the parser says of a piece of the text, with what would be right.
+fn in_words(message: &str, piece: &str) -> String {
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let remedy = match message.as_str() {
+        "duplicate key" => return format!("`{}` is there twice; remove one of them", shown(piece)),
+        message if message.contains("basic string") || message.contains("literal string") => {
+            "a text begins and ends with a quote, as in name = \"text\""
+        }
+        _ => "a setting looks like name = \"text\", and a table like [name]",
+    };
+    format!("this is not TOML ({message}); {remedy}")
 }
 
 fn table(table: &DeTable<'_>, lines: &Lines) -> Value {

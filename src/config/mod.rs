@@ -1,7 +1,7 @@
 //! `config.toml` to typed, checked settings.
 //!
-//! The file is read as a tree whose values know their line ([`document`]), variables of the environment are laid over
-//! it ([`environment`]), and each table is then read and checked ([`read`]). Everything wrong is found in one go and
+//! The file is read as a tree whose values know their line (`document`), variables of the environment are laid over
+//! it (`environment`), and each table is then read and checked (`read`). Everything wrong is found in one go and
 //! answered as `config.toml:LINE: KEY: what is wrong; what would be right`.
 
 mod document;
@@ -11,6 +11,7 @@ mod keys;
 mod nearest;
 mod read;
 mod reader;
+mod secret;
 mod select;
 mod settings;
 mod show;
@@ -23,6 +24,7 @@ mod values;
 use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, Place, Problem};
+pub use secret::Secret;
 pub use settings::*;
 
 use reader::Report;

@@ -68,6 +68,11 @@ impl<'a> Table<'a> {
         Some(table)
     }
 
+    /// Whether it is a repeated table with an id.
+    pub fn has_id(&self) -> bool {
+        self.key.contains('.')
+    }
+
     /// The dotted key of one of its entries.
     fn key_of(&self, name: &str) -> String {
         if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) }
@@ -192,17 +197,18 @@ impl<'a> Field<'a> {
 
     /// A whole number within the range; from the environment, its digits.
     pub fn number(&self, range: RangeInclusive<usize>) -> Option<usize> {
-        let number = match (&self.node.value, self.place()) {
-            (Value::Integer(number), _) => usize::try_from(*number).ok(),
-            (Value::Text(text), Place::Variable(_)) => text.trim().parse().ok(),
+        let wanted = format!("it must be a whole number from {} to {}", range.start(), range.end());
+        let (number, said) = match (&self.node.value, self.place()) {
+            (Value::Integer(number), _) => (usize::try_from(*number).ok(), number.to_string()),
+            (Value::Text(text), Place::Variable(_)) => (text.trim().parse().ok(), shown(text)),
             _ => {
-                self.wrong_kind(&format!("a whole number without quotes, {} to {}", range.start(), range.end()));
+                self.fail(format!("is {}; {wanted}, without quotes", self.node.value.kind()));
                 return None;
             }
         };
         let number = number.filter(|number| range.contains(number));
         if number.is_none() {
-            self.fail(format!("must be a whole number from {} to {}", range.start(), range.end()));
+            self.fail(format!("cannot be `{said}`; {wanted}"));
         }
         number
     }
@@ -214,7 +220,7 @@ impl<'a> Field<'a> {
             (Value::Text(text), Place::Variable(_)) => match text.trim() {
                 "true" => return Some(true),
                 "false" => return Some(false),
-                _ => self.fail("must be true or false"),
+                other => self.fail(format!("cannot be `{}`; it must be true or false", shown(other))),
             },
             _ => self.wrong_kind("true or false, without quotes"),
         }

@@ -1,6 +1,5 @@
 //! The settings of `config.toml` as the rooms take them: every value here has been checked.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use url::Url;
 
+use super::secret::Secret;
 use crate::domain::{EmailAddress, Locale};
 use crate::schedule::Schedule;
 
@@ -88,33 +88,6 @@ pub enum StoreUrl {
     Sqlite(PathBuf),
     /// A `postgres://` URL, password included.
     Postgres(Secret),
-}
-
-/// A text that must not be shown: `Debug` and `config show` print `***`.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps it.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for the one place that needs it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "" } else { "***" })
-    }
 }
 
 /// `[sender]`, or a digest's own.

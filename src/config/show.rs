@@ -6,6 +6,8 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use url::Url;
 
+use crate::domain::EmailAddress;
+
 use super::settings::{
     AfterCrash, Backlog, Config, Digest, Matcher, Select, Selector, Sender, Source, SourceKind, TopicRule,
 };
@@ -220,7 +222,7 @@ fn sender_shown(sender: &Sender) -> SenderShown<'_> {
     SenderShown {
         name: &sender.name,
         email: sender.email.as_str(),
-        reply_to: sender.reply_to.as_ref().map(|email| email.as_str()).unwrap_or_default(),
+        reply_to: sender.reply_to.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
         postal_address: &sender.postal_address,
         legal: &sender.legal,
         contact_url: address(sender.contact_url.as_ref()),
@@ -287,7 +289,7 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
         sender: OwnSender {
             name: &digest.sender.name,
             email: digest.sender.email.as_str(),
-            reply_to: digest.sender.reply_to.as_ref().map(|email| email.as_str()).unwrap_or_default(),
+            reply_to: digest.sender.reply_to.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
         },
         banner: digest.banner.as_ref().map(|banner| BannerShown {
             text: &banner.text,

@@ -57,6 +57,8 @@ fn in_words(error: &tera::Error) -> String {
         ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => report.message().to_owned(),
         other => other.to_string(),
     };
+    // Of some errors the report itself is the message.
+    let message = message.split("\n -->").next().unwrap_or_default().trim_start_matches("error: ");
     let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((wrong, fields)) = unknown_field(&message) {
         let near = suggestion(wrong, fields.iter().copied(), || format!("there are {}", listed(fields.clone())));

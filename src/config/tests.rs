@@ -226,3 +226,67 @@ proptest! {
         }
     }
 }
+
+/// The shipped file with every setting in it that is commented out: `#name`, where prose is `# Words`.
+fn shipped_in_full() -> String {
+    let code = |line: &str| {
+        let rest = line.strip_prefix('#').unwrap_or_default();
+        rest.starts_with(|c: char| c.is_ascii_lowercase() || "[]".contains(c)) || rest.starts_with("  {")
+    };
+    let text = include_str!("../../config.toml");
+    text.lines().map(|line| if code(line) { &line[1..] } else { line }).collect::<Vec<_>>().join("\n")
+}
+
+/// The keys of every table of that dotted name, wherever it stands.
+fn keys_of(value: &toml::Value, path: &[&str]) -> Vec<String> {
+    match (value, path) {
+        (toml::Value::Array(items), _) => items.iter().flat_map(|item| keys_of(item, path)).collect(),
+        (toml::Value::Table(table), []) => table.keys().cloned().collect(),
+        (toml::Value::Table(table), [name, rest @ ..]) => {
+            table.get(*name).map(|inner| keys_of(inner, rest)).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn the_shipped_file_and_the_full_one_name_every_key() {
+    let tables: &[(&[&str], &[&str])] = &[
+        (&[], keys::ROOT),
+        (&["source"], keys::SOURCE),
+        (&["source", "select"], keys::SELECT),
+        (&["source", "topics"], keys::RULE),
+        (&["topic"], keys::TOPIC),
+        (&["digest"], keys::DIGEST),
+        (&["digest", "banner"], keys::BANNER),
+        (&["digest", "sender"], keys::OWN_SENDER),
+    ];
+    // Those two are files, which a text cannot have.
+    let of_files = ["password_file", "tls_ca_file", "templates", "dir"];
+    let full = include_str!("../../tests/config/full.toml").to_owned();
+    for (text, left_out) in [(shipped_in_full(), &[][..]), (full, &of_files[..])] {
+        let value = toml::Value::Table(text.parse().unwrap());
+        let once = keys::ONCE.iter().map(|(table, names)| (vec![*table], *names));
+        for (path, names) in tables.iter().map(|(path, names)| (path.to_vec(), *names)).chain(once) {
+            let found = keys_of(&value, &path);
+            for name in names.iter().filter(|name| !left_out.contains(name)) {
+                assert!(found.iter().any(|key| key == name), "{}.{name} is missing in\n{text}", path.join("."));
+            }
+        }
+    }
+}
+
+#[test]
+fn each_example_of_the_shipped_file_is_right() {
+    let answer = parse(&shipped_in_full()).unwrap_err().to_string();
+    // All that may be wrong are files that are not there, and the two ways to give a password.
+    let others: Vec<&str> = answer
+        .lines()
+        .filter(|line| {
+            !line.contains("there is no file")
+                && !line.contains("there is no folder")
+                && !line.contains("keep one of the two")
+        })
+        .collect();
+    assert!(others.is_empty(), "{others:#?}");
+}

@@ -7,7 +7,8 @@ use url::{Host, Url};
 
 use super::nearest::suggestion;
 use super::reader::shown;
-use super::settings::{RelayUrl, Secret, StoreUrl, Tls};
+use super::secret::Secret;
+use super::settings::{RelayUrl, StoreUrl, Tls};
 
 /// An http or https address.
 pub fn web(text: &str) -> Result<Url, String> {

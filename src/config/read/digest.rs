@@ -113,7 +113,7 @@ fn named_sources(table: &Table<'_>, sources: &Sources) -> Vec<String> {
             item.fail(format!("names the source `{id}` twice; remove one of them"));
         } else if known().any(|other| other == id) {
             named.push(id.to_owned());
-        } else {
+        } else if !sources.unsure_ids {
             let near = suggestion(id, known(), || format!("the sources are {}", listed(known())));
             item.fail(format!("no [[source]] has the id `{}`{near}", shown(id)));
         }
@@ -134,7 +134,7 @@ fn sections(table: &Table<'_>, sources: &Sources, topics: &Topics) -> Vec<String
             item.fail(format!("names the topic `{topic}` twice; remove one of them"));
         } else if known().any(|other| other == topic) {
             named.push(topic.to_owned());
-        } else if !sources.unsure {
+        } else if !sources.unsure_topics {
             let near = suggestion(topic, known(), || format!("the topics are {}", listed(known())));
             item.fail(format!("no source gives the topic `{}`{near}", shown(topic)));
         }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use crate::config::Secret;
 use crate::config::error::Place;
 use crate::config::reader::Table;
-use crate::config::settings::Secret;
 
 /// Reads `name`, or the file that `file_name` names. Of the two the one from the environment wins.
 pub fn secret(table: &Table<'_>, name: &'static str, file_name: &'static str, folder: &Path) -> Secret {

@@ -97,11 +97,9 @@ pub fn delivery(table: &Table<'_>) -> Delivery {
         field.parse(|text| match text.trim() {
             "resend" => Ok(AfterCrash::Resend),
             "hold" => Ok(AfterCrash::Hold),
-            other => Err(format!(
-                "`{}` is neither `resend` nor `hold`; {}",
-                shown(other),
-                "`resend` sends what is uncertain again"
-            )),
+            other => {
+                Err(format!("cannot be `{}`; write `resend` to send again what is uncertain, or `hold`", shown(other)))
+            }
         })
     });
     Delivery {

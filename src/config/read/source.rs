@@ -14,6 +14,8 @@ pub struct Topics {
     pub read: Vec<Topic>,
     /// Every id, also of a table with something wrong in it.
     pub ids: Vec<String>,
+    /// Whether there are tables whose id could not be read.
+    pub unsure: bool,
 }
 
 /// The sources that could be read, and what digests may name.
@@ -23,14 +25,18 @@ pub struct Sources {
     pub ids: Vec<String>,
     /// Every topic that a rule gives.
     pub topics: Vec<String>,
-    /// Whether there are sources whose topics could not be read, so that others may exist.
-    pub unsure: bool,
+    /// Whether there are sources whose id could not be read.
+    pub unsure_ids: bool,
+    /// Whether there are sources whose topics could not be read.
+    pub unsure_topics: bool,
 }
 
 pub fn topics(root: &Table<'_>) -> Topics {
     let mut seen = Vec::new();
     let mut read = Vec::new();
+    let mut unsure = false;
     for table in root.tables("topic", keys::TOPIC) {
+        unsure |= !table.has_id();
         let id = super::id(&table, "topic", &mut seen);
         let line = |name| table.given(name).and_then(|field| field.line()).map(str::to_owned);
         let (title, description) = (line("title"), line("description").unwrap_or_default());
@@ -38,13 +44,15 @@ pub fn topics(root: &Table<'_>) -> Topics {
         let title = title.unwrap_or_else(|| values::as_words(&id));
         read.push(Topic { id, title, description });
     }
-    Topics { read, ids: seen.into_iter().map(|(id, _)| id).collect() }
+    Topics { read, ids: seen.into_iter().map(|(id, _)| id).collect(), unsure }
 }
 
 pub fn sources(root: &Table<'_>, topics: &Topics) -> Sources {
     let mut seen: Vec<(String, Place)> = Vec::new();
-    let mut sources = Sources { read: Vec::new(), ids: Vec::new(), topics: Vec::new(), unsure: false };
     let tables = root.tables("source", keys::SOURCE);
+    let unsure_ids = tables.is_empty() || !tables.iter().all(Table::has_id);
+    let (read, ids, given) = (Vec::new(), Vec::new(), Vec::new());
+    let mut sources = Sources { read, ids, topics: given, unsure_ids, unsure_topics: unsure_ids };
     if tables.is_empty() && root.field("source").is_none() {
         root.wrong("source", "is missing; add a [[source]] with an id and the address of a feed");
     }
@@ -56,7 +64,7 @@ pub fn sources(root: &Table<'_>, topics: &Topics) -> Sources {
         let backlog = table.given("backlog").and_then(|field| backlog(&field));
         match &rules {
             Some(rules) => sources.topics.extend(rules.0.iter().map(|rule| rule.topic.clone())),
-            None => sources.unsure = true,
+            None => sources.unsure_topics = true,
         }
         if let (Some(id), Some(kind), Some(topics)) = (id, kind, rules) {
             sources.read.push(Source { id, kind, topics, poll, backlog });
@@ -82,7 +90,7 @@ fn kind(table: &Table<'_>) -> Option<SourceKind> {
         _ => {}
     }
     let select = table.field("select").and_then(|field| field.table(keys::SELECT)).map(|table| selectors(&table));
-    if page.is_some() && table.field("select").is_none() {
+    if page.is_some() && feed.is_none() && table.field("select").is_none() {
         let remedy = "say where the articles are, as in select = { item = \"article\", title = \"h3\", link = \"a\" }";
         table.wrong("select", format!("is missing; {remedy}"));
     }
@@ -162,7 +170,7 @@ fn total(mut rules: Vec<TopicRule>, table: &Table<'_>, id: &str, topics: &Topics
     if rules.last().is_some_and(takes_all) {
         return rules;
     }
-    if !topics.ids.is_empty() && !topics.ids.iter().any(|topic| topic == id) {
+    if !topics.unsure && !topics.ids.is_empty() && !topics.ids.iter().any(|topic| topic == id) {
         match rules.is_empty() {
             true => table.wrong("topic", format!("is missing; the topics are {}", declared(topics))),
             false => table.wrong(
@@ -178,7 +186,7 @@ fn total(mut rules: Vec<TopicRule>, table: &Table<'_>, id: &str, topics: &Topics
 /// A topic that a source gives: any, or where topics are declared one of them.
 fn topic_of(field: &Field<'_>, topics: &Topics) -> Option<String> {
     let topic = field.parse(values::id)?;
-    if !topics.ids.is_empty() && !topics.ids.contains(&topic) {
+    if !topics.unsure && !topics.ids.is_empty() && !topics.ids.contains(&topic) {
         let near = suggestion(&topic, topics.ids.iter().map(String::as_str), || {
             format!("the topics are {}; add a [[topic]] for it", declared(topics))
         });
