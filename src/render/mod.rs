@@ -1,1 +1,66 @@
 //! An issue to mails with slots.
+//!
+//! What is the same for all readers of an issue is done once: [`Renderer::digest`] gives the subject, the HTML, the text and
+//! the whole message, with a random mark for each [`Slot`]. [`Message::parse`] cuts the message at its marks, and
+//! [`Message::splice`] puts one recipient's values between the pieces, without a template, an encoder or a copy of the body.
+
+mod confirmation;
+mod encode;
+mod error;
+mod header;
+mod inline;
+mod locale;
+mod message;
+mod mime;
+mod renderer;
+mod sample;
+mod slots;
+mod subject;
+mod templates;
+mod text;
+mod view;
+
+pub use confirmation::Confirmation;
+pub use error::TemplateError;
+pub use header::Header;
+pub use locale::format_date;
+pub use message::{Message, SpliceError};
+pub use renderer::Renderer;
+pub use slots::{Slot, Slots, fill};
+pub use subject::subject;
+pub use templates::built_in_templates;
+pub use text::{cut_at_word, one_line};
+
+use crate::config::{Config, Digest};
+use crate::domain::Locale;
+
+/// How much of a digest's title a confirmation's subject has, in characters.
+const TITLE_LIMIT: usize = 60;
+
+/// What a mail is rendered for, beside its content.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// The digest that it belongs to.
+    pub digest: &'a Digest,
+    /// The configuration, for the addresses of the site and the server.
+    pub config: &'a Config,
+    /// The language of its wording and dates.
+    pub locale: &'a Locale,
+    /// Whether it is a test, which its subject says.
+    pub test: bool,
+}
+
+/// A mail with marks where its slots are.
+#[derive(Clone, Debug)]
+pub struct RenderedMail {
+    /// The subject; it has no slots.
+    pub subject: String,
+    /// The HTML part, its styles inlined. For one recipient: [`fill`].
+    pub html: String,
+    /// The text part. For one recipient: [`fill`].
+    pub text: String,
+    /// The whole message, headers included, for [`Message::parse`].
+    pub mime: String,
+    /// What each mark begins with.
+    pub marker: String,
+}

@@ -1,0 +1,147 @@
+//! What can be wrong with a template, said with the file, the line and the nearest right name.
+
+use std::path::{Path, PathBuf};
+
+/// A template that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// The folder or a file in it cannot be read.
+    #[error("cannot read the templates in {path}: {source}; check `dir` of [templates] and who may read it")]
+    Read {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A mistake in the writing of a template, or one that shows when it is rendered.
+    #[error("{place}: {message}")]
+    Template {
+        /// The file and, where known, the line: `templates/digest.html:12`.
+        place: String,
+        /// What is wrong, and what would be right.
+        message: String,
+    },
+    /// A digest names a template that there is not.
+    #[error("there is no template `{name}`; a file `{name}.html` in the folder of [templates] would be one")]
+    NoSuchTemplate {
+        /// Its name.
+        name: String,
+    },
+    /// A rendered mail lacks a link that each mail must have.
+    #[error("{place}: the mail has no `{{{{ slot.{slot} }}}}`, which each reader needs; put it back")]
+    SlotMissing {
+        /// The template.
+        place: String,
+        /// The slot.
+        slot: &'static str,
+    },
+    /// A slot's mark was changed by a filter or cut.
+    #[error(
+        "{place}: a slot is passed through a filter or cut, so it cannot be filled; write it as it is, `{{{{ slot.… }}}}`"
+    )]
+    SlotBroken {
+        /// The template.
+        place: String,
+    },
+    /// The style sheet of a template cannot be worked into its elements.
+    #[error("{place}: the styles cannot be inlined: {message}")]
+    Styles {
+        /// The template.
+        place: String,
+        /// What is wrong with them.
+        message: String,
+    },
+}
+
+impl TemplateError {
+    /// Reads Tera's report: the message, the place, and for an unknown name the nearest one instead of all.
+    pub(super) fn from_tera(error: &tera::Error, dir: Option<&Path>) -> Self {
+        let report = error.to_string();
+        let mut lines = report.lines();
+        let first = lines.next().unwrap_or_default();
+        let message = first.strip_prefix("error: ").unwrap_or(first);
+        let place = lines.find_map(|line| line.trim_start().strip_prefix("--> "));
+        let place = place.map_or_else(|| "the templates".to_owned(), |place| place_of(place, dir));
+        Self::Template { place, message: in_words(message) }
+    }
+}
+
+/// `digest.html:12:3` as the file that an operator can open, without the column.
+fn place_of(place: &str, dir: Option<&Path>) -> String {
+    let mut parts = place.rsplitn(3, ':');
+    let (_column, line, file) = (parts.next(), parts.next(), parts.next());
+    match (file, line) {
+        (Some(file), Some(line)) => format!("{}:{line}", file_of(file, dir)),
+        _ => place.to_owned(),
+    }
+}
+
+/// The name under which an operator knows a template.
+pub(super) fn file_of(name: &str, dir: Option<&Path>) -> String {
+    match dir {
+        Some(dir) if !name.starts_with(super::templates::BUILT_IN) => dir.join(name).display().to_string(),
+        _ => name.to_owned(),
+    }
+}
+
+/// Tera's message; where it lists all names that there are, with the nearest alone.
+fn in_words(message: &str) -> String {
+    let Some((what, names)) = message.split_once(" is not defined. Available ") else {
+        return message.trim_end_matches('.').to_owned();
+    };
+    let wrong = what.trim_start_matches(|c| c != '`').trim_matches('`');
+    let names = names.split_once(": ").map_or("", |(_, names)| names);
+    unknown_name(wrong, names.split(", "))
+}
+
+/// `` `x` is not known here ``, and the nearest name or else all.
+pub(super) fn unknown_name<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    let nearest = names.iter().map(|name| (distance(wrong, name), *name)).min();
+    match nearest {
+        Some((distance, name)) if distance <= wrong.chars().count() / 2 => {
+            format!("`{wrong}` is not known here; did you mean `{name}`?")
+        }
+        _ => format!("`{wrong}` is not known here; there are {}", names.join(", ")),
+    }
+}
+
+/// How many letters one has to add, drop or change (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, c) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = at + 1;
+        for (column, d) in other.iter().enumerate() {
+            let change = diagonal + usize::from(c != *d);
+            diagonal = row[column + 1];
+            row[column + 1] = change.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_nearest() {
+        assert_eq!(
+            in_words("Variable `disgest` is not defined. Available variables: articles, digest, lead"),
+            "`disgest` is not known here; did you mean `digest`?"
+        );
+        assert_eq!(
+            in_words("Field `colour` is not defined. Available fields: title, url"),
+            "`colour` is not known here; there are title, url"
+        );
+        assert_eq!(in_words("Unknown filter `dat`"), "Unknown filter `dat`");
+    }
+
+    #[test]
+    fn the_distance_counts_letters() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+    }
+}

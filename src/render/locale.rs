@@ -1,0 +1,210 @@
+//! The wording of the mails in each locale, and how dates are written there.
+
+use std::sync::LazyLock;
+
+use chrono::{Datelike, NaiveDate};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::Locale;
+
+/// The files of `templates/locales`, in the order of [`Locale::BUILT_IN`].
+const FILES: [(&str, &str); 7] = [
+    ("en-GB", include_str!("../../templates/locales/en-GB.toml")),
+    ("en-US", include_str!("../../templates/locales/en-US.toml")),
+    ("de", include_str!("../../templates/locales/de.toml")),
+    ("fr", include_str!("../../templates/locales/fr.toml")),
+    ("es", include_str!("../../templates/locales/es.toml")),
+    ("nl", include_str!("../../templates/locales/nl.toml")),
+    ("cy", include_str!("../../templates/locales/cy.toml")),
+];
+
+#[allow(clippy::expect_used, reason = "the files are part of the program, and a test reads each of them")]
+static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
+    FILES
+        .iter()
+        .map(|(code, file)| toml::from_str(file).unwrap_or_else(|error| panic!("{code}.toml: {error}")))
+        .collect()
+});
+
+/// All that a mail says in one locale that does not come from its issue. What stands in braces is filled in; `words` in the
+/// templates has each sentence filled already.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wording {
+    pub(super) date: String,
+    pub(super) date_with_weekday: String,
+    pub(super) first_of_month: String,
+    pub(super) months: [String; 12],
+    pub(super) weekdays: [String; 7],
+
+    pub(super) greeting: String,
+    pub(super) greeting_without_name: String,
+    pub(super) issue: String,
+    pub(super) inside: String,
+    pub(super) read_story: String,
+    pub(super) also: String,
+
+    pub(super) why: String,
+    pub(super) preferences: String,
+    pub(super) unsubscribe: String,
+    pub(super) reply: String,
+    pub(super) contact: String,
+    pub(super) follow: String,
+    pub(super) privacy: String,
+
+    pub(super) confirm_subject: String,
+    pub(super) confirm_summary: String,
+    pub(super) confirm_summary_with_date: String,
+    pub(super) confirm_heading: String,
+    pub(super) confirm_ask: String,
+    pub(super) confirm_button: String,
+    pub(super) confirm_next: String,
+    pub(super) confirm_next_with_date: String,
+    pub(super) confirm_ignore: Plural,
+}
+
+impl Wording {
+    /// That of a locale.
+    pub(super) fn of(locale: &Locale) -> &'static Self {
+        let place = FILES.iter().position(|(code, _)| *code == locale.as_str()).unwrap_or_default();
+        &WORDINGS[place]
+    }
+
+    /// That of the locale in that place of [`Locale::BUILT_IN`]; beyond the end, the first.
+    pub(super) fn at(place: u8) -> &'static Self {
+        WORDINGS.get(usize::from(place)).unwrap_or(&WORDINGS[0])
+    }
+
+    /// A date in the wording's pattern; with the name of the weekday, the long one.
+    pub(super) fn date(&self, date: NaiveDate, with_weekday: bool) -> String {
+        let day = if date.day() == 1 { self.first_of_month.clone() } else { date.day().to_string() };
+        let weekday = &self.weekdays[date.weekday().num_days_from_monday() as usize % 7];
+        let month = &self.months[date.month0() as usize % 12];
+        let pattern = if with_weekday { &self.date_with_weekday } else { &self.date };
+        insert(pattern, &[("weekday", weekday), ("day", &day), ("month", month), ("year", &date.year().to_string())])
+    }
+}
+
+/// A sentence with a number in it, in the forms that CLDR gives the locale; `other` serves where a form is missing.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Plural {
+    #[serde(default)]
+    zero: Option<String>,
+    #[serde(default)]
+    one: Option<String>,
+    #[serde(default)]
+    two: Option<String>,
+    #[serde(default)]
+    few: Option<String>,
+    #[serde(default)]
+    many: Option<String>,
+    other: String,
+}
+
+impl Plural {
+    /// The sentence for `count`, which also replaces `{count}`.
+    pub(super) fn with(&self, count: u32, locale: &Locale) -> String {
+        let form = match (locale.as_str(), count) {
+            ("fr", 0) => &self.one,
+            ("cy", 0) => &self.zero,
+            (_, 1) => &self.one,
+            ("cy", 2) => &self.two,
+            ("cy", 3) => &self.few,
+            ("cy", 6) => &self.many,
+            _ => &None,
+        };
+        insert(form.as_ref().unwrap_or(&self.other), &[("count", &count.to_string())])
+    }
+}
+
+/// A sentence with its `{names}` replaced; what is put in is not looked at again.
+pub(super) fn insert(sentence: &str, values: &[(&str, &str)]) -> String {
+    let mut out = String::with_capacity(sentence.len() + 40);
+    let mut rest = sentence;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        let value = after
+            .split_once('}')
+            .and_then(|(name, tail)| values.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value, tail)));
+        (rest, _) = match value {
+            Some((value, tail)) => (tail, out.push_str(value)),
+            None => (after, out.push('{')),
+        };
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The date as the locale writes it: `4 November 2026` in `en-GB`.
+pub fn format_date(date: NaiveDate, locale: &Locale) -> String {
+    Wording::of(locale).date(date, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("en-GB", "4 November 2026", "Sunday 1 November 2026")]
+    #[case("en-US", "November 4, 2026", "Sunday, November 1, 2026")]
+    #[case("de", "4. November 2026", "Sonntag, 1. November 2026")]
+    #[case("fr", "4 novembre 2026", "dimanche 1er novembre 2026")]
+    #[case("es", "4 de noviembre de 2026", "domingo, 1 de noviembre de 2026")]
+    #[case("nl", "4 november 2026", "zondag 1 november 2026")]
+    #[case("cy", "4 Tachwedd 2026", "Dydd Sul 1 Tachwedd 2026")]
+    fn dates_are_written_as_the_locale_does(#[case] code: &str, #[case] short: &str, #[case] long: &str) {
+        let locale = Locale::parse(code).unwrap();
+        assert_eq!(format_date(NaiveDate::from_ymd_opt(2026, 11, 4).unwrap(), &locale), short);
+        assert_eq!(Wording::of(&locale).date(NaiveDate::from_ymd_opt(2026, 11, 1).unwrap(), true), long);
+    }
+
+    #[test]
+    fn every_built_in_locale_has_its_file_in_its_place() {
+        let codes: Vec<&str> = FILES.iter().map(|(code, _)| *code).collect();
+        assert_eq!(codes, Locale::BUILT_IN);
+        assert_eq!(WORDINGS.len(), FILES.len());
+    }
+
+    /// Each key with the names in braces that its sentence has.
+    fn keys(file: &str) -> BTreeMap<String, Vec<String>> {
+        let table: toml::Table = file.parse().unwrap();
+        let names = |text: &str| {
+            let mut names: Vec<_> =
+                text.split('{').skip(1).map(|rest| rest[..rest.find('}').unwrap()].to_owned()).collect();
+            names.sort();
+            names
+        };
+        let sentence = |value: &toml::Value| match value {
+            toml::Value::String(text) => names(text),
+            toml::Value::Table(forms) => names(forms["other"].as_str().unwrap()),
+            other => vec![other.as_array().unwrap().len().to_string()],
+        };
+        table.iter().map(|(key, value)| (key.clone(), sentence(value))).collect()
+    }
+
+    #[test]
+    fn all_locales_have_the_same_keys_with_the_same_names_in_them() {
+        for (code, file) in FILES {
+            assert_eq!(keys(file), keys(FILES[0].1), "{code}");
+        }
+    }
+
+    #[test]
+    fn welsh_counts_in_its_own_forms() {
+        let cy = Locale::parse("cy").unwrap();
+        let forms = [0, 1, 2, 3, 6, 7].map(|n| Wording::of(&cy).confirm_ignore.with(n, &cy));
+        for (at, form) in forms.iter().enumerate() {
+            assert!(!forms[..at].contains(form), "{form}");
+        }
+    }
+
+    #[test]
+    fn what_is_put_in_is_not_read_as_a_pattern() {
+        assert_eq!(insert("{a} {b} {c", &[("a", "{b}"), ("b", "x")]), "{b} x {c");
+    }
+}

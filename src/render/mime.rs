@@ -1,0 +1,111 @@
+//! A rendered mail as one message with marks for its slots: headers, and the two parts in quoted-printable.
+
+use super::encode::QuotedPrintable;
+use super::header::Header;
+use super::message::Place;
+use super::slots::{Marker, Slot, find};
+use crate::config::{Digest, Sender};
+use crate::domain::{PublicId, Random};
+
+/// What a message needs beside its parts.
+pub(super) struct Envelope<'a> {
+    pub(super) sender: &'a Sender,
+    pub(super) subject: &'a str,
+    pub(super) marker: &'a Marker,
+    /// None for a mail that belongs to no list, as a confirmation.
+    pub(super) list: Option<List<'a>>,
+}
+
+/// The headers of a mailing list.
+pub(super) struct List<'a> {
+    pub(super) digest: &'a Digest,
+    pub(super) public_url: &'a str,
+    /// The issue's number; none in a test.
+    pub(super) issue: Option<i64>,
+}
+
+/// The whole message, with CRLF and marks.
+pub(super) fn assemble(envelope: &Envelope<'_>, text: &str, html: &str, random: &dyn Random) -> String {
+    let mut out = Vec::with_capacity(html.len() + html.len() / 4 + text.len() * 2 + 2048);
+    headers(envelope, &mut out);
+    // `=_` never occurs in quoted-printable, so no part can contain the boundary.
+    let boundary = format!("=_{}", PublicId::new(random));
+    line(&mut out, "MIME-Version: 1.0");
+    line(&mut out, "Content-Type: multipart/alternative;");
+    line(&mut out, &format!(" boundary=\"{boundary}\""));
+    line(&mut out, "");
+    for (kind, body, place) in [("plain", text, Place::Text), ("html", html, Place::Html)] {
+        line(&mut out, &format!("--{boundary}"));
+        line(&mut out, &format!("Content-Type: text/{kind}; charset=utf-8"));
+        line(&mut out, "Content-Transfer-Encoding: quoted-printable");
+        line(&mut out, "");
+        part(&mut out, body, envelope.marker, place);
+        line(&mut out, "");
+    }
+    line(&mut out, &format!("--{boundary}--"));
+    // Everything above is UTF-8 text.
+    String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+fn headers(envelope: &Envelope<'_>, out: &mut Vec<u8>) {
+    let Envelope { sender, subject, marker, list } = envelope;
+    let held = |slot| format!("{}{}", marker.hold(slot), Place::Header.code());
+    let mut from = Header::begin("From", out);
+    from.mailbox(&sender.name, &sender.email);
+    from.end();
+    line(out, &format!("To: {}", held(Slot::To)));
+    if let Some(reply_to) = &sender.reply_to {
+        line(out, &format!("Reply-To: {reply_to}"));
+    }
+    let mut header = Header::begin("Subject", out);
+    header.text(subject);
+    header.end();
+    line(out, &format!("Date: {}", held(Slot::Date)));
+    line(out, &format!("Message-ID: {}", held(Slot::MessageId)));
+    if let Some(list) = list {
+        let id = dot_atom(&list.digest.id);
+        let mut header = Header::begin("List-Id", out);
+        header.phrase(&list.digest.title);
+        header.token(&format!("<{id}.{}>", sender.email.domain()));
+        header.end();
+        line(out, &format!("List-Unsubscribe: <{}>", held(Slot::UnsubscribeUrl)));
+        line(out, "List-Unsubscribe-Post: List-Unsubscribe=One-Click");
+        line(out, &format!("List-Archive: <{}/archive/{id}>", list.public_url));
+        let issue = list.issue.map_or_else(|| "test".to_owned(), |number| number.to_string());
+        line(out, &format!("Feedback-ID: {issue}:{id}::{}", sender_id(sender)));
+    }
+    line(out, "Auto-Submitted: auto-generated");
+    line(out, "X-Auto-Response-Suppress: OOF, AutoReply");
+}
+
+fn part(out: &mut Vec<u8>, body: &str, marker: &Marker, place: Place) {
+    let mut encoder = QuotedPrintable::default();
+    let mut rest = body;
+    while let Some(found) = find(rest, marker.as_str()) {
+        encoder.push(found.before, out);
+        if let Some(slot) = found.slot {
+            encoder.soft_break(out);
+            out.extend_from_slice(marker.hold(slot).as_bytes());
+            out.push(u8::try_from(place.code()).unwrap_or_default());
+            encoder.soft_break(out);
+        }
+        rest = found.after;
+    }
+    encoder.push(rest, out);
+}
+
+fn line(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A digest's id as a label of a List-Id (RFC 2919).
+fn dot_atom(id: &str) -> String {
+    id.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect()
+}
+
+/// The stream's name in `Feedback-ID`: the sender's domain, in the 5 to 15 letters and digits that Gmail asks for.
+fn sender_id(sender: &Sender) -> String {
+    let letters = sender.email.domain().chars().filter(char::is_ascii_alphanumeric);
+    letters.chain("digest".chars()).take(15.min(sender.email.domain().len()).max(5)).collect()
+}

@@ -1,0 +1,199 @@
+//! Renders issues and confirmations with the loaded templates.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::confirmation::{self, ConfirmView, Confirmation};
+use super::mime::{Envelope, List, assemble};
+use super::slots::{Marker, Slot, find};
+use super::templates::Templates;
+use super::view::IssueView;
+use super::{Frame, RenderedMail, TemplateError, inline, sample, subject};
+use crate::compose::IssueContent;
+use crate::domain::{Random, SystemRandom};
+
+/// Gmail cuts a mail near 102,000 octets of HTML, and with it the links of the footer. The slots' values come on top of this.
+const HTML_LIMIT: usize = 98_000;
+/// From here on the operator is told.
+const HTML_WARNING: usize = 80_000;
+/// What excerpts are cut to in a mail that would be too long.
+const SHORT_EXCERPT: usize = 140;
+
+/// The template that others fall back to for the part that they do not have.
+const DIGEST: &str = "digest";
+const CONFIRMATION: &str = "confirmation";
+const REQUIRED: [Slot; 2] = [Slot::UnsubscribeUrl, Slot::PreferencesUrl];
+
+/// The templates, loaded and tried.
+pub struct Renderer {
+    templates: Templates,
+}
+
+impl Renderer {
+    /// Loads the built-in templates and those of `dir`, which replace built-in ones of the same name, and tries each of them on
+    /// an invented issue.
+    ///
+    /// # Errors
+    /// [`TemplateError`] for a file that cannot be read, and for the first mistake in a template.
+    pub fn new(dir: Option<&Path>) -> Result<Self, TemplateError> {
+        let renderer = Self { templates: Templates::load(dir)? };
+        let own = renderer.templates.own().iter().map(String::as_str).filter(|name| *name != CONFIRMATION);
+        for name in [DIGEST].into_iter().chain(own.filter(|name| *name != DIGEST && !is_part(name))) {
+            renderer.try_digest(name)?;
+        }
+        let marker = Marker::new(&SystemRandom);
+        renderer.parts(CONFIRMATION, &sample::confirmation(&marker), &marker, &confirmation::REQUIRED)?;
+        Ok(renderer)
+    }
+
+    /// Whether a digest can name this template.
+    pub fn has_template(&self, name: &str) -> bool {
+        self.templates.has(name, ".html") || self.templates.has(name, ".txt")
+    }
+
+    /// Renders an issue for one locale, with a mark for each slot.
+    ///
+    /// # Errors
+    /// [`TemplateError`] when the digest's template or its subject's cannot be rendered, or lacks a link that it must have.
+    pub fn digest(
+        &self,
+        content: &IssueContent,
+        frame: &Frame<'_>,
+        random: &dyn Random,
+    ) -> Result<RenderedMail, TemplateError> {
+        let name = &frame.digest.template;
+        if !self.has_template(name) {
+            return Err(TemplateError::NoSuchTemplate { name: name.clone() });
+        }
+        let marker = Marker::new(random);
+        let test = if frame.test { "[Test] " } else { "" };
+        let subject = format!("{test}{}", subject::subject(&frame.digest.subject, content, frame.locale)?);
+        let mut view = IssueView::new(content, frame, &subject, &marker);
+        let (html, text) = self.within_limit(name, &mut view, &marker)?;
+        let list = List { digest: frame.digest, public_url: &frame.config.server.public_url, issue: content.number };
+        Ok(finish(frame, subject, html, text, Some(list), marker, random))
+    }
+
+    /// Renders the mail that asks whether the address really wants the digest, with a mark for each slot.
+    ///
+    /// # Errors
+    /// [`TemplateError`] when the template cannot be rendered, or lacks the link.
+    pub fn confirmation(
+        &self,
+        frame: &Frame<'_>,
+        confirmation: &Confirmation,
+        random: &dyn Random,
+    ) -> Result<RenderedMail, TemplateError> {
+        let marker = Marker::new(random);
+        let subject = confirmation::subject(frame);
+        let view = ConfirmView::of(frame, &subject, confirmation, &marker);
+        let (html, text) = self.parts(CONFIRMATION, &view, &marker, &confirmation::REQUIRED)?;
+        Ok(finish(frame, subject, html, text, None, marker, random))
+    }
+
+    /// The digest's parts. An issue that would be cut by Gmail is made smaller: first the excerpts are shortened, then articles
+    /// from the end are listed by title, fewer and fewer of them with an excerpt.
+    fn within_limit(
+        &self,
+        name: &str,
+        view: &mut IssueView,
+        marker: &Marker,
+    ) -> Result<(String, String), TemplateError> {
+        let mut parts = self.parts(name, view, marker, &REQUIRED)?;
+        if parts.0.len() > HTML_LIMIT {
+            view.shorten_excerpts(SHORT_EXCERPT);
+            parts = self.parts(name, view, marker, &REQUIRED)?;
+        }
+        while parts.0.len() > HTML_LIMIT && view.shown() > 0 {
+            view.list_last(view.shown().div_ceil(4));
+            parts = self.parts(name, view, marker, &REQUIRED)?;
+        }
+        let digest = &view.common.digest.id;
+        if parts.0.len() > HTML_WARNING {
+            tracing::warn!(
+                digest = digest.as_str(),
+                octets = parts.0.len(),
+                "the HTML is long; Gmail cuts it near 102,000"
+            );
+        }
+        Ok(parts)
+    }
+
+    fn try_digest(&self, name: &str) -> Result<(), TemplateError> {
+        let marker = Marker::new(&SystemRandom);
+        let full = sample::full(&marker);
+        for ending in [".html", ".txt"] {
+            self.templates.check_names(&self.file(name, ending), &full)?;
+        }
+        self.parts(name, &full, &marker, &REQUIRED)?;
+        self.parts(name, &sample::bare(&marker), &marker, &REQUIRED)?;
+        Ok(())
+    }
+
+    /// The file of a template's part; where there is none, that of the built-in digest.
+    fn file(&self, name: &str, ending: &str) -> String {
+        let name = if self.templates.has(name, ending) { name } else { DIGEST };
+        format!("{name}{ending}")
+    }
+
+    /// HTML and text, each checked for its slots.
+    fn parts(
+        &self,
+        name: &str,
+        view: &impl Serialize,
+        marker: &Marker,
+        required: &[Slot],
+    ) -> Result<(String, String), TemplateError> {
+        let file = self.file(name, ".html");
+        let html = inline::tidy(&self.templates.render(&file, view)?);
+        let html = inline::inline(&html).map_err(|error| TemplateError::Styles {
+            place: self.templates.place(&file),
+            message: error.to_string(),
+        })?;
+        self.check_slots(&file, &html, marker, required)?;
+        let file = self.file(name, ".txt");
+        let text = self.templates.render(&file, view)?;
+        self.check_slots(&file, &text, marker, required)?;
+        Ok((html, text))
+    }
+
+    /// Finds slots that are missing, and marks that something has changed.
+    fn check_slots(&self, file: &str, part: &str, marker: &Marker, required: &[Slot]) -> Result<(), TemplateError> {
+        let mut slots = Vec::new();
+        let mut rest = part;
+        while let Some(found) = find(rest, marker.as_str()) {
+            slots.extend(found.slot);
+            rest = found.after;
+        }
+        let beginnings = part.to_ascii_lowercase().matches(marker.beginning()).count();
+        if beginnings != slots.len() {
+            return Err(TemplateError::SlotBroken { place: self.templates.place(file) });
+        }
+        match required.iter().find(|slot| !slots.contains(slot)) {
+            Some(slot) => Err(TemplateError::SlotMissing { place: self.templates.place(file), slot: slot.as_str() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether it is the name of a built-in part, which is tried where others include it.
+fn is_part(name: &str) -> bool {
+    let built_in =
+        |name: &str| super::built_in_templates().iter().any(|(file, _)| file.strip_suffix(".html") == Some(name));
+    built_in(name) && name != DIGEST && name != CONFIRMATION
+}
+
+fn finish(
+    frame: &Frame<'_>,
+    subject: String,
+    html: String,
+    text: String,
+    list: Option<List<'_>>,
+    marker: Marker,
+    random: &dyn Random,
+) -> RenderedMail {
+    let envelope = Envelope { sender: &frame.digest.sender, subject: &subject, marker: &marker, list };
+    let mime = assemble(&envelope, &text, &html, random);
+    RenderedMail { subject, html, text, mime, marker: marker.as_str().to_owned() }
+}

@@ -1,0 +1,112 @@
+//! An invented issue that has all that one can have, on which templates are tried when they are loaded.
+
+use super::confirmation::ConfirmView;
+use super::locale::Wording;
+use super::slots::Marker;
+use super::view::{
+    ArticleView, BannerView, Common, DigestView, IssueView, LinkView, NumberView, SectionView, SenderView, SlotView,
+    Words,
+};
+use crate::domain::Locale;
+
+const TITLE: &str = "Sample Weekly";
+const URL: &str = "https://example.org/sample";
+
+/// An issue with everything.
+pub(super) fn full(marker: &Marker) -> IssueView {
+    let url = Some(URL.to_owned());
+    IssueView {
+        common: common(marker),
+        issue: NumberView {
+            number: Some(1),
+            date: "Monday 23 November 2026".to_owned(),
+            label: "Issue 1 · Monday 23 November 2026".to_owned(),
+        },
+        banner: Some(BannerView { text: "A sample campaign".to_owned(), url }),
+        lead: Some(article("news")),
+        sections: ["news", "features", "interviews"].map(section).into(),
+        listed: vec![article("news")],
+        count: 8,
+    }
+}
+
+/// An issue with one article of which only the title is known.
+pub(super) fn bare(marker: &Marker) -> IssueView {
+    let mut view = full(marker);
+    view.issue.number = None;
+    view.banner = None;
+    view.sections.clear();
+    view.listed.clear();
+    view.count = 1;
+    view.common.home_url = None;
+    view.common.privacy_url = None;
+    view.common.sender = SenderView {
+        replies: false,
+        postal_address: String::new(),
+        legal: String::new(),
+        contact_url: None,
+        social: Vec::new(),
+        ..view.common.sender
+    };
+    view.lead = view.lead.map(|lead| ArticleView {
+        url: None,
+        date: None,
+        source: String::new(),
+        excerpt: String::new(),
+        author: None,
+        image: None,
+        meta: String::new(),
+        ..lead
+    });
+    view
+}
+
+/// A confirmation.
+pub(super) fn confirmation(marker: &Marker) -> ConfirmView {
+    ConfirmView::new(common(marker), &Locale::default(), &super::Confirmation { first_issue: None, valid_days: 7 })
+}
+
+fn section(topic: &str) -> SectionView {
+    let mut plain = article(topic);
+    plain.image = None;
+    SectionView { topic: topic.to_owned(), title: "Sample".to_owned(), articles: vec![article(topic), plain] }
+}
+
+fn article(topic: &str) -> ArticleView {
+    ArticleView {
+        topic: topic.to_owned(),
+        source: "Sample source".to_owned(),
+        title: "A sample story".to_owned(),
+        url: Some(URL.to_owned()),
+        date: Some("4 November 2026".to_owned()),
+        excerpt: "What a sample story is about.".to_owned(),
+        author: Some("Jo Bloggs".to_owned()),
+        image: Some(URL.to_owned()),
+        meta: "4 November 2026 · Sample source".to_owned(),
+    }
+}
+
+fn common(marker: &Marker) -> Common {
+    let locale = Locale::default();
+    let url = Some(URL.to_owned());
+    Common {
+        lang: locale.as_str().to_owned(),
+        dir: "ltr",
+        subject: "A sample story".to_owned(),
+        summary: "Also inside: another sample story".to_owned(),
+        digest: DigestView { id: "weekly".to_owned(), title: TITLE.to_owned() },
+        home_url: url.clone(),
+        privacy_url: url.clone(),
+        sender: SenderView {
+            name: TITLE.to_owned(),
+            email: "digest@example.org".to_owned(),
+            replies: true,
+            postal_address: "1 High Street, Exampleton EX1 1EX".to_owned(),
+            legal: "Charity 000000".to_owned(),
+            contact_url: url,
+            social: vec![LinkView { name: "LinkedIn".to_owned(), url: URL.to_owned() }],
+        },
+        words: Words::new(Wording::of(&locale), TITLE),
+        slot: SlotView::new(marker, &locale),
+    }
+}

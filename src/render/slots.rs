@@ -1,0 +1,207 @@
+//! Slots: the places in a mail that differ for each recipient, the marks that hold them open, and the values that fill them.
+
+use std::borrow::Cow;
+
+use super::encode::html_pieces;
+use super::locale::Wording;
+use super::text::one_line;
+use crate::domain::{EmailAddress, Locale, PublicId, Random, UtcMillis};
+
+/// A place in a mail that differs for each recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Slot {
+    /// The `To` header's value. Not for templates.
+    To,
+    /// The `Message-ID` header's value. Not for templates.
+    MessageId,
+    /// The `Date` header's value. Not for templates.
+    Date,
+    /// The recipient's name; may be empty.
+    Name,
+    /// The recipient's address.
+    Address,
+    /// A whole greeting, with the name where there is one, in the locale of that place in [`Locale::BUILT_IN`].
+    Greeting(u8),
+    /// Where one leaves the digest.
+    UnsubscribeUrl,
+    /// Where one changes what one gets.
+    PreferencesUrl,
+    /// Where one confirms one's address.
+    ConfirmUrl,
+}
+
+impl Slot {
+    /// Those that are no greeting.
+    const FIXED: [Self; 8] = [
+        Self::To,
+        Self::MessageId,
+        Self::Date,
+        Self::Name,
+        Self::Address,
+        Self::UnsubscribeUrl,
+        Self::PreferencesUrl,
+        Self::ConfirmUrl,
+    ];
+
+    /// The greeting in a locale.
+    pub fn greeting(locale: &Locale) -> Self {
+        let place = Locale::BUILT_IN.iter().position(|code| *code == locale.as_str()).unwrap_or_default();
+        Self::Greeting(u8::try_from(place).unwrap_or_default())
+    }
+
+    /// Its name, as templates write it after `slot.`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::To => "to",
+            Self::MessageId => "message_id",
+            Self::Date => "date",
+            Self::Name => "name",
+            Self::Address => "address",
+            Self::Greeting(_) => "greeting",
+            Self::UnsubscribeUrl => "unsubscribe_url",
+            Self::PreferencesUrl => "preferences_url",
+            Self::ConfirmUrl => "confirm_url",
+        }
+    }
+
+    /// What stands for it after the marker; stored with each mail, so it never changes, and new locales go to the end of
+    /// [`Locale::BUILT_IN`].
+    fn code(self) -> [char; 2] {
+        match self {
+            Self::To => ['t', 'o'],
+            Self::MessageId => ['i', 'd'],
+            Self::Date => ['d', 'a'],
+            Self::Name => ['n', 'a'],
+            Self::Address => ['a', 'd'],
+            Self::Greeting(place) => ['g', char::from(b'a' + place)],
+            Self::UnsubscribeUrl => ['u', 'n'],
+            Self::PreferencesUrl => ['p', 'r'],
+            Self::ConfirmUrl => ['c', 'o'],
+        }
+    }
+
+    /// The slot of which `rest` begins with the code.
+    fn starting(rest: &str) -> Option<Self> {
+        let mut letters = rest.chars();
+        let code = [letters.next()?, letters.next()?];
+        let greetings = (0..u8::try_from(Locale::BUILT_IN.len()).ok()?).map(Self::Greeting);
+        Self::FIXED.into_iter().chain(greetings).find(|slot| slot.code() == code)
+    }
+}
+
+/// How many octets the code of a slot has.
+const CODE: usize = 2;
+
+/// How much of a marker tells it from any other text.
+const BEGINNING: usize = 10;
+
+/// The text that holds a slot open in one render: letters and digits alone, so that no escaping changes it, and random, so that
+/// no feed can contain it.
+#[derive(Clone, Debug)]
+pub(super) struct Marker(String);
+
+impl Marker {
+    pub(super) fn new(random: &dyn Random) -> Self {
+        Self(PublicId::new(random).as_str().to_owned())
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Enough of it to know it by when the rest was cut off.
+    pub(super) fn beginning(&self) -> &str {
+        &self.0[..BEGINNING]
+    }
+
+    /// What a template writes for the slot.
+    pub(super) fn hold(&self, slot: Slot) -> String {
+        self.0.chars().chain(slot.code()).collect()
+    }
+}
+
+/// A marked place in a text.
+pub(super) struct Found<'t> {
+    pub(super) before: &'t str,
+    /// None when what follows the marker is no slot's code.
+    pub(super) slot: Option<Slot>,
+    pub(super) after: &'t str,
+}
+
+/// The first marked place in a text.
+pub(super) fn find<'t>(text: &'t str, marker: &str) -> Option<Found<'t>> {
+    let (before, after) = text.split_once(marker)?;
+    let slot = Slot::starting(after);
+    Some(Found { before, slot, after: if slot.is_some() { &after[CODE..] } else { after } })
+}
+
+/// What the slots hold for one recipient.
+#[derive(Clone, Copy, Debug)]
+pub struct Slots<'a> {
+    /// The recipient's name; may be empty.
+    pub name: &'a str,
+    /// The recipient's address.
+    pub address: &'a EmailAddress,
+    /// The Message-ID, with or without its angle brackets.
+    pub message_id: &'a str,
+    /// When the message is sent.
+    pub date: UtcMillis,
+    /// Where one leaves the digest.
+    pub unsubscribe_url: &'a str,
+    /// Where one changes what one gets.
+    pub preferences_url: &'a str,
+    /// Where one confirms one's address.
+    pub confirm_url: &'a str,
+}
+
+impl Slots<'_> {
+    /// Gives the value in pieces, as the text of a body: one line each, whatever it holds.
+    pub(super) fn pieces(&self, slot: Slot, mut push: impl FnMut(&str)) {
+        let line = |text, push: &mut dyn FnMut(&str)| match one_line(text) {
+            Cow::Borrowed(text) => push(text),
+            Cow::Owned(text) => push(&text),
+        };
+        match slot {
+            Slot::Name => line(self.name, &mut push),
+            Slot::To | Slot::Address => push(self.address.as_str()),
+            Slot::MessageId => line(self.message_id, &mut push),
+            Slot::Date => push(&self.date.to_string()),
+            Slot::UnsubscribeUrl => line(self.unsubscribe_url, &mut push),
+            Slot::PreferencesUrl => line(self.preferences_url, &mut push),
+            Slot::ConfirmUrl => line(self.confirm_url, &mut push),
+            Slot::Greeting(place) => {
+                let words = Wording::at(place);
+                let name = one_line(self.name);
+                match words.greeting.split_once("{name}") {
+                    Some((before, after)) if !name.is_empty() => {
+                        push(before);
+                        push(&name);
+                        push(after);
+                    }
+                    _ => push(&words.greeting_without_name),
+                }
+            }
+        }
+    }
+}
+
+/// Fills the slots of a rendered HTML or text directly, for previews. In HTML the values are escaped.
+pub fn fill(template: &str, marker: &str, slots: &Slots<'_>, html: bool) -> String {
+    let mut filled = String::with_capacity(template.len() + 256);
+    let mut rest = template;
+    while let Some(found) = find(rest, marker) {
+        filled.push_str(found.before);
+        if let Some(slot) = found.slot {
+            slots.pieces(slot, |piece| {
+                if html {
+                    html_pieces(piece, |piece| filled.push_str(piece));
+                } else {
+                    filled.push_str(piece);
+                }
+            });
+        }
+        rest = found.after;
+    }
+    filled.push_str(rest);
+    filled
+}

@@ -1,0 +1,64 @@
+//! The subject of an issue, from the digest's template.
+
+use serde::Serialize;
+use tera::{Context, Tera};
+
+use super::TemplateError;
+use super::locale::Wording;
+use super::text::{cut_at_word, one_line};
+use super::view::{ArticleView, DigestView, NumberView};
+use crate::compose::IssueContent;
+use crate::domain::Locale;
+
+/// What inboxes show of a subject, in characters.
+const LENGTH: usize = 70;
+/// What a cut title keeps at least, however long the rest of the subject is.
+const TITLE: usize = 24;
+
+/// What a subject's template sees.
+#[derive(Serialize)]
+struct SubjectView {
+    digest: DigestView,
+    issue: NumberView,
+    articles: Vec<ArticleView>,
+    lead: ArticleView,
+    /// How many articles there are beside the lead story.
+    more: usize,
+}
+
+/// The subject of an issue: one line, the lead story's title cut at a word so that the whole stays near what inboxes show. An
+/// issue without articles, and a template that gives nothing, have the digest's title.
+///
+/// # Errors
+/// [`TemplateError`] when the template is wrong.
+pub fn subject(template: &str, content: &IssueContent, locale: &Locale) -> Result<String, TemplateError> {
+    let words = Wording::of(locale);
+    let title = one_line(&content.title).into_owned();
+    let Some(lead) = content.lead() else { return Ok(title) };
+    let articles: Vec<ArticleView> = content.articles().map(|article| ArticleView::new(article, words)).collect();
+    let mut view = SubjectView {
+        digest: DigestView { id: content.digest.clone(), title: title.clone() },
+        issue: NumberView::new(content, words),
+        more: articles.len() - 1,
+        articles,
+        lead: ArticleView::new(lead, words),
+    };
+    let mut subject = render(template, &view)?;
+    let length = subject.chars().count();
+    if length > LENGTH && subject.contains(&view.lead.title) {
+        let around = length - view.lead.title.chars().count();
+        view.lead.title = cut_at_word(&view.lead.title, LENGTH.saturating_sub(around).max(TITLE)).into_owned();
+        subject = render(template, &view)?;
+    }
+    Ok(if subject.is_empty() { title } else { subject })
+}
+
+fn render(template: &str, view: &SubjectView) -> Result<String, TemplateError> {
+    let wrong = |error: tera::Error| match TemplateError::from_tera(&error, None) {
+        TemplateError::Template { message, .. } => TemplateError::Template { place: "subject".to_owned(), message },
+        other => other,
+    };
+    let context = Context::from_serialize(view).map_err(wrong)?;
+    let text = Tera::one_off(template, &context, false).map_err(wrong)?;
+    Ok(one_line(&text).into_owned())
+}

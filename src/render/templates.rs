@@ -1,0 +1,174 @@
+//! The templates: those in the program, and an operator's files over them.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tera::{Context, Kwargs, State, Tera};
+
+use super::TemplateError;
+use super::error::{file_of, unknown_name};
+use super::text::{WIDTH, tidy, wrap};
+
+/// What the names of the built-in templates begin with. An operator's file of the same name wins, and may still extend or
+/// include the built-in one under its full name.
+pub(super) const BUILT_IN: &str = "builtin/";
+
+macro_rules! files {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../templates/mail/", $name)))),*]
+    };
+}
+
+const FILES: [(&str, &str); 10] = files![
+    "confirmation.html",
+    "confirmation.txt",
+    "digest.html",
+    "digest.txt",
+    "footer.html",
+    "footer.txt",
+    "layout.html",
+    "story.html",
+    "story.txt",
+    "titles.html",
+];
+
+/// The built-in templates of the mails, by name, as `template export` writes them.
+pub fn built_in_templates() -> &'static [(&'static str, &'static str)] {
+    &FILES
+}
+
+/// All templates, parsed and checked against each other.
+pub(super) struct Templates {
+    tera: Tera,
+    dir: Option<PathBuf>,
+    /// The operator's whole mails, by the name that a digest has for them.
+    own: Vec<String>,
+    /// Names that some template sets for those that it includes.
+    locals: Vec<String>,
+}
+
+impl Templates {
+    /// Reads the operator's files, where there is a folder, and parses all.
+    pub(super) fn load(dir: Option<&Path>) -> Result<Self, TemplateError> {
+        let files = dir.map(read).transpose()?.unwrap_or_default();
+        let mut tera = Tera::new();
+        tera.register_filter("wrap", wrapped);
+        tera.register_filter("underline", underlined);
+        let wrong = |error: tera::Error| TemplateError::from_tera(&error, dir);
+        tera.set_fallback_prefixes([BUILT_IN]).map_err(wrong)?;
+        let built_in = FILES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), *text));
+        let own = files.iter().map(|(name, text)| (name.clone(), text.as_str()));
+        tera.add_raw_templates(built_in.chain(own)).map_err(wrong)?;
+        let mails = files.iter().filter(|(_, text)| is_whole(text));
+        let own = mails.filter_map(|(name, _)| name.strip_suffix(".html")).map(str::to_owned).collect();
+        let texts = FILES.iter().map(|(_, text)| *text).chain(files.iter().map(|(_, text)| text.as_str()));
+        let locals = texts.flat_map(locals).map(str::to_owned).collect();
+        Ok(Self { tera, dir: dir.map(Path::to_owned), own, locals })
+    }
+
+    pub(super) fn own(&self) -> &[String] {
+        &self.own
+    }
+
+    /// Whether there is such a file.
+    pub(super) fn has(&self, name: &str, ending: &str) -> bool {
+        self.tera.contains_template(&format!("{name}{ending}"))
+    }
+
+    /// The template's file as an operator knows it.
+    pub(super) fn place(&self, file: &str) -> String {
+        let name = self.tera.get_template_names().find(|name| *name == file);
+        name.map_or_else(|| format!("{BUILT_IN}{file}"), |name| file_of(name, self.dir.as_deref()))
+    }
+
+    /// Finds a name at the top of a template, or of one that it extends or includes, that no mail has. Tera itself says nothing
+    /// of those in an `if`.
+    pub(super) fn check_names(&self, file: &str, view: &impl Serialize) -> Result<(), TemplateError> {
+        let wrong = |error: tera::Error| TemplateError::from_tera(&error, self.dir.as_deref());
+        let context = Context::from_serialize(view).map_err(wrong)?;
+        let names = self.tera.get_template_variables(file).map_err(wrong)?;
+        let is_known = |name: &str| context.contains_key(name) || self.locals.iter().any(|local| local == name);
+        let mut unknown = names.into_iter().filter(|name| !is_known(name));
+        unknown.next().map_or(Ok(()), |name| {
+            let names = TOP.iter().copied().filter(|name| context.contains_key(name));
+            Err(TemplateError::Template { place: self.place(file), message: unknown_name(name, names) })
+        })
+    }
+
+    /// Renders a file; a text is tidied.
+    pub(super) fn render(&self, file: &str, view: &impl Serialize) -> Result<String, TemplateError> {
+        let wrong = |error: tera::Error| TemplateError::from_tera(&error, self.dir.as_deref());
+        let context = Context::from_serialize(view).map_err(wrong)?;
+        let rendered = self.tera.render(file, &context).map_err(wrong)?;
+        Ok(if file.ends_with(".txt") { tidy(&rendered) } else { rendered })
+    }
+}
+
+/// The names at the top of the views, for suggestions.
+const TOP: [&str; 17] = [
+    "banner",
+    "confirm",
+    "count",
+    "digest",
+    "dir",
+    "home_url",
+    "issue",
+    "lang",
+    "lead",
+    "listed",
+    "privacy_url",
+    "sections",
+    "sender",
+    "slot",
+    "subject",
+    "summary",
+    "words",
+];
+
+/// Whether a file is a whole mail, and not a part that others include.
+fn is_whole(text: &str) -> bool {
+    text.contains("<html") || text.contains("{% extends") || text.contains("{%- extends")
+}
+
+/// The names that a template sets or loops over.
+fn locals(text: &str) -> impl Iterator<Item = &str> {
+    text.split("{%").flat_map(|tag| {
+        let tag = tag.trim_start_matches('-').trim_start();
+        let names = tag.strip_prefix("set ").and_then(|rest| rest.split(['=', '%']).next());
+        let names = names.or_else(|| tag.strip_prefix("for ").and_then(|rest| rest.split(" in ").next()));
+        names.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty())
+    })
+}
+
+/// The folder's templates by file name.
+fn read(dir: &Path) -> Result<Vec<(String, String)>, TemplateError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| TemplateError::Read { path, source }
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(failed(dir))? {
+        let path = entry.map_err(failed(dir))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let is_template = (name.ends_with(".html") || name.ends_with(".txt")) && !name.starts_with('.');
+        if is_template && path.is_file() {
+            files.push((name.to_owned(), std::fs::read_to_string(&path).map_err(failed(&path))?));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// `{{ text | wrap(indent=2) }}`: broken at words for the text part.
+fn wrapped(text: &str, arguments: Kwargs, _: &State<'_>) -> tera::TeraResult<String> {
+    let width = arguments.get::<usize>("width")?.unwrap_or(WIDTH);
+    Ok(wrap(text, width, arguments.get::<usize>("indent")?.unwrap_or_default()))
+}
+
+/// `{{ title | underline(with="-") }}`: a heading of the text part, with a line below.
+fn underlined(text: &str, arguments: Kwargs, _: &State<'_>) -> tera::TeraResult<String> {
+    let line = arguments.get::<&str>("with")?.unwrap_or("-");
+    let heading = wrap(text, WIDTH, 0);
+    let length = heading.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    Ok(format!("{heading}\n{}", line.repeat(length)))
+}

@@ -1,0 +1,348 @@
+//! What the templates of a mail see: everything chosen, worded and dated already, so that a template only lays it out.
+
+use serde::Serialize;
+use url::Url;
+
+use super::Frame;
+use super::locale::{Wording, insert};
+use super::slots::{Marker, Slot};
+use super::text::{cut_at_word, one_line};
+use crate::compose::{IssueArticle, IssueContent};
+use crate::config::Sender;
+use crate::domain::Locale;
+
+/// How long the first line of a mail may be, which inboxes show beside the subject.
+const SUMMARY: usize = 110;
+/// How much of the next stories it names.
+const SUMMARY_TITLES: usize = 3;
+
+/// What each mail has, whatever it is about.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Common {
+    pub(super) lang: String,
+    /// The direction of the writing.
+    pub(super) dir: &'static str,
+    pub(super) subject: String,
+    /// The first line, which inboxes show beside the subject.
+    pub(super) summary: String,
+    pub(super) digest: DigestView,
+    pub(super) home_url: Option<String>,
+    pub(super) privacy_url: Option<String>,
+    pub(super) sender: SenderView,
+    pub(super) words: Words,
+    pub(super) slot: SlotView,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct DigestView {
+    pub(super) id: String,
+    pub(super) title: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct SenderView {
+    pub(super) name: String,
+    pub(super) email: String,
+    /// Whether answers are read.
+    pub(super) replies: bool,
+    pub(super) postal_address: String,
+    pub(super) legal: String,
+    pub(super) contact_url: Option<String>,
+    pub(super) social: Vec<LinkView>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct LinkView {
+    pub(super) name: String,
+    pub(super) url: String,
+}
+
+/// The sentences of a mail, filled in.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Words {
+    read_story: &'static str,
+    also: &'static str,
+    why: String,
+    preferences: &'static str,
+    unsubscribe: &'static str,
+    reply: &'static str,
+    contact: &'static str,
+    follow: &'static str,
+    privacy: &'static str,
+}
+
+/// The marks of the slots, as templates write them.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct SlotView {
+    name: String,
+    pub(super) address: String,
+    greeting: String,
+    unsubscribe_url: String,
+    preferences_url: String,
+    confirm_url: String,
+}
+
+/// What a digest's template sees beside [`Common`].
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct IssueView {
+    #[serde(flatten)]
+    pub(super) common: Common,
+    pub(super) issue: NumberView,
+    pub(super) banner: Option<BannerView>,
+    pub(super) lead: Option<ArticleView>,
+    pub(super) sections: Vec<SectionView>,
+    pub(super) listed: Vec<ArticleView>,
+    /// How many articles there are in all.
+    pub(super) count: usize,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct NumberView {
+    pub(super) number: Option<i64>,
+    pub(super) date: String,
+    /// `Issue 42 · Monday 23 November 2026`.
+    pub(super) label: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct BannerView {
+    pub(super) text: String,
+    pub(super) url: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct SectionView {
+    pub(super) topic: String,
+    pub(super) title: String,
+    pub(super) articles: Vec<ArticleView>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ArticleView {
+    pub(super) topic: String,
+    pub(super) source: String,
+    pub(super) title: String,
+    /// None when its address is neither http nor https.
+    pub(super) url: Option<String>,
+    pub(super) date: Option<String>,
+    pub(super) excerpt: String,
+    pub(super) author: Option<String>,
+    pub(super) image: Option<String>,
+    /// Date and source, as far as they are known.
+    pub(super) meta: String,
+}
+
+impl Common {
+    pub(super) fn new(frame: &Frame<'_>, subject: &str, summary: String, marker: &Marker) -> Self {
+        let title = one_line(&frame.digest.title).into_owned();
+        let words = Wording::of(frame.locale);
+        Self {
+            lang: frame.locale.as_str().to_owned(),
+            dir: "ltr",
+            subject: subject.to_owned(),
+            summary,
+            home_url: frame.config.web.home_url.as_ref().and_then(|url| web_link(url.as_str())),
+            privacy_url: frame.config.web.privacy_url.as_ref().and_then(|url| web_link(url.as_str())),
+            sender: SenderView::of(&frame.digest.sender),
+            words: Words::new(words, &title),
+            digest: DigestView { id: frame.digest.id.clone(), title },
+            slot: SlotView::new(marker, frame.locale),
+        }
+    }
+}
+
+impl Words {
+    pub(super) fn new(words: &'static Wording, digest: &str) -> Self {
+        Self {
+            read_story: &words.read_story,
+            also: &words.also,
+            why: insert(&words.why, &[("digest", digest)]),
+            preferences: &words.preferences,
+            unsubscribe: &words.unsubscribe,
+            reply: &words.reply,
+            contact: &words.contact,
+            follow: &words.follow,
+            privacy: &words.privacy,
+        }
+    }
+}
+
+impl SlotView {
+    pub(super) fn new(marker: &Marker, locale: &Locale) -> Self {
+        Self {
+            name: marker.hold(Slot::Name),
+            address: marker.hold(Slot::Address),
+            greeting: marker.hold(Slot::greeting(locale)),
+            unsubscribe_url: marker.hold(Slot::UnsubscribeUrl),
+            preferences_url: marker.hold(Slot::PreferencesUrl),
+            confirm_url: marker.hold(Slot::ConfirmUrl),
+        }
+    }
+}
+
+impl SenderView {
+    fn of(sender: &Sender) -> Self {
+        let social = sender
+            .social
+            .iter()
+            .filter_map(|(name, url)| Some(LinkView { name: network(name), url: web_link(url.as_str())? }));
+        Self {
+            name: sender.name.clone(),
+            email: sender.email.to_string(),
+            replies: sender.reply_to.is_some(),
+            postal_address: sender.postal_address.lines().map(str::trim).collect::<Vec<_>>().join(", "),
+            legal: one_line(&sender.legal).into_owned(),
+            contact_url: sender.contact_url.as_ref().map(|url| url.as_str().to_owned()),
+            social: social.collect(),
+        }
+    }
+}
+
+impl IssueView {
+    /// The issue for one locale. Its lead story stands first, apart from its section.
+    pub(super) fn new(content: &IssueContent, frame: &Frame<'_>, subject: &str, marker: &Marker) -> Self {
+        let words = Wording::of(frame.locale);
+        let article = |article: &IssueArticle| ArticleView::new(article, words);
+        let mut sections: Vec<SectionView> = content
+            .sections
+            .iter()
+            .map(|section| SectionView {
+                topic: section.topic.clone(),
+                title: one_line(&section.title).into_owned(),
+                articles: section.articles.iter().map(article).collect(),
+            })
+            .collect();
+        let lead =
+            sections.first_mut().filter(|first| !first.articles.is_empty()).map(|first| first.articles.remove(0));
+        sections.retain(|section| !section.articles.is_empty());
+        let listed: Vec<ArticleView> = content.listed.iter().map(article).collect();
+        let summary = summary(lead.as_ref(), &sections, &listed, words);
+        Self {
+            common: Common::new(frame, subject, summary, marker),
+            issue: NumberView::new(content, words),
+            banner: banner(content, frame),
+            lead,
+            sections,
+            listed,
+            count: content.articles().count(),
+        }
+    }
+
+    /// Cuts each excerpt, to make the mail smaller.
+    pub(super) fn shorten_excerpts(&mut self, limit: usize) {
+        let articles = self.sections.iter_mut().flat_map(|section| &mut section.articles).chain(&mut self.lead);
+        for article in articles {
+            article.excerpt = cut_at_word(&article.excerpt, limit).into_owned();
+        }
+    }
+
+    /// Moves the last `count` articles to the front of the list of titles, to make the mail smaller.
+    pub(super) fn list_last(&mut self, count: usize) {
+        for _ in 0..count {
+            let Some(section) = self.sections.last_mut() else { break };
+            if let Some(article) = section.articles.pop() {
+                self.listed.insert(0, article);
+            }
+            self.sections.retain(|section| !section.articles.is_empty());
+        }
+    }
+
+    /// How many articles beside the lead story have an excerpt.
+    pub(super) fn shown(&self) -> usize {
+        self.sections.iter().map(|section| section.articles.len()).sum()
+    }
+}
+
+impl NumberView {
+    pub(super) fn new(content: &IssueContent, words: &Wording) -> Self {
+        let date = words.date(content.date, true);
+        let label = match content.number {
+            Some(number) => format!("{} · {date}", insert(&words.issue, &[("number", &number.to_string())])),
+            None => date.clone(),
+        };
+        Self { number: content.number, date, label }
+    }
+}
+
+impl ArticleView {
+    pub(super) fn new(article: &IssueArticle, words: &Wording) -> Self {
+        let source = one_line(&article.source).into_owned();
+        let date = article.date.map(|date| words.date(date, false));
+        let meta = match &date {
+            Some(date) if source.is_empty() => date.clone(),
+            Some(date) => format!("{date} · {source}"),
+            None => source.clone(),
+        };
+        Self {
+            topic: article.topic.clone(),
+            source,
+            title: one_line(&article.title).into_owned(),
+            url: web_link(&article.url),
+            date,
+            excerpt: one_line(&article.excerpt).into_owned(),
+            author: article.author.clone(),
+            image: article.image.as_deref().and_then(web_link),
+            meta,
+        }
+    }
+}
+
+/// An address that may stand in a link: http or https, as the URL standard writes it, so without spaces and controls.
+fn web_link(address: &str) -> Option<String> {
+    let url = Url::parse(address).ok()?;
+    matches!(url.scheme(), "http" | "https").then(|| url.into())
+}
+
+/// The banner, on the days that it is for.
+fn banner(content: &IssueContent, frame: &Frame<'_>) -> Option<BannerView> {
+    let banner = frame.digest.banner.as_ref()?;
+    let begun = banner.from.is_none_or(|from| from <= content.date);
+    let over = banner.until.is_some_and(|until| until < content.date);
+    (begun && !over).then(|| BannerView {
+        text: one_line(&banner.text).into_owned(),
+        url: banner.url.as_ref().map(|url| url.as_str().to_owned()),
+    })
+}
+
+/// The first line: what there is beside the lead story, whose title is in the subject; with one story, its beginning.
+fn summary(lead: Option<&ArticleView>, sections: &[SectionView], listed: &[ArticleView], words: &Wording) -> String {
+    // The first of each section, then the second of each, so that every kind of story has its chance.
+    let rounds = (0..SUMMARY_TITLES).flat_map(|at| sections.iter().filter_map(move |section| section.articles.get(at)));
+    let mut titles = String::new();
+    for article in rounds.chain(listed).take(SUMMARY_TITLES) {
+        let title = article.title.trim_end_matches('.');
+        if titles.is_empty() {
+            titles.push_str(title);
+        } else if words.inside.len() + titles.len() + title.len() < SUMMARY {
+            titles.push_str("; ");
+            titles.push_str(title);
+        }
+    }
+    let line = match lead {
+        _ if !titles.is_empty() => insert(&words.inside, &[("titles", &titles)]),
+        Some(lead) if lead.excerpt.is_empty() => lead.title.clone(),
+        Some(lead) => lead.excerpt.clone(),
+        None => String::new(),
+    };
+    cut_at_word(&line, SUMMARY).into_owned()
+}
+
+/// How a network is written, from its key in the configuration.
+fn network(key: &str) -> String {
+    const KNOWN: [(&str, &str); 9] = [
+        ("linkedin", "LinkedIn"),
+        ("youtube", "YouTube"),
+        ("tiktok", "TikTok"),
+        ("github", "GitHub"),
+        ("whatsapp", "WhatsApp"),
+        ("x", "X"),
+        ("bluesky", "Bluesky"),
+        ("mastodon", "Mastodon"),
+        ("facebook", "Facebook"),
+    ];
+    if let Some((_, name)) = KNOWN.iter().find(|(known, _)| known.eq_ignore_ascii_case(key)) {
+        return (*name).to_owned();
+    }
+    let mut letters = key.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
