@@ -11,6 +11,12 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("inbox/inbox.html", include_str!("../../templates/demo/inbox/inbox.html")),
     ("inbox/mail.html", include_str!("../../templates/demo/inbox/mail.html")),
     ("inbox/missing.html", include_str!("../../templates/demo/inbox/missing.html")),
+    ("site/layout.html", include_str!("../../templates/demo/site/layout.html")),
+    ("site/home.html", include_str!("../../templates/demo/site/home.html")),
+    ("site/listing.html", include_str!("../../templates/demo/site/listing.html")),
+    ("site/article.html", include_str!("../../templates/demo/site/article.html")),
+    ("site/page.html", include_str!("../../templates/demo/site/page.html")),
+    ("site/feed.xml", include_str!("../../templates/demo/site/feed.xml")),
 ];
 
 #[allow(clippy::expect_used, reason = "the templates are part of the program, and a test parses them")]
