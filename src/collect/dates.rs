@@ -1,0 +1,497 @@
+//! Dates as feeds and pages write them: RFC 822, ISO 8601 and what people make of both.
+
+use chrono::{Days, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone};
+use chrono_tz::Tz;
+
+use super::months::month;
+use crate::domain::UtcMillis;
+
+/// A day, a time of it where one is given, and the offset from UTC in minutes where one is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub day: NaiveDate,
+    pub time: Option<NaiveTime>,
+    pub offset: Option<i32>,
+}
+
+impl Moment {
+    /// In UTC; what has no zone is taken to be in UTC, and a day without a time begins at midnight.
+    pub(super) fn in_utc(self) -> UtcMillis {
+        let local = self.day.and_time(self.time.unwrap_or_default());
+        let utc = local - TimeDelta::minutes(i64::from(self.offset.unwrap_or(0)));
+        UtcMillis(utc.and_utc().timestamp_millis())
+    }
+
+    /// In UTC; what has no zone is local in `zone`, and a day without a time is its noon: so it stays the same day
+    /// in every zone where a digest may be read.
+    pub(super) fn in_zone(self, zone: Tz) -> UtcMillis {
+        if self.offset.is_some() {
+            return self.in_utc();
+        }
+        let noon = NaiveTime::from_hms_opt(12, 0, 0).unwrap_or_default();
+        let local = self.day.and_time(self.time.unwrap_or(noon));
+        let offset = match zone.offset_from_local_datetime(&local) {
+            chrono::LocalResult::Single(offset) | chrono::LocalResult::Ambiguous(offset, _) => offset.fix(),
+            chrono::LocalResult::None => zone.offset_from_utc_datetime(&local).fix(),
+        };
+        UtcMillis((local - offset).and_utc().timestamp_millis())
+    }
+}
+
+/// Reads a date in any of the usual ways; `None` when it is none.
+pub(super) fn parse(text: &str) -> Option<Moment> {
+    let text = text.trim();
+    if text.len() < 4 || text.len() > 200 {
+        return None;
+    }
+    iso(text).or_else(|| words(text)).filter(|moment| (1..=9999).contains(&chrono::Datelike::year(&moment.day)))
+}
+
+/// A day that may lie beyond its month's end, as the 31st of June is the 1st of July.
+fn day_of(year: i32, month: u32, day: u32) -> Option<NaiveDate> {
+    let beyond = u64::from(day.checked_sub(1)?);
+    if day > 31 {
+        return None;
+    }
+    NaiveDate::from_ymd_opt(year, month, 1)?.checked_add_days(Days::new(beyond))
+}
+
+fn full_year(digits: &str) -> Option<i32> {
+    let year: i32 = digits.parse().ok()?;
+    Some(if digits.len() > 2 { year } else { year + if year < 90 { 2000 } else { 1900 } })
+}
+
+/// A cursor over ASCII text.
+struct Cursor<'a>(&'a str);
+
+impl<'a> Cursor<'a> {
+    /// Up to `most` digits, at least one.
+    fn digits(&mut self, most: usize) -> Option<&'a str> {
+        let length = self.0.bytes().take(most).take_while(u8::is_ascii_digit).count();
+        let (digits, rest) = self.0.split_at(length);
+        self.0 = rest;
+        (length > 0).then_some(digits)
+    }
+
+    fn eat(&mut self, any: &[char]) -> bool {
+        let rest = self.0.strip_prefix(any);
+        self.0 = rest.unwrap_or(self.0);
+        rest.is_some()
+    }
+}
+
+/// ISO 8601 and the W3C's profile of it: `2026-11-04T08:30:00.5+01:00`, `20261104T0830Z`, `2026-309`, `2026-11`, `2026`,
+/// and `2026/11/04`, `2026-11-04 08:30`.
+fn iso(text: &str) -> Option<Moment> {
+    let mut cursor = Cursor(text);
+    let run = text.bytes().take_while(u8::is_ascii_digit).count();
+    let day = match run {
+        4 => {
+            let year = cursor.digits(4)?.parse().ok()?;
+            if cursor.eat(&['-', '/', '.']) {
+                day_within(&mut cursor, year)?
+            } else {
+                NaiveDate::from_ymd_opt(year, 1, 1)?
+            }
+        }
+        7 => NaiveDate::from_yo_opt(cursor.digits(4)?.parse().ok()?, cursor.digits(3)?.parse().ok()?)?,
+        8 | 14 => {
+            day_of(cursor.digits(4)?.parse().ok()?, cursor.digits(2)?.parse().ok()?, cursor.digits(2)?.parse().ok()?)?
+        }
+        2 if text.as_bytes().get(2) == Some(&b'-') => {
+            let year = full_year(cursor.digits(2)?)?;
+            cursor.eat(&['-']);
+            day_within(&mut cursor, year)?
+        }
+        _ => return None,
+    };
+    let rest = cursor.0;
+    if rest.is_empty() {
+        return Some(Moment { day, time: None, offset: None });
+    }
+    let rest = rest.trim_start_matches(['T', 't', ' ', ',', '_']);
+    if rest.len() == cursor.0.len() && run != 14 {
+        return (run == 4 && rest.starts_with(['Z', 'z', '+', '-'])).then(|| Moment {
+            day,
+            time: None,
+            offset: zone(rest),
+        });
+    }
+    time_of(day, rest)
+}
+
+/// What follows a year and a dash: a month and a day, a month, or a day of the year.
+fn day_within(cursor: &mut Cursor<'_>, year: i32) -> Option<NaiveDate> {
+    let digits = cursor.digits(4).unwrap_or("");
+    match digits.len() {
+        3 => NaiveDate::from_yo_opt(year, digits.parse().ok()?),
+        4 => day_of(year, digits[..2].parse().ok()?, digits[2..].parse().ok()?),
+        0 => {
+            // A month's name, as in `2026-november-4` and `2026-Nov-04`.
+            let end = cursor.0.find(|c: char| !c.is_alphabetic())?;
+            let month = month(&cursor.0[..end])?;
+            cursor.0 = &cursor.0[end..];
+            cursor.eat(&['-', ' ', '.']);
+            day_of(year, month, cursor.digits(2)?.parse().ok()?)
+        }
+        _ => {
+            let month = digits.parse().ok()?;
+            let day = if cursor.eat(&['-', '/', '.']) { cursor.digits(2)?.parse().ok()? } else { 1 };
+            day_of(year, month, day)
+        }
+    }
+}
+
+/// A time, perhaps with seconds, a fraction, am or pm, and a zone.
+fn time_of(day: NaiveDate, text: &str) -> Option<Moment> {
+    let mut cursor = Cursor(text);
+    let hours = cursor.digits(2)?;
+    let mut hour: i64 = hours.parse().ok()?;
+    let apart = cursor.eat(&[':', '.', 'h']);
+    let minute: i64 = cursor.digits(2).map_or(Some(0), |digits| digits.parse().ok())?;
+    let second: i64 =
+        if apart && cursor.eat(&[':', '.']) || !apart && cursor.0.starts_with(|c: char| c.is_ascii_digit()) {
+            cursor.digits(2).map_or(Some(0), |digits| digits.parse().ok())?
+        } else {
+            0
+        };
+    if cursor.eat(&['.', ',']) {
+        cursor.digits(20);
+    }
+    let mut rest = cursor.0.trim_start();
+    let lower = rest.get(..4).unwrap_or(rest).to_ascii_lowercase();
+    for (mark, shift, midnight) in [("am", 0, -12), ("pm", 12, 0), ("a.m.", 0, -12), ("p.m.", 12, 0)] {
+        if lower.starts_with(mark) && !lower[mark.len()..].starts_with(|c: char| c.is_alphabetic()) {
+            hour += if hour == 12 { midnight } else { shift };
+            rest = &rest[mark.len()..];
+        }
+    }
+    if hour > 30 || minute > 60 || second > 61 || hours.len() == 1 && !apart && lower.is_empty() {
+        return None;
+    }
+    let moment = day.and_time(NaiveTime::MIN) + TimeDelta::seconds(hour * 3600 + minute * 60 + second);
+    Some(Moment { day: moment.date(), time: Some(moment.time()), offset: zone(rest) })
+}
+
+/// The offset in minutes of `+01:00`, `-0500`, `+1`, `Z`, `GMT+1`, `EST`, `CEST (Berlin)`; `None` for anything else.
+fn zone(text: &str) -> Option<i32> {
+    let text = text.trim().trim_start_matches(['(', '"']);
+    let text = text.strip_prefix("Etc/").unwrap_or(text);
+    let upper = text.get(..3).unwrap_or("").to_ascii_uppercase();
+    let text = if matches!(upper.as_str(), "GMT" | "UTC") { text[3..].trim_start() } else { text };
+    let named = text.len() != 0 || upper.is_empty();
+    if !named {
+        return Some(0);
+    }
+    let sign = match text.chars().next()? {
+        '+' => 1,
+        '-' | '−' | '–' => -1,
+        _ => return Some(i32::from(named_zone(text)?) * 30),
+    };
+    let mut cursor = Cursor(text.trim_start_matches(['+', '-', '−', '–']));
+    let digits = cursor.digits(4)?;
+    let (hours, minutes) = match digits.len() {
+        1 | 2 => (digits, if cursor.eat(&[':', '.']) { cursor.digits(2).unwrap_or("0") } else { "0" }),
+        3 => (&digits[..1], &digits[1..]),
+        _ => (&digits[..2], &digits[2..]),
+    };
+    let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
+    (hours <= 24 && minutes < 60).then_some(sign * (hours * 60 + minutes))
+}
+
+/// The offset of a zone's name in half hours; military letters as RFC 822 has them.
+fn named_zone(text: &str) -> Option<i8> {
+    let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let name = text[..end].to_ascii_uppercase();
+    if let [letter @ (b'A'..=b'I' | b'K'..=b'Z')] = name.as_bytes() {
+        let number = |from: u8| i8::try_from(letter - from).unwrap_or(0) + 1;
+        return Some(match letter {
+            b'A'..=b'I' => -2 * number(b'A'),
+            b'K'..=b'M' => -2 * (number(b'K') + 9),
+            b'N'..=b'Y' => 2 * number(b'N'),
+            _ => 0,
+        });
+    }
+    Some(match name.as_str() {
+        "UT" | "GMT" | "UTC" | "WET" => 0,
+        "BST" | "WEST" | "CET" | "MET" | "MEZ" => 2,
+        "CEST" | "MEST" | "MESZ" | "EET" | "SAST" => 4,
+        "EEST" | "MSK" => 6,
+        "IST" => 11,
+        "SGT" | "HKT" | "AWST" | "PHT" => 16,
+        "JST" | "KST" => 18,
+        "AEST" => 20,
+        "AEDT" => 22,
+        "NZST" => 24,
+        "NZDT" => 26,
+        "ADT" => -6,
+        "AST" | "AT" | "EDT" => -8,
+        "EST" | "ET" | "CDT" => -10,
+        "CST" | "CT" | "MDT" => -12,
+        "MST" | "MT" | "PDT" => -14,
+        "PST" | "PT" | "AKDT" => -16,
+        "AKST" => -18,
+        "HST" => -20,
+        _ => return None,
+    })
+}
+
+/// RFC 822 and everything else with words: `Wed, 4 Nov 2026 08:30:00 +0100`, `Nov 4, 2026 8:30 PM`, asctime, `4. November
+/// 2026`, `mer, 16 nov 2022 00:38:15 +0100`, `2026/11/04 08:30:00 EST`, `2026년 11월 04일 08:30:00`.
+fn words(text: &str) -> Option<Moment> {
+    if let Some(moment) = korean(text) {
+        return Some(moment);
+    }
+    let tokens: Vec<&str> = text.split(|c: char| c.is_whitespace() || c == ',').filter(|t| !t.is_empty()).collect();
+    // `04-Nov-2026` is three tokens in one.
+    let tokens: Vec<&str> = tokens.into_iter().flat_map(split_dashes).collect();
+    let clock = tokens.iter().position(|t| is_clock(t));
+    // The first word may be a day that is called like a month, as `mar` for `martedì`.
+    let day_first =
+        tokens.first().is_some_and(|t| is_word(t)) && tokens.iter().skip(1).any(|t| is_word(t) && month(t).is_some());
+    let (mut day, mut the_month, mut year) = (None, None, None);
+    for (at, token) in tokens.iter().enumerate() {
+        if clock.is_some_and(|clock| at >= clock) && !(year.is_none() && is_year(token)) {
+            continue;
+        }
+        let digits = token.trim_end_matches(|c: char| !c.is_ascii_digit());
+        let number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        if number && day.is_none() && digits.len() <= 2 {
+            day = Some(digits);
+        } else if number && year.is_none() && digits.len() <= 4 && (day.is_some() || digits.len() == 4) {
+            year = Some(digits);
+        } else if token.len() >= 8
+            && day.is_none()
+            && token.contains(['/', '-', '.'])
+            && let Some(moment) = iso(token)
+        {
+            return with_clock(moment.day, &tokens, clock);
+        } else if the_month.is_none() && (at > 0 || !day_first) {
+            the_month = month(token);
+        }
+    }
+    let day = day_of(full_year(year?)?, the_month?, day?.parse().ok()?)?;
+    with_clock(day, &tokens, clock)
+}
+
+/// Adds the time to a day: the token that is a clock, and the zone behind it.
+fn with_clock(day: NaiveDate, tokens: &[&str], clock: Option<usize>) -> Option<Moment> {
+    let Some(clock) = clock else {
+        return Some(Moment { day, time: None, offset: None });
+    };
+    let behind: Vec<&str> =
+        tokens[clock..].iter().enumerate().filter(|(at, t)| *at == 0 || !is_year(t)).map(|(_, t)| *t).collect();
+    time_of(day, &behind.join(" "))
+}
+
+fn is_clock(token: &str) -> bool {
+    let mut parts = token.split(':');
+    let digits = |part: &str| !part.is_empty() && part.len() <= 2 && part.bytes().all(|b| b.is_ascii_digit());
+    parts.next().is_some_and(digits) && parts.next().is_some_and(|part| part.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+fn is_year(token: &str) -> bool {
+    token.len() == 4 && token.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_word(token: &str) -> bool {
+    token.trim_end_matches('.').chars().all(char::is_alphabetic)
+}
+
+fn split_dashes(token: &str) -> Vec<&str> {
+    let named =
+        token.contains('-') && token.starts_with(|c: char| c.is_ascii_digit()) && token.contains(char::is_alphabetic);
+    if named && !is_clock(token) { token.split('-').filter(|part| !part.is_empty()).collect() } else { vec![token] }
+}
+
+/// Dates of Korean blogs: `2026년 11월 04일 08:30:00` and `2026-11-04 오후 8:30:00`, in Korean time.
+fn korean(text: &str) -> Option<Moment> {
+    if !text.contains(['년', '오']) {
+        return None;
+    }
+    let numbers: Vec<u32> = text.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
+    let [year, month, day, hour, minute, rest @ ..] = numbers.as_slice() else { return None };
+    let hour = if text.contains("오후") && *hour < 12 { hour + 12 } else { *hour };
+    let time = NaiveTime::from_hms_opt(hour, *minute, rest.first().copied().unwrap_or(0))?;
+    Some(Moment { day: day_of(i32::try_from(*year).ok()?, *month, *day)?, time: Some(time), offset: Some(9 * 60) })
+}
+
+/// Reads a date in a `strftime` format anywhere in a text (`Posted 04/11/2026 by Jo`); names of months may be in any
+/// common language, and days may be `4th`.
+pub(super) fn parse_with(text: &str, format: &str) -> Option<Moment> {
+    let short: String = text.chars().take(300).collect();
+    let text = plain_words(&short);
+    let has_day =
+        ["%d", "%e", "%j", "%D", "%F", "%x", "%s", "%c", "%v", "%-d", "%-e", "%_d"].iter().any(|d| format.contains(d));
+    let dated = if has_day { format.to_owned() } else { format!("%d {format}") };
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        let begins =
+            c.is_alphanumeric() && !(before.is_alphanumeric() && (c.is_ascii_digit() == before.is_ascii_digit()));
+        before = c;
+        if begins {
+            let here = if has_day { text[at..].to_owned() } else { format!("01 {}", &text[at..]) };
+            if let Some(moment) = exactly(&here, &dated) {
+                return Some(moment);
+            }
+        }
+    }
+    None
+}
+
+fn exactly(text: &str, format: &str) -> Option<Moment> {
+    let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_digit());
+    if let Ok((time, rest)) = chrono::DateTime::<FixedOffset>::parse_and_remainder(text, format)
+        && ends(rest)
+    {
+        let offset = time.offset().local_minus_utc() / 60;
+        return Some(Moment { day: time.date_naive(), time: Some(time.time()), offset: Some(offset) });
+    }
+    if let Ok((time, rest)) = NaiveDateTime::parse_and_remainder(text, format)
+        && ends(rest)
+    {
+        return Some(Moment { day: time.date(), time: Some(time.time()), offset: None });
+    }
+    let (day, rest) = NaiveDate::parse_and_remainder(text, format).ok()?;
+    ends(rest).then_some(Moment { day, time: None, offset: None })
+}
+
+/// Months in English, so that one format reads all languages; days without their `st`, `nd`, `rd`, `th`.
+fn plain_words(text: &str) -> String {
+    const ENGLISH: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let mut out = String::with_capacity(text.len());
+    let mut word = String::new();
+    for c in text.chars().chain(std::iter::once('\0')) {
+        if c.is_alphabetic() {
+            word.push(c);
+            continue;
+        }
+        let ordinal = matches!(word.to_ascii_lowercase().as_str(), "st" | "nd" | "rd" | "th")
+            && out.ends_with(|c: char| c.is_ascii_digit());
+        match month(&word) {
+            _ if ordinal => {}
+            Some(number) => {
+                let name = ENGLISH[number as usize - 1];
+                let short = word.chars().count() == 3;
+                out.push_str(if short { &name[..3] } else { name });
+            }
+            None => out.push_str(&word),
+        }
+        word.clear();
+        if c != '\0' {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    fn utc(text: &str) -> String {
+        parse(text).map(|moment| moment.in_utc().to_string()).unwrap_or_default()
+    }
+
+    #[rstest]
+    #[case("Wed, 04 Nov 2026 08:30:00 GMT", "2026-11-04T08:30:00Z")]
+    #[case("Wed, 4 Nov 2026 08:30 +0100", "2026-11-04T07:30:00Z")]
+    #[case("Fri, 04 Nov 2026 08:30:00 EST", "2026-11-04T13:30:00Z")]
+    #[case("04 Nov 26 08:30:00 Z", "2026-11-04T08:30:00Z")]
+    #[case("Thu, 01 Jan 04 19:48:21 GMT", "2004-01-01T19:48:21Z")]
+    #[case("01 Jan 99 00:00 GMT", "1999-01-01T00:00:00Z")]
+    #[case("Wed, 4 November 2026", "2026-11-04T00:00:00Z")]
+    #[case("Wed, Nov 4 2026 08:30:00 PM", "2026-11-04T20:30:00Z")]
+    #[case("Sat, Dec 16 2023 02:02:33 PM", "2023-12-16T14:02:33Z")]
+    #[case("mer, 16 nov 2022 00:38:15 +0100", "2022-11-15T23:38:15Z")]
+    #[case("mar, 16 nov 2022 00:38:15 +0100", "2022-11-15T23:38:15Z")]
+    #[case("Mi, 04 Dez 2026 08:30:00 +0100", "2026-12-04T07:30:00Z")]
+    #[case("Wed Nov  4 08:30:00 2026", "2026-11-04T08:30:00Z")]
+    #[case("Wed Nov  4 08:30:00 PST 2026", "2026-11-04T16:30:00Z")]
+    #[case("Wed, 2026/11/04 08:30:00 EDT", "2026-11-04T12:30:00Z")]
+    #[case("Wed, 04 Nov 2026 08:30:00 GMT+02:00", "2026-11-04T06:30:00Z")]
+    #[case("Wed, 04 Nov 2026 08:30:00 Etc/GMT", "2026-11-04T08:30:00Z")]
+    #[case("Wed, 04 Nov 2026 08:30:00 -0500 (EST)", "2026-11-04T13:30:00Z")]
+    #[case("November 4, 2026, 8:30 a.m.", "2026-11-04T08:30:00Z")]
+    #[case("4th November 2026", "2026-11-04T00:00:00Z")]
+    #[case("04-Nov-2026 08:30:00", "2026-11-04T08:30:00Z")]
+    #[case("2026-11-04T08:30:00+01:00", "2026-11-04T07:30:00Z")]
+    #[case("2026-11-04T08:30:00.123456Z", "2026-11-04T08:30:00Z")]
+    #[case("2026-11-04T08:30Z", "2026-11-04T08:30:00Z")]
+    #[case("2026-11-04 08:30:00", "2026-11-04T08:30:00Z")]
+    #[case("2026-11-04 08:30:00 -0500", "2026-11-04T13:30:00Z")]
+    #[case("2026-11-04T08:30:00-0500", "2026-11-04T13:30:00Z")]
+    #[case("20261104T083000Z", "2026-11-04T08:30:00Z")]
+    #[case("20261104083000", "2026-11-04T08:30:00Z")]
+    #[case("20261104", "2026-11-04T00:00:00Z")]
+    #[case("2026-309", "2026-11-05T00:00:00Z")]
+    #[case("2026-11", "2026-11-01T00:00:00Z")]
+    #[case("2026", "2026-01-01T00:00:00Z")]
+    #[case("2026/11/04", "2026-11-04T00:00:00Z")]
+    #[case("2026-12-31T24:00:00Z", "2027-01-01T00:00:00Z")]
+    #[case("2026-02-30T10:00:00Z", "2026-03-02T10:00:00Z")]
+    #[case("2026-november-4T08:30-01:00", "2026-11-04T09:30:00Z")]
+    #[case("Κυρ, 11 Ιούλ 2004 12:00:00 EST", "2004-07-11T17:00:00Z")]
+    #[case("2026년 11월 04일 08:30:00", "2026-11-03T23:30:00Z")]
+    #[case("2026-11-04 오후 8:30:00", "2026-11-04T11:30:00Z")]
+    #[case("1 января 2026 10:00:00 +0300", "2026-01-01T07:00:00Z")]
+    fn feeds_write_dates_in_many_ways(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(utc(text), expected);
+    }
+
+    #[test]
+    fn what_is_no_date_gives_none() {
+        for text in
+            ["", "yesterday", "4/11", "Nov", "99 Foo 2026", "2026-13-01T00:00:00Z", "Posted by Jo", "0000", "12:30"]
+        {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_format_decides_between_day_and_month() {
+        let day = |text, format| parse_with(text, format).map(|moment| moment.day.to_string()).unwrap_or_default();
+        assert_eq!(day("04/11/2026", "%d/%m/%Y"), "2026-11-04");
+        assert_eq!(day("04/11/2026", "%m/%d/%Y"), "2026-04-11");
+        assert_eq!(day("Posted 04/11/2026 by Jo", "%d/%m/%Y"), "2026-11-04");
+        assert_eq!(day("Posted on 4th November 2026, 10 comments", "%d %B %Y"), "2026-11-04");
+        assert_eq!(day("le 4 août 2026", "%d %B %Y"), "2026-08-04");
+        assert_eq!(day("4. Dez 2026", "%d. %b %Y"), "2026-12-04");
+        assert_eq!(day("November 2026", "%B %Y"), "2026-11-01");
+        assert_eq!(day("no date", "%d/%m/%Y"), "");
+        assert_eq!(day("114/11/20266", "%d/%m/%Y"), "");
+    }
+
+    #[test]
+    fn a_day_of_a_page_is_that_day_in_its_zone_and_a_time_is_local() {
+        let london: Tz = "Europe/London".parse().unwrap();
+        let at = |text, format| parse_with(text, format).unwrap().in_zone(london).to_string();
+        assert_eq!(at("24/06/2026", "%d/%m/%Y"), "2026-06-24T11:00:00Z");
+        assert_eq!(at("24/06/2026 08:30", "%d/%m/%Y %H:%M"), "2026-06-24T07:30:00Z");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in "\\PC{0,40}|[0-9:/., +TZa-vé-]{0,40}", format in "(%[a-zA-Z]|[ /.-]){0,6}") {
+            if let Some(moment) = parse(&text) {
+                moment.in_zone(Tz::Europe__London);
+            }
+            parse_with(&text, &format);
+        }
+    }
+}
