@@ -4,14 +4,18 @@
 //! store knows no policy: what may happen when is the business of the rooms that call it.
 
 mod articles;
+mod consent;
 mod digests;
 mod error;
 mod issues;
 mod layout;
 mod mails;
+mod meta;
 mod query;
 mod session;
 mod sources;
+mod subscribers;
+mod suppressions;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -25,6 +29,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{PgPool, SqlitePool};
 
 pub use articles::{ArticleRow, NewArticle, Put};
+pub use consent::ConsentRow;
 pub use error::StoreError;
 pub use issues::{IssueArticleRow, IssueRow, NewIssue, NewIssueArticle};
 pub use layout::{Audience, Choice, IssueMail};
@@ -33,6 +38,8 @@ pub use query::Query;
 pub use session::Session;
 use session::{Connection, Kind};
 pub use sources::SourceRow;
+pub use subscribers::{SubscriberRow, SubscriptionRow};
+pub use suppressions::SuppressionRow;
 
 use crate::config::StoreUrl;
 
@@ -140,7 +147,20 @@ impl Store {
 
     /// Every named query, for the test that prepares them all.
     pub fn queries() -> impl Iterator<Item = &'static Query> {
-        [articles::ALL, digests::ALL, issues::ALL, layout::ALL, mails::ALL, sources::ALL].into_iter().flatten()
+        [
+            articles::ALL,
+            consent::ALL,
+            digests::ALL,
+            issues::ALL,
+            layout::ALL,
+            mails::ALL,
+            meta::ALL,
+            sources::ALL,
+            subscribers::ALL,
+            suppressions::ALL,
+        ]
+        .into_iter()
+        .flatten()
     }
 
     /// A reader's session.

@@ -1,0 +1,37 @@
+//! Facts about the store itself, and whether it answers.
+
+use super::query::{execute, fetch_one, fetch_optional, queries};
+use super::{Session, StoreError};
+
+queries! {
+    META = { "select value from meta where name = $1" };
+    CLAIM_META = { "insert into meta (name, value) values ($1, $2) on conflict (name) do nothing" };
+    PING = { "select cast(1 as bigint)" };
+}
+
+impl Session {
+    /// The fact of that name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn meta(&mut self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(fetch_optional!(self, META as (String,), name)?.map(|(value,)| value))
+    }
+
+    /// Writes down a fact unless it is there already; gives what is there then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn claim_meta(&mut self, name: &str, value: &str) -> Result<String, StoreError> {
+        execute!(self, CLAIM_META, name, value)?;
+        Ok(fetch_one!(self, META as (String,), name)?.0)
+    }
+
+    /// Asks for an answer, whatever it is.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn ping(&mut self) -> Result<(), StoreError> {
+        fetch_one!(self, PING as (i64,)).map(|_| ())
+    }
+}

@@ -1,0 +1,124 @@
+//! Chooses the topics of a digest and a pause, as the preferences page offers them.
+
+use super::choice::Topics;
+use super::{DigestClaim, Origin, Subscribers, SubscribersError, event};
+use crate::domain::{EmailAddress, SubscriberState, SubscriptionState, UtcMillis};
+use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow};
+
+/// What somebody gets of one digest, as their preferences page shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preferences {
+    /// The address with its middle hidden: digests get forwarded.
+    pub masked: String,
+    /// Whether mails go there at all: confirmed, and not left.
+    pub active: bool,
+    /// The topics.
+    pub topics: Topics,
+    /// Until when nothing is sent.
+    pub paused_until: Option<UtcMillis>,
+    /// The ids of the other digests that they get.
+    pub others: Vec<String>,
+}
+
+/// What choosing did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chose {
+    /// It counts from now on.
+    Now,
+    /// It was so before.
+    Already,
+    /// They do not get this digest, so there is nothing to choose.
+    NotSubscribed,
+}
+
+impl Subscribers {
+    /// What the person of that link gets; `None` when there is nobody of that id (any more).
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn preferences(&self, claim: &DigestClaim) -> Result<Option<Preferences>, SubscribersError> {
+        let mut session = self.store.read().await?;
+        let Some((row, have)) = find(&mut session, claim).await? else { return Ok(None) };
+        let now = self.now();
+        let confirmed = row.state == SubscriberState::Confirmed;
+        let wanted = |have: &&SubscriptionRow| confirmed && have.state != SubscriptionState::Left;
+        let this = have.iter().find(|have| have.digest == claim.digest);
+        let others = have.iter().filter(|have| have.digest != claim.digest).filter(wanted);
+        Ok(Some(Preferences {
+            masked: mask(&row.email),
+            active: this.filter(wanted).is_some(),
+            topics: this.map_or(Topics::All, |this| Topics::parse(&this.topics)),
+            paused_until: this.and_then(|this| paused_until(this, now)),
+            others: others.map(|have| have.digest.clone()).collect(),
+        }))
+    }
+
+    /// Sets the topics and the pause of the link's digest; `topics` are kept when `None`.
+    ///
+    /// # Errors
+    /// When the store fails; then nothing has changed.
+    pub async fn choose(
+        &self,
+        claim: &DigestClaim,
+        topics: Option<&Topics>,
+        pause_until: Option<UtcMillis>,
+        origin: Origin<'_>,
+    ) -> Result<Chose, SubscribersError> {
+        let mut session = self.store.write(Durability::Full).await?;
+        if let Some((row, _)) = find(&mut session, claim).await? {
+            session.lock_subscriber(row.id).await?;
+        }
+        let Some((row, have)) = find(&mut session, claim).await? else { return Ok(Chose::NotSubscribed) };
+        let this = have.into_iter().find(|have| have.digest == claim.digest && have.state != SubscriptionState::Left);
+        let Some(this) = this.filter(|_| row.state == SubscriberState::Confirmed) else {
+            return Ok(Chose::NotSubscribed);
+        };
+        let now = self.now();
+        let pause = pause_until.filter(|until| *until > now);
+        let next = SubscriptionRow {
+            state: if pause.is_some() { SubscriptionState::Paused } else { SubscriptionState::Active },
+            topics: topics.map_or_else(|| this.topics.clone(), Topics::stored),
+            paused_until: pause,
+            ..this.clone()
+        };
+        if next == this {
+            return Ok(Chose::Already);
+        }
+        session.put_subscription(&next).await?;
+        if pause.is_some() {
+            session.cancel_deliveries_of_digest(row.id, &claim.digest, now).await?;
+        }
+        let mut event = event(&row, "chose", now, origin);
+        event.digest = Some(claim.digest.clone());
+        event.evidence = Some(match pause {
+            Some(until) => format!("topics {}, paused until {until}", next.topics),
+            None => format!("topics {}", next.topics),
+        });
+        session.add_consent(&event).await?;
+        session.commit().await?;
+        Ok(Chose::Now)
+    }
+}
+
+async fn find(
+    session: &mut Session,
+    claim: &DigestClaim,
+) -> Result<Option<(SubscriberRow, Vec<SubscriptionRow>)>, SubscribersError> {
+    let Some(row) = session.subscriber_by_public_id(&claim.subscriber).await? else { return Ok(None) };
+    let have = session.subscriptions_among(&[row.id]).await?;
+    Ok(Some((row, have)))
+}
+
+/// Until when a subscription is paused, unless that is over.
+pub(super) fn paused_until(have: &SubscriptionRow, now: UtcMillis) -> Option<UtcMillis> {
+    have.paused_until.filter(|until| have.state == SubscriptionState::Paused && *until > now)
+}
+
+/// The first two letters and the domain: enough for its owner to know it again.
+pub(super) fn mask(email: &str) -> String {
+    let Ok(address) = EmailAddress::parse(email) else { return "•••".to_owned() };
+    let letters = address.local().chars().count();
+    let shown = if letters > 3 { 2 } else { 1 };
+    let start: String = address.local().chars().take(shown).collect();
+    format!("{start}•••@{}", address.domain())
+}

@@ -1,0 +1,159 @@
+//! Confirms what was asked for, by the token that was mailed; the second time changes nothing.
+
+use super::add::{has, subscription};
+use super::choice::{Chosen, Topics};
+use super::{ConfirmClaim, Origin, Refusal, Subscribers, SubscribersError, event, refusal};
+use crate::domain::{SubscriberState, SubscriptionState, UtcMillis};
+use crate::store::{ConsentRow, Durability, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
+
+/// What a confirmation did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    /// It counts from now on.
+    Now,
+    /// It had counted before.
+    Already,
+    /// The link is from before the person left, or was erased, or changed the address; it takes a new one.
+    Stale,
+    /// Nothing that a link can do brings this address back.
+    Refused(Refusal),
+}
+
+/// All that decides on a confirmation.
+struct Known {
+    row: SubscriberRow,
+    subscriptions: Vec<SubscriptionRow>,
+    suppression: Option<SuppressionRow>,
+    events: Vec<ConsentRow>,
+}
+
+impl Subscribers {
+    /// What [`Subscribers::confirm`] would do now, for the page that has the button, with the address.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn would_confirm(&self, claim: &ConfirmClaim) -> Result<(Confirmed, Option<String>), SubscribersError> {
+        let mut session = self.store.read().await?;
+        let known = self.known(&mut session, claim).await?;
+        let address = known.as_ref().map(|known| known.row.email.clone());
+        Ok((known.map_or(Confirmed::Stale, |known| verdict(&known, claim)), address))
+    }
+
+    /// Confirms what the token says. `wording` is what the person was shown when they agreed.
+    ///
+    /// # Errors
+    /// When the store fails; then nothing has changed.
+    pub async fn confirm(
+        &self,
+        claim: &ConfirmClaim,
+        wording: &str,
+        origin: Origin<'_>,
+    ) -> Result<Confirmed, SubscribersError> {
+        let mut session = self.store.write(Durability::Full).await?;
+        if let Some(row) = session.subscriber_by_public_id(&claim.subscriber).await? {
+            session.lock_subscriber(row.id).await?;
+        }
+        let Some(known) = self.known(&mut session, claim).await? else { return Ok(Confirmed::Stale) };
+        let verdict = verdict(&known, claim);
+        if verdict != Confirmed::Now {
+            return Ok(verdict);
+        }
+        let now = self.now();
+        if known.suppression.is_some() {
+            session.unsuppress(&known.row.address_hash).await?;
+        }
+        let agreed: Vec<&Chosen> = claim.choice.iter().filter(|chosen| !left_since(&known, chosen, claim)).collect();
+        settle(&mut session, &known, &agreed, now).await?;
+        let mut row = known.row;
+        row.state = SubscriberState::Confirmed;
+        (row.confirmed_at, row.updated_at) = (Some(now), now);
+        session.update_subscriber(&row).await?;
+        for chosen in agreed {
+            let mut event = event(&row, "confirmed", now, origin);
+            event.digest = Some(chosen.digest.clone());
+            event.wording = Some(wording.to_owned());
+            event.evidence = Some(evidence(claim, chosen));
+            session.add_consent(&event).await?;
+        }
+        session.commit().await?;
+        Ok(Confirmed::Now)
+    }
+
+    async fn known(&self, session: &mut Session, claim: &ConfirmClaim) -> Result<Option<Known>, SubscribersError> {
+        let Some(row) = session.subscriber_by_public_id(&claim.subscriber).await? else { return Ok(None) };
+        if !claim.is_bound_to(&row.address_hash) {
+            return Ok(None);
+        }
+        let subscriptions = session.subscriptions_among(&[row.id]).await?;
+        let suppression = session.suppression(&row.address_hash).await?;
+        let events = session.consent_between(row.id, row.id).await?;
+        Ok(Some(Known { row, subscriptions, suppression, events }))
+    }
+}
+
+/// Which request was agreed to: so that the same link is known again, and what was changed since is left alone.
+fn evidence(claim: &ConfirmClaim, chosen: &Chosen) -> String {
+    format!("request {} for topics {}", claim.asked_at.0, chosen.topics.stored())
+}
+
+fn verdict(known: &Known, claim: &ConfirmClaim) -> Confirmed {
+    if let Some(refusal) = refusal::of_asking(Some(&known.row), known.suppression.as_ref()) {
+        return Confirmed::Refused(refusal);
+    }
+    if known.suppression.as_ref().is_some_and(|suppression| suppression.created_at >= claim.asked_at) {
+        return Confirmed::Stale;
+    }
+    if known.row.state == SubscriberState::Bounced && known.row.updated_at >= claim.asked_at {
+        return Confirmed::Stale;
+    }
+    if claim.choice.iter().all(|chosen| left_since(known, chosen, claim)) {
+        return Confirmed::Stale;
+    }
+    let used = claim.choice.iter().any(|chosen| {
+        let evidence = evidence(claim, chosen);
+        known.events.iter().any(|event| {
+            event.event == "confirmed"
+                && event.digest.as_ref() == Some(&chosen.digest)
+                && event.evidence.as_ref() == Some(&evidence)
+        })
+    });
+    let confirmed = known.row.state == SubscriberState::Confirmed;
+    let nothing_new = claim.choice.iter().all(|chosen| has(&known.subscriptions, chosen));
+    if confirmed && (used || nothing_new) { Confirmed::Already } else { Confirmed::Now }
+}
+
+/// Whether they have left that digest after they asked for it.
+fn left_since(known: &Known, chosen: &Chosen, claim: &ConfirmClaim) -> bool {
+    known.subscriptions.iter().any(|have| {
+        have.digest == chosen.digest
+            && have.state == SubscriptionState::Left
+            && have.left_at.is_some_and(|left| left >= claim.asked_at)
+    })
+}
+
+/// Writes the subscriptions. Whoever had confirmed nothing before gets what this link says and no more: another request
+/// may have come from somebody else.
+async fn settle(
+    session: &mut Session,
+    known: &Known,
+    agreed: &[&Chosen],
+    now: UtcMillis,
+) -> Result<(), SubscribersError> {
+    let fresh = known.row.state == SubscriberState::Pending;
+    for chosen in agreed {
+        let row = match known.subscriptions.iter().find(|have| have.digest == chosen.digest) {
+            Some(have) if !fresh && have.state != SubscriptionState::Left => {
+                SubscriptionRow { topics: Topics::parse(&have.topics).union(&chosen.topics).stored(), ..have.clone() }
+            }
+            _ => subscription(known.row.id, chosen, now),
+        };
+        session.put_subscription(&row).await?;
+    }
+    if fresh {
+        let rest = known.subscriptions.iter().filter(|have| !agreed.iter().any(|chosen| chosen.digest == have.digest));
+        for have in rest {
+            session.drop_subscription(known.row.id, &have.digest).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! What is held of a subscriber, as `subscriber show` and `subscriber list` give it.
+
+use serde::Serialize;
+
+use super::choice::{Topics, topics_of};
+use super::choose::paused_until;
+use super::{Subscribers, SubscribersError};
+use crate::domain::{EmailAddress, SubscriberState, SubscriptionState, UtcMillis};
+use crate::store::{ConsentRow, SubscriberRow, SubscriptionRow};
+
+/// How many subscribers a list reads at once.
+const PAGE: i64 = 500;
+
+/// All that is held of one subscriber; the serialised form is part of the contract.
+#[derive(Clone, Debug, Serialize)]
+pub struct Record {
+    /// The address.
+    pub email: String,
+    /// The name; may be empty.
+    pub name: String,
+    /// Where they stand.
+    pub state: SubscriberState,
+    /// The language they chose.
+    pub locale: Option<String>,
+    /// When they last confirmed.
+    pub confirmed_at: Option<UtcMillis>,
+    /// The digests they have asked for, those they have left included.
+    pub digests: Vec<RecordDigest>,
+    /// The evidence, oldest first.
+    pub consent: Vec<RecordEvent>,
+}
+
+/// A subscription.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordDigest {
+    /// The digest.
+    pub id: String,
+    /// A pause that is over counts as active.
+    pub state: SubscriptionState,
+    /// The topics; with `all_topics` those that the digest has now.
+    pub topics: Vec<String>,
+    /// Whether topics that come later are included.
+    pub all_topics: bool,
+    /// Until when nothing is sent.
+    pub paused_until: Option<UtcMillis>,
+}
+
+/// A consent event.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordEvent {
+    /// `asked`, `confirmed`, `chose`, `left`, `imported`.
+    pub event: String,
+    /// When.
+    pub at: UtcMillis,
+    /// The digest that it is about.
+    pub digest: Option<String>,
+    /// Where it came from.
+    pub source: String,
+    /// `subscriber` or `operator`.
+    pub actor: String,
+    /// What the person was shown.
+    pub wording: Option<String>,
+    /// What proves it.
+    pub evidence: Option<String>,
+}
+
+impl Subscribers {
+    /// What is held of that address; `None`: nothing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn show(&self, address: &EmailAddress) -> Result<Option<Record>, SubscribersError> {
+        let mut session = self.store.read().await?;
+        let hash = self.keys.address_hash(address);
+        let Some(row) = session.subscriber_by_hash(&hash).await? else { return Ok(None) };
+        let subscriptions = session.subscriptions_between(row.id, row.id).await?;
+        let events = session.consent_between(row.id, row.id).await?;
+        Ok(Some(self.record(row, subscriptions, events)))
+    }
+
+    /// Gives every subscriber to `each`, in the order in which they came, a page at a time. An error of `each` ends it.
+    ///
+    /// # Errors
+    /// When the store fails, or `each` does.
+    pub async fn list<E: From<SubscribersError>>(
+        &self,
+        mut each: impl FnMut(Record) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut after = 0;
+        loop {
+            let page = self.page(after).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            for (_, record) in page {
+                each(record)?;
+            }
+        }
+    }
+
+    /// The next subscribers after a row id, with theirs.
+    async fn page(&self, after: i64) -> Result<Vec<(i64, Record)>, SubscribersError> {
+        let mut session = self.store.read().await?;
+        let rows = session.subscribers_after(after, PAGE).await?;
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
+        let (first, last) = (first.id, last.id);
+        let mut subscriptions = session.subscriptions_between(first, last).await?.into_iter().peekable();
+        let mut events = session.consent_between(first, last).await?.into_iter().peekable();
+        let mut page = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id = row.id;
+            let mine = std::iter::from_fn(|| subscriptions.next_if(|have| have.subscriber_id <= id));
+            let mine = mine.filter(|have| have.subscriber_id == id).collect();
+            let evidence = std::iter::from_fn(|| events.next_if(|event| event.subscriber_id <= id));
+            let evidence = evidence.filter(|event| event.subscriber_id == id).collect();
+            page.push((id, self.record(row, mine, evidence)));
+        }
+        Ok(page)
+    }
+
+    fn record(&self, row: SubscriberRow, subscriptions: Vec<SubscriptionRow>, events: Vec<ConsentRow>) -> Record {
+        let now = self.now();
+        let digests = subscriptions.into_iter().map(|have| {
+            let paused_until = paused_until(&have, now);
+            let (topics, all_topics) = match Topics::parse(&have.topics) {
+                Topics::Only(topics) => (topics.into_iter().collect(), false),
+                Topics::All => {
+                    let digest = self.config.digest(&have.digest);
+                    (digest.map(|digest| topics_of(&self.config, digest)).unwrap_or_default(), true)
+                }
+            };
+            let over = have.state == SubscriptionState::Paused && paused_until.is_none();
+            let state = if over { SubscriptionState::Active } else { have.state };
+            RecordDigest { id: have.digest, state, topics, all_topics, paused_until }
+        });
+        Record {
+            digests: digests.collect(),
+            consent: events.into_iter().map(RecordEvent::from).collect(),
+            email: row.email,
+            name: row.name,
+            state: row.state,
+            locale: row.locale,
+            confirmed_at: row.confirmed_at,
+        }
+    }
+}
+
+impl From<ConsentRow> for RecordEvent {
+    fn from(row: ConsentRow) -> Self {
+        Self {
+            event: row.event,
+            at: row.at,
+            digest: row.digest,
+            source: row.source,
+            actor: row.actor,
+            wording: row.wording,
+            evidence: row.evidence,
+        }
+    }
+}
