@@ -187,6 +187,7 @@ create table deliveries (
     unique (issue_id, subscriber_id)
 );
 create index deliveries_open on deliveries (state, priority, due_at, id) where state in ('queued', 'claimed', 'sending', 'deferred', 'uncertain');
+create index deliveries_deferred on deliveries (due_at) where state = 'deferred';
 create index deliveries_by_issue on deliveries (issue_id, state);
 create index deliveries_by_subscriber on deliveries (subscriber_id);
 

@@ -5,13 +5,16 @@
 
 mod articles;
 mod consent;
+mod deliveries;
 mod digests;
 mod error;
 mod issues;
 mod layout;
 mod mails;
 mod meta;
+mod nodes;
 mod query;
+mod queue;
 mod session;
 mod sources;
 mod subscribers;
@@ -24,17 +27,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{PgPool, Sqlite, SqlitePool};
 
 pub use articles::{ArticleRow, NewArticle, Put};
 pub use consent::ConsentRow;
+pub use deliveries::{DeliveryRow, NewDelivery, Totals};
 pub use error::StoreError;
 pub use issues::{IssueArticleRow, IssueRow, NewIssue, NewIssueArticle};
 pub use layout::{Audience, Choice, IssueMail};
 pub use mails::{MailRow, NewMail};
+pub use nodes::NodeRow;
 pub use query::Query;
+pub use queue::{ClaimedRow, Mark};
 pub use session::Session;
 use session::{Connection, Kind};
 pub use sources::SourceRow;
@@ -76,6 +83,20 @@ struct SqliteFile {
     write: SqlitePool,
     /// Whether that connection is at `synchronous = FULL`.
     full: AtomicBool,
+}
+
+impl SqliteFile {
+    /// The writer's connection, set to `durability`.
+    async fn writer(&self, durability: Durability) -> Result<PoolConnection<Sqlite>, StoreError> {
+        let begin = |source| StoreError::Transaction { action: "begin", source };
+        let mut connection = self.write.acquire().await.map_err(begin)?;
+        let full = durability == Durability::Full;
+        if self.full.swap(full, Ordering::Relaxed) != full {
+            let pragma = if full { "pragma synchronous = full" } else { "pragma synchronous = normal" };
+            sqlx::query(pragma).execute(&mut *connection).await.map_err(begin)?;
+        }
+        Ok(connection)
+    }
 }
 
 /// Held by the one process that delivers from a store on SQLite; free when the process ends, however it does.
@@ -150,11 +171,14 @@ impl Store {
         [
             articles::ALL,
             consent::ALL,
+            deliveries::ALL,
             digests::ALL,
             issues::ALL,
             layout::ALL,
             mails::ALL,
             meta::ALL,
+            nodes::ALL,
+            queue::ALL,
             sources::ALL,
             subscribers::ALL,
             suppressions::ALL,
@@ -184,18 +208,26 @@ impl Store {
         let begin = |source| StoreError::Transaction { action: "begin", source };
         match &self.0 {
             Backend::Sqlite(file) => {
-                let mut connection = file.write.acquire().await.map_err(begin)?;
-                let full = durability == Durability::Full;
-                if file.full.swap(full, Ordering::Relaxed) != full {
-                    let pragma = if full { "pragma synchronous = full" } else { "pragma synchronous = normal" };
-                    sqlx::query(pragma).execute(&mut *connection).await.map_err(begin)?;
-                }
+                let connection = file.writer(durability).await?;
                 let transaction =
                     sqlx::Transaction::begin(connection, Some(sqlx::SqlSafeStr::into_sql_str("begin immediate")));
                 Ok(Session(Kind::SqliteWrite(transaction.await.map_err(begin)?)))
             }
             Backend::Postgres(pool) => Ok(Session(Kind::PostgresWrite(pool.begin().await.map_err(begin)?))),
         }
+    }
+
+    /// A writer's session in which each statement commits itself, at [`Durability::Normal`]: what marks deliveries, many
+    /// in one statement, at less than half the cost of a transaction.
+    ///
+    /// # Errors
+    /// When no connection could be had.
+    pub async fn marks(&self) -> Result<Session, StoreError> {
+        let begin = |source| StoreError::Transaction { action: "begin", source };
+        Ok(Session(match &self.0 {
+            Backend::Sqlite(file) => Kind::SqliteAlone(file.writer(Durability::Normal).await?),
+            Backend::Postgres(pool) => Kind::PostgresRead(pool.acquire().await.map_err(begin)?),
+        }))
     }
 
     /// Takes the right to deliver: on SQLite the one lock of the store, on PostgreSQL always (claims have owners there).

@@ -15,6 +15,8 @@ pub struct Session(pub(super) Kind);
 #[derive(Debug)]
 pub(super) enum Kind {
     SqliteRead(PoolConnection<Sqlite>),
+    /// The writer's connection without a transaction: each statement commits itself.
+    SqliteAlone(PoolConnection<Sqlite>),
     SqliteWrite(Transaction<'static, Sqlite>),
     PostgresRead(PoolConnection<Postgres>),
     PostgresWrite(Transaction<'static, Postgres>),
@@ -29,7 +31,7 @@ pub(super) enum Connection<'s> {
 impl Session {
     pub(super) fn connection(&mut self) -> Connection<'_> {
         match &mut self.0 {
-            Kind::SqliteRead(connection) => Connection::Sqlite(connection),
+            Kind::SqliteRead(connection) | Kind::SqliteAlone(connection) => Connection::Sqlite(connection),
             Kind::SqliteWrite(transaction) => Connection::Sqlite(transaction),
             Kind::PostgresRead(connection) => Connection::Postgres(connection),
             Kind::PostgresWrite(transaction) => Connection::Postgres(transaction),
@@ -44,7 +46,7 @@ impl Session {
         match self.0 {
             Kind::SqliteWrite(transaction) => transaction.commit().await,
             Kind::PostgresWrite(transaction) => transaction.commit().await,
-            Kind::SqliteRead(_) | Kind::PostgresRead(_) => Ok(()),
+            Kind::SqliteRead(_) | Kind::SqliteAlone(_) | Kind::PostgresRead(_) => Ok(()),
         }
         .map_err(|source| StoreError::Transaction { action: "commit", source })
     }

@@ -1,0 +1,272 @@
+//! One SMTP conversation that takes mail: envelopes and contents in, replies out (RFC 5321, RFC 2920).
+//!
+//! It knows nothing of deliveries. Where the server offers PIPELINING, an envelope travels as one group, and the next
+//! one in the group of a content's final dot; else each command waits for its answer.
+
+use std::time::Duration;
+
+use lettre::transport::smtp;
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::commands::Ehlo;
+use lettre::transport::smtp::extension::ClientId;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::policy::Step;
+use super::reply::Reply;
+use super::settings::Timings;
+use super::stream::Sent;
+use crate::domain::EmailAddress;
+
+/// How far the engine has been asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// Not at all.
+    No,
+    /// After the messages in flight.
+    Soon,
+    /// This moment.
+    Now,
+}
+
+/// Tells a conversation to stop.
+pub type Stops = watch::Receiver<Stop>;
+
+/// How long a polite goodbye may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How long a server that broke off in the middle of a content is listened to for its reason.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Who a message is from and to.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope<'a> {
+    /// The envelope sender.
+    pub from: &'a EmailAddress,
+    /// The one recipient.
+    pub to: &'a EmailAddress,
+}
+
+/// What became of an envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// The server waits for the content: it gets it, or the connection is dropped.
+    Ready,
+    /// It was refused; the connection goes on unless the conversation [is over](Conversation::is_over).
+    Refused(Step, Reply),
+}
+
+/// What became of a content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivered {
+    /// The server answered.
+    Answered(Reply),
+    /// The connection broke before the final dot had been sent.
+    Incomplete(String),
+    /// The connection broke after the final dot had been sent.
+    Unanswered(String),
+}
+
+/// One conversation with a server.
+pub struct Conversation {
+    connection: AsyncSmtpConnection,
+    sent: Sent,
+    stops: Stops,
+    timings: Timings,
+    pipelining: bool,
+    smtputf8: bool,
+    /// An envelope was refused half-way, so that the server may still have the first half.
+    half_open: bool,
+    over: bool,
+}
+
+impl Conversation {
+    /// A conversation on a connection that has been greeted.
+    pub fn new(connection: AsyncSmtpConnection, sent: Sent, stops: Stops, timings: Timings) -> Self {
+        Self { connection, sent, stops, timings, pipelining: false, smtputf8: false, half_open: false, over: false }
+    }
+
+    /// Asks for the extensions once more: lettre knows neither PIPELINING nor keywords in small letters, and what is
+    /// offered may have changed with the authentication.
+    pub async fn ask_extensions(&mut self, hello: &ClientId) -> Result<(), String> {
+        let limit = self.timings.command;
+        let answer = waited(&mut self.stops, limit, self.connection.command(Ehlo::new(hello.clone()))).await?;
+        if let Ok(response) = answer {
+            let offers =
+                |what: &str| response.message().skip(1).any(|line| line.trim_end().eq_ignore_ascii_case(what));
+            (self.pipelining, self.smtputf8) = (offers("PIPELINING"), offers("SMTPUTF8"));
+        }
+        Ok(())
+    }
+
+    /// Whether the next envelope may go ahead with a content.
+    pub fn can_pipeline(&self) -> bool {
+        self.pipelining && !self.over
+    }
+
+    /// Whether the server can take this envelope at all (RFC 6531).
+    pub fn can_take(&self, envelope: Envelope<'_>) -> bool {
+        self.smtputf8 || !needs_smtputf8(envelope)
+    }
+
+    /// Whether the server has closed, or the connection is broken.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Sends an envelope. `Err`: the connection broke.
+    pub async fn open(&mut self, envelope: Envelope<'_>) -> Result<Opened, String> {
+        if self.pipelining {
+            let group = self.group(envelope);
+            let first = self.say(&group, self.timings.command).await?;
+            return self.read_group(Some(first)).await;
+        }
+        if self.half_open {
+            self.say("RSET\r\n", self.timings.command).await?;
+            self.half_open = false;
+        }
+        let commands = [
+            (Step::Mail, mail(envelope)),
+            (Step::Recipient, recipient(envelope)),
+            (Step::Data, "DATA\r\n".to_owned()),
+        ];
+        for (step, command) in commands {
+            let reply = self.say(&command, self.timings.command).await?;
+            let goes_on = if step == Step::Data { reply.wants_content() } else { reply.is_done() };
+            if !goes_on {
+                return Ok(self.refused(step, reply));
+            }
+        }
+        Ok(Opened::Ready)
+    }
+
+    /// Sends the content of the opened envelope with its final dot, and the next envelope behind it in the same group.
+    /// `content` ends with a line end and the final dot. The second value is `None` when no next envelope was given, or
+    /// the connection broke before it was answered.
+    pub async fn deliver(
+        &mut self,
+        mut content: String,
+        next: Option<Envelope<'_>>,
+    ) -> (Delivered, Option<Result<Opened, String>>) {
+        let complete = self.sent.octets() + content.len() as u64;
+        if let Some(next) = next {
+            content.push_str(&self.group(next));
+        }
+        let answer = match self.say(&content, self.timings.content).await {
+            Ok(reply) => reply,
+            Err(why) if self.sent.octets() >= complete => return (Delivered::Unanswered(why), None),
+            Err(why) => {
+                // A server that refuses in the middle may have said why before it closed.
+                let last_words = timeout(LAST_WORDS, self.connection.read_response()).await;
+                return match last_words.map(Reply::read) {
+                    Ok(Ok(reply)) if !reply.is_done() => (Delivered::Answered(reply), None),
+                    _ => (Delivered::Incomplete(why), None),
+                };
+            }
+        };
+        let opened = match next {
+            Some(_) if self.over => None,
+            Some(_) => Some(self.read_group(None).await),
+            None => None,
+        };
+        (Delivered::Answered(answer), opened)
+    }
+
+    /// Takes leave, without insisting.
+    pub async fn quit(&mut self) {
+        if !std::mem::replace(&mut self.over, true) {
+            let _ = timeout(FAREWELL, self.connection.command("QUIT\r\n")).await;
+        }
+    }
+
+    fn group(&mut self, envelope: Envelope<'_>) -> String {
+        let reset = if self.half_open { "RSET\r\n" } else { "" };
+        format!("{reset}{}{}DATA\r\n", mail(envelope), recipient(envelope))
+    }
+
+    /// Reads the answers to a group, `first` being the first of them if it has been read already.
+    async fn read_group(&mut self, first: Option<Reply>) -> Result<Opened, String> {
+        let mut first = first;
+        if std::mem::take(&mut self.half_open) {
+            if first.is_none() {
+                self.listen().await?;
+            }
+            first = None;
+            if self.over {
+                return Err("the server closed the connection".to_owned());
+            }
+        }
+        let mail = match first {
+            Some(reply) => reply,
+            None => self.listen().await?,
+        };
+        if self.over {
+            return Ok(self.refused(Step::Mail, mail));
+        }
+        let recipient = self.listen().await?;
+        if self.over {
+            return Ok(if mail.is_done() { self.refused(Step::Recipient, recipient) } else { self.refused(Step::Mail, mail) });
+        }
+        let data = self.listen().await?;
+        // Only the first refusal means anything: the others follow from it.
+        let refusal = if !mail.is_done() {
+            Some((Step::Mail, mail))
+        } else if !recipient.is_done() {
+            Some((Step::Recipient, recipient))
+        } else if !data.wants_content() {
+            Some((Step::Data, data.clone()))
+        } else {
+            None
+        };
+        let Some((step, reply)) = refusal else { return Ok(Opened::Ready) };
+        if data.wants_content() && !self.over {
+            // A lone dot, which the server has to refuse: it has no recipient (RFC 2920, section 3.1).
+            let _ = self.say(".\r\n", self.timings.content).await;
+        }
+        Ok(self.refused(step, reply))
+    }
+
+    fn refused(&mut self, step: Step, reply: Reply) -> Opened {
+        self.half_open = true;
+        Opened::Refused(step, reply)
+    }
+
+    async fn say(&mut self, text: &str, limit: Duration) -> Result<Reply, String> {
+        let answer = waited(&mut self.stops, limit, self.connection.command(text)).await;
+        self.heard(answer)
+    }
+
+    async fn listen(&mut self) -> Result<Reply, String> {
+        let limit = self.timings.command;
+        let answer = waited(&mut self.stops, limit, self.connection.read_response()).await;
+        self.heard(answer)
+    }
+
+    fn heard(&mut self, answer: Result<Result<smtp::response::Response, smtp::Error>, String>) -> Result<Reply, String> {
+        let reply = answer.and_then(|answer| Reply::read(answer).map_err(|error| error.to_string()));
+        self.over |= reply.as_ref().map_or(true, Reply::closes);
+        reply
+    }
+}
+
+fn needs_smtputf8(envelope: Envelope<'_>) -> bool {
+    envelope.from.needs_smtputf8() || envelope.to.needs_smtputf8()
+}
+
+fn mail(envelope: Envelope<'_>) -> String {
+    let parameter = if needs_smtputf8(envelope) { " SMTPUTF8" } else { "" };
+    format!("MAIL FROM:<{}>{parameter}\r\n", envelope.from)
+}
+
+fn recipient(envelope: Envelope<'_>) -> String {
+    format!("RCPT TO:<{}>\r\n", envelope.to)
+}
+
+/// Waits for `answer`, `limit` long at most, or until the engine has to stop this moment.
+async fn waited<T>(stops: &mut Stops, limit: Duration, answer: impl Future<Output = T>) -> Result<T, String> {
+    tokio::select! {
+        biased;
+        answer = timeout(limit, answer) => answer.map_err(|_| format!("no answer within {} s", limit.as_secs())),
+        _ = stops.wait_for(|stop| *stop == Stop::Now) => Err("the deliverer was stopped".to_owned()),
+    }
+}

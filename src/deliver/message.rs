@@ -1,0 +1,166 @@
+//! From a claimed delivery to the message that goes out: the mail's constant pieces with the recipient's values between.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::BASE32_NOPAD;
+
+use super::settings::SenderOf;
+use crate::domain::{EmailAddress, PublicId, UtcMillis};
+use crate::render::{Message, Slots};
+use crate::store::{ClaimedRow, Store, StoreError};
+
+/// How many mails are kept parsed: an issue has one for each variant.
+const KEPT: usize = 64;
+
+/// Makes a recipient's links; they carry signed tokens, which this room knows nothing of.
+pub trait Links: Send + Sync {
+    /// The address that leaves `digest`, by GET a page, by POST at once.
+    fn unsubscribe_url(&self, subscriber: &PublicId, digest: &str) -> String;
+
+    /// The page where the subscriber chooses.
+    fn preferences_url(&self, subscriber: &PublicId, digest: &str) -> String;
+}
+
+/// A mail ready for splicing.
+pub struct Prepared {
+    message: Message,
+    salt: String,
+    sender: EmailAddress,
+}
+
+/// A delivery in hand, with its mail.
+pub struct Job {
+    /// The row, as it was claimed.
+    pub row: ClaimedRow,
+    /// Where it goes.
+    pub to: EmailAddress,
+    mail: Arc<Prepared>,
+}
+
+impl Job {
+    /// Puts a delivery and its mail together. `Err`: why this delivery can never go out.
+    pub fn new(row: ClaimedRow, mail: Arc<Prepared>) -> Result<Self, (ClaimedRow, String)> {
+        match EmailAddress::parse(&row.address) {
+            Ok(to) => Ok(Self { row, to, mail }),
+            Err(error) => Err((row, error.to_string())),
+        }
+    }
+
+    /// The envelope sender.
+    pub fn from(&self) -> &EmailAddress {
+        &self.mail.sender
+    }
+
+    /// The message, its last line end included.
+    pub fn message(&self, links: &dyn Links, date: UtcMillis) -> Vec<u8> {
+        let row = &self.row;
+        let link = row.link.as_deref().unwrap_or_default();
+        let (unsubscribe, preferences) = match (&row.subscriber, &row.digest) {
+            (Some(subscriber), Some(digest)) => {
+                (links.unsubscribe_url(subscriber, digest), links.preferences_url(subscriber, digest))
+            }
+            _ => (link.to_owned(), link.to_owned()),
+        };
+        let slots = Slots {
+            name: &row.name,
+            address: &self.to,
+            message_id: &message_id(&self.mail.salt, row.id, self.mail.sender.domain()),
+            date,
+            unsubscribe_url: &unsubscribe,
+            preferences_url: &preferences,
+            confirm_url: link,
+        };
+        let mut message = Vec::with_capacity(self.mail.message.len_hint() + 1024);
+        self.mail.message.splice(&slots, &mut message);
+        if !message.ends_with(b"\r\n") {
+            message.extend_from_slice(b"\r\n");
+        }
+        message
+    }
+}
+
+/// The Message-ID of a delivery: the same for each attempt, so that receivers can drop a repeat, and another for each
+/// recipient.
+pub fn message_id(salt: &str, delivery: i64, domain: &str) -> String {
+    let hash = digest(&SHA256, format!("{salt}:{delivery}").as_bytes());
+    let letters = BASE32_NOPAD.encode(&hash.as_ref()[..17]).to_ascii_lowercase();
+    format!("<{}@{domain}>", &letters[..26])
+}
+
+/// A message as SMTP wants it: a line that begins with a dot gets one more (RFC 5321, section 4.5.2), and the final dot
+/// follows. Our own encoder makes no such line. `None`: the message is not text.
+pub fn with_final_dot(message: Vec<u8>) -> Option<String> {
+    let leading_dot = message.starts_with(b".") || message.windows(2).any(|pair| pair == b"\n.");
+    let mut text = String::from_utf8(message).ok()?;
+    if leading_dot {
+        text = text.split_inclusive('\n').flat_map(|line| [if line.starts_with('.') { "." } else { "" }, line]).collect();
+    }
+    text.push_str(".\r\n");
+    Some(text)
+}
+
+/// The mails that were used last, parsed.
+pub struct Mails {
+    sender: SenderOf,
+    kept: Mutex<VecDeque<(i64, Arc<Prepared>)>>,
+}
+
+impl Mails {
+    /// None yet.
+    pub fn new(sender: SenderOf) -> Self {
+        Self { sender, kept: Mutex::default() }
+    }
+
+    /// The mail of that id. The inner `Err` says why it can never go out.
+    pub async fn get(&self, store: &Store, id: i64) -> Result<Result<Arc<Prepared>, String>, StoreError> {
+        if let Some(mail) = self.kept(id) {
+            return Ok(Ok(mail));
+        }
+        let Some(row) = store.read().await?.mail(id).await? else {
+            return Ok(Err("the mail is not in the store any more".to_owned()));
+        };
+        let message = match Message::parse(&row.mime, &row.marker) {
+            Ok(message) => message,
+            Err(error) => return Ok(Err(format!("the stored mail is damaged: {error}"))),
+        };
+        let sender = (self.sender)(row.digest.as_deref());
+        let mail = Arc::new(Prepared { message, salt: row.salt, sender });
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.truncate(KEPT - 1);
+        kept.push_front((id, Arc::clone(&mail)));
+        Ok(Ok(mail))
+    }
+
+    fn kept(&self, id: i64) -> Option<Arc<Prepared>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = kept.iter().position(|(kept, _)| *kept == id)?;
+        let entry = kept.remove(place)?;
+        let mail = Arc::clone(&entry.1);
+        kept.push_front(entry);
+        Some(mail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_id_is_stable_for_a_delivery_and_differs_between_them() {
+        let id = message_id("salt", 7, "example.org");
+        assert_eq!(id, message_id("salt", 7, "example.org"));
+        assert!(id != message_id("salt", 8, "example.org") && id != message_id("other", 7, "example.org"));
+        assert!(id.len() == 26 + "<@example.org>".len() && id.starts_with('<') && id.ends_with("@example.org>"));
+    }
+
+    #[test]
+    fn a_line_that_begins_with_a_dot_gets_one_more_on_the_wire() {
+        let wire = |message: &str| with_final_dot(message.as_bytes().to_vec()).unwrap();
+        assert_eq!(wire("a\r\n.b\r\n..\r\n"), "a\r\n..b\r\n...\r\n.\r\n");
+        assert_eq!(wire(".a\r\n"), "..a\r\n.\r\n");
+        assert_eq!(wire("a.\r\nb\r\n"), "a.\r\nb\r\n.\r\n");
+        assert_eq!(with_final_dot(vec![0xff]), None);
+    }
+}

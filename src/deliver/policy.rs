@@ -1,0 +1,189 @@
+//! What a refusal or a broken connection means: for the delivery, and for the relay.
+
+use std::time::Duration;
+
+use super::reply::Reply;
+use crate::config::AfterCrash;
+use crate::domain::{DeliveryState, Random, UtcMillis};
+
+/// The pause after the first temporary refusal; each further one makes it [`GROWTH`] times as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(15);
+const GROWTH: u32 = 4;
+const LONGEST_PAUSE: Duration = Duration::from_secs(4 * 3600);
+
+/// Where in a conversation something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// `MAIL FROM`.
+    Mail,
+    /// `RCPT TO`.
+    Recipient,
+    /// `DATA`, up to its 354.
+    Data,
+    /// The answer to the final dot.
+    Content,
+}
+
+/// Whose business a refusal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The message is refused for now.
+    Deferred,
+    /// The message is refused for good.
+    Failed,
+    /// It is about us and the relay, whichever the message: it is kept, and the relay is left alone for a while.
+    Relay,
+}
+
+/// Whose business it is that `step` was answered with `reply`, which is not the answer that goes on.
+pub fn blame(step: Step, reply: &Reply) -> Blame {
+    match reply.code {
+        // Authentication is required, failed, too weak or needs encryption (RFC 4954, section 6).
+        454 if reply.text.starts_with("4.7.0") => Blame::Relay,
+        530 | 534 | 535 | 538 => Blame::Relay,
+        _ if step == Step::Mail && reply.is_permanent() => Blame::Relay,
+        // The relay does not know us as somebody it relays for: whole lists must not fail of it at once.
+        _ if step == Step::Recipient && denies_relaying(&reply.text) => Blame::Deferred,
+        _ if reply.is_permanent() => Blame::Failed,
+        _ => Blame::Deferred,
+    }
+}
+
+fn denies_relaying(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains("relay") && ["denied", "not permitted", "not allowed", "prohibited"].iter().any(|no| text.contains(no))
+}
+
+/// What becomes of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fate {
+    /// The state that it comes to.
+    pub state: DeliveryState,
+    /// When it is due again, if that is not as before.
+    pub due_at: Option<UtcMillis>,
+}
+
+impl Fate {
+    const fn of(state: DeliveryState) -> Self {
+        Self { state, due_at: None }
+    }
+}
+
+/// How often and for how long a delivery is tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Since it was first due.
+    pub retry_for: Duration,
+    /// What happens when nobody knows whether the relay took it.
+    pub after_crash: AfterCrash,
+}
+
+impl Policy {
+    /// After the `attempts`th attempt was refused for now: deferred with a growing pause, until `retry_for` is over.
+    /// The last attempt is made when it is.
+    pub fn refused(&self, attempts: i64, first_due: UtcMillis, now: UtcMillis, random: &dyn Random) -> Fate {
+        let last = first_due.plus(self.retry_for);
+        if now >= last {
+            return Fate::of(DeliveryState::Failed);
+        }
+        let exponent = u32::try_from(attempts.clamp(1, 16) - 1).unwrap_or(0);
+        let pause = FIRST_PAUSE.saturating_mul(GROWTH.saturating_pow(exponent)).min(LONGEST_PAUSE);
+        let due_at = now.plus(jittered(pause, random)).min(last);
+        Fate { state: DeliveryState::Deferred, due_at: Some(due_at) }
+    }
+
+    /// After the connection broke in the `attempts`th attempt before the message was complete at the relay: it is
+    /// queued again. From the second time on it may be the message that breaks connections, so it has to wait.
+    pub fn broken(&self, attempts: i64, first_due: UtcMillis, now: UtcMillis, random: &dyn Random) -> Fate {
+        if attempts <= 1 {
+            return Fate::of(DeliveryState::Queued);
+        }
+        self.refused(attempts - 1, first_due, now, random)
+    }
+
+    /// After the connection broke when the message was complete and not answered.
+    pub fn unanswered(&self, attempts: i64, first_due: UtcMillis, now: UtcMillis, random: &dyn Random) -> Fate {
+        match self.after_crash {
+            AfterCrash::Hold => Fate::of(DeliveryState::Uncertain),
+            AfterCrash::Resend => self.broken(attempts, first_due, now, random),
+        }
+    }
+
+    /// The state of what a dead deliverer had started.
+    pub fn after_death(&self) -> DeliveryState {
+        match self.after_crash {
+            AfterCrash::Hold => DeliveryState::Uncertain,
+            AfterCrash::Resend => DeliveryState::Queued,
+        }
+    }
+}
+
+/// A pause between 80 % and 120 % of `pause`, so that what was refused together does not come back together.
+pub fn jittered(pause: Duration, random: &dyn Random) -> Duration {
+    let mut byte = [0];
+    random.fill(&mut byte);
+    pause.mul_f64(0.8 + 0.4 * f64::from(byte[0]) / 255.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Fixed(u8);
+
+    impl Random for Fixed {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(self.0);
+        }
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const POLICY: Policy = Policy { retry_for: Duration::from_secs(48 * 3600), after_crash: AfterCrash::Resend };
+
+    fn reply(code: u16, text: &str) -> Reply {
+        Reply { code, text: text.to_owned() }
+    }
+
+    #[test]
+    fn what_is_about_us_is_not_the_message_s_failure() {
+        assert_eq!(blame(Step::Mail, &reply(550, "5.7.1 Sender refused")), Blame::Relay);
+        assert_eq!(blame(Step::Recipient, &reply(530, "5.7.0 Sign in first")), Blame::Relay);
+        assert_eq!(blame(Step::Mail, &reply(454, "4.7.0 Temporary authentication failure")), Blame::Relay);
+        assert_eq!(blame(Step::Recipient, &reply(554, "5.7.1 <…>: Relay access denied")), Blame::Deferred);
+    }
+
+    #[test]
+    fn a_refused_recipient_or_content_is() {
+        assert_eq!(blame(Step::Recipient, &reply(550, "5.1.1 No such user")), Blame::Failed);
+        assert_eq!(blame(Step::Recipient, &reply(451, "4.7.1 Greylisted")), Blame::Deferred);
+        assert_eq!(blame(Step::Content, &reply(554, "5.7.1 Spam")), Blame::Failed);
+        assert_eq!(blame(Step::Content, &reply(452, "4.3.1 Disk full")), Blame::Deferred);
+    }
+
+    #[test]
+    fn after_the_time_for_retries_it_has_failed() {
+        let due = UtcMillis(0);
+        assert_eq!(POLICY.refused(9, due, due.plus(48 * HOUR), &Fixed(0)).state, DeliveryState::Failed);
+        let last = POLICY.refused(9, due, due.plus(47 * HOUR), &Fixed(255));
+        assert_eq!(last, Fate { state: DeliveryState::Deferred, due_at: Some(due.plus(48 * HOUR)) });
+    }
+
+    #[test]
+    fn a_message_that_breaks_every_connection_waits_longer_each_time() {
+        assert_eq!(POLICY.broken(1, UtcMillis(0), UtcMillis(5), &Fixed(0)).state, DeliveryState::Queued);
+        assert_eq!(POLICY.broken(2, UtcMillis(0), UtcMillis(5), &Fixed(0)).state, DeliveryState::Deferred);
+    }
+
+    proptest! {
+        #[test]
+        fn pauses_grow_and_stay_within_bounds(attempts in -5..100_i64, byte: u8) {
+            let pause = |attempts| {
+                let fate = POLICY.refused(attempts, UtcMillis(0), UtcMillis(0), &Fixed(byte));
+                fate.due_at.unwrap().0
+            };
+            prop_assert!(pause(attempts) <= pause(attempts + 1));
+            prop_assert!(pause(attempts) >= 12_000 && pause(attempts) <= 5 * 3_600_000);
+        }
+    }
+}

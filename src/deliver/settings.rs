@@ -1,0 +1,80 @@
+//! What the engine needs to know beside its store: the relay, the policy, the senders, and how long it waits for what.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Delivery, Smtp};
+use crate::domain::EmailAddress;
+
+/// Tells the sender of a digest's mails; none: of mails that belong to no digest.
+pub type SenderOf = Arc<dyn Fn(Option<&str>) -> EmailAddress + Send + Sync>;
+
+/// What the engine needs to know.
+#[derive(Clone)]
+pub struct Settings {
+    /// The relay.
+    pub smtp: Smtp,
+    /// How deliveries are treated.
+    pub delivery: Delivery,
+    /// What this client calls itself in EHLO: a host name, or an address literal such as `[127.0.0.1]`.
+    pub hello: String,
+    /// Who a mail is from: the envelope sender, and the domain of the Message-ID.
+    pub sender: SenderOf,
+    /// How long it waits for what.
+    pub timings: Timings,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { smtp, delivery, hello, timings, .. } = self;
+        f.debug_struct("Settings")
+            .field("smtp", smtp)
+            .field("delivery", delivery)
+            .field("hello", hello)
+            .field("timings", timings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long the engine waits for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Timings {
+    /// For a TCP connection, and for a TLS handshake.
+    pub connect: Duration,
+    /// For the greeting and for the answer to a command (RFC 5321, 4.5.3.2.1 to 4.5.3.2.4).
+    pub command: Duration,
+    /// For the answer to the final dot (RFC 5321, 4.5.3.2.6), the sending of the content included.
+    pub content: Duration,
+    /// How long a connection without work is kept.
+    pub idle: Duration,
+    /// Between looks at an empty queue: other processes may have filled it.
+    pub poll: Duration,
+    /// The first pause after the relay itself has failed; each further failure doubles it.
+    pub relay_pause: Duration,
+    /// The longest such pause.
+    pub relay_pause_max: Duration,
+    /// How long messages in flight may take when the engine is asked to stop.
+    pub stop: Duration,
+    /// Between two beats of a node on a shared store.
+    pub beat: Duration,
+    /// A node whose beat has not been seen to move for so long is dead, and what it had is freed.
+    pub lease: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            command: Duration::from_secs(300),
+            content: Duration::from_secs(600),
+            idle: Duration::from_secs(5),
+            poll: Duration::from_secs(1),
+            relay_pause: Duration::from_secs(1),
+            relay_pause_max: Duration::from_secs(300),
+            stop: Duration::from_secs(8),
+            beat: Duration::from_secs(5),
+            lease: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Encryption on the way to a relay: which certificates are trusted.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls_platform_verifier::Verifier;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::relay::RelayError;
+
+/// Makes encrypted connections to one host.
+#[derive(Clone)]
+pub struct Encryption {
+    connector: TlsConnector,
+    host: ServerName<'static>,
+}
+
+impl Encryption {
+    /// Trusts what the system trusts, and the certificates in `ca_file`.
+    pub fn new(host: &str, ca_file: Option<&Path>) -> Result<Self, RelayError> {
+        let extra = ca_file.map(certificates).transpose()?.unwrap_or_default();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let failed = |error: rustls::Error| RelayError::Tls(error.to_string());
+        let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(failed)?;
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(failed)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        let host = ServerName::try_from(host.to_owned())
+            .map_err(|_| RelayError::Tls(format!("`{host}` is no name that a certificate can have")))?;
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), host })
+    }
+
+    /// The handshake, and the check of the certificate.
+    pub async fn encrypt(&self, tcp: TcpStream) -> Result<TlsStream<TcpStream>, RelayError> {
+        self.connector.connect(self.host.clone(), tcp).await.map_err(|error| RelayError::Tls(error.to_string()))
+    }
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, RelayError> {
+    let failed = |why: String| RelayError::Tls(format!("cannot read `tls_ca_file` {}: {why}", file.display()));
+    let found: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(file).map_err(|error| failed(error.to_string()))?.collect();
+    let found = found.map_err(|error| failed(error.to_string()))?;
+    if found.is_empty() {
+        return Err(failed("it has no certificate in PEM form".to_owned()));
+    }
+    Ok(found)
+}

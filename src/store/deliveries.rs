@@ -1,0 +1,226 @@
+//! Deliveries as people and the other rooms see them: queued, counted, listed, cancelled, tried again.
+
+use serde::Serialize;
+
+use super::query::{execute, fetch_all, fetch_one, queries};
+use super::{Session, StoreError};
+use crate::domain::{DeliveryState, EmailAddress, UtcMillis};
+
+queries! {
+    INSERT_DELIVERY = {
+        "insert into deliveries (mail_id, issue_id, kind, digest, subscriber_id, address, name, state, priority, due_at,
+                                 first_due_at, attempts, link)
+         values ($1, $2, $3, $4, $5, $6, $7, 'queued', $8, $9, $9, 0, $10) returning id"
+    };
+    ISSUE_TOTALS = { "select state, count(*) from deliveries where issue_id = $1 group by state" };
+    ISSUE_DELIVERIES = {
+        "select id, address, name, state, attempts, due_at, started_at, finished_at, relay, answer from deliveries
+         where issue_id = $1 and id > $2 order by id limit $3"
+    };
+    ISSUE_DELIVERIES_IN = {
+        "select id, address, name, state, attempts, due_at, started_at, finished_at, relay, answer from deliveries
+         where issue_id = $1 and id > $2 and state = $4 order by id limit $3"
+    };
+    DELIVERY = {
+        "select id, address, name, state, attempts, due_at, started_at, finished_at, relay, answer from deliveries
+         where id = $1"
+    };
+    CANCEL_OPEN = {
+        "update deliveries set state = 'cancelled', owner = null, finished_at = $3
+         where subscriber_id = $1 and digest = $2 and kind <> 'confirmation'
+           and state in ('queued', 'claimed', 'deferred', 'uncertain')"
+    };
+    CANCEL_ALL_OPEN = {
+        "update deliveries set state = 'cancelled', owner = null, finished_at = $2
+         where subscriber_id = $1 and kind <> 'confirmation' and state in ('queued', 'claimed', 'deferred', 'uncertain')"
+    };
+    // Whoever has left, paused, bounced out or been suppressed since then is not mailed by a retry.
+    RETRY_ISSUE = {
+        "update deliveries set state = 'queued', due_at = $2, first_due_at = $2, finished_at = null
+         where issue_id = $1 and state in ('failed', 'uncertain') and exists (
+             select 1 from subscribers s join subscriptions b on b.subscriber_id = s.id and b.digest = deliveries.digest
+             where s.id = deliveries.subscriber_id and s.state = 'confirmed'
+               and (b.state = 'active' or b.state = 'paused' and b.paused_until <= $2)
+               and not exists (select 1 from suppressions x where x.address_hash = s.address_hash))"
+    };
+}
+
+/// A delivery to be queued.
+#[derive(Clone, Debug)]
+pub struct NewDelivery<'a> {
+    /// The mail that it sends.
+    pub mail: i64,
+    /// The issue that it belongs to.
+    pub issue: Option<i64>,
+    /// `digest`, `confirmation` or `test`.
+    pub kind: &'a str,
+    /// The digest's id.
+    pub digest: Option<&'a str>,
+    /// The subscriber's row id; none: the address is no subscriber's.
+    pub subscriber: Option<i64>,
+    /// Where it goes.
+    pub address: &'a EmailAddress,
+    /// The recipient's name; may be empty.
+    pub name: &'a str,
+    /// Lower goes first.
+    pub priority: i64,
+    /// A link of its own, as in a confirmation.
+    pub link: Option<&'a str>,
+}
+
+/// How many of an issue's deliveries are where. What is claimed counts as queued.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Waiting for their turn.
+    pub queued: i64,
+    /// Started, no answer yet.
+    pub sending: i64,
+    /// Taken by the relay.
+    pub sent: i64,
+    /// Refused for now.
+    pub deferred: i64,
+    /// Refused for good.
+    pub failed: i64,
+    /// Stopped before they started.
+    pub cancelled: i64,
+    /// Started by a deliverer that died.
+    pub uncertain: i64,
+}
+
+impl Totals {
+    /// How many are not finished.
+    pub fn open(&self) -> i64 {
+        self.queued + self.sending + self.deferred + self.uncertain
+    }
+
+    /// How many there are.
+    pub fn all(&self) -> i64 {
+        self.open() + self.sent + self.failed + self.cancelled
+    }
+
+    fn count(&mut self, state: DeliveryState, deliveries: i64) {
+        *match state {
+            DeliveryState::Queued | DeliveryState::Claimed => &mut self.queued,
+            DeliveryState::Sending => &mut self.sending,
+            DeliveryState::Sent => &mut self.sent,
+            DeliveryState::Deferred => &mut self.deferred,
+            DeliveryState::Failed => &mut self.failed,
+            DeliveryState::Cancelled => &mut self.cancelled,
+            DeliveryState::Uncertain => &mut self.uncertain,
+        } += deliveries;
+    }
+}
+
+/// A delivery as it is shown.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct DeliveryRow {
+    /// Row id.
+    pub id: i64,
+    /// Where it goes.
+    pub address: String,
+    /// The recipient's name; may be empty.
+    pub name: String,
+    /// Where it stands.
+    #[sqlx(try_from = "String")]
+    pub state: DeliveryState,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When it is, or was, due.
+    pub due_at: UtcMillis,
+    /// When it was last started.
+    pub started_at: Option<UtcMillis>,
+    /// When it was finished.
+    pub finished_at: Option<UtcMillis>,
+    /// Which relay had it last.
+    pub relay: Option<String>,
+    /// The relay's last words on it.
+    pub answer: Option<String>,
+}
+
+impl Session {
+    /// Queues one delivery, due now; gives its id.
+    ///
+    /// # Errors
+    /// When the database fails; [`StoreError::is_conflict`]: the issue has a delivery to this subscriber already.
+    pub async fn insert_delivery(&mut self, d: &NewDelivery<'_>, now: UtcMillis) -> Result<i64, StoreError> {
+        let row = fetch_one!(
+            self,
+            INSERT_DELIVERY as (i64,),
+            d.mail,
+            d.issue,
+            d.kind,
+            d.digest,
+            d.subscriber,
+            d.address.as_str(),
+            d.name,
+            d.priority,
+            now,
+            d.link
+        )?;
+        Ok(row.0)
+    }
+
+    /// How many of an issue's deliveries are where.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn issue_totals(&mut self, issue: i64) -> Result<Totals, StoreError> {
+        let mut totals = Totals::default();
+        for (state, deliveries) in fetch_all!(self, ISSUE_TOTALS as (String, i64), issue)? {
+            if let Ok(state) = state.parse() {
+                totals.count(state, deliveries);
+            }
+        }
+        Ok(totals)
+    }
+
+    /// A page of an issue's deliveries in the order of their ids, after the id `after`; of one state, or of all.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn issue_deliveries(
+        &mut self,
+        issue: i64,
+        state: Option<DeliveryState>,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<DeliveryRow>, StoreError> {
+        match state {
+            None => fetch_all!(self, ISSUE_DELIVERIES as DeliveryRow, issue, after, limit),
+            Some(state) => fetch_all!(self, ISSUE_DELIVERIES_IN as DeliveryRow, issue, after, limit, state.as_str()),
+        }
+    }
+
+    /// A delivery by its id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delivery(&mut self, id: i64) -> Result<Option<DeliveryRow>, StoreError> {
+        Ok(fetch_all!(self, DELIVERY as DeliveryRow, id)?.pop())
+    }
+
+    /// Cancels what a subscriber would still get of a digest, or of all: whatever is not being sent this moment. Belongs
+    /// into the transaction that records the leaving. Says how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn cancel_deliveries(
+        &mut self,
+        subscriber: i64,
+        digest: Option<&str>,
+        now: UtcMillis,
+    ) -> Result<u64, StoreError> {
+        match digest {
+            Some(digest) => execute!(self, CANCEL_OPEN, subscriber, digest, now),
+            None => execute!(self, CANCEL_ALL_OPEN, subscriber, now),
+        }
+    }
+
+    /// Queues an issue's failed and uncertain deliveries again, to those who still want them. Says how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn retry_deliveries(&mut self, issue: i64, now: UtcMillis) -> Result<u64, StoreError> {
+        execute!(self, RETRY_ISSUE, issue, now)
+    }
+}

@@ -1,0 +1,70 @@
+//! Processes that deliver from a shared store, each with a counter that it raises while it lives.
+
+use super::query::{execute, fetch_all, queries};
+use super::{Session, StoreError};
+use crate::domain::UtcMillis;
+
+queries! {
+    BEAT = {
+        "insert into nodes (node, beat, started_at) values ($1, 1, $2)
+         on conflict (node) do update set beat = nodes.beat + 1"
+    };
+    // An owner without a row died after it was buried; it is watched like the others.
+    OTHER_NODES = {
+        "select node, beat from nodes where node <> $1
+         union all
+         select distinct d.owner, cast(0 as bigint) from deliveries d where d.state in ('claimed', 'sending') and d.owner <> $1
+             and not exists (select 1 from nodes n where n.node = d.owner)"
+    };
+    BURY = { "delete from nodes where node = $1 and beat = $2" };
+    ALIVE = { "select node, beat from nodes where node = $1" };
+    LEAVE = { "delete from nodes where node = $1" };
+}
+
+/// A node as others see it.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct NodeRow {
+    /// Its name.
+    pub node: String,
+    /// Its counter; 0: it has no row any more, and deliveries in hand.
+    pub beat: i64,
+}
+
+impl Session {
+    /// Raises a node's counter; makes its row where there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn beat(&mut self, node: &str, now: UtcMillis) -> Result<(), StoreError> {
+        execute!(self, BEAT, node, now)?;
+        Ok(())
+    }
+
+    /// The nodes but `node`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn other_nodes(&mut self, node: &str) -> Result<Vec<NodeRow>, StoreError> {
+        fetch_all!(self, OTHER_NODES as NodeRow, node)
+    }
+
+    /// Takes a dead node's row away. `false`: its counter has moved, so it lives, or another node was first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn bury_node(&mut self, dead: &NodeRow) -> Result<bool, StoreError> {
+        if dead.beat == 0 {
+            return Ok(fetch_all!(self, ALIVE as NodeRow, &dead.node)?.is_empty());
+        }
+        Ok(execute!(self, BURY, &dead.node, dead.beat)? == 1)
+    }
+
+    /// Takes a node's row away when it stops.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn leave_nodes(&mut self, node: &str) -> Result<(), StoreError> {
+        execute!(self, LEAVE, node)?;
+        Ok(())
+    }
+}
