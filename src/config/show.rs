@@ -1,7 +1,5 @@
 //! The effective configuration as text, with `***` where secrets are.
 
-use std::path::Path;
-
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use url::Url;
@@ -12,7 +10,7 @@ use super::settings::{
     AfterCrash, Backlog, Config, Digest, Matcher, Select, Selector, Sender, Source, SourceKind, TopicRule,
 };
 use super::urls::{write_relay, write_store};
-use super::values::write_duration;
+use super::values::{write_duration, write_path};
 
 impl Config {
     /// The effective configuration as TOML: with defaults and variables of the environment, secrets as `***`.
@@ -184,7 +182,7 @@ impl<'a> Root<'a> {
         let Config { server, store, sender, smtp, delivery, collect, templates, web, .. } = config;
         Self {
             server: Server { listen: server.listen.to_string(), public_url: &server.public_url },
-            store: Store { url: write_store(&store.url), keys: path(&store.keys) },
+            store: Store { url: write_store(&store.url), keys: write_path(&store.keys) },
             sender: sender_shown(sender),
             smtp: Smtp {
                 url: write_relay(&smtp.url),
@@ -192,7 +190,7 @@ impl<'a> Root<'a> {
                 password: if smtp.password.is_empty() { "" } else { "***" },
                 connections: smtp.connections,
                 messages_per_connection: smtp.messages_per_connection,
-                tls_ca_file: smtp.tls_ca_file.as_deref().map(path).unwrap_or_default(),
+                tls_ca_file: smtp.tls_ca_file.as_deref().map(write_path).unwrap_or_default(),
             },
             delivery: Delivery {
                 after_crash: match delivery.after_crash {
@@ -205,7 +203,7 @@ impl<'a> Root<'a> {
                 allow_private_networks: collect.allow_private_networks,
                 backlog: backlog(collect.backlog),
             },
-            templates: Templates { dir: templates.dir.as_deref().map(path).unwrap_or_default() },
+            templates: Templates { dir: templates.dir.as_deref().map(write_path).unwrap_or_default() },
             web: Web { home_url: address(web.home_url.as_ref()), privacy_url: address(web.privacy_url.as_ref()) },
             source: config.sources.iter().map(source).collect(),
             topic: config
@@ -298,10 +296,6 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
             until: banner.until.map(|day| day.to_string()).unwrap_or_default(),
         }),
     }
-}
-
-fn path(path: &Path) -> String {
-    path.display().to_string()
 }
 
 fn address(url: Option<&Url>) -> &str {

@@ -9,6 +9,7 @@ use super::nearest::suggestion;
 use super::reader::shown;
 use super::secret::Secret;
 use super::settings::{RelayUrl, StoreUrl, Tls};
+use super::values::write_path;
 
 /// An http or https address.
 pub fn web(text: &str) -> Result<Url, String> {
@@ -145,7 +146,7 @@ fn host(rest: &str) -> Option<String> {
 /// Writes the relay's address as a configuration has it.
 pub fn write_relay(relay: &RelayUrl) -> String {
     match relay {
-        RelayUrl::File(path) => format!("file:{}", path.display()),
+        RelayUrl::File(path) => format!("file:{}", write_path(path)),
         RelayUrl::Smtp { host, port, tls } => {
             let scheme = RELAYS.iter().find(|(_, kind, _)| kind == tls).map_or("smtp", |(name, ..)| name);
             match host.parse::<IpAddr>() {
@@ -159,7 +160,7 @@ pub fn write_relay(relay: &RelayUrl) -> String {
 /// Writes the database's address with `***` for the password.
 pub fn write_store(store: &StoreUrl) -> String {
     let text = match store {
-        StoreUrl::Sqlite(path) => return format!("sqlite:{}", path.display()),
+        StoreUrl::Sqlite(path) => return format!("sqlite:{}", write_path(path)),
         StoreUrl::Postgres(secret) => secret.reveal(),
     };
     let Ok(mut url) = Url::parse(text) else { return "postgres://***".to_owned() };
@@ -231,8 +232,8 @@ mod tests {
 
     #[test]
     fn a_database_is_shown_without_its_password() {
-        let read = |text: &str| store(text, Path::new("."));
-        assert_eq!(write_store(&read("sqlite:data/x.db").unwrap()), "sqlite:./data/x.db");
+        let read = |text: &str| store(text, Path::new("/srv"));
+        assert_eq!(write_store(&read("sqlite:data/x.db").unwrap()), "sqlite:/srv/data/x.db");
         assert_eq!(write_store(&read("postgres://jo:pw@db/x").unwrap()), "postgres://jo:***@db/x");
         assert_eq!(
             write_store(&read("postgres:///x?host=/run&password=pw").unwrap()),

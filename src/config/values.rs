@@ -1,5 +1,6 @@
 //! Small values: ids, durations, days and time zones.
 
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::NaiveDate;
@@ -78,6 +79,11 @@ pub fn write_duration(duration: Duration) -> String {
     let (letter, length) =
         UNITS[1..].iter().find(|(_, length)| seconds > 0 && seconds.is_multiple_of(*length)).unwrap_or(&("s", 1));
     format!("{}{letter}", seconds / length)
+}
+
+/// A path as a configuration has it: whole, so that it means the same wherever it is read.
+pub fn write_path(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 /// A calendar day.

@@ -229,7 +229,7 @@ mod tests {
     #[tokio::test]
     async fn the_longest_line_and_the_biggest_mail_just_fit() {
         let body = [vec![b'y'; 998], b"\r\n".to_vec()].concat();
-        let mut wire = wire(&[b".".repeat(1), body.clone(), b".\r\n".to_vec()].concat(), 512);
+        let mut wire = wire(&[b".".to_vec(), body.clone(), b".\r\n".to_vec()].concat(), 512);
         let content = wire.content(1000).await.unwrap().unwrap();
         assert_eq!(content, Content { raw: body, fault: None });
     }

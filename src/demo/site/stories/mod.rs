@@ -76,11 +76,11 @@ impl Story {
         Duration::from_secs(self.hours_ago * 3600)
     }
 
-    /// Its first words, cut off with `[...]` as many a site's software does.
+    /// Its first paragraph, or as much of it as fits, with the `[...]` that many a site's software puts behind.
     pub(super) fn excerpt(&self) -> String {
-        const WORDS: usize = 42;
-        let words: Vec<&str> = self.paragraphs.iter().flat_map(|text| text.split(' ')).take(WORDS).collect();
-        format!("{} [...]", words.join(" "))
+        const WORDS: usize = 36;
+        let first = self.paragraphs.first().copied().unwrap_or_default();
+        format!("{} [...]", first.split(' ').take(WORDS).collect::<Vec<_>>().join(" "))
     }
 }
 

@@ -16,8 +16,7 @@ pub(super) const NEWS: &[Story] = &[
         }),
         paragraphs: &[
             "Areas that still run separate lines for early help and social care have a second year to join them. Ministers \
-             moved the date after fourteen councils warned that they would be closing phone lines before records could be \
-             shared.",
+             moved the date after fourteen councils warned of closing phone lines before records could be shared.",
             "Under the new timetable a joint front door has to be open to families by March 2028. Plans are due this \
              autumn, and money for moving desks and data stays what it was, which means that areas that finish early keep \
              what they do not spend.",
