@@ -179,7 +179,7 @@ fn zone(text: &str) -> Option<i32> {
     let text = text.strip_prefix("Etc/").unwrap_or(text);
     let upper = text.get(..3).unwrap_or("").to_ascii_uppercase();
     let text = if matches!(upper.as_str(), "GMT" | "UTC") { text[3..].trim_start() } else { text };
-    let named = text.len() != 0 || upper.is_empty();
+    let named = !text.is_empty() || upper.is_empty();
     if !named {
         return Some(0);
     }

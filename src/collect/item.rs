@@ -56,7 +56,7 @@ impl<'a> Reading<'a> {
     fn take(&mut self, element: &'a Element) {
         match element.name.as_str() {
             "title" | "dc:title" if self.title.is_none() => {
-                self.title = self.line(element, Holds::Title, longest::TITLE)
+                self.title = self.line(element, Holds::Title, longest::TITLE);
             }
             "media:title" | "itunes:title" => {
                 self.media_title = self.media_title.take().or_else(|| self.line(element, Holds::Title, longest::TITLE));
@@ -65,7 +65,7 @@ impl<'a> Reading<'a> {
             "guid" | "id" => self.take_id(element),
             "feedburner:origlink" => self.original_link = self.resolve(element, &element.text()),
             "pubdate" | "published" | "issued" | "dcterms:issued" => {
-                self.published = date(&element.text()).or(self.published)
+                self.published = date(&element.text()).or(self.published);
             }
             "updated" | "modified" | "lastbuilddate" | "date" | "dc:date" | "dcterms:modified" => {
                 self.updated = date(&element.text()).or(self.updated);
@@ -76,7 +76,7 @@ impl<'a> Reading<'a> {
             "content:encoded" | "fullitem" => self.take_content(element, Holds::Html),
             "body" | "xhtml:body" | "xhtml:div" => self.take_content(element, Holds::Xhtml),
             "author" | "dc:creator" | "dc:author" | "itunes:author" => {
-                self.author = author(element).or(self.author.take())
+                self.author = author(element).or(self.author.take());
             }
             "category" | "dc:subject" | "media:category" => self.take_category(element),
             "keywords" | "itunes:keywords" | "media:keywords" | "tags" => {
