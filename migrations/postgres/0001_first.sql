@@ -121,9 +121,11 @@ create table mails (
     mime text collate "C" not null,
     marker text collate "C" not null,
     salt text collate "C" not null,
+    fingerprint text collate "C",
     created_at bigint not null
 );
 create index mails_by_issue on mails (issue_id);
+create index mails_by_fingerprint on mails (fingerprint) where fingerprint is not null;
 
 -- Which mail a choice of topics and a locale gets in an issue; none: nothing of it is for them. A locale of '' is the
 -- digest's own.

@@ -1,9 +1,12 @@
 //! What an issue contains: its frozen articles in their sections, ready to be rendered.
 
 use chrono::NaiveDate;
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::UtcMillis;
+use crate::schedule::local_day;
+use crate::store::IssueArticleRow;
 
 /// An issue's content, in the order that readers see.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +58,23 @@ pub struct IssueArticle {
     pub author: Option<String>,
     /// The address of its picture.
     pub image: Option<String>,
+}
+
+impl IssueArticle {
+    /// The frozen copy as readers see it, with its day in `zone`.
+    pub fn from_row(row: &IssueArticleRow, zone: Tz) -> Self {
+        Self {
+            topic: row.topic.clone(),
+            source: row.source.clone(),
+            title: row.title.clone(),
+            url: row.url.clone(),
+            published: row.published_at,
+            date: row.published_at.map(|at| local_day(at, zone)),
+            excerpt: row.excerpt.clone(),
+            author: row.author.clone(),
+            image: row.image.clone(),
+        }
+    }
 }
 
 impl IssueContent {

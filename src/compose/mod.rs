@@ -1,5 +1,17 @@
 //! Articles to an issue.
 
+mod composer;
 mod content;
+mod due;
+mod error;
+mod layout;
+mod select;
+mod tend;
+mod variants;
 
+pub use composer::{Composed, Composer, Occasion, Preview};
 pub use content::{IssueArticle, IssueContent, Section};
+pub use error::ComposeError;
+pub use layout::DIGEST_PRIORITY;
+pub use select::Selection;
+pub use variants::{ALL_TOPICS, has_topic, variant};

@@ -5,6 +5,7 @@
 //! first time. The `cron` crate does the matching; its own idea of zones, weekday numbers and the two day fields is
 //! not cron's, so it gets sets of numbers in UTC, and one schedule for each day field where either is enough.
 
+mod days;
 mod expression;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
+
+pub use days::{local_day, start_of_day};
 
 use crate::domain::UtcMillis;
 use expression::Expression;

@@ -10,7 +10,7 @@ queries! {
          on conflict (digest) do update set schedule = excluded.schedule, schedule_since = excluded.schedule_since
          where digests.schedule <> excluded.schedule"
     };
-    SCHEDULE_SINCE = { "select schedule_since from digests where digest = $1" };
+    SCHEDULE_SINCE = { "select schedule_since from digests where digest = $1 and schedule = $2" };
     LOCK_DIGEST = { "update digests set digest = digest where digest = $1" };
 }
 
@@ -24,12 +24,12 @@ impl Session {
         Ok(())
     }
 
-    /// Since when the digest has had its present schedule: no period before it is caught up.
+    /// Since when the digest has had this schedule: no period before it is caught up. `None`: it has not been seen with it.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn schedule_since(&mut self, digest: &str) -> Result<Option<UtcMillis>, StoreError> {
-        Ok(fetch_optional!(self, SCHEDULE_SINCE as (UtcMillis,), digest)?.map(|row| row.0))
+    pub async fn schedule_since(&mut self, digest: &str, schedule: &str) -> Result<Option<UtcMillis>, StoreError> {
+        Ok(fetch_optional!(self, SCHEDULE_SINCE as (UtcMillis,), digest, schedule)?.map(|row| row.0))
     }
 
     /// Makes other writers of this digest's issues wait until this transaction ends.

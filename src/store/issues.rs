@@ -45,6 +45,11 @@ queries! {
         "select topic, listed, source, url, title, published_at, excerpt, author, image from issue_articles
          where issue_id = $1 order by position"
     };
+    IS_FINISHED = {
+        "select count(*) from issues where id = $1 and state = 'sending' and laid_out_at is not null
+         and not exists (select 1 from deliveries d where d.issue_id = issues.id
+                         and d.state in ('queued', 'claimed', 'sending', 'deferred', 'uncertain'))"
+    };
     FINISH_ISSUE = {
         "update issues set state = 'sent', finished_at = $2 where id = $1 and state = 'sending' and laid_out_at is not null
          and not exists (select 1 from deliveries d where d.issue_id = issues.id
@@ -259,6 +264,14 @@ impl Session {
     /// When the database fails.
     pub async fn issue_articles(&mut self, issue: i64) -> Result<Vec<IssueArticleRow>, StoreError> {
         fetch_all!(self, ISSUE_ARTICLES as IssueArticleRow, issue)
+    }
+
+    /// Whether [`Session::finish_issue`] would mark it: what a reader asks first, so that nobody writes in vain.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_finished(&mut self, issue: i64) -> Result<bool, StoreError> {
+        Ok(fetch_one!(self, IS_FINISHED as (i64,), issue)?.0 == 1)
     }
 
     /// Marks an issue `sent` when all of it is laid out and no delivery is open. Returns whether it did.

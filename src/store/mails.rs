@@ -1,17 +1,19 @@
 //! Mails: an issue, or another kind of mail, rendered for one variant and encoded, with markers where the slots are.
 
-use super::query::{fetch_one, fetch_optional, queries};
+use super::query::{fetch_all, fetch_one, fetch_optional, queries};
 use super::{Session, StoreError};
-use crate::domain::UtcMillis;
+use crate::domain::{DeliveryState, UtcMillis};
 
 queries! {
     INSERT_MAIL = {
-        "insert into mails (issue_id, kind, digest, topics, locale, subject, html, body_text, mime, marker, salt, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id"
+        "insert into mails (issue_id, kind, digest, topics, locale, subject, html, body_text, mime, marker, salt, fingerprint, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning id"
     };
     MAIL = {
         "select id, issue_id, kind, digest, topics, locale, subject, html, body_text, mime, marker, salt from mails where id = $1"
     };
+    MAIL_BY_FINGERPRINT = { "select id from mails where fingerprint = $1 order by id limit 1" };
+    FOLLOW_MAIL = { "select address, state, answer from deliveries where mail_id = $1 order by id" };
 }
 
 /// A mail to be stored.
@@ -39,6 +41,8 @@ pub struct NewMail<'a> {
     pub marker: &'a str,
     /// Random; the Message-IDs are made of it.
     pub salt: &'a str,
+    /// A hash of its content, by which another session finds it again; none for mails that are made once.
+    pub fingerprint: Option<&'a str>,
 }
 
 /// A stored mail.
@@ -70,6 +74,18 @@ pub struct MailRow {
     pub salt: String,
 }
 
+/// How a delivery of a mail stands.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Followed {
+    /// The address.
+    pub address: String,
+    /// Where it stands.
+    #[sqlx(try_from = "String")]
+    pub state: DeliveryState,
+    /// What the relay said last.
+    pub answer: Option<String>,
+}
+
 impl Session {
     /// Stores a mail; gives its id.
     ///
@@ -90,6 +106,7 @@ impl Session {
             mail.mime,
             mail.marker,
             mail.salt,
+            mail.fingerprint,
             now
         )?;
         Ok(row.0)
@@ -101,5 +118,21 @@ impl Session {
     /// When the database fails.
     pub async fn mail(&mut self, id: i64) -> Result<Option<MailRow>, StoreError> {
         fetch_optional!(self, MAIL as MailRow, id)
+    }
+
+    /// The mail that was stored with this fingerprint.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn mail_by_fingerprint(&mut self, fingerprint: &str) -> Result<Option<i64>, StoreError> {
+        Ok(fetch_optional!(self, MAIL_BY_FINGERPRINT as (i64,), fingerprint)?.map(|row| row.0))
+    }
+
+    /// How the deliveries of a mail stand, for whoever waits for a test send.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn follow_mail(&mut self, mail: i64) -> Result<Vec<Followed>, StoreError> {
+        fetch_all!(self, FOLLOW_MAIL as Followed, mail)
     }
 }

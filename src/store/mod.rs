@@ -38,7 +38,7 @@ pub use deliveries::{DeliveryRow, NewDelivery, Totals};
 pub use error::StoreError;
 pub use issues::{IssueArticleRow, IssueRow, NewIssue, NewIssueArticle};
 pub use layout::{Audience, Choice, IssueMail};
-pub use mails::{MailRow, NewMail};
+pub use mails::{Followed, MailRow, NewMail};
 pub use nodes::NodeRow;
 pub use query::Query;
 pub use queue::{ClaimedRow, Mark};

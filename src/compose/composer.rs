@@ -1,0 +1,382 @@
+//! Composing: polls the sources, selects, renders each variant, and freezes the issue in one transaction.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::collect::{Fetcher, Polled, read_sources};
+use crate::config::{Config, Digest};
+use crate::domain::{Clock, IssueState, Locale, PublicId, Random, UtcMillis};
+use crate::render::{Frame, RenderedMail, Renderer};
+use crate::store::{Audience, Choice, Durability, IssueArticleRow, NewIssue, NewIssueArticle, NewMail, Session, Store};
+
+use super::due::{period_key, schedule_text};
+use super::select::{Selection, content, issue_article};
+use super::variants::{has_topic, variant};
+use super::{ComposeError, IssueContent};
+
+/// How long all sources of a digest may take before an issue goes without those that have not answered.
+const POLL_LIMIT: Duration = Duration::from_secs(60);
+
+/// How often a freeze is tried again when another process was first to an article.
+const ATTEMPTS: usize = 5;
+
+/// Makes issues. Cheap to clone.
+#[derive(Clone)]
+pub struct Composer {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Where everything is kept.
+    pub store: Store,
+    /// The templates.
+    pub renderer: Arc<Renderer>,
+    /// The way to the sources.
+    pub fetcher: Fetcher,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+}
+
+/// Which issue of a digest is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// The one of this scheduled instant. There is one at most.
+    Period(UtcMillis),
+    /// One out of schedule.
+    Extra,
+}
+
+/// What came of composing.
+#[derive(Clone, Debug)]
+pub struct Composed {
+    /// The issue's row id.
+    pub issue: i64,
+    /// Whether this call made it: `false` when the period had its issue already.
+    pub fresh: bool,
+    /// How the polls of the sources went.
+    pub polled: Vec<Polled>,
+}
+
+/// What an issue composed now would be.
+pub struct Preview {
+    /// The mail that somebody with all topics would get; none: the period would be skipped.
+    pub mail: Option<RenderedMail>,
+    /// Why it would be skipped.
+    pub reason: Option<String>,
+    /// How many articles it has.
+    pub articles: usize,
+    /// To how many it would go.
+    pub recipients: i64,
+    /// In how many variants.
+    pub variants: usize,
+    /// How many subscribers of the digest would get nothing, since none of their topics has articles.
+    pub nothing: i64,
+    /// How the polls of the sources went.
+    pub polled: Vec<Polled>,
+}
+
+/// A mail for each variant and locale, and the choices that come to it.
+struct Variants {
+    mails: BTreeMap<(String, Locale), RenderedMail>,
+    choices: Vec<(Audience, Option<(String, Locale)>)>,
+}
+
+impl Variants {
+    fn recipients(&self) -> i64 {
+        self.choices.iter().filter(|(_, mail)| mail.is_some()).map(|(audience, _)| audience.people).sum()
+    }
+}
+
+impl Composer {
+    /// Polls sources once and records what they have.
+    ///
+    /// # Errors
+    /// When the store fails. A source that fails is told in its [`Polled`].
+    pub async fn collect(&self, only: Option<&str>) -> Result<Vec<Polled>, ComposeError> {
+        let sources: Vec<_> =
+            self.config.sources.iter().filter(|source| only.is_none_or(|id| source.id == id)).collect();
+        let reads =
+            read_sources(&self.config, &sources, &mut self.store.read().await?, &self.fetcher, POLL_LIMIT).await?;
+        let mut polled = Vec::with_capacity(reads.len());
+        for read in reads {
+            let mut session = self.store.write(Durability::Full).await?;
+            polled.push(read.record(&mut session, &self.config, self.clock.now()).await?);
+            session.commit().await?;
+        }
+        Ok(polled)
+    }
+
+    /// Composes an issue: polls the digest's sources, takes what it has not had, renders each variant that somebody
+    /// needs, and freezes all of it in one transaction. With too few articles, or nobody to get them, the issue is
+    /// recorded as skipped and the articles wait.
+    ///
+    /// # Errors
+    /// When the store fails or a template cannot be rendered; nothing is frozen then.
+    pub async fn compose(&self, digest: &Digest, occasion: Occasion) -> Result<Composed, ComposeError> {
+        if let Occasion::Period(at) = occasion
+            && let Some(issue) = self.store.read().await?.issue_by_key(&digest.id, &period_key(at)).await?
+        {
+            return Ok(Composed { issue: issue.id, fresh: false, polled: Vec::new() });
+        }
+        let polled = self.poll(digest).await?;
+        for _ in 0..ATTEMPTS {
+            if let Some((issue, fresh)) = self.freeze(digest, occasion).await? {
+                return Ok(Composed { issue, fresh, polled });
+            }
+        }
+        Err(ComposeError::Contended { digest: digest.id.clone() })
+    }
+
+    async fn poll(&self, digest: &Digest) -> Result<Vec<Polled>, ComposeError> {
+        let sources: Vec<_> = self.config.sources.iter().filter(|s| digest.sources.contains(&s.id)).collect();
+        let reads =
+            read_sources(&self.config, &sources, &mut self.store.read().await?, &self.fetcher, POLL_LIMIT).await?;
+        let mut session = self.store.write(Durability::Full).await?;
+        let now = self.clock.now();
+        session.see_digest(&digest.id, &schedule_text(digest), now).await?;
+        let mut polled = Vec::with_capacity(reads.len());
+        for read in reads {
+            polled.push(read.record(&mut session, &self.config, now).await?);
+        }
+        session.commit().await?;
+        Ok(polled)
+    }
+
+    /// One attempt. `None`: another process took an article, or the number, in the meantime.
+    async fn freeze(&self, digest: &Digest, occasion: Occasion) -> Result<Option<(i64, bool)>, ComposeError> {
+        let now = self.clock.now();
+        let mut reader = self.store.read().await?;
+        let selection = Selection::of(reader.new_articles(&digest.id).await?, digest);
+        let audience = reader.audience(&digest.id, now).await?;
+        let number = reader.next_issue_number(&digest.id).await?;
+        drop(reader);
+        let content = self.content(digest, &selection, Some(number), now);
+        let variants = self.variants(digest, &selection, audience, Some(number), now)?;
+        let reason = skip_reason(&selection, digest).or_else(|| nobody_reason(&variants));
+
+        let public_id = PublicId::new(&*self.random);
+        let (key, scheduled_at) = match occasion {
+            Occasion::Period(at) => (period_key(at), Some(at)),
+            Occasion::Extra => (format!("extra:{public_id}"), None),
+        };
+        let subject = match (&reason, variants.mails.values().next()) {
+            (None, Some(_)) => crate::render::subject(&digest.subject, &content, &digest.locale)?,
+            _ => String::new(),
+        };
+        let mut session = self.store.write(Durability::Full).await?;
+        session.lock_digest(&digest.id).await?;
+        let issue = NewIssue {
+            public_id: &public_id,
+            digest: &digest.id,
+            key: &key,
+            state: if reason.is_some() { IssueState::Skipped } else { IssueState::Sending },
+            reason: reason.as_deref(),
+            subject: &subject,
+            date: &content.date.to_string(),
+            scheduled_at,
+        };
+        let Some((id, numbered)) = session.insert_issue(&issue, now).await? else {
+            drop(session);
+            let existing = self.store.read().await?.issue_by_key(&digest.id, &key).await?;
+            return Ok(existing.map(|issue| (issue.id, false)));
+        };
+        if reason.is_none() {
+            if numbered != Some(number) || !self.freeze_articles(&mut session, id, digest, &selection, now).await? {
+                return Ok(None);
+            }
+            self.freeze_mails(&mut session, id, digest, &variants, now).await?;
+        }
+        session.commit().await?;
+        Ok(Some((id, true)))
+    }
+
+    async fn freeze_articles(
+        &self,
+        session: &mut Session,
+        issue: i64,
+        digest: &Digest,
+        selection: &Selection,
+        now: UtcMillis,
+    ) -> Result<bool, ComposeError> {
+        for (position, article) in selection.articles.iter().enumerate() {
+            let row = IssueArticleRow {
+                topic: article.topic.clone(),
+                listed: i64::from(position >= digest.max_articles),
+                source: article.source_title.clone(),
+                url: article.url.clone(),
+                title: article.title.clone(),
+                published_at: article.published_at,
+                excerpt: article.excerpt.clone(),
+                author: article.author.clone(),
+                image: article.image.clone(),
+            };
+            let frozen = NewIssueArticle {
+                article: article.id,
+                canonical: &article.canonical,
+                position: i64::try_from(position).unwrap_or(i64::MAX),
+                content: &row,
+            };
+            if !session.insert_issue_article(issue, &digest.id, &frozen).await? {
+                return Ok(false);
+            }
+        }
+        for duplicate in &selection.duplicates {
+            session.drop_duplicate(&digest.id, *duplicate, now).await?;
+        }
+        Ok(true)
+    }
+
+    async fn freeze_mails(
+        &self,
+        session: &mut Session,
+        issue: i64,
+        digest: &Digest,
+        variants: &Variants,
+        now: UtcMillis,
+    ) -> Result<(), ComposeError> {
+        let mut ids = BTreeMap::new();
+        for ((topics, locale), mail) in &variants.mails {
+            let salt = PublicId::new(&*self.random);
+            let mail = new_mail(Some(issue), "digest", digest, topics, locale, mail, salt.as_str());
+            let id = session.insert_mail(&mail, now).await?;
+            ids.insert((topics, locale), id);
+        }
+        for (audience, mail) in &variants.choices {
+            let choice = Choice { topics: audience.topics.clone(), locale: audience.locale.clone() };
+            let mail = mail.as_ref().and_then(|(topics, locale)| ids.get(&(topics, locale)).copied());
+            session.put_variant(issue, &choice, mail).await?;
+        }
+        Ok(())
+    }
+
+    /// The issue as it would be composed now. Polls the sources, and stores nothing: what it records is taken back.
+    ///
+    /// # Errors
+    /// As [`Composer::compose`].
+    pub async fn preview(&self, digest: &Digest, test: bool) -> Result<Preview, ComposeError> {
+        let sources: Vec<_> = self.config.sources.iter().filter(|s| digest.sources.contains(&s.id)).collect();
+        let reads =
+            read_sources(&self.config, &sources, &mut self.store.read().await?, &self.fetcher, POLL_LIMIT).await?;
+        let now = self.clock.now();
+        let mut taken_back = self.store.write(Durability::Normal).await?;
+        let mut polled = Vec::with_capacity(reads.len());
+        for read in reads {
+            polled.push(read.record(&mut taken_back, &self.config, now).await?);
+        }
+        let selection = Selection::of(taken_back.new_articles(&digest.id).await?, digest);
+        let audience = taken_back.audience(&digest.id, now).await?;
+        let number = taken_back.next_issue_number(&digest.id).await?;
+        drop(taken_back);
+
+        let reason = skip_reason(&selection, digest);
+        let variants = self.variants(digest, &selection, audience, Some(number), now)?;
+        let mail = match selection.articles.is_empty() {
+            true => None,
+            false => {
+                let content = self.content(digest, &selection, Some(number), now);
+                let frame = Frame { test, ..self.frame(digest, &digest.locale) };
+                Some(self.renderer.digest(&content, &frame, &*self.random)?)
+            }
+        };
+        Ok(Preview {
+            mail,
+            reason,
+            articles: selection.articles.len(),
+            recipients: variants.recipients(),
+            variants: variants.mails.len(),
+            nothing: variants.choices.iter().filter(|(_, mail)| mail.is_none()).map(|(a, _)| a.people).sum(),
+            polled,
+        })
+    }
+
+    fn content(&self, digest: &Digest, selection: &Selection, number: Option<i64>, now: UtcMillis) -> IssueContent {
+        let articles = selection.articles.iter().map(|article| issue_article(article, digest));
+        content(articles, &self.config, digest, number, now)
+    }
+
+    /// Renders one mail for each variant and locale that somebody in the audience needs.
+    fn variants(
+        &self,
+        digest: &Digest,
+        selection: &Selection,
+        audience: Vec<Audience>,
+        number: Option<i64>,
+        now: UtcMillis,
+    ) -> Result<Variants, ComposeError> {
+        let available = selection.topics();
+        let mut variants = Variants { mails: BTreeMap::new(), choices: Vec::new() };
+        for audience in audience {
+            let wanted =
+                variant(&audience.topics, &available).map(|topics| (topics, locale_of(&audience.locale, digest)));
+            if let Some(key @ (topics, locale)) = &wanted
+                && !variants.mails.contains_key(key)
+            {
+                let articles = selection.articles.iter().filter(|article| has_topic(topics, &article.topic));
+                let articles = articles.map(|article| issue_article(article, digest));
+                let content = content(articles, &self.config, digest, number, now);
+                let mail = self.renderer.digest(&content, &self.frame(digest, locale), &*self.random)?;
+                variants.mails.insert(key.clone(), mail);
+            }
+            variants.choices.push((audience, wanted));
+        }
+        Ok(variants)
+    }
+
+    pub(super) fn frame<'a>(&'a self, digest: &'a Digest, locale: &'a Locale) -> Frame<'a> {
+        Frame { digest, config: &self.config, locale, test: false }
+    }
+}
+
+/// The locale of a subscriber, or the digest's own where they have none that is known.
+pub(super) fn locale_of(code: &str, digest: &Digest) -> Locale {
+    Locale::parse(code).unwrap_or_else(|_| digest.locale.clone())
+}
+
+/// A rendered mail as the store takes it, with a salt of its own.
+pub(super) fn new_mail<'a>(
+    issue: Option<i64>,
+    kind: &'a str,
+    digest: &'a Digest,
+    topics: &'a str,
+    locale: &'a Locale,
+    mail: &'a RenderedMail,
+    salt: &'a str,
+) -> NewMail<'a> {
+    NewMail {
+        issue,
+        kind,
+        digest: Some(&digest.id),
+        topics,
+        locale: locale.as_str(),
+        subject: &mail.subject,
+        html: &mail.html,
+        text: &mail.text,
+        mime: &mail.mime,
+        marker: &mail.marker,
+        salt,
+        fingerprint: None,
+    }
+}
+
+fn skip_reason(selection: &Selection, digest: &Digest) -> Option<String> {
+    match selection.articles.len() {
+        0 => Some("nothing is new: every article has been in an issue of this digest, or was dropped".to_owned()),
+        n if n < digest.min_articles => Some(format!(
+            "{n} new of the {} that `min_articles` asks for; they wait for the next issue",
+            digest.min_articles
+        )),
+        _ => None,
+    }
+}
+
+fn nobody_reason(variants: &Variants) -> Option<String> {
+    (variants.recipients() == 0).then(|| {
+        let why = if variants.choices.is_empty() {
+            "nobody is subscribed"
+        } else {
+            "nobody has chosen a topic that has news"
+        };
+        format!("{why}; the articles wait for the next issue")
+    })
+}

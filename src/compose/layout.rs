@@ -1,0 +1,88 @@
+//! Laying out an issue: its deliveries are put into the queue in chunks, each in a short transaction.
+
+use std::collections::BTreeSet;
+
+use crate::config::Digest;
+use crate::domain::PublicId;
+use crate::store::{Choice, Durability, IssueRow};
+
+use super::composer::{locale_of, new_mail};
+use super::variants::{has_topic, variant};
+use super::{ComposeError, Composer, IssueArticle, select};
+
+/// How many subscribers one transaction looks at: leaving never waits for longer than this takes.
+const CHUNK: i64 = 5_000;
+
+/// Where digests stand in the queue: behind confirmations and test sends.
+pub const DIGEST_PRIORITY: i64 = 20;
+
+impl Composer {
+    /// Lays out whatever is left of an issue. Any process may do it, also after another has died in the middle.
+    /// `progress` hears how many deliveries were added, chunk by chunk.
+    ///
+    /// # Errors
+    /// When the store fails; what is laid out stays, and the next call goes on from there.
+    pub async fn lay_out(
+        &self,
+        issue: &IssueRow,
+        digest: &Digest,
+        mut progress: impl FnMut(u64),
+    ) -> Result<(), ComposeError> {
+        let mut after = issue.layout_after;
+        loop {
+            let mut reader = self.store.read().await?;
+            let Some(upto) = reader.chunk_end(after, CHUNK).await? else { break };
+            let missing = reader.missing_variants(issue.id, &digest.id, after, upto).await?;
+            drop(reader);
+            for choice in missing {
+                self.add_variant(issue, digest, &choice).await?;
+            }
+            let now = self.clock.now();
+            let mut session = self.store.write(Durability::Full).await?;
+            let laid = session.lay_out(issue.id, &digest.id, after..upto, DIGEST_PRIORITY, now).await?;
+            session.commit().await?;
+            let Some(laid) = laid else { return Ok(()) };
+            progress(laid);
+            after = upto;
+        }
+        let mut session = self.store.write(Durability::Full).await?;
+        session.laid_out(issue.id, self.clock.now()).await?;
+        session.commit().await?;
+        Ok(())
+    }
+
+    /// Decides the mail of a choice that came up after the issue was composed, from its frozen articles.
+    async fn add_variant(&self, issue: &IssueRow, digest: &Digest, choice: &Choice) -> Result<(), ComposeError> {
+        let mut reader = self.store.read().await?;
+        let articles = reader.issue_articles(issue.id).await?;
+        let mails = reader.issue_mails(issue.id).await?;
+        drop(reader);
+        let available: BTreeSet<&str> = articles.iter().map(|article| article.topic.as_str()).collect();
+        let locale = locale_of(&choice.locale, digest);
+        let now = self.clock.now();
+        let mail = match variant(&choice.topics, &available) {
+            None => None,
+            Some(topics) => match mails.iter().find(|mail| mail.topics == topics && mail.locale == locale.as_str()) {
+                Some(mail) => Some(mail.id),
+                None => {
+                    let articles = articles
+                        .iter()
+                        .filter(|article| has_topic(&topics, &article.topic))
+                        .map(|row| IssueArticle::from_row(row, digest.timezone()));
+                    let content = select::content(articles, &self.config, digest, issue.number, issue.composed_at);
+                    let rendered = self.renderer.digest(&content, &self.frame(digest, &locale), &*self.random)?;
+                    let salt = PublicId::new(&*self.random);
+                    let mail = new_mail(Some(issue.id), "digest", digest, &topics, &locale, &rendered, salt.as_str());
+                    let mut session = self.store.write(Durability::Full).await?;
+                    let id = session.insert_mail(&mail, now).await?;
+                    session.commit().await?;
+                    Some(id)
+                }
+            },
+        };
+        let mut session = self.store.write(Durability::Full).await?;
+        session.put_variant(issue.id, choice, mail).await?;
+        session.commit().await?;
+        Ok(())
+    }
+}
