@@ -92,8 +92,7 @@ impl Conversation {
         let limit = self.timings.command;
         let answer = waited(&mut self.stops, limit, self.connection.command(Ehlo::new(hello.clone()))).await?;
         if let Ok(response) = answer {
-            let offers =
-                |what: &str| response.message().skip(1).any(|line| line.trim_end().eq_ignore_ascii_case(what));
+            let offers = |what: &str| response.message().skip(1).any(|line| line.trim_end().eq_ignore_ascii_case(what));
             (self.pipelining, self.smtputf8) = (offers("PIPELINING"), offers("SMTPUTF8"));
         }
         Ok(())
@@ -125,11 +124,8 @@ impl Conversation {
             self.say("RSET\r\n", self.timings.command).await?;
             self.half_open = false;
         }
-        let commands = [
-            (Step::Mail, mail(envelope)),
-            (Step::Recipient, recipient(envelope)),
-            (Step::Data, "DATA\r\n".to_owned()),
-        ];
+        let commands =
+            [(Step::Mail, mail(envelope)), (Step::Recipient, recipient(envelope)), (Step::Data, "DATA\r\n".to_owned())];
         for (step, command) in commands {
             let reply = self.say(&command, self.timings.command).await?;
             let goes_on = if step == Step::Data { reply.wants_content() } else { reply.is_done() };
@@ -205,7 +201,11 @@ impl Conversation {
         }
         let recipient = self.listen().await?;
         if self.over {
-            return Ok(if mail.is_done() { self.refused(Step::Recipient, recipient) } else { self.refused(Step::Mail, mail) });
+            return Ok(if mail.is_done() {
+                self.refused(Step::Recipient, recipient)
+            } else {
+                self.refused(Step::Mail, mail)
+            });
         }
         let data = self.listen().await?;
         // Only the first refusal means anything: the others follow from it.
@@ -242,7 +242,10 @@ impl Conversation {
         self.heard(answer)
     }
 
-    fn heard(&mut self, answer: Result<Result<smtp::response::Response, smtp::Error>, String>) -> Result<Reply, String> {
+    fn heard(
+        &mut self,
+        answer: Result<Result<smtp::response::Response, smtp::Error>, String>,
+    ) -> Result<Reply, String> {
         let reply = answer.and_then(|answer| Reply::read(answer).map_err(|error| error.to_string()));
         self.over |= reply.as_ref().map_or(true, Reply::closes);
         reply

@@ -52,13 +52,6 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// What a look at the queue found.
-struct Refill {
-    claimed: usize,
-    /// When the next look makes sense, unless something happens before.
-    wait: Duration,
-}
-
 impl Engine {
     /// An engine for the store whose right to deliver is `lock`. Nothing is claimed or connected yet.
     pub fn new(
@@ -73,7 +66,7 @@ impl Engine {
             RelayUrl::File(folder) => (Relay::Outbox(Outbox::new(folder)), "file".to_owned()),
             RelayUrl::Smtp { host, port, tls } => {
                 let relay = SmtpRelay::new(host, *port, *tls, &settings.smtp, &settings.hello, settings.timings);
-                (Relay::Smtp(relay), format!("{host}:{port}"))
+                (Relay::Smtp(Box::new(relay)), format!("{host}:{port}"))
             }
         };
         let policy = Policy { retry_for: settings.delivery.retry_for, after_crash: settings.delivery.after_crash };
@@ -133,18 +126,17 @@ impl Engine {
         let (run, mut tasks, stop) = self.begin();
         loop {
             let wait = match self.refill(&run).await {
-                Ok(refill) if refill.claimed > 0 && run.feed.len() > self.ahead / 2 => None,
-                Ok(refill) => Some(refill.wait),
+                Ok(wait) => wait,
                 Err(error) => {
                     tracing::warn!(%error, "delivering waits for the store");
-                    Some(self.shared.settings.timings.poll)
+                    self.shared.settings.timings.poll
                 }
             };
             tokio::select! {
                 () = &mut shutdown => break,
                 () = run.feed.drained() => {}
                 () = self.wake.notified() => {}
-                () = sleep_for(wait) => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
         stop.send_replace(Stop::Soon);
@@ -193,35 +185,37 @@ impl Engine {
         (run, tasks, stop)
     }
 
-    /// Claims as many deliveries as there is room for, and feeds them.
-    async fn refill(&self, run: &Run) -> Result<Refill, StoreError> {
+    /// Claims as many deliveries as there is room for, and feeds them. Says when the next look makes sense unless
+    /// something happens before.
+    async fn refill(&self, run: &Run) -> Result<Duration, StoreError> {
         let shared = &self.shared;
         let poll = shared.settings.timings.poll;
         if let Some(until) = shared.health.paused_until() {
-            let wait = until.saturating_duration_since(tokio::time::Instant::now()).min(poll);
-            return Ok(Refill { claimed: 0, wait });
+            return Ok(until.saturating_duration_since(tokio::time::Instant::now()).min(poll));
         }
         let room = self.ahead.saturating_sub(run.feed.len());
+        if room < self.ahead / 2 {
+            return Ok(poll);
+        }
         let now = shared.clock.now();
         let mut session = shared.store.read().await?;
         let deferred = session.next_deferred().await?;
         let ready = session.has_due_delivery(now).await?;
         drop(session);
         let wait = deferred.and_then(|due| u64::try_from(due.0 - now.0).ok()).map_or(poll, Duration::from_millis);
-        let mut refill = Refill { claimed: 0, wait: wait.clamp(Duration::from_millis(10), poll) };
+        let wait = wait.clamp(Duration::from_millis(10), poll);
         let again = deferred.is_some_and(|due| due <= now);
-        if room == 0 || !(ready || again) {
-            return Ok(refill);
+        if !(ready || again) {
+            return Ok(wait);
         }
         if again {
             shared.store.marks().await?.queue_deferred(now, QUEUED_AGAIN).await?;
         }
         let limit = i64::try_from(room).unwrap_or(i64::MAX);
         let rows = shared.store.marks().await?.claim_deliveries(&shared.node, now, limit).await?;
-        refill.claimed = rows.len();
         run.counts.claimed(rows.len());
         self.feed(run, rows).await?;
-        Ok(refill)
+        Ok(wait)
     }
 
     async fn feed(&self, run: &Run, rows: Vec<crate::store::ClaimedRow>) -> Result<(), StoreError> {
@@ -231,7 +225,7 @@ impl Engine {
         for row in rows.by_ref() {
             let job = match self.shared.mails.get(&self.shared.store, row.mail_id).await {
                 Ok(Ok(mail)) => Job::new(row, mail),
-                Ok(Err(why)) => Err((row, why)),
+                Ok(Err(why)) => Err(Box::new((row, why))),
                 Err(error) => {
                     // The rest of the claim would be nobody's until the run ends.
                     let unread = std::iter::once(row).chain(rows).map(|row| run.unclaimed(&row)).collect();
@@ -243,7 +237,10 @@ impl Engine {
             };
             match job {
                 Ok(job) => jobs.push(job),
-                Err((row, why)) => hopeless.push(run.result(&row, Attempt::Claimed, failed, why)),
+                Err(never) => {
+                    let (row, why) = *never;
+                    hopeless.push(run.result(&row, Attempt::Claimed, failed, why));
+                }
             }
         }
         run.feed.add(jobs);
@@ -286,11 +283,4 @@ struct Tasks {
     workers: JoinSet<()>,
     recorder: JoinSet<()>,
     heartbeat: JoinSet<()>,
-}
-
-async fn sleep_for(wait: Option<Duration>) {
-    match wait {
-        Some(wait) => tokio::time::sleep(wait).await,
-        None => std::future::pending().await,
-    }
 }

@@ -41,10 +41,10 @@ pub struct Job {
 
 impl Job {
     /// Puts a delivery and its mail together. `Err`: why this delivery can never go out.
-    pub fn new(row: ClaimedRow, mail: Arc<Prepared>) -> Result<Self, (ClaimedRow, String)> {
+    pub fn new(row: ClaimedRow, mail: Arc<Prepared>) -> Result<Self, Box<(ClaimedRow, String)>> {
         match EmailAddress::parse(&row.address) {
             Ok(to) => Ok(Self { row, to, mail }),
-            Err(error) => Err((row, error.to_string())),
+            Err(error) => Err(Box::new((row, error.to_string()))),
         }
     }
 
@@ -95,7 +95,8 @@ pub fn with_final_dot(message: Vec<u8>) -> Option<String> {
     let leading_dot = message.starts_with(b".") || message.windows(2).any(|pair| pair == b"\n.");
     let mut text = String::from_utf8(message).ok()?;
     if leading_dot {
-        text = text.split_inclusive('\n').flat_map(|line| [if line.starts_with('.') { "." } else { "" }, line]).collect();
+        text =
+            text.split_inclusive('\n').flat_map(|line| [if line.starts_with('.') { "." } else { "" }, line]).collect();
     }
     text.push_str(".\r\n");
     Some(text)

@@ -19,10 +19,10 @@ impl Outbox {
     pub async fn put(&self, delivery: i64, message: Vec<u8>) -> Result<(), RelayError> {
         let folder = self.0.clone();
         let written = tokio::task::spawn_blocking(move || write(&folder, delivery, &message)).await;
-        written.map_err(io::Error::other).and_then(|written| written).map_err(|error| RelayError::Outbox {
-            path: self.0.display().to_string(),
-            why: error.to_string(),
-        })
+        written
+            .map_err(io::Error::other)
+            .and_then(|written| written)
+            .map_err(|error| RelayError::Outbox { path: self.0.display().to_string(), why: error.to_string() })
     }
 }
 

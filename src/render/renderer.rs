@@ -72,7 +72,7 @@ impl Renderer {
         let mut view = IssueView::new(content, frame, &subject, &marker);
         let (html, text) = self.within_limit(name, &mut view, &marker)?;
         let list = List { digest: frame.digest, public_url: &frame.config.server.public_url, issue: content.number };
-        Ok(finish(frame, subject, html, text, Some(list), marker, random))
+        Ok(finish(frame, subject, html, text, Some(list), &marker, random))
     }
 
     /// Renders the mail that asks whether the address really wants the digest, with a mark for each slot.
@@ -89,7 +89,7 @@ impl Renderer {
         let subject = confirmation::subject(frame);
         let view = ConfirmView::of(frame, &subject, confirmation, &marker);
         let (html, text) = self.parts(CONFIRMATION, &view, &marker, &confirmation::REQUIRED)?;
-        Ok(finish(frame, subject, html, text, None, marker, random))
+        Ok(finish(frame, subject, html, text, None, &marker, random))
     }
 
     /// The digest's parts. An issue that would be cut by Gmail is made smaller: first the excerpts are shortened, then articles
@@ -190,10 +190,10 @@ fn finish(
     html: String,
     text: String,
     list: Option<List<'_>>,
-    marker: Marker,
+    marker: &Marker,
     random: &dyn Random,
 ) -> RenderedMail {
-    let envelope = Envelope { sender: &frame.digest.sender, subject: &subject, marker: &marker, list };
+    let envelope = Envelope { sender: &frame.digest.sender, subject: &subject, marker, list };
     let mime = assemble(&envelope, &text, &html, random);
     RenderedMail { subject, html, text, mime, marker: marker.as_str().to_owned() }
 }

@@ -160,12 +160,14 @@ fn read(dir: &Path) -> Result<Vec<(String, String)>, TemplateError> {
 }
 
 /// `{{ text | wrap(indent=2) }}`: broken at words for the text part.
+#[allow(clippy::needless_pass_by_value, reason = "the shape of a Tera filter")]
 fn wrapped(text: &str, arguments: Kwargs, _: &State<'_>) -> tera::TeraResult<String> {
     let width = arguments.get::<usize>("width")?.unwrap_or(WIDTH);
     Ok(wrap(text, width, arguments.get::<usize>("indent")?.unwrap_or_default()))
 }
 
 /// `{{ title | underline(with="-") }}`: a heading of the text part, with a line below.
+#[allow(clippy::needless_pass_by_value, reason = "the shape of a Tera filter")]
 fn underlined(text: &str, arguments: Kwargs, _: &State<'_>) -> tera::TeraResult<String> {
     let line = arguments.get::<&str>("with")?.unwrap_or("-");
     let heading = wrap(text, WIDTH, 0);

@@ -29,7 +29,7 @@ pub(super) type Planned = HashMap<u64, SubscriberState>;
 /// What is to be done with a row.
 enum Decision {
     Add(SubscriberState),
-    Update(Update),
+    Update(Box<Update>),
     Unchanged,
     Skip,
 }
@@ -76,7 +76,7 @@ impl Known {
             }
             let row = SubscriberRow { state: wanted, updated_at: now, ..known.clone() };
             let have = self.subscriptions.get(&known.id).cloned().unwrap_or_default();
-            return Decision::Update(Update { row, more: Vec::new(), have });
+            return Decision::Update(Box::new(Update { row, more: Vec::new(), have }));
         }
         if suppressed || gone(known.state) {
             return Decision::Skip;
@@ -106,7 +106,7 @@ impl Known {
             return Decision::Unchanged;
         }
         next.updated_at = now;
-        Decision::Update(Update { row: next, more, have })
+        Decision::Update(Box::new(Update { row: next, more, have }))
     }
 }
 
