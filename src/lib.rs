@@ -17,12 +17,15 @@
 //! - [`store`]: all SQL; SQLite and PostgreSQL
 //! - [`web`]: pages and routes, thin, over the rooms above
 //! - [`domain`]: the words that all of them share, as types
+//! - [`app`]: the rooms wired together; [`daemon`]: keeps them going
 //! - [`cli`]: one file for each command; [`demo`] is the largest of them
 
+pub mod app;
 pub mod cli;
 pub mod collect;
 pub mod compose;
 pub mod config;
+pub mod daemon;
 pub mod deliver;
 pub mod demo;
 pub mod domain;

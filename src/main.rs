@@ -1,2 +1,5 @@
 //! The `postround` command.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    postround::cli::main()
+}

@@ -1,0 +1,95 @@
+//! Queues the mails that ask an address whether it really wants a digest.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+use data_encoding::HEXLOWER;
+
+use crate::config::Config;
+use crate::domain::{Clock, PublicId, Random, SystemRandom};
+use crate::render::{self, Frame, Renderer};
+use crate::schedule::local_day;
+use crate::store::{NewDelivery, NewMail, Session};
+use crate::subscribers::{Ask, AskError, Confirmation};
+
+/// Where confirmations stand in the queue: before everything else.
+const PRIORITY: i64 = 0;
+
+/// Renders and queues confirmations.
+pub struct Confirmations {
+    config: Arc<Config>,
+    renderer: Arc<Renderer>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Confirmations {
+    /// Over these templates.
+    pub fn new(config: Arc<Config>, renderer: Arc<Renderer>, clock: Arc<dyn Clock>) -> Self {
+        Self { config, renderer, clock }
+    }
+}
+
+impl Ask for Confirmations {
+    async fn ask(&self, session: &mut Session, confirmation: &Confirmation) -> Result<(), AskError> {
+        let now = self.clock.now();
+        let chosen = confirmation.choice.first().and_then(|chosen| self.config.digest(&chosen.digest));
+        let digest_of = chosen.ok_or("the digest that was chosen is gone from the configuration")?;
+        let locale = confirmation.locale.as_ref().unwrap_or(&digest_of.locale);
+        let first_issue = digest_of.schedule.next_after(now).map(|at| local_day(at, digest_of.timezone()));
+        let valid_days = u32::try_from((confirmation.expires_at.0 - now.0) / 86_400_000).unwrap_or_default();
+        let frame = Frame { digest: digest_of, config: &self.config, locale, test: false };
+        // All who are asked about a digest on one day get the same mail, so that it is stored once. Nothing in it comes
+        // from a feed, which could forge a mark.
+        let mail =
+            self.renderer.confirmation(&frame, &render::Confirmation { first_issue, valid_days }, &Same::default())?;
+        let fingerprint = HEXLOWER.encode(digest(&SHA256, mail.mime.as_bytes()).as_ref());
+        let mail = match session.mail_by_fingerprint(&fingerprint).await? {
+            Some(id) => id,
+            None => {
+                let salt = PublicId::new(&SystemRandom);
+                let new = NewMail {
+                    issue: None,
+                    kind: "confirmation",
+                    digest: Some(&digest_of.id),
+                    topics: "",
+                    locale: locale.as_str(),
+                    subject: &mail.subject,
+                    html: &mail.html,
+                    text: &mail.text,
+                    mime: &mail.mime,
+                    marker: &mail.marker,
+                    salt: salt.as_str(),
+                    fingerprint: Some(&fingerprint),
+                };
+                session.insert_mail(&new, now).await?
+            }
+        };
+        let delivery = NewDelivery {
+            mail,
+            issue: None,
+            kind: "confirmation",
+            digest: Some(&digest_of.id),
+            subscriber: Some(confirmation.subscriber),
+            address: &confirmation.address,
+            name: "",
+            priority: PRIORITY,
+            link: Some(&confirmation.url.0),
+        };
+        session.insert_delivery(&delivery, now).await?;
+        Ok(())
+    }
+}
+
+/// The same bytes for each rendering, and other ones for each use within it.
+#[derive(Default)]
+struct Same(AtomicU64);
+
+impl Random for Same {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(SHA256_OUTPUT_LEN) {
+            let count = self.0.fetch_add(1, Ordering::Relaxed);
+            chunk.copy_from_slice(&digest(&SHA256, &count.to_be_bytes()).as_ref()[..chunk.len()]);
+        }
+    }
+}

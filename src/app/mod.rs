@@ -1,0 +1,157 @@
+//! The program put together: the rooms wired to one configuration, store, clock and key file.
+
+mod confirmations;
+
+use std::future::Future;
+use std::sync::Arc;
+
+pub use confirmations::Confirmations;
+
+use crate::collect::{FetchError, Fetcher, Limits};
+use crate::compose::Composer;
+use crate::config::Config;
+use crate::deliver::{Engine, Links, Settings, Timings};
+use crate::domain::{Clock, Random, SystemClock, SystemRandom};
+use crate::render::{Renderer, TemplateError};
+use crate::store::{DelivererLock, Store, StoreError};
+use crate::subscribers::{Keys, KeysError, Subscribers, Tokens};
+
+/// Why the program could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The key file is not usable, or belongs to another store.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// A template is wrong.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The HTTP client could not be made.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+}
+
+/// The rooms wired together. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Where everything is kept.
+    pub store: Store,
+    /// The keys of tokens and suppressions.
+    pub keys: Arc<Keys>,
+    /// The templates.
+    pub renderer: Arc<Renderer>,
+    /// The way to the sources.
+    pub fetcher: Fetcher,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+}
+
+impl App {
+    /// Opens the store, reads keys and templates, and wires the rooms together.
+    ///
+    /// # Errors
+    /// [`AppError`] when one of them is not usable.
+    pub async fn open(config: Arc<Config>) -> Result<Self, AppError> {
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        let renderer = Arc::new(Renderer::new(config.templates.dir.as_deref())?);
+        for digest in &config.digests {
+            if !renderer.has_template(&digest.template) {
+                return Err(TemplateError::NoSuchTemplate { name: digest.template.clone() }.into());
+            }
+        }
+        let fetcher = Fetcher::new(Limits::default(), config.collect.allow_private_networks)?;
+        let store = Store::open(&config.store.url).await?;
+        let keys = Arc::new(Keys::open(&config.store.keys, &store, &*random).await?);
+        Ok(Self { config, store, keys, renderer, fetcher, clock: Arc::new(SystemClock), random })
+    }
+
+    /// What makes issues.
+    pub fn composer(&self) -> Composer {
+        Composer {
+            config: Arc::clone(&self.config),
+            store: self.store.clone(),
+            renderer: Arc::clone(&self.renderer),
+            fetcher: self.fetcher.clone(),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+        }
+    }
+
+    /// What knows the subscribers.
+    pub fn subscribers(&self) -> Subscribers {
+        Subscribers::new(
+            self.store.clone(),
+            Arc::clone(&self.config),
+            Arc::clone(&self.keys),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.random),
+        )
+    }
+
+    /// What queues confirmations.
+    pub fn confirmations(&self) -> Confirmations {
+        Confirmations::new(Arc::clone(&self.config), Arc::clone(&self.renderer), Arc::clone(&self.clock))
+    }
+
+    /// What delivers, for whoever holds the right to.
+    pub fn engine(&self, lock: DelivererLock) -> Engine {
+        let config = Arc::clone(&self.config);
+        let settings = Settings {
+            smtp: self.config.smtp.clone(),
+            delivery: self.config.delivery.clone(),
+            hello: hello(&self.config),
+            sender: Arc::new(move |digest| {
+                let own = digest.and_then(|id| config.digest(id)).map(|digest| &digest.sender);
+                own.unwrap_or(&config.sender).email.clone()
+            }),
+            timings: Timings::default(),
+        };
+        let links = Arc::new(MailLinks(Tokens::new(Arc::clone(&self.keys), &self.config.server.public_url)));
+        let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
+        Engine::new(self.store.clone(), lock, settings, links, clock, random)
+    }
+
+    /// Does `work` while the queue is delivered: by this process, where no other one holds the right to.
+    ///
+    /// # Errors
+    /// When the store cannot say who holds it.
+    pub async fn delivering<F: Future>(&self, work: F) -> Result<F::Output, AppError> {
+        let Some(lock) = self.store.try_lock_deliverer()? else { return Ok(work.await) };
+        let engine = self.engine(lock);
+        let (done, is_done) = tokio::sync::oneshot::channel::<()>();
+        let run = engine.run(async {
+            let _ = is_done.await;
+        });
+        let work = async {
+            let output = work.await;
+            let _ = done.send(());
+            output
+        };
+        let (output, _) = futures_util::future::join(Box::pin(work), Box::pin(run)).await;
+        Ok(output)
+    }
+}
+
+/// What this client calls itself to a relay: the host of its public address, where that is a name.
+fn hello(config: &Config) -> String {
+    let host = url::Url::parse(&config.server.public_url).ok().and_then(|url| url.domain().map(str::to_owned));
+    host.filter(|host| host.contains('.')).unwrap_or_else(|| "[127.0.0.1]".to_owned())
+}
+
+struct MailLinks(Tokens);
+
+impl Links for MailLinks {
+    fn unsubscribe_url(&self, subscriber: &crate::domain::PublicId, digest: &str) -> String {
+        self.0.unsubscribe_url(subscriber, digest)
+    }
+
+    fn preferences_url(&self, subscriber: &crate::domain::PublicId, digest: &str) -> String {
+        self.0.preferences_url(subscriber, digest)
+    }
+}

@@ -1,0 +1,51 @@
+//! `collect`: polls the sources once, now.
+
+use super::{CliError, Context, output};
+use crate::collect::{PollStatus, Polled};
+
+/// Options of `collect`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Only this source
+    #[arg(long, value_name = "ID")]
+    source: Option<String>,
+}
+
+/// Polls, records, and prints what is new for each source. Fails when every source failed.
+pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
+    if let Some(id) = &args.source {
+        context.source(id)?;
+    }
+    let app = context.open().await?;
+    let polled = app.composer().collect(args.source.as_deref()).await?;
+    if context.json {
+        output::json(&polled)?;
+    } else {
+        let rows: Vec<_> = polled
+            .iter()
+            .map(|p| {
+                vec![p.source.clone(), status(p).to_owned(), p.new.to_string(), p.error.clone().unwrap_or_default()]
+            })
+            .collect();
+        output::table(&["source", "status", "new", "error"], &rows)?;
+    }
+    if !polled.is_empty() && polled.iter().all(|p| p.status == PollStatus::Failed) {
+        return Err(CliError::Failed("no source could be read".to_owned()));
+    }
+    Ok(())
+}
+
+fn status(polled: &Polled) -> &'static str {
+    match polled.status {
+        PollStatus::New => "new",
+        PollStatus::Unchanged => "unchanged",
+        PollStatus::Failed => "failed",
+    }
+}
+
+/// Warns of the sources that failed while an issue was composed or previewed.
+pub fn warn_of_failures(polled: &[Polled]) {
+    for failed in polled.iter().filter(|p| p.status == PollStatus::Failed) {
+        output::note(format!("source `{}` failed: {}", failed.source, failed.error.as_deref().unwrap_or("no reason")));
+    }
+}

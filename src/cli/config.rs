@@ -1,0 +1,41 @@
+//! `config`: checks it, or prints what is in effect.
+
+use super::{CliError, Context, output};
+use crate::render::Renderer;
+
+/// Subcommands of `config`.
+#[derive(clap::Subcommand, Debug)]
+pub enum Command {
+    /// Says whether it is right, and where not
+    Check,
+    /// Prints the effective configuration without secrets
+    Show,
+}
+
+/// Runs one of them.
+pub fn run(context: &Context, command: &Command) -> Result<(), CliError> {
+    let config = context.config()?;
+    match command {
+        Command::Check => {
+            Renderer::new(config.templates.dir.as_deref())?;
+            for name in config.ignored_variables() {
+                output::note(format!("note: {name} in the environment is none of ours: it has no `__` in it"));
+            }
+            let message = format!(
+                "{} is right: {} sources, {} digests",
+                config.file.display(),
+                config.sources.len(),
+                config.digests.len()
+            );
+            if context.json {
+                output::json(&serde_json::json!({
+                    "file": config.file, "ok": true, "sources": config.sources.len(), "digests": config.digests.len(),
+                }))
+            } else {
+                output::line(message)
+            }
+        }
+        Command::Show if context.json => output::json(&config.show_json()),
+        Command::Show => output::raw(config.show()),
+    }
+}

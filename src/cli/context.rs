@@ -1,0 +1,68 @@
+//! What every command is given: the options before it, and the program put together on demand.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::CliError;
+use crate::app::App;
+use crate::config::{Config, ConfigError, Digest, Source};
+
+/// The options that stand before any command.
+#[derive(Debug)]
+pub struct Context {
+    file: Option<PathBuf>,
+    /// Whether results are printed as JSON.
+    pub json: bool,
+    config: std::sync::OnceLock<Arc<Config>>,
+}
+
+impl Context {
+    /// From the command line.
+    pub fn new(file: Option<PathBuf>, json: bool) -> Self {
+        Self { file, json, config: std::sync::OnceLock::new() }
+    }
+
+    /// The configuration, read once.
+    ///
+    /// # Errors
+    /// When there is none, or it is wrong.
+    pub fn config(&self) -> Result<Arc<Config>, ConfigError> {
+        if let Some(config) = self.config.get() {
+            return Ok(Arc::clone(config));
+        }
+        let config = Arc::new(Config::load(&Config::find(self.file.as_deref())?, std::env::vars())?);
+        Ok(Arc::clone(self.config.get_or_init(|| config)))
+    }
+
+    /// The program, with its store open.
+    ///
+    /// # Errors
+    /// When the configuration, a template, the keys or the store are not usable.
+    pub async fn open(&self) -> Result<App, CliError> {
+        Ok(App::open(self.config()?).await?)
+    }
+
+    /// The digest of that id.
+    ///
+    /// # Errors
+    /// When the configuration has none.
+    pub fn digest(&self, id: &str) -> Result<Digest, CliError> {
+        let config = self.config()?;
+        config.digest(id).cloned().ok_or_else(|| {
+            let known: Vec<_> = config.digests.iter().map(|digest| digest.id.as_str()).collect();
+            CliError::Usage(format!("there is no digest `{id}`; the digests are: {}", known.join(", ")))
+        })
+    }
+
+    /// The source of that id.
+    ///
+    /// # Errors
+    /// When the configuration has none.
+    pub fn source(&self, id: &str) -> Result<Source, CliError> {
+        let config = self.config()?;
+        config.source(id).cloned().ok_or_else(|| {
+            let known: Vec<_> = config.sources.iter().map(|source| source.id.as_str()).collect();
+            CliError::Usage(format!("there is no source `{id}`; the sources are: {}", known.join(", ")))
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! `demo`: everything on this machine, by the very code that `serve` and `run` use.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::issue::IssueReport;
+use super::{CliError, Context, output};
+use crate::app::App;
+use crate::compose::Occasion;
+use crate::config::Config;
+use crate::daemon;
+use crate::demo::catcher::{self, Mailbox};
+use crate::demo::{self, Places, READERS, inbox};
+use crate::domain::{Clock, EmailAddress, IssueState, SystemClock};
+use crate::subscribers::{NewSubscriber, Origin, resolve_choice};
+
+/// How long the digest may take on its way to the inbox.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Options of `demo`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Do it all and exit with a summary
+    #[arg(long)]
+    once: bool,
+    /// Keep its files here instead of in a temporary folder
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// The running surroundings: a news site, a mail catcher, and the inbox page over it.
+struct Surroundings {
+    mailbox: Mailbox,
+    places: Places,
+    inbox_url: String,
+    pages: TcpListener,
+}
+
+/// Starts everything, sends the week's digest to the readers, says where to look, and stays until Ctrl-C.
+pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
+    let (folder, temporary) = match &args.dir {
+        Some(dir) => (dir.clone(), false),
+        None => (std::env::temp_dir().join(format!("postround-demo-{}", std::process::id())), true),
+    };
+    std::fs::create_dir_all(&folder)?;
+    let outcome = Box::pin(show(context, args, &folder)).await;
+    if temporary {
+        // What is left of a demo that nobody asked to keep is not worth an error.
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    outcome
+}
+
+async fn show(context: &Context, args: &Args, folder: &Path) -> Result<(), CliError> {
+    let surroundings = start().await?;
+    let file = folder.join("config.toml");
+    std::fs::write(&file, demo::config_toml(&surroundings.places))?;
+    let app = App::open(Arc::new(Config::load(&file, std::iter::empty())?)).await?;
+    add_readers(&app).await?;
+
+    let (stop, stopped) = oneshot::channel::<()>();
+    let daemon = tokio::spawn(daemon::serve(app.clone(), surroundings.pages, async {
+        let _ = stopped.await;
+    }));
+    let sent = send(&app, &surroundings.mailbox).await;
+    match (&sent, args.once) {
+        (Ok((report, articles)), true) => summarise(context, report, *articles, &surroundings.mailbox)?,
+        (Ok((report, articles)), false) => {
+            welcome(report, *articles, &surroundings.places, &surroundings.inbox_url, folder)?;
+            tokio::signal::ctrl_c().await?;
+            output::note("\nstopping");
+        }
+        (Err(_), _) => {}
+    }
+    let _ = stop.send(());
+    daemon.await.map_err(|error| CliError::Failed(error.to_string()))??;
+    app.store.close().await;
+    sent.map(|_| ())
+}
+
+async fn start() -> Result<Surroundings, CliError> {
+    let bind = || TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let (site, smtp, inbox, pages) = (bind().await?, bind().await?, bind().await?, bind().await?);
+    let url = |listener: &TcpListener| listener.local_addr().map(|address| format!("http://{address}"));
+    let smtp_address = smtp.local_addr()?;
+    let places = Places {
+        site_url: url(&site)?,
+        smtp_url: format!("smtp://{smtp_address}"),
+        listen: pages.local_addr()?,
+        public_url: url(&pages)?,
+    };
+    let inbox_url = url(&inbox)?;
+    let mailbox = Mailbox::new(Arc::new(SystemClock));
+    let news_site = url::Url::parse(&places.site_url).map_err(|error| CliError::Failed(error.to_string()))?;
+    let news = demo::site::site(SystemClock.now()).router();
+    let mails = inbox::router(mailbox.clone(), inbox::Links { news_site, smtp_port: smtp_address.port() });
+    // They end with the process: nothing in them is worth keeping.
+    tokio::spawn(async move { axum::serve(site, news).await });
+    tokio::spawn(async move { axum::serve(inbox, mails).await });
+    tokio::spawn(catcher::serve(smtp, mailbox.clone(), std::future::pending::<()>()));
+    Ok(Surroundings { mailbox, places, inbox_url, pages })
+}
+
+async fn add_readers(app: &App) -> Result<(), CliError> {
+    let subscribers = app.subscribers();
+    for reader in READERS {
+        let topics: Vec<String> = reader.topics.iter().map(|&topic| topic.to_owned()).collect();
+        let failed = |error: String| CliError::Failed(format!("{}: {error}", reader.email));
+        let new = NewSubscriber {
+            address: EmailAddress::parse(reader.email).map_err(|error| failed(error.to_string()))?,
+            name: reader.name.to_owned(),
+            locale: None,
+            choice: resolve_choice(&app.config, &[], &topics).map_err(|error| failed(error.to_string()))?,
+        };
+        subscribers.add_confirmed(&new, "a reader of the demo, invented", Origin::COMMAND_LINE).await?;
+    }
+    Ok(())
+}
+
+/// Composes the issue; the daemon delivers it. Gives the issue and how many articles it has.
+async fn send(app: &App, mailbox: &Mailbox) -> Result<(IssueReport, usize), CliError> {
+    let digest = app.config.digests.first().ok_or_else(|| CliError::Failed("the demo has no digest".to_owned()))?;
+    let composed = app.composer().compose(digest, Occasion::Extra).await?;
+    super::collect::warn_of_failures(&composed.polled);
+    let articles = app.store.read().await?.issue_articles(composed.issue).await?.len();
+    let settled = async {
+        loop {
+            let report = IssueReport::read(&app.store, composed.issue).await?;
+            let done = report.state == IssueState::Skipped || report.state == IssueState::Sent;
+            if done {
+                return Ok::<_, CliError>(report);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let report = tokio::time::timeout(PATIENCE, settled).await;
+    let report = report.map_err(|_| CliError::Failed("the digest did not arrive in time".to_owned()))??;
+    if report.state == IssueState::Sent && i64::try_from(mailbox.len()).unwrap_or_default() < report.totals.sent {
+        return Err(CliError::Failed("a mail that was sent is not in the inbox".to_owned()));
+    }
+    Ok((report, articles))
+}
+
+fn summarise(context: &Context, report: &IssueReport, articles: usize, mailbox: &Mailbox) -> Result<(), CliError> {
+    let caught = mailbox.messages();
+    let subject = |raw: &[u8]| {
+        let parsed = mail_parser::MessageParser::default().parse_headers(raw);
+        parsed.and_then(|mail| mail.subject().map(str::to_owned)).unwrap_or_default()
+    };
+    let inbox: Vec<_> =
+        caught.iter().map(|mail| json!({ "to": mail.recipients.join(", "), "subject": subject(&mail.raw) })).collect();
+    if context.json {
+        return output::json(&json!({
+            "subscribers": READERS.len(), "articles": articles, "sent": report.totals.sent, "inbox": inbox,
+        }));
+    }
+    output::line(format!("{} subscribers, {articles} articles, {} mails sent", READERS.len(), report.totals.sent))?;
+    if let Some(reason) = &report.reason {
+        output::line(format!("skipped: {reason}"))?;
+    }
+    let rows: Vec<_> = caught.iter().map(|mail| vec![mail.recipients.join(", "), subject(&mail.raw)]).collect();
+    output::table(&["to", "subject"], &rows)
+}
+
+fn welcome(report: &IssueReport, articles: usize, places: &Places, inbox: &str, folder: &Path) -> Result<(), CliError> {
+    output::line(match &report.reason {
+        Some(reason) => format!("No digest this time: {reason}."),
+        None => format!("A digest of {articles} articles went to {} readers.", report.totals.sent),
+    })?;
+    output::line("")?;
+    output::line(format!("  Read it    {inbox}"))?;
+    output::line(format!("  News site  {}", places.site_url))?;
+    output::line(format!("  Files      {}", folder.display()))?;
+    output::line("")?;
+    output::line("Nothing leaves this machine. Ctrl-C ends it.")
+}

@@ -1,0 +1,102 @@
+//! What commands print: results to stdout, everything else to stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::CliError;
+
+/// Prints a line of a command's result.
+///
+/// # Errors
+/// When stdout cannot be written, a closed pipe aside: its reader has seen enough.
+pub fn line(text: impl AsRef<str>) -> Result<(), CliError> {
+    write(text.as_ref(), "\n")
+}
+
+/// Prints a result as it is, without a line break after it.
+///
+/// # Errors
+/// As [`line()`].
+pub fn raw(text: impl AsRef<str>) -> Result<(), CliError> {
+    write(text.as_ref(), "")
+}
+
+fn write(text: &str, end: &str) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes())).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Output(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a result as one JSON document.
+///
+/// # Errors
+/// As [`line()`].
+pub fn json(value: &impl Serialize) -> Result<(), CliError> {
+    line(serde_json::to_string_pretty(value).map_err(|error| CliError::Output(error.into()))?)
+}
+
+/// Says something to the person on stderr.
+pub fn note(text: impl AsRef<str>) {
+    let mut err = io::stderr().lock();
+    // Nobody is left to tell when even stderr is gone.
+    let _ = writeln!(err, "{}", text.as_ref());
+}
+
+/// A table: columns as wide as their widest cell, two spaces apart.
+///
+/// # Errors
+/// As [`line()`].
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> Result<(), CliError> {
+    let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let print = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<String> =
+            cells.zip(&widths).map(|(cell, width)| format!("{cell:width$}", width = *width)).collect();
+        line(padded.join("  ").trim_end())
+    };
+    print(&mut head.iter().copied())?;
+    for row in rows {
+        print(&mut row.iter().map(String::as_str))?;
+    }
+    Ok(())
+}
+
+/// Asks a yes-or-no question on the terminal. `true` without asking when stdin is no terminal, or with `yes`.
+///
+/// # Errors
+/// When stdin cannot be read.
+pub fn confirm(question: &str, yes: bool) -> Result<bool, CliError> {
+    if yes || !io::stdin().is_terminal() {
+        return Ok(true);
+    }
+    let mut err = io::stderr().lock();
+    let _ = write!(err, "{question} [y/N] ").and_then(|()| err.flush());
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(CliError::Output)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// A progress bar on stderr, or nothing where that is no terminal.
+pub fn progress(length: u64, what: &'static str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(length);
+    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta}") {
+        bar.set_style(style);
+    }
+    bar.with_prefix(what)
+}
+
+/// A number with commas between thousands, as in `7,931`.
+pub fn count(number: impl TryInto<u64>) -> String {
+    indicatif::HumanCount(number.try_into().unwrap_or_default()).to_string()
+}

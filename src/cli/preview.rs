@@ -1,0 +1,138 @@
+//! `preview`: the issue as it would be composed now.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use super::collect::warn_of_failures;
+use super::{CliError, Context, output};
+use crate::app::App;
+use crate::compose::Preview;
+use crate::config::Digest;
+use crate::domain::{Clock, EmailAddress, SystemClock};
+use crate::render::{Message, RenderedMail, Slots, fill};
+
+/// Options of `preview`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The digest's id
+    digest: String,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Write it into this file
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Open it in the browser
+    #[arg(long)]
+    open: bool,
+}
+
+/// The forms of a mail.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum Format {
+    /// The HTML part
+    Html,
+    /// The text part
+    Text,
+    /// The whole message
+    Eml,
+}
+
+/// Composes without storing, and prints or writes the result; says on stderr to how many it would go.
+pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
+    let digest = context.digest(&args.digest)?;
+    let app = context.open().await?;
+    let preview = app.composer().preview(&digest, false).await?;
+    warn_of_failures(&preview.polled);
+    let format = if args.open { Format::Html } else { args.format };
+    let rendered = preview.mail.as_ref().map(|mail| show(&app, &digest, mail, format)).transpose()?;
+
+    if context.json {
+        output::json(&serde_json::json!({
+            "digest": digest.id,
+            "subject": preview.mail.as_ref().map(|mail| &mail.subject),
+            "articles": preview.articles,
+            "recipients": preview.recipients,
+            "variants": preview.variants,
+            "nothing_for": preview.nothing,
+            "skipped": preview.reason.is_some(),
+            "reason": preview.reason,
+        }))?;
+    } else {
+        output::note(summary(&preview));
+    }
+    let Some(rendered) = rendered else { return Ok(()) };
+    let file = match (&args.output, args.open) {
+        (Some(file), _) => Some(file.clone()),
+        (None, true) => Some(std::env::temp_dir().join(format!("postround-preview-{}.html", digest.id))),
+        (None, false) => None,
+    };
+    match &file {
+        Some(file) => std::fs::write(file, rendered)
+            .map_err(|error| CliError::Failed(format!("cannot write {}: {error}", file.display())))?,
+        None if context.json => {}
+        None => output::raw(String::from_utf8_lossy(&rendered))?,
+    }
+    match file {
+        Some(file) if args.open => open_in_browser(&file),
+        _ => Ok(()),
+    }
+}
+
+/// What a reader would get, with links that lead to the site's front page: a preview is nobody's.
+fn show(app: &App, digest: &Digest, mail: &RenderedMail, format: Format) -> Result<Vec<u8>, CliError> {
+    let address = EmailAddress::parse(&format!("preview@{}", digest.sender.email.domain()))
+        .map_err(|error| CliError::Failed(error.to_string()))?;
+    let link = &app.config.server.public_url;
+    let slots = Slots {
+        name: "",
+        address: &address,
+        message_id: &format!("preview@{}", digest.sender.email.domain()),
+        date: SystemClock.now(),
+        unsubscribe_url: link,
+        preferences_url: link,
+        confirm_url: link,
+    };
+    Ok(match format {
+        Format::Html => fill(&mail.html, &mail.marker, &slots, true).into_bytes(),
+        Format::Text => fill(&mail.text, &mail.marker, &slots, false).into_bytes(),
+        Format::Eml => {
+            let message =
+                Message::parse(&mail.mime, &mail.marker).map_err(|error| CliError::Failed(error.to_string()))?;
+            let mut out = Vec::new();
+            message.splice(&slots, &mut out);
+            out
+        }
+    })
+}
+
+fn summary(preview: &Preview) -> String {
+    let mut lines = Vec::new();
+    if let Some(mail) = &preview.mail {
+        lines.push(format!("subject: {}", mail.subject));
+    }
+    let people = match preview.recipients {
+        1 => "1 person".to_owned(),
+        n => format!("{} people", output::count(n.unsigned_abs())),
+    };
+    lines.push(format!("{} articles, to {people} in {} variants", preview.articles, preview.variants));
+    if preview.nothing > 0 {
+        let nothing = output::count(preview.nothing.unsigned_abs());
+        lines.push(format!("{nothing} would get nothing: none of their topics has an article"));
+    }
+    if let Some(reason) = &preview.reason {
+        lines.push(format!("it would be skipped: {reason}"));
+    }
+    lines.join("\n")
+}
+
+fn open_in_browser(file: &std::path::Path) -> Result<(), CliError> {
+    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let opened = Command::new(opener).arg(file).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    opened.map(|_| ()).map_err(|error| {
+        CliError::Failed(format!(
+            "cannot open a browser with `{opener}`: {error}; the preview is in {}",
+            file.display()
+        ))
+    })
+}

@@ -1,0 +1,72 @@
+//! `run`: composes an issue now, out of schedule, and with `--wait` sees it off.
+
+use std::time::Duration;
+
+use super::collect::warn_of_failures;
+use super::issue::IssueReport;
+use super::{CliError, Context, issue, output};
+use crate::app::App;
+use crate::compose::Occasion;
+use crate::domain::IssueState;
+
+/// How often the progress is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Options of `run`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The digest's id
+    digest: String,
+    /// Follow it until nothing is queued or being sent
+    #[arg(long)]
+    wait: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Composes, lays out, and prints the issue. With nothing new it is skipped, which is no failure.
+pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
+    let digest = context.digest(&args.digest)?;
+    let app = context.open().await?;
+    if !args.yes && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        let preview = app.composer().preview(&digest, false).await?;
+        if preview.reason.is_none() && preview.recipients > 0 {
+            let question = format!("Send to {} people?", output::count(preview.recipients.unsigned_abs()));
+            if !output::confirm(&question, args.yes)? {
+                return Err(CliError::Failed("not sent".to_owned()));
+            }
+        }
+    }
+    let composed = app.composer().compose(&digest, Occasion::Extra).await?;
+    warn_of_failures(&composed.polled);
+    let report = IssueReport::read(&app.store, composed.issue).await?;
+    if report.state == IssueState::Skipped {
+        return issue::show(context, &report);
+    }
+    app.composer().tend().await?;
+    if args.wait {
+        follow(&app, composed.issue).await?;
+    }
+    issue::show(context, &IssueReport::read(&app.store, composed.issue).await?)
+}
+
+/// Waits until nothing of the issue is queued or being sent: delivers it here where no other process does.
+async fn follow(app: &App, issue: i64) -> Result<(), CliError> {
+    let report = IssueReport::read(&app.store, issue).await?;
+    let bar = output::progress(report.recipients.unsigned_abs(), "sending");
+    let look = async {
+        loop {
+            app.composer().tend().await?;
+            let report = IssueReport::read(&app.store, issue).await?;
+            bar.set_position(report.settled().unsigned_abs());
+            if report.is_settled() {
+                return Ok::<(), CliError>(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let done = app.delivering(look).await?;
+    bar.finish_and_clear();
+    done
+}

@@ -1,0 +1,174 @@
+//! The daemon: starts, watches and stops the parts.
+//!
+//! Each part is a step and a trivial loop around it. A step that fails is told and tried again; a part that panics is
+//! started again after a pause, and the others go on.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::domain::UtcMillis;
+use crate::web::{self, AppState};
+
+/// How often the schedule, the polls and the open issues are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a part that fell over rests before it is started again.
+const REST: Duration = Duration::from_secs(5);
+
+/// Runs all parts on `listener` until `shutdown` is done; then lets them finish, and returns.
+///
+/// # Errors
+/// When the pages' templates are not usable.
+pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), web::WebError> {
+    let (stop, stopped) = watch::channel(false);
+    let router = web::router(AppState::new(app.subscribers())?);
+    let mut parts = JoinSet::new();
+    let signal = until(stopped.clone());
+    parts.spawn(async move {
+        if let Err(error) = web::serve(listener, router, signal).await {
+            tracing::error!(%error, "the web server has ended");
+        }
+    });
+    for part in [Part::Collect, Part::Compose, Part::Tend, Part::Deliver] {
+        parts.spawn(keep(app.clone(), part, stopped.clone()));
+    }
+    shutdown.await;
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    while parts.join_next().await.is_some() {}
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Collect,
+    Compose,
+    Tend,
+    Deliver,
+}
+
+/// Runs a part until it is told to stop; starts it again when it falls over.
+async fn keep(app: App, part: Part, stopped: watch::Receiver<bool>) {
+    loop {
+        let (app, stopped) = (app.clone(), stopped.clone());
+        let stop = until(stopped.clone());
+        let run = async move {
+            match part {
+                Part::Collect => collect(&app, stopped).await,
+                Part::Compose => compose(&app, stopped).await,
+                Part::Tend => tend(&app, stopped).await,
+                Part::Deliver => deliver(&app, stopped).await,
+            }
+        };
+        match tokio::spawn(run).await {
+            Ok(()) => return,
+            Err(error) => tracing::error!(?part, %error, "a part fell over; it is started again"),
+        }
+        tokio::select! {
+            () = stop => return,
+            () = tokio::time::sleep(REST) => {}
+        }
+    }
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // An error means that the daemon itself is gone.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Waits for the next look. `false`: it is time to stop.
+async fn look_again(stopped: &watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        () = until(stopped.clone()) => false,
+        () = tokio::time::sleep(LOOK) => true,
+    }
+}
+
+/// Polls each source when it is due.
+async fn collect(app: &App, stopped: watch::Receiver<bool>) {
+    let mut tried: HashMap<String, UtcMillis> = HashMap::new();
+    while look_again(&stopped).await {
+        for source in &app.config.sources {
+            let now = app.clock.now();
+            let last = match tried.get(&source.id) {
+                Some(at) => Some(*at),
+                None => last_poll(app, &source.id).await,
+            };
+            if last.is_some_and(|at| now < at.plus(source.poll)) {
+                continue;
+            }
+            tried.insert(source.id.clone(), now);
+            match app.composer().collect(Some(&source.id)).await {
+                Ok(polled) => {
+                    for polled in polled {
+                        let error = polled.error.unwrap_or_default();
+                        tracing::info!(source = polled.source, new = polled.new, error, "polled");
+                    }
+                }
+                Err(error) => tracing::warn!(source = source.id, %error, "a poll could not be recorded"),
+            }
+            if *stopped.borrow() {
+                return;
+            }
+        }
+    }
+}
+
+/// When another process, or this one before a restart, polled the source last.
+async fn last_poll(app: &App, source: &str) -> Option<UtcMillis> {
+    let mut session = app.store.read().await.ok()?;
+    session.source(source).await.ok()??.polled_at
+}
+
+/// Composes what is due.
+async fn compose(app: &App, stopped: watch::Receiver<bool>) {
+    let composer = app.composer();
+    loop {
+        for (digest, outcome) in composer.compose_due().await {
+            match outcome {
+                Ok(composed) if composed.fresh => tracing::info!(digest, issue = composed.issue, "composed"),
+                Ok(_) => {}
+                Err(error) => tracing::error!(digest, %error, "an issue that is due could not be composed"),
+            }
+        }
+        if !look_again(&stopped).await {
+            return;
+        }
+    }
+}
+
+/// Lays out issues, and marks those that are finished.
+async fn tend(app: &App, stopped: watch::Receiver<bool>) {
+    let composer = app.composer();
+    loop {
+        if let Err(error) = composer.tend().await {
+            tracing::error!(%error, "the open issues could not be looked after");
+        }
+        if !look_again(&stopped).await {
+            return;
+        }
+    }
+}
+
+/// Delivers, as soon as no other process does.
+async fn deliver(app: &App, stopped: watch::Receiver<bool>) {
+    loop {
+        match app.store.try_lock_deliverer() {
+            Ok(Some(lock)) => {
+                app.engine(lock).run(until(stopped)).await;
+                return;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "cannot deliver"),
+        }
+        if !look_again(&stopped).await {
+            return;
+        }
+    }
+}
