@@ -1,1 +1,101 @@
-//! What the outside sees of `demo`.
+//! What the outside sees of `demo`: the mail catcher over TCP, its inbox and the news site over HTTP.
+
+mod catcher;
+mod pages;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use postround::demo::catcher::{Mailbox, Options, serve_with};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running mail catcher; it stops when this is dropped.
+struct Catcher {
+    address: SocketAddr,
+    mailbox: Mailbox,
+    _stop: oneshot::Sender<()>,
+}
+
+async fn catcher(options: Options) -> Catcher {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, mailbox) = (listener.local_addr().unwrap(), Mailbox::default());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shutdown = async move {
+        let _ = stopped.await;
+    };
+    tokio::spawn(serve_with(listener, mailbox.clone(), options, shutdown));
+    Catcher { address, mailbox, _stop: stop }
+}
+
+/// A client that says exactly what a test says.
+struct Client(BufReader<TcpStream>);
+
+impl Client {
+    /// Connects and reads the greeting.
+    async fn connect(catcher: &Catcher) -> Self {
+        let mut client = Self(BufReader::new(TcpStream::connect(catcher.address).await.unwrap()));
+        assert_eq!(client.code().await, 220);
+        client
+    }
+
+    /// Connects and says EHLO.
+    async fn greeted(catcher: &Catcher) -> Self {
+        let mut client = Self::connect(catcher).await;
+        assert_eq!(client.says("EHLO client.example").await, 250);
+        client
+    }
+
+    async fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.unwrap();
+    }
+
+    /// Sends one line, gives the code of the answer.
+    async fn says(&mut self, line: &str) -> u16 {
+        self.send(format!("{line}\r\n").as_bytes()).await;
+        self.code().await
+    }
+
+    /// The next answer, all of its lines.
+    async fn answer(&mut self) -> String {
+        let mut answer = String::new();
+        loop {
+            let mut line = String::new();
+            let read = tokio::time::timeout(PATIENCE, self.0.read_line(&mut line)).await.expect("an answer in time");
+            assert!(read.unwrap() > 0, "the server closed after {answer:?}");
+            answer.push_str(&line);
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return answer;
+            }
+        }
+    }
+
+    async fn code(&mut self) -> u16 {
+        self.answer().await[..3].parse().unwrap()
+    }
+
+    async fn codes<const N: usize>(&mut self) -> [u16; N] {
+        let mut codes = [0; N];
+        for code in &mut codes {
+            *code = self.code().await;
+        }
+        codes
+    }
+
+    async fn is_closed(&mut self) -> bool {
+        let mut rest = Vec::new();
+        tokio::time::timeout(PATIENCE, self.0.read_to_end(&mut rest)).await.expect("an end in time").is_err()
+            || rest.is_empty()
+    }
+}
+
+async fn deliver(catcher: &Catcher, raw: &str) {
+    let mut client = Client::greeted(catcher).await;
+    assert_eq!(client.says("MAIL FROM:<from@x.example>").await, 250);
+    assert_eq!(client.says("RCPT TO:<to@y.example>").await, 250);
+    assert_eq!(client.says("DATA").await, 354);
+    assert_eq!(client.says(&format!("{raw}\r\n.")).await, 250);
+}

@@ -1,5 +1,12 @@
 //! The integration tests: one binary, one module for each room.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    reason = "a test that meets the unexpected shall fail at once"
+)]
+
 mod collect;
 mod config;
 mod deliver;

@@ -80,6 +80,7 @@ pub fn digest() -> Digest {
 
 pub fn config() -> Config {
     Config {
+        ignored_variables: Vec::new(),
         file: PathBuf::from("config.toml"),
         server: Server {
             listen: "127.0.0.1:8080".parse().unwrap(),

@@ -4,6 +4,8 @@
 //! PostgreSQL server is installed its half says so and passes, except in CI (`CI=true`), where it fails.
 
 pub mod postgres;
+pub mod program;
+pub mod site;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -49,8 +51,8 @@ pub struct TestStore {
     pub store: Store,
     /// How to open it again.
     pub url: StoreUrl,
-    /// A folder for whatever else the test needs.
-    pub folder: TempDir,
+    /// Holds the file of SQLite.
+    _folder: TempDir,
 }
 
 impl TestStore {
@@ -58,13 +60,13 @@ impl TestStore {
     pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = StoreUrl::Sqlite(folder.path().join("postround.db"));
-        Self { store: Store::open(&url).await.unwrap(), url, folder }
+        Self { store: Store::open(&url).await.unwrap(), url, _folder: folder }
     }
 
     /// One on PostgreSQL, or none where no server is installed.
     pub async fn postgres() -> Option<Self> {
         let url = StoreUrl::Postgres(Secret::new(postgres::fresh_database().await?));
-        Some(Self { store: Store::open(&url).await.unwrap(), url, folder: tempfile::tempdir().unwrap() })
+        Some(Self { store: Store::open(&url).await.unwrap(), url, _folder: tempfile::tempdir().unwrap() })
     }
 }
 
