@@ -27,26 +27,43 @@ pub fn check(text: &str) -> Result<(), String> {
         let near = suggestion(name, VARIABLES, || format!("a subject can name {}", listed(VARIABLES)));
         return Err(format!("names `{}`, which there is not{near}", shown(name)));
     }
-    let rendered = tera.render("subject", &sample()).map_err(|error| in_words(&error))?;
-    match rendered.trim().is_empty() {
-        true => Err("comes out empty; write what the mail is about, as in `{{ lead.title }}`".to_owned()),
-        false => Ok(()),
+    let rendered = tera.render("subject", &full_sample()).map_err(|error| in_words(&error))?;
+    if rendered.trim().is_empty() {
+        return Err("comes out empty; write what the mail is about, as in `{{ lead.title }}`".to_owned());
     }
+    tera.render("subject", &bare_sample()).map(drop).map_err(|_| {
+        "fails where the lead story has no date, author or picture, or the issue no number; ask for it first, as in \
+         `{% if lead.author %}{{ lead.author }}: {% endif %}{{ lead.title }}`"
+            .to_owned()
+    })
 }
 
 /// An issue with all that one can have.
-fn sample() -> Context {
+fn full_sample() -> Context {
     let article = json!({
         "title": "Thousands more families to get early help", "url": "https://example.org/news/early-help",
-        "topic": "news", "source": "news", "date": "2026-11-04", "excerpt": "More money for family hubs.",
-        "author": "Jo Bloggs", "image": "https://example.org/hub.jpg",
+        "topic": "news", "source": "news", "date": "4 November 2026", "excerpt": "More money for family hubs.",
+        "author": "Jo Bloggs", "image": "https://example.org/hub.jpg", "meta": "4 November 2026 · news",
     });
+    sample(&json!(12), &[article.clone(), article])
+}
+
+/// An issue with as little as one can have.
+fn bare_sample() -> Context {
+    let article = json!({
+        "title": "Early help", "url": null, "topic": "news", "source": "news", "date": null, "excerpt": "",
+        "author": null, "image": null, "meta": "news",
+    });
+    sample(&json!(null), &[article])
+}
+
+fn sample(number: &serde_json::Value, articles: &[serde_json::Value]) -> Context {
     let mut context = Context::new();
     context.insert("digest", &json!({ "id": "weekly", "title": "Early Help Weekly" }));
-    context.insert("issue", &json!({ "number": 12, "date": "4 November 2026" }));
-    context.insert("articles", &json!([article, article]));
-    context.insert("lead", &article);
-    context.insert("more", &1);
+    context.insert("issue", &json!({ "number": number, "date": "4 November 2026", "label": "4 November 2026" }));
+    context.insert("lead", &articles.first());
+    context.insert("more", &(articles.len() - 1));
+    context.insert("articles", articles);
     context
 }
 
@@ -93,6 +110,13 @@ mod tests {
         assert!(check("{{ led.title }}").unwrap_err().contains("did you mean `lead`?"));
         assert!(check("{% if mor > 0 %}x{% endif %}").unwrap_err().contains("did you mean `more`?"));
         assert!(check("{{ lead.titel }}").unwrap_err().contains("did you mean `title`?"));
+    }
+
+    #[test]
+    fn what_a_story_may_lack_must_be_asked_for() {
+        assert!(check("{{ lead.author | upper }}: {{ lead.title }}").unwrap_err().contains("ask for it first"));
+        assert_eq!(check("{% if lead.author %}{{ lead.author | upper }}: {% endif %}{{ lead.title }}"), Ok(()));
+        assert_eq!(check("{{ lead.title }} ({{ issue.number }}, {{ lead.date }})"), Ok(()));
     }
 
     #[test]

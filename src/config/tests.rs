@@ -290,3 +290,10 @@ fn each_example_of_the_shipped_file_is_right() {
         .collect();
     assert!(others.is_empty(), "{others:#?}");
 }
+
+#[test]
+fn a_byte_order_mark_and_line_ends_of_windows_change_nothing() {
+    let text = format!("\u{feff}{}", MINIMAL.replace('\n', "\r\n"));
+    assert!(parse(&text).is_ok());
+    assert!(messages(&text.replace("MON", "MUN"), &[]).contains("config.toml:12: digest.weekly.schedule"));
+}
