@@ -11,6 +11,7 @@ mod collect;
 mod config;
 mod deliver;
 mod demo;
+mod due;
 mod flow;
 mod render;
 mod store;
