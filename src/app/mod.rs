@@ -154,4 +154,12 @@ impl Links for MailLinks {
     fn preferences_url(&self, subscriber: &crate::domain::PublicId, digest: &str) -> String {
         self.0.preferences_url(subscriber, digest)
     }
+
+    fn nobodys_unsubscribe_url(&self, digest: &str) -> String {
+        self.0.unsubscribe_url(&Tokens::nobody(), digest)
+    }
+
+    fn nobodys_preferences_url(&self, digest: &str) -> String {
+        self.0.preferences_url(&Tokens::nobody(), digest)
+    }
 }

@@ -60,7 +60,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
             address,
             name: "",
             priority: TEST_PRIORITY,
-            link: Some(&app.config.server.public_url),
+            link: None,
         };
         session.insert_delivery(&delivery, now).await?;
     }

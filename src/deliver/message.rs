@@ -21,6 +21,12 @@ pub trait Links: Send + Sync {
 
     /// The page where the subscriber chooses.
     fn preferences_url(&self, subscriber: &PublicId, digest: &str) -> String;
+
+    /// As [`Links::unsubscribe_url`] for a test: the page shows itself and changes nothing.
+    fn nobodys_unsubscribe_url(&self, digest: &str) -> String;
+
+    /// As [`Links::preferences_url`] for a test: the page shows itself and changes nothing.
+    fn nobodys_preferences_url(&self, digest: &str) -> String;
 }
 
 /// A mail ready for splicing.
@@ -61,7 +67,9 @@ impl Job {
             (Some(subscriber), Some(digest)) => {
                 (links.unsubscribe_url(subscriber, digest), links.preferences_url(subscriber, digest))
             }
-            _ => (link.to_owned(), link.to_owned()),
+            // To an address that is no subscriber's: the links show their pages and change nothing.
+            (None, Some(digest)) => (links.nobodys_unsubscribe_url(digest), links.nobodys_preferences_url(digest)),
+            (_, None) => (link.to_owned(), link.to_owned()),
         };
         let slots = Slots {
             name: &row.name,
@@ -86,7 +94,7 @@ impl Job {
 pub fn message_id(salt: &str, delivery: i64, domain: &str) -> String {
     let hash = digest(&SHA256, format!("{salt}:{delivery}").as_bytes());
     let letters = BASE32_NOPAD.encode(&hash.as_ref()[..17]).to_ascii_lowercase();
-    format!("<{}@{domain}>", &letters[..26])
+    format!("{}@{domain}", &letters[..26])
 }
 
 /// A message as SMTP wants it: a line that begins with a dot gets one more (RFC 5321, section 4.5.2), and the final dot
@@ -153,7 +161,7 @@ mod tests {
         let id = message_id("salt", 7, "example.org");
         assert_eq!(id, message_id("salt", 7, "example.org"));
         assert!(id != message_id("salt", 8, "example.org") && id != message_id("other", 7, "example.org"));
-        assert!(id.len() == 26 + "<@example.org>".len() && id.starts_with('<') && id.ends_with("@example.org>"));
+        assert!(id.len() == 26 + "@example.org".len() && id.ends_with("@example.org"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod subscribers;
 mod suppressions;
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -139,6 +140,14 @@ impl Store {
             .await
             .map_err(open)?;
         SQLITE_MIGRATIONS.run(&write).await?;
+        for ending in ["", "-wal", "-shm"] {
+            let mut beside = path.as_os_str().to_owned();
+            beside.push(ending);
+            let beside = PathBuf::from(beside);
+            if beside.exists() {
+                give_to_folder(&beside).map_err(|source| StoreError::File { path: beside, source })?;
+            }
+        }
         let read = SqlitePoolOptions::new()
             .max_connections(8)
             .acquire_timeout(PATIENCE)
@@ -266,10 +275,17 @@ fn lock_file(database: &Path, purpose: &str) -> Result<File, StoreError> {
     let mut path = database.as_os_str().to_owned();
     path.push(format!(".{purpose}.lock"));
     let path = PathBuf::from(path);
-    File::options()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(|source| StoreError::File { path, source })
+    let file = File::options().create(true).write(true).truncate(false).open(&path);
+    file.and_then(|file| give_to_folder(&path).map(|()| file)).map_err(|source| StoreError::File { path, source })
+}
+
+/// Gives a file to the owner of its folder when this is root: a command that root runs must not lock out the daemon,
+/// which is another user.
+fn give_to_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (file, home) = (std::fs::metadata(path)?, std::fs::metadata(folder)?);
+    if file.uid() == 0 && home.uid() != 0 {
+        std::os::unix::fs::chown(path, Some(home.uid()), Some(home.gid()))?;
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use tera::Context;
 
 use super::preferences::{FOUR_WEEKS, day};
 use super::{AppState, PageError, answer, fields, now, values};
-use crate::subscribers::{DigestClaim, Leave, Origin, Topics, topics_of};
+use crate::subscribers::{DigestClaim, Leave, Origin, Tokens, Topics, topics_of};
 
 /// The page. It changes nothing, whoever asks.
 pub(super) async fn show(State(state): State<AppState>, Path(token): Path<String>) -> Response {
@@ -24,7 +24,9 @@ async fn page(state: &AppState, token: &str) -> Result<Response, PageError> {
     let all = digest.map(|digest| topics_of(config, digest)).unwrap_or_default();
     let mut context = Context::new();
     context.insert("digest", &digest.map_or(&claim.digest, |digest| &digest.title));
-    context.insert("active", &found.as_ref().is_some_and(|found| found.active));
+    let test = claim.subscriber == Tokens::nobody();
+    context.insert("test", &test);
+    context.insert("active", &(test || found.as_ref().is_some_and(|found| found.active)));
     context.insert("masked", &found.as_ref().map_or("this address", |found| &found.masked));
     context.insert("paused_until", &found.as_ref().and_then(|found| found.paused_until).map(|_| true));
     context.insert("preferences", &subscribers.tokens().preferences_url(&claim.subscriber, &claim.digest));
@@ -81,6 +83,7 @@ async fn goodbye(state: &AppState, claim: &DigestClaim, all: bool) -> Result<Res
     } else {
         config.digest(&claim.digest).map_or(claim.digest.as_str(), |digest| &digest.title)
     };
+    context.insert("test", &(claim.subscriber == Tokens::nobody()));
     context.insert("left", left);
     context.insert("masked", &found.as_ref().map(|found| &found.masked));
     context.insert("unsubscribe", &subscribers.tokens().unsubscribe_url(&claim.subscriber, &claim.digest));

@@ -186,6 +186,18 @@ on_both! {
         assert_eq!(pages.post(&link, "pause=date&until=yesterday").await.0, StatusCode::BAD_REQUEST);
     }
 
+    async fn the_links_of_a_test_show_their_pages_and_change_nothing(store: TestStore) {
+        let pages = Pages::serve(&store).await;
+        pages.subscribe(ANA).await;
+        let nobody = postround::subscribers::Tokens::nobody();
+        for link in [pages.unsubscribe(&nobody, "weekly"), pages.preferences(&nobody, "weekly")] {
+            let (status, page) = pages.get(&link).await;
+            assert!(status == StatusCode::OK && page.contains("test mail") && page.contains("<form"), "{page}");
+            assert_eq!(pages.post(&link, ONE_CLICK).await.0, StatusCode::OK);
+        }
+        assert_eq!(serde_json::to_value(pages.record(ANA).await).unwrap()["state"], "confirmed");
+    }
+
     async fn whoever_left_is_in_no_later_issue(store: TestStore) {
         let pages = Pages::serve(&store).await;
         pages.program.site.publish(story("hubs", "Family hubs win", "2026-11-18"));
