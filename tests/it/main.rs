@@ -15,5 +15,6 @@ mod due;
 mod flow;
 mod render;
 mod store;
+mod subscribers;
 mod support;
 mod web;
