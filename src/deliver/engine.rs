@@ -125,13 +125,15 @@ impl Engine {
         }
         let (run, mut tasks, stop) = self.begin();
         loop {
-            let wait = match self.refill(&run).await {
-                Ok(wait) => wait,
-                Err(error) => {
-                    tracing::warn!(%error, "delivering waits for the store");
-                    self.shared.settings.timings.poll
-                }
+            // A claim that is broken off in the middle is given back at the end with the others.
+            let refilled = tokio::select! {
+                () = &mut shutdown => break,
+                refilled = self.refill(&run) => refilled,
             };
+            let wait = refilled.unwrap_or_else(|error| {
+                tracing::warn!(%error, "delivering waits for the store");
+                self.shared.settings.timings.poll
+            });
             tokio::select! {
                 () = &mut shutdown => break,
                 () = run.feed.drained() => {}
@@ -262,8 +264,10 @@ impl Engine {
         if recorded.is_err() {
             tracing::warn!("the store did not take the last results in time; they are uncertain");
         }
-        if let Err(error) = self.give_back().await {
-            tracing::warn!(%error, "claims could not be given back; they are free when the engine starts again");
+        match timeout(LAST_MARKS, self.give_back()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "claims are not given back; they are free at the next start"),
+            Err(_) => tracing::warn!("claims are not given back in time; they are free at the next start"),
         }
         outcome
     }

@@ -171,21 +171,23 @@ impl Run {
     }
 
     /// Gives back all that no connection has taken when there is no connection left, so that other nodes can have it;
-    /// then waits out the relay's pause.
-    pub async fn wait_for_relay(&self) {
+    /// then waits out the relay's pause. `false`: there is nothing to wait for, since no more deliveries will come.
+    pub async fn wait_for_relay(&self) -> bool {
         if self.open.load(Ordering::SeqCst) == 0 {
             let unclaimed = self.feed.take_all().iter().map(|job| self.unclaimed(&job.row)).collect();
             self.recorder.record(unclaimed).await;
         }
-        if let Some(until) = self.shared.health.paused_until()
-            && !self.feed.is_closed()
-        {
+        if self.feed.is_closed() {
+            return false;
+        }
+        if let Some(until) = self.shared.health.paused_until() {
             let mut stops = self.stops.clone();
             tokio::select! {
                 () = tokio::time::sleep_until(until) => {}
                 _ = stops.wait_for(|stop| *stop > Stop::No) => {}
             }
         }
+        true
     }
 
     /// Gives one delivery back: to another connection, or to the queue when nobody may take it up.

@@ -48,7 +48,9 @@ async fn work_on_files(run: &Run, outbox: &Outbox) {
                 results.push(run.result(&job.row, Attempt::Started(started), kept, error.to_string()));
                 run.relay_failed(&error.to_string());
                 run.recorder.record(std::mem::take(&mut results)).await;
-                run.wait_for_relay().await;
+                if !run.wait_for_relay().await {
+                    break;
+                }
             }
         }
     }
@@ -89,8 +91,7 @@ async fn work_on_connections(run: &Run, relay: &SmtpRelay) {
                     }
                     run.relay_failed(&error.to_string());
                     run.give_back(job).await;
-                    run.wait_for_relay().await;
-                    if run.feed.is_closed() {
+                    if !run.wait_for_relay().await {
                         break;
                     }
                     continue;
@@ -100,7 +101,8 @@ async fn work_on_connections(run: &Run, relay: &SmtpRelay) {
         match line.deliver(job).await {
             End::Usable(line) => open = Some(*line),
             End::Closed => {}
-            End::RelayFailed => run.wait_for_relay().await,
+            End::RelayFailed if run.wait_for_relay().await => {}
+            End::RelayFailed => break,
         }
     }
     quit(open).await;

@@ -1,0 +1,78 @@
+//! Whoever leaves before the start of their delivery is not mailed, however late that is.
+
+use std::time::Duration;
+
+use postround::demo::catcher::{Command, Reply, Stage, Turn};
+use postround::domain::DeliveryState;
+use tokio::sync::mpsc;
+
+use super::world::{Catcher, PATIENCE, World, reader};
+use crate::support::{TestStore, on_both};
+
+/// How long the server takes for the answer at which somebody leaves.
+const MEANWHILE: Duration = Duration::from_millis(300);
+
+/// Has readers 1 and 3 leave when the server has come to `at`, while it thinks about its answer.
+async fn leave_at(test: TestStore, at: impl Fn(&Turn<'_>) -> bool + Send + Sync + 'static) {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let catcher = Catcher::answering(move |turn| {
+        at(turn).then(|| {
+            let _ = tell.send(());
+            Reply::usual().after(MEANWHILE)
+        })
+    })
+    .await;
+    let world = World::new(test).await;
+    let subscribers = world.queue(5).await;
+    let engine = world.engine(catcher.settings());
+    let leaving = async {
+        told.recv().await.unwrap();
+        world.leave(subscribers[0]).await;
+        world.leave(subscribers[2]).await;
+    };
+    let delivering = async { tokio::time::timeout(PATIENCE, world.deliver_all(&engine)).await.unwrap() };
+    tokio::join!(leaving, delivering);
+    let got = catcher.got();
+    assert_eq!(got.into_keys().collect::<Vec<_>>(), [reader(2), reader(4), reader(5)]);
+    assert_eq!(world.delivery_to(&reader(1)).await.0, DeliveryState::Cancelled);
+    assert_eq!(world.delivery_to(&reader(3)).await.0, DeliveryState::Cancelled);
+}
+
+on_both! {
+    async fn who_leaves_right_after_the_claim_is_not_mailed(test: TestStore) {
+        leave_at(test, |turn| matches!(turn.stage, Stage::Connect) && turn.connection == 1).await;
+    }
+
+    async fn who_leaves_when_the_envelope_has_gone_out_is_not_mailed(test: TestStore) {
+        let first = reader(1);
+        leave_at(test, move |turn| matches!(turn.stage, Stage::Command(Command::Recipient { to, .. }) if *to == first))
+            .await;
+    }
+
+    async fn who_leaves_before_the_server_asks_for_the_content_is_not_mailed(test: TestStore) {
+        leave_at(test, |turn| matches!(turn.stage, Stage::Command(Command::Data)) && turn.connection == 1).await;
+    }
+
+    async fn who_leaves_when_the_envelope_has_gone_ahead_is_not_mailed(test: TestStore) {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let catcher = Catcher::answering(move |turn| match turn.stage {
+            Stage::Command(Command::Recipient { to, .. }) if *to == reader(3) => {
+                let _ = tell.send(());
+                Some(Reply::usual().after(MEANWHILE))
+            }
+            _ => None,
+        })
+        .await;
+        let world = World::new(test).await;
+        let subscribers = world.queue(5).await;
+        let engine = world.engine(catcher.settings());
+        let leaving = async {
+            told.recv().await.unwrap();
+            world.leave(subscribers[2]).await;
+        };
+        tokio::join!(leaving, world.deliver_all(&engine));
+        assert!(!catcher.got().contains_key(&reader(3)));
+        assert_eq!(world.totals().await.sent, 4);
+        assert_eq!(catcher.got().len(), 4);
+    }
+}
