@@ -1,183 +1,259 @@
-//! Tries any address or saved file: reads its feed, finds the feed that it names, or guesses its listing.
+//! Tries any address or saved file: its articles, and the lines of configuration that read it.
 
-use std::fmt;
-use std::path::PathBuf;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use tokio::io::AsyncReadExt;
 use url::Url;
 
-use super::{
-    Body, Document, FetchError, Fetched, Fetcher, Kind, ReadError, Validators, guess, html, read_feed, read_page,
-};
-use crate::config::{Select, Selector};
+use super::article::{Document, Kind, ReadError};
+use super::feed::read_feed;
+use super::fetch::{Body, Fetched, Fetcher, Validators};
+use super::fetch_error::FetchError;
+use super::guess::{named_feeds, usual_places};
+use super::{html, links, listing};
+use crate::config::{Select, Selector, SourceKind};
 
-/// What an address or a file came to.
-#[derive(Clone, Debug)]
+/// The largest file that is read.
+const LARGEST_FILE: u64 = 10 * 1024 * 1024;
+/// How many feeds that a page names, and how many usual places, are tried.
+const MOST_NAMED: usize = 3;
+const MOST_PLACES: usize = 5;
+
+/// What an address or a file turned out to be.
+#[derive(Clone, Debug, Serialize)]
 pub struct Checked {
-    /// Its articles.
+    /// What it says.
+    #[serde(flatten)]
     pub document: Document,
-    /// The address that a configuration would name.
-    pub address: String,
-    /// The guessed selectors of a listing page.
-    pub select: Option<Box<Select>>,
+    /// The source to configure; `None` for a file that does not say where it came from.
+    #[serde(skip)]
+    pub source: Option<SourceKind>,
+    /// The lines of `config.toml` for it.
+    pub config: String,
+    /// What else there is to know, a sentence each.
+    pub notes: Vec<String>,
 }
 
-/// Why an address or a file came to nothing.
+/// Why nothing came of it.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// The address could not be fetched.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// The file could not be read.
-    #[error("cannot read {path}: {source}; give the address of a site, or a saved file", path = path.display())]
+    /// Neither an address nor a file.
+    #[error("`{0}` is neither a web address nor a file here; an address begins with https://")]
+    NoTarget(String),
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", .path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// What the system said.
         source: std::io::Error,
     },
-    /// What was read has no articles.
-    #[error("{target}: {source}")]
-    Read {
-        /// The address or the file.
-        target: String,
-        /// Why.
-        source: ReadError,
-    },
-    /// A web page without a feed or a listing.
+    /// The file is too large.
+    #[error("{} is larger than 10 MiB: that is no feed or listing page", .0.display())]
+    LargeFile(PathBuf),
+    /// It could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// It could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A page without a feed and without a list of articles.
     #[error(
-        "{target} is a web page that names no feed, and no listing of articles could be found on it; try the page that lists the articles"
+        "{0} names no feed, and no list of articles was found on it; try the page that lists the site's news, or write `select` by hand"
     )]
-    NoListing {
-        /// The address or the file.
-        target: String,
-    },
+    NoArticles(String),
 }
 
-/// Reads `target`, an http or https address or a file.
+/// Tries a web address or a saved file. Of a web page it takes the feed that the page names, else one at a usual place,
+/// else the page itself with guessed selectors; for a file nothing is fetched.
 ///
 /// # Errors
-/// [`CheckError`] says what is wrong with it.
+/// [`CheckError`] says why nothing came of it.
 pub async fn check(target: &str, fetcher: &Fetcher) -> Result<Checked, CheckError> {
-    let url = Url::parse(target).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    let Some(url) = url else {
-        let file = |source| CheckError::File { path: target.into(), source };
-        let bytes = tokio::fs::read(target).await.map_err(file)?;
-        return blocking(target.to_owned(), bytes, None, None).await?.map_or_else(|_| no_listing(target), Ok);
+    if let Some(url) = address(target) {
+        return check_address(&url, fetcher).await;
+    }
+    let path = Path::new(target);
+    if !path.is_file() {
+        // A bare `example.org/feed` is meant as an address.
+        let guessed = Url::parse(&format!("https://{target}")).ok();
+        let host = guessed
+            .filter(|url| !target.starts_with(['/', '.']) && url.host_str().is_some_and(|host| host.contains('.')));
+        let url = host.ok_or_else(|| CheckError::NoTarget(target.chars().take(200).collect()))?;
+        return check_address(&url, fetcher).await;
+    }
+    check_file(path).await
+}
+
+fn address(target: &str) -> Option<Url> {
+    let target = target.trim();
+    let target = match target.split_once("://") {
+        Some(("feed", rest)) => format!("https://{rest}"),
+        _ => target.to_owned(),
     };
-    let Body { bytes, content_type, url, .. } = fetch(fetcher, &url).await?;
-    match blocking(target.to_owned(), bytes, content_type, Some(url)).await? {
-        Ok(checked) => Ok(checked),
-        Err(feeds) => {
-            for feed in feeds {
-                let Ok(body) = fetch(fetcher, &feed).await else { continue };
-                if let Ok(document) = read_feed(&body.bytes, body.content_type.as_deref(), Some(&body.url)) {
-                    return Ok(Checked { document, address: feed.to_string(), select: None });
-                }
+    Url::parse(&target).ok().filter(|_| target.contains("://"))
+}
+
+async fn check_address(url: &Url, fetcher: &Fetcher) -> Result<Checked, CheckError> {
+    let body = fetch(url, fetcher).await?;
+    let error = match read_feed(&body.bytes, body.content_type.as_deref(), Some(&body.url)) {
+        Ok(document) => return Ok(a_feed(document, Some(&body.url), Vec::new())),
+        Err(error) => error,
+    };
+    if matches!(error, ReadError::Empty | ReadError::Json(_)) {
+        return Err(error.into());
+    }
+    let (named, guessed) = look(&body);
+    let places = if named.is_empty() { usual_places(&body.url) } else { Vec::new() };
+    for feed in named.iter().take(MOST_NAMED).chain(places.iter().take(MOST_PLACES)) {
+        let Ok(body) = fetch(feed, fetcher).await else { continue };
+        if let Ok(document) = read_feed(&body.bytes, body.content_type.as_deref(), Some(&body.url))
+            && !document.articles.is_empty()
+        {
+            let mut notes = vec![format!("{url} is a web page; its feed {} is read instead.", body.url)];
+            notes.extend(others(&named, &body.url));
+            if let Some((select, listed)) = guessed {
+                let lines = config_lines(Some(url), Some(&select), None);
+                notes.push(format!(
+                    "The page itself can be read as a listing too, of {} articles:\n{lines}",
+                    listed.articles.len()
+                ));
             }
-            no_listing(target)
+            return Ok(a_feed(document, Some(&body.url), notes));
         }
+    }
+    match guessed {
+        Some((select, document)) => Ok(a_page(document, select, Some(&body.url), Vec::new())),
+        None => Err(CheckError::NoArticles(url.to_string())),
     }
 }
 
-fn no_listing(target: &str) -> Result<Checked, CheckError> {
-    Err(CheckError::NoListing { target: target.to_owned() })
+/// The feeds that a page names, and the best guess at it as a listing. It takes a while for a large page.
+fn look(body: &Body) -> (Vec<Url>, Option<(Select, Document)>) {
+    let page = html::parse(&body.bytes, body.content_type.as_deref());
+    (named_feeds(&page, &body.url), listing::guess(&page, &body.url))
 }
 
-async fn fetch(fetcher: &Fetcher, url: &Url) -> Result<Body, FetchError> {
+fn others(named: &[Url], taken: &Url) -> Option<String> {
+    let others: Vec<&str> = named.iter().filter(|url| *url != taken).take(5).map(Url::as_str).collect();
+    (!others.is_empty()).then(|| format!("The page also names {}.", others.join(", ")))
+}
+
+async fn fetch(url: &Url, fetcher: &Fetcher) -> Result<Body, FetchError> {
     match fetcher.get(url, &Validators::default()).await? {
         Fetched::Body(body) => Ok(body),
-        // Nothing was asked about, so this is no answer.
         Fetched::NotModified => Err(FetchError::Unexpected { url: url.to_string(), status: 304 }),
     }
 }
 
-/// Reads in a thread of its own, since a large document takes its time. `Err` inside: a page's feeds, to be tried.
-async fn blocking(
-    target: String,
-    bytes: Vec<u8>,
-    content_type: Option<String>,
-    url: Option<Url>,
-) -> Result<Result<Checked, Vec<Url>>, CheckError> {
-    let failed = CheckError::NoListing { target: target.clone() };
-    let read = tokio::task::spawn_blocking(move || read(&target, &bytes, content_type.as_deref(), url.as_ref()));
-    read.await.map_err(|_| failed)?
+async fn check_file(path: &Path) -> Result<Checked, CheckError> {
+    let failed = |source| CheckError::File { path: path.to_owned(), source };
+    let file = tokio::fs::File::open(path).await.map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).await.map_err(failed)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(CheckError::LargeFile(path.to_owned()));
+    }
+    match read_feed(&bytes, None, None) {
+        Ok(document) => return Ok(a_feed(document, None, Vec::new())),
+        Err(error @ (ReadError::Empty | ReadError::Json(_))) => return Err(error.into()),
+        Err(_) => {}
+    }
+    let page = html::parse(&bytes, None);
+    let own = own_address(&page);
+    let address = own.clone().or_else(|| Url::parse("https://example.org/").ok());
+    let address = address.ok_or(ReadError::NotAFeed)?;
+    let feeds = named_feeds(&page, &address);
+    let mut notes = Vec::new();
+    if own.is_none() {
+        notes.push(format!("The file does not say where it came from: relative links are shown as if from {address}."));
+    }
+    notes.extend(
+        feeds
+            .first()
+            .map(|feed| format!("The page names a feed, {feed}, which is better to read if it has the same articles.")),
+    );
+    match listing::guess(&page, &address) {
+        Some((select, document)) => Ok(a_page(document, select, own.as_ref(), notes)),
+        None => Err(CheckError::NoArticles(path.display().to_string())),
+    }
 }
 
-fn read(
-    target: &str,
-    bytes: &[u8],
-    content_type: Option<&str>,
-    url: Option<&Url>,
-) -> Result<Result<Checked, Vec<Url>>, CheckError> {
-    let address = url.map_or_else(|| target.to_owned(), Url::to_string);
-    let source = match read_feed(bytes, content_type, url) {
-        Ok(document) => return Ok(Ok(Checked { document, address, select: None })),
-        Err(source @ (ReadError::WebPage | ReadError::NotAFeed)) => source,
-        Err(source) => return Err(CheckError::Read { target: target.to_owned(), source }),
-    };
-    let somewhere = || Url::parse("http://localhost/").ok();
-    let Some(base) = url.cloned().or_else(somewhere) else { return Ok(Err(Vec::new())) };
-    let page = html::parse(bytes, content_type);
-    let feeds = if url.is_some() { guess::feeds(&page, &base) } else { Vec::new() };
-    if !feeds.is_empty() {
-        return Ok(Err(feeds));
-    }
-    let Some(select) = guess::listing(&page) else {
-        return if source == ReadError::NotAFeed {
-            Err(CheckError::Read { target: target.to_owned(), source })
-        } else {
-            Ok(Err(Vec::new()))
+/// The address that a saved page says it has.
+fn own_address(page: &scraper::Html) -> Option<Url> {
+    page.root_element().descendent_elements().find_map(|element| {
+        let value = match element.value().name() {
+            "link" if element.attr("rel") == Some("canonical") => element.attr("href"),
+            "meta" if element.attr("property") == Some("og:url") => element.attr("content"),
+            "base" => element.attr("href"),
+            _ => None,
         };
-    };
-    let document = read_page(bytes, content_type, &base, &select, chrono_tz::UTC);
-    let document = document.map_err(|source| CheckError::Read { target: target.to_owned(), source })?;
-    Ok(Ok(Checked { document, address, select: Some(Box::new(select)) }))
+        Url::parse(value?).ok().filter(links::is_web)
+    })
 }
 
-/// For people: what it is, its articles, and the lines to paste into a configuration.
-impl fmt::Display for Checked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let document = &self.document;
-        let kind = match document.kind {
-            Kind::Rss => "an RSS feed",
-            Kind::Atom => "an Atom feed",
-            Kind::Json => "a JSON Feed",
-            Kind::Page => "a listing page",
-        };
-        let repaired = if document.repaired { ", repaired" } else { "" };
-        let title = document.title.as_deref().unwrap_or("no title");
-        writeln!(f, "{}: {kind}{repaired}, \"{title}\", {} articles", self.address, document.articles.len())?;
-        for found in &document.articles {
-            let date =
-                found.published.map_or_else(|| "no date".to_owned(), |at| at.to_utc().format("%Y-%m-%d").to_string());
-            writeln!(f, "\n  {date:10}  {}", found.title.as_deref().unwrap_or("no title"))?;
-            writeln!(f, "              {}", found.url.as_deref().unwrap_or("no link"))?;
-        }
-        let quoted = |text: &str| toml::Value::from(text).to_string();
-        writeln!(f, "\n[[source]]\nid = \"news\"")?;
-        let Some(select) = &self.select else {
-            return write!(f, "feed = {}\ntopic = \"news\"", quoted(&self.address));
-        };
-        writeln!(f, "page = {}\ntopic = \"news\"", quoted(&self.address))?;
-        let part = |selector: &Selector| match &selector.attribute {
-            Some(attribute) => quoted(&format!("{}@{attribute}", selector.css)),
-            None => quoted(&selector.css),
-        };
-        write!(
-            f,
-            "select = {{ item = {}, title = {}, link = {}",
-            part(&select.item),
-            part(&select.title),
-            part(&select.link)
-        )?;
-        for (key, selector) in [("date", &select.date), ("excerpt", &select.excerpt), ("image", &select.image)] {
-            if let Some(selector) = selector {
-                write!(f, ", {key} = {}", part(selector))?;
-            }
-            if let (true, Some(format)) = (key == "date", &select.date_format) {
-                write!(f, ", date_format = {}", quoted(format))?;
-            }
-        }
-        write!(f, " }}")
+fn a_feed(document: Document, url: Option<&Url>, mut notes: Vec<String>) -> Checked {
+    if document.repaired && document.kind != Kind::Page {
+        notes.push("The feed is damaged and was repaired.".to_owned());
     }
+    if document.articles.is_empty() {
+        notes.push("The feed has no articles at present.".to_owned());
+    }
+    let config = config_lines(url, None, document.title.as_deref());
+    Checked { document, source: url.cloned().map(SourceKind::Feed), config, notes }
+}
+
+fn a_page(document: Document, select: Select, url: Option<&Url>, mut notes: Vec<String>) -> Checked {
+    if document.articles.iter().all(|found| found.published.is_none()) {
+        notes.push("No dates were found: its articles count as new when they are first seen.".to_owned());
+    }
+    let config = config_lines(url, Some(&select), document.title.as_deref());
+    let source = url.map(|url| SourceKind::Page { url: url.clone(), select: Box::new(select) });
+    Checked { document, source, config, notes }
+}
+
+/// The `[[source]]` of a feed, or with selectors of a page.
+fn config_lines(url: Option<&Url>, select: Option<&Select>, title: Option<&str>) -> String {
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let mut lines = String::from("[[source]]\n");
+    let address = url.map_or("https://example.org/", Url::as_str);
+    let kind = if select.is_some() { "page" } else { "feed" };
+    // Writing to a string cannot fail.
+    let _ = writeln!(lines, "id = {}\n{kind} = {}\ntopic = \"news\"", quoted(&id(url, title)), quoted(address));
+    if let Some(select) = select {
+        let optional = [
+            ("date", select.date.as_ref().map(written)),
+            ("date_format", select.date_format.clone()),
+            ("excerpt", select.excerpt.as_ref().map(written)),
+            ("author", select.author.as_ref().map(written)),
+            ("image", select.image.as_ref().map(written)),
+            ("category", select.category.as_ref().map(written)),
+        ];
+        let always = [("item", &select.item), ("title", &select.title), ("link", &select.link)];
+        let always = always.into_iter().map(|(key, selector)| (key, written(selector)));
+        let given = optional.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        let pairs: Vec<String> =
+            always.chain(given).map(|(key, value)| format!("{key} = {}", quoted(&value))).collect();
+        let _ = writeln!(lines, "select = {{ {} }}", pairs.join(", "));
+    }
+    lines
+}
+
+/// A selector as the configuration writes it.
+fn written(selector: &Selector) -> String {
+    match &selector.attribute {
+        Some(attribute) => format!("{}@{attribute}", selector.css),
+        None => selector.css.clone(),
+    }
+}
+
+/// An id for the source: the site's name, else its title.
+fn id(url: Option<&Url>, title: Option<&str>) -> String {
+    let host = url.and_then(Url::host_str).map(|host| host.strip_prefix("www.").unwrap_or(host));
+    let name = host.or(title).unwrap_or_default().to_lowercase();
+    let words: Vec<&str> =
+        name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).take(4).collect();
+    if words.is_empty() { "news".to_owned() } else { words.join("-") }
 }

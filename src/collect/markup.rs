@@ -85,7 +85,9 @@ impl<'a> Iterator for Pieces<'a> {
                     self.rest = &html[end + 1..];
                     let inside = &html[1..end];
                     let (name, rest) = inside.split_at(name_length(inside));
-                    if OPAQUE.iter().any(|opaque| name.eq_ignore_ascii_case(opaque)) && !rest.ends_with('/') {
+                    // Only SVG and MathML have empty elements; HTML ignores the slash.
+                    let is_whole = rest.ends_with('/') && matches!(name.to_ascii_lowercase().as_str(), "svg" | "math");
+                    if is_opaque(name) && !is_whole {
                         self.skip_opaque(name);
                         continue;
                     }
@@ -94,6 +96,11 @@ impl<'a> Iterator for Pieces<'a> {
             }
         }
     }
+}
+
+/// Whether the content of such an element is not text for people.
+pub(super) fn is_opaque(name: &str) -> bool {
+    OPAQUE.iter().any(|opaque| name.eq_ignore_ascii_case(opaque))
 }
 
 /// How much from the start is text: up to a `<` that begins a tag, an end tag or a declaration.

@@ -1,6 +1,11 @@
 //! A source's URL to articles: fetching, reading feeds and listing pages, and finding out what an address is.
 //!
-//! Only `poll` knows the store: it records what was read. What is new for a digest is decided by `compose`.
+//! Nothing here knows the store: what is new is decided by whoever polls.
+//!
+//! - [`Fetcher`] brings a document, within limits of size, time and place;
+//! - [`read_source`], [`read_feed`] and [`read_page`] make a [`Document`] of it;
+//! - [`guess`] and [`check()`] find out what an address is;
+//! - [`canonical_url`], [`topic_of`] and [`tidy_excerpt`] are for storing what was found.
 
 mod article;
 mod check;
@@ -16,17 +21,21 @@ mod html;
 mod item;
 mod json;
 mod links;
+mod listing;
 mod markup;
 mod months;
 mod namespaces;
 mod network;
 mod page;
-mod poll;
+mod parts;
 mod repair;
+mod signature;
 mod text;
 mod topics;
 mod wording;
 mod xml;
+
+use chrono_tz::Tz;
 
 pub use article::{Document, Found, Kind, ReadError, author_name};
 pub use check::{CheckError, Checked, check};
@@ -34,23 +43,21 @@ pub use excerpt::tidy_excerpt;
 pub use feed::read_feed;
 pub use fetch::{Body, Fetched, Fetcher, Limits, Validators};
 pub use fetch_error::FetchError;
+pub use guess::{Guess, guess};
 pub use links::canonical_url;
 pub use page::read_page;
-pub use poll::{PollStatus, Polled, Read, read_sources};
 pub use topics::topic_of;
-
-use chrono_tz::Tz;
 
 use crate::config::{Source, SourceKind};
 
-/// Reads what a source's address gave, as a feed or as a listing page.
+/// Reads what was fetched from a source, as a feed or as a page. `timezone` is where the days of a page are local.
 ///
 /// # Errors
-/// When it has no articles that can be read.
-pub fn read_source(source: &Source, body: &Body, zone: Tz) -> Result<Document, ReadError> {
+/// [`ReadError`] when it gives no articles for a reason that a person should know.
+pub fn read_source(source: &Source, body: &Body, timezone: Tz) -> Result<Document, ReadError> {
     let content_type = body.content_type.as_deref();
     match &source.kind {
         SourceKind::Feed(_) => read_feed(&body.bytes, content_type, Some(&body.url)),
-        SourceKind::Page { select, .. } => read_page(&body.bytes, content_type, &body.url, select, zone),
+        SourceKind::Page { select, .. } => read_page(&body.bytes, content_type, &body.url, select, timezone),
     }
 }
