@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{CliError, Context, output};
-use crate::collect::{self, Fetcher, Limits};
+use crate::collect::{self, Fetcher, Kind, Limits};
 use crate::domain::UtcMillis;
 
 /// Subcommands of `source`.
@@ -85,7 +85,26 @@ async fn check(context: &Context, target: &str) -> Result<(), CliError> {
     let fetcher = Fetcher::new(Limits::default(), allow_private)?;
     let checked = collect::check(target, &fetcher).await?;
     if context.json {
-        return output::json(&checked.document);
+        return output::json(&checked);
     }
-    output::line(checked.to_string())
+    let document = &checked.document;
+    let kind = match document.kind {
+        Kind::Rss => "an RSS feed",
+        Kind::Atom => "an Atom feed",
+        Kind::Json => "a JSON Feed",
+        Kind::Page => "a listing page",
+    };
+    let repaired = if document.repaired { ", repaired" } else { "" };
+    let title = document.title.as_deref().unwrap_or("no title");
+    output::line(format!("\"{title}\", {kind}{repaired}, {} articles", document.articles.len()))?;
+    for found in &document.articles {
+        let date = found.published.map(|at| at.to_utc().format("%Y-%m-%d").to_string());
+        let date = date.unwrap_or_else(|| "no date".to_owned());
+        output::line(format!("\n  {date:10}  {}", found.title.as_deref().unwrap_or("no title")))?;
+        output::line(format!("              {}", found.url.as_deref().unwrap_or("no link")))?;
+    }
+    for note in &checked.notes {
+        output::note(format!("note: {note}"));
+    }
+    output::line(format!("\n{}", checked.config.trim_end()))
 }

@@ -1,6 +1,6 @@
 //! A source's URL to articles: fetching, reading feeds and listing pages, and finding out what an address is.
 //!
-//! Nothing here knows the store: what is new is decided by whoever polls.
+//! Only `poll` knows the store: it records what was read. What is new for a digest is decided by `compose`.
 //!
 //! - [`Fetcher`] brings a document, within limits of size, time and place;
 //! - [`read_source`], [`read_feed`] and [`read_page`] make a [`Document`] of it;
@@ -28,6 +28,7 @@ mod namespaces;
 mod network;
 mod page;
 mod parts;
+mod poll;
 mod repair;
 mod signature;
 mod text;
@@ -46,6 +47,7 @@ pub use fetch_error::FetchError;
 pub use guess::{Guess, guess};
 pub use links::canonical_url;
 pub use page::read_page;
+pub use poll::{PollStatus, Polled, Read, read_sources};
 pub use topics::topic_of;
 
 use crate::config::{Source, SourceKind};

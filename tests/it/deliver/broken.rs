@@ -25,8 +25,10 @@ const POINTS: [(&str, Point); 7] = [
     ("QUIT", |turn| matches!(turn.stage, Stage::Command(Command::Quit))),
 ];
 
-/// Ways in which a server breaks off.
-const WAYS: [(&str, fn() -> Reply); 4] = [
+/// A way in which a server breaks off, and its name.
+type Way = (&'static str, fn() -> Reply);
+
+const WAYS: [Way; 4] = [
     ("without a word", Reply::dropped),
     ("having kept what there is", || Reply::dropped().keeping()),
     ("with 421", || Reply::new(421, "4.3.2 Shutting down").then_close()),

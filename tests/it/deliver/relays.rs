@@ -120,7 +120,7 @@ on_both! {
 
         finish(&world, world.engine(settings(outbox_url(&folder)))).await;
         let files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert_eq!(files, [first.clone()]);
+        assert_eq!(files, std::slice::from_ref(&first));
         assert_eq!(header(&std::fs::read(first).unwrap(), "To:"), "To: Reader 1 <reader1@x.example>");
     }
 

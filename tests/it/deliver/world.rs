@@ -62,6 +62,14 @@ impl Links for PlainLinks {
     fn preferences_url(&self, subscriber: &PublicId, digest: &str) -> String {
         format!("https://example.org/preferences/{digest}/{subscriber}")
     }
+
+    fn nobodys_unsubscribe_url(&self, digest: &str) -> String {
+        format!("https://example.org/unsubscribe/{digest}/nobody")
+    }
+
+    fn nobodys_preferences_url(&self, digest: &str) -> String {
+        format!("https://example.org/preferences/{digest}/nobody")
+    }
 }
 
 impl World {

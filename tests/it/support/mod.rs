@@ -3,6 +3,7 @@
 //! A test that needs the store is written once inside [`on_both!`] and runs on SQLite and on PostgreSQL. Where no
 //! PostgreSQL server is installed its half says so and passes, except in CI (`CI=true`), where it fails.
 
+pub mod household;
 pub mod postgres;
 pub mod program;
 pub mod site;
@@ -51,8 +52,8 @@ pub struct TestStore {
     pub store: Store,
     /// How to open it again.
     pub url: StoreUrl,
-    /// Holds the file of SQLite.
-    _folder: TempDir,
+    /// A folder for whatever else the test needs.
+    pub folder: TempDir,
 }
 
 impl TestStore {
@@ -60,13 +61,13 @@ impl TestStore {
     pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = StoreUrl::Sqlite(folder.path().join("postround.db"));
-        Self { store: Store::open(&url).await.unwrap(), url, _folder: folder }
+        Self { store: Store::open(&url).await.unwrap(), url, folder }
     }
 
     /// One on PostgreSQL, or none where no server is installed.
     pub async fn postgres() -> Option<Self> {
         let url = StoreUrl::Postgres(Secret::new(postgres::fresh_database().await?));
-        Some(Self { store: Store::open(&url).await.unwrap(), url, _folder: tempfile::tempdir().unwrap() })
+        Some(Self { store: Store::open(&url).await.unwrap(), url, folder: tempfile::tempdir().unwrap() })
     }
 }
 

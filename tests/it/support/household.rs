@@ -1,0 +1,142 @@
+//! The subscribers of two digests on a store, and a way to look behind.
+
+use std::sync::{Arc, Mutex};
+
+use postround::config::{
+    AfterCrash, Backlog, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp, StoreUrl,
+    Templates, Topic, Web,
+};
+use postround::domain::{EmailAddress, Locale, SystemRandom};
+use postround::schedule::Schedule;
+use postround::store::Session;
+use postround::subscribers::{Ask, AskError, Chosen, Confirmation, Keys, NewSubscriber, Origin, Subscribers, Topics};
+use sqlx::{AssertSqlSafe, Connection};
+
+use super::{MONDAY, TestClock, TestStore};
+
+/// Two digests, `weekly` with the topics news, features and interviews, and `jobs`.
+pub fn config(store: &TestStore, public_url: &str) -> Config {
+    let sender = Sender {
+        name: "Early Help Weekly".to_owned(),
+        email: address("digest@northfold.example"),
+        reply_to: None,
+        postal_address: "1 High Street, Exampleton EX1 1EX".to_owned(),
+        legal: String::new(),
+        contact_url: Some("https://northfold.example/contact".parse().unwrap()),
+        social: Vec::new(),
+    };
+    let digest = |id: &str, title: &str, sections: &[&str]| Digest {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        subject: "{{ lead.title }}".to_owned(),
+        sources: Vec::new(),
+        sections: sections.iter().map(|&section| section.to_owned()).collect(),
+        schedule: Schedule::parse("0 8 * * MON", chrono_tz::Europe::London).unwrap(),
+        catch_up: std::time::Duration::from_secs(3600),
+        min_articles: 1,
+        max_articles: 20,
+        banner: None,
+        template: "digest".to_owned(),
+        locale: Locale::default(),
+        sender: sender.clone(),
+    };
+    Config {
+        ignored_variables: Vec::new(),
+        file: store.folder.path().join("config.toml"),
+        server: Server { listen: ([127, 0, 0, 1], 0).into(), public_url: public_url.to_owned() },
+        store: postround::config::Store { url: store.url.clone(), keys: store.folder.path().join("keys") },
+        sender: sender.clone(),
+        smtp: Smtp {
+            url: RelayUrl::File(store.folder.path().join("outbox")),
+            username: String::new(),
+            password: Secret::default(),
+            connections: 1,
+            messages_per_connection: 1,
+            tls_ca_file: None,
+        },
+        delivery: Delivery { after_crash: AfterCrash::Resend, retry_for: std::time::Duration::from_secs(3600) },
+        collect: Collect { allow_private_networks: false, backlog: Backlog::All },
+        sources: Vec::new(),
+        topics: vec![Topic { id: "news".to_owned(), title: "News".to_owned(), description: "The week".to_owned() }],
+        digests: vec![
+            digest("weekly", "Early Help Weekly", &["news", "features", "interviews"]),
+            digest("jobs", "Jobs & Posts", &["jobs"]),
+        ],
+        templates: Templates::default(),
+        web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), privacy_url: None },
+    }
+}
+
+/// The actions on subscribers of a store, and the clock that they go by.
+pub async fn subscribers(store: &TestStore, public_url: &str) -> (Subscribers, Arc<TestClock>) {
+    let config = config(store, public_url);
+    let keys = Keys::open(&config.store.keys, &store.store, &SystemRandom).await.unwrap();
+    let clock = Arc::new(TestClock::at(MONDAY));
+    let subscribers =
+        Subscribers::new(store.store.clone(), config.into(), keys.into(), clock.clone(), Arc::new(SystemRandom));
+    (subscribers, clock)
+}
+
+/// An address.
+pub fn address(text: &str) -> EmailAddress {
+    EmailAddress::parse(text).unwrap()
+}
+
+/// Somebody who wants these digests, with all topics.
+pub fn somebody(email: &str, digests: &[&str]) -> NewSubscriber {
+    let choice = digests.iter().map(|&digest| Chosen { digest: digest.to_owned(), topics: Topics::All });
+    NewSubscriber { address: address(email), name: String::new(), locale: None, choice: choice.collect() }
+}
+
+/// Adds somebody as confirmed.
+pub async fn confirmed(subscribers: &Subscribers, email: &str, digests: &[&str]) {
+    subscribers.add_confirmed(&somebody(email, digests), "a signed form", Origin::COMMAND_LINE).await.unwrap();
+}
+
+/// Keeps the confirmations instead of mailing them.
+#[derive(Default)]
+pub struct Asked(pub Mutex<Vec<Confirmation>>);
+
+impl Asked {
+    /// The token of the last one.
+    pub fn token(&self) -> String {
+        self.0.lock().unwrap().last().unwrap().url.0.rsplit('/').next().unwrap().to_owned()
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
+impl Ask for Asked {
+    async fn ask(&self, _session: &mut Session, confirmation: &Confirmation) -> Result<(), AskError> {
+        self.0.lock().unwrap().push(confirmation.clone());
+        Ok(())
+    }
+}
+
+/// The text that a query gives as its one value; all rows, one a line.
+pub async fn text(store: &TestStore, sql: &str) -> String {
+    let sql = AssertSqlSafe(sql.to_owned());
+    let rows: Vec<String> = match &store.url {
+        StoreUrl::Sqlite(path) => {
+            let url = format!("sqlite:{}", path.display());
+            let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+            sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap()
+        }
+        StoreUrl::Postgres(url) => {
+            let mut connection = sqlx::PgConnection::connect(url.reveal()).await.unwrap();
+            sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap()
+        }
+    };
+    rows.join("\n")
+}
+
+/// All that is stored of subscribers, to see that nothing has changed.
+pub async fn everything(store: &TestStore) -> String {
+    let all = "select 'subscriber ' || email || ' ' || state || ' ' || updated_at from subscribers union all
+         select 'subscription ' || digest || ' ' || state || ' ' || topics || ' ' || coalesce(paused_until, 0) from subscriptions
+         union all select 'consent ' || id || ' ' || event from consent_events order by 1";
+    text(store, all).await
+}
