@@ -4,7 +4,7 @@
 //!
 //! - [`Fetcher`] brings a document, within limits of size, time and place;
 //! - [`read_source`], [`read_feed`] and [`read_page`] make a [`Document`] of it;
-//! - [`guess`] and [`check()`] find out what an address is;
+//! - [`guess()`] and [`check()`] find out what an address is;
 //! - [`canonical_url`], [`topic_of`] and [`tidy_excerpt`] are for storing what was found.
 
 mod article;
