@@ -32,12 +32,17 @@ impl Health {
     /// It has failed, in these words. Gives the pause, which doubles with each failure in a row.
     pub fn failed(&self, words: &str, random: &dyn Random) -> Duration {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let factor = 2_u32.saturating_pow(state.failures.min(20));
-        let pause = jittered(self.first_pause.saturating_mul(factor).min(self.longest_pause), random);
+        let pause = self.pause_after(state.failures, random);
         state.failures += 1;
         state.until = Some(Instant::now() + pause);
         state.words = Some(words.to_owned());
         pause
+    }
+
+    /// The pause after so many failures in a row before.
+    pub fn pause_after(&self, failures: u32, random: &dyn Random) -> Duration {
+        let factor = 2_u32.saturating_pow(failures.min(20));
+        jittered(self.first_pause.saturating_mul(factor).min(self.longest_pause), random)
     }
 
     /// It has taken a message.

@@ -100,11 +100,10 @@ pub fn message_id(salt: &str, delivery: i64, domain: &str) -> String {
 /// A message as SMTP wants it: a line that begins with a dot gets one more (RFC 5321, section 4.5.2), and the final dot
 /// follows. Our own encoder makes no such line. `None`: the message is not text.
 pub fn with_final_dot(message: Vec<u8>) -> Option<String> {
-    let leading_dot = message.starts_with(b".") || message.windows(2).any(|pair| pair == b"\n.");
     let mut text = String::from_utf8(message).ok()?;
-    if leading_dot {
-        text =
-            text.split_inclusive('\n').flat_map(|line| [if line.starts_with('.') { "." } else { "" }, line]).collect();
+    if text.starts_with('.') || text.contains("\n.") {
+        let dot = |line: &str| if line.starts_with('.') { "." } else { "" };
+        text = text.split_inclusive('\n').flat_map(|line| [dot(line), line].map(str::to_owned)).collect();
     }
     text.push_str(".\r\n");
     Some(text)

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::time::Instant;
+
 use super::conversation::{Conversation, Envelope, Stop, Stops};
 use super::counts::Counts;
 use super::feed::Feed;
@@ -83,6 +85,11 @@ impl Run {
         };
         self.open.fetch_add(1, Ordering::SeqCst);
         Ok(conversation)
+    }
+
+    /// Whether any connection is open.
+    pub fn is_connected(&self) -> bool {
+        self.open.load(Ordering::SeqCst) > 0
     }
 
     /// A connection is gone.
@@ -173,7 +180,7 @@ impl Run {
     /// Gives back all that no connection has taken when there is no connection left, so that other nodes can have it;
     /// then waits out the relay's pause. `false`: there is nothing to wait for, since no more deliveries will come.
     pub async fn wait_for_relay(&self) -> bool {
-        if self.open.load(Ordering::SeqCst) == 0 {
+        if !self.is_connected() {
             let unclaimed = self.feed.take_all().iter().map(|job| self.unclaimed(&job.row)).collect();
             self.recorder.record(unclaimed).await;
         }
@@ -181,13 +188,18 @@ impl Run {
             return false;
         }
         if let Some(until) = self.shared.health.paused_until() {
-            let mut stops = self.stops.clone();
-            tokio::select! {
-                () = tokio::time::sleep_until(until) => {}
-                _ = stops.wait_for(|stop| *stop > Stop::No) => {}
-            }
+            self.rest_until(until).await;
         }
         true
+    }
+
+    /// Waits, unless the engine is asked to stop.
+    pub async fn rest_until(&self, until: Instant) {
+        let mut stops = self.stops.clone();
+        tokio::select! {
+            () = tokio::time::sleep_until(until) => {}
+            _ = stops.wait_for(|stop| *stop > Stop::No) => {}
+        }
     }
 
     /// Gives one delivery back: to another connection, or to the queue when nobody may take it up.

@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::conversation::{Conversation, Delivered, Opened, Stop};
 use super::feed::Feed;
 use super::message::{Job, with_final_dot};
 use super::outbox::Outbox;
 use super::policy::{Fate, Step};
-use super::relay::SmtpRelay;
+use super::relay::{RelayError, SmtpRelay};
 use super::reply::Reply;
 use super::run::{Attempt, Relay, Run, envelope};
 use crate::domain::{DeliveryState, UtcMillis};
@@ -68,6 +68,7 @@ async fn next_or_record(feed: &Feed, run: &Run, results: &mut Vec<Mark>) -> Opti
 
 async fn work_on_connections(run: &Run, relay: &SmtpRelay) {
     let mut open: Option<Line<'_>> = None;
+    let mut failures = 0;
     loop {
         let job = match &open {
             None => run.feed.next().await,
@@ -85,19 +86,16 @@ async fn work_on_connections(run: &Run, relay: &SmtpRelay) {
             None => match run.connect(relay).await {
                 Ok(conversation) => Line::new(run, conversation),
                 Err(error) => {
-                    if run.is_stopping() {
-                        run.give_back(job).await;
-                        break;
-                    }
-                    run.relay_failed(&error.to_string());
                     run.give_back(job).await;
-                    if !run.wait_for_relay().await {
+                    if !wait_after(run, &error, failures).await {
                         break;
                     }
+                    failures += 1;
                     continue;
                 }
             },
         };
+        failures = 0;
         match line.deliver(job).await {
             End::Usable(line) => open = Some(*line),
             End::Closed => {}
@@ -106,6 +104,24 @@ async fn work_on_connections(run: &Run, relay: &SmtpRelay) {
         }
     }
     quit(open).await;
+}
+
+/// Waits after a connection did not come about, for the `failures + 1`th time in a row. `false`: no need to wait.
+async fn wait_after(run: &Run, error: &RelayError, failures: u32) -> bool {
+    if run.is_stopping() {
+        return false;
+    }
+    if !run.is_connected() {
+        run.relay_failed(&error.to_string());
+        return run.wait_for_relay().await;
+    }
+    // The relay works, only not for so many connections.
+    tracing::debug!(%error, "the relay takes no further connection");
+    if run.feed.is_closed() {
+        return false;
+    }
+    run.rest_until(Instant::now() + run.shared.health.pause_after(failures, &*run.shared.random)).await;
+    true
 }
 
 async fn quit(line: Option<Line<'_>>) {

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use postround::config::{Secret, Tls};
 use postround::deliver::Settings;
-use postround::demo::catcher::Options;
+use postround::demo::catcher::{Options, Reply, Stage};
 use postround::domain::DeliveryState;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -135,6 +136,22 @@ on_both! {
         assert_eq!(world.totals().await.queued, 2);
     }
 
+    async fn a_relay_that_takes_few_connections_gets_all_through_those(test: TestStore) {
+        let catcher = Catcher::answering(|turn| match turn.stage {
+            Stage::Connect if turn.connection > 2 => Some(Reply::new(421, "4.7.0 Too many connections").then_close()),
+            Stage::Content { .. } => Some(Reply::usual().after(Duration::from_millis(5))),
+            _ => None,
+        })
+        .await;
+        let world = World::new(test).await;
+        world.queue(40).await;
+        let mut settings = catcher.settings();
+        settings.smtp.connections = 6;
+        finish(&world, world.engine(settings)).await;
+        assert_eq!(world.totals().await.sent, 40);
+        assert!(catcher.got().values().all(|mails| *mails == 1));
+    }
+
     async fn an_account_is_signed_in_and_a_wrong_password_keeps_every_message(test: TestStore) {
         let login = Some(("user".to_owned(), "right".to_owned()));
         let catcher = Catcher::start(Options { login, ..Options::default() }).await;
@@ -150,7 +167,7 @@ on_both! {
             let relay = outcome.relay.unwrap_or_default();
             assert!(relay.contains(says), "{relay}");
             assert_eq!(world.totals().await.queued, if says.is_empty() { 0 } else { 3 }, "{relay}");
-            world.clock.advance(std::time::Duration::from_secs(60));
+            world.clock.advance(Duration::from_secs(60));
         }
         assert_eq!(catcher.got().len(), 3);
     }
