@@ -36,7 +36,7 @@ queries! {
     };
     // Whoever has left, paused, bounced out or been suppressed since then is not mailed by a retry.
     RETRY_ISSUE = {
-        "update deliveries set state = 'queued', due_at = $2, first_due_at = $2, finished_at = null
+        "update deliveries set state = 'queued', due_at = $2, first_due_at = $2, attempts = 0, finished_at = null
          where issue_id = $1 and state in ('failed', 'uncertain') and exists (
              select 1 from subscribers s join subscriptions b on b.subscriber_id = s.id and b.digest = deliveries.digest
              where s.id = deliveries.subscriber_id and s.state = 'confirmed'

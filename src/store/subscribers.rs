@@ -129,10 +129,6 @@ queries! {
             from jsonb_array_elements($1::jsonb) as e (value)"
     };
     DROP_SUBSCRIPTION = { "delete from subscriptions where subscriber_id = $1 and digest = $2" };
-    CANCEL_DELIVERIES_OF_DIGEST = {
-        "update deliveries set state = 'cancelled', owner = null, finished_at = $3
-         where subscriber_id = $1 and digest = $2 and state in ('queued', 'claimed', 'deferred')"
-    };
 }
 
 impl Session {
@@ -276,19 +272,6 @@ impl Session {
     /// When the database fails.
     pub async fn drop_subscription(&mut self, subscriber: i64, digest: &str) -> Result<(), StoreError> {
         execute!(self, DROP_SUBSCRIPTION, subscriber, digest).map(|_| ())
-    }
-
-    /// Cancels what is queued of a digest for a subscriber, and gives how many that were. What has started has gone.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn cancel_deliveries_of_digest(
-        &mut self,
-        subscriber: i64,
-        digest: &str,
-        now: UtcMillis,
-    ) -> Result<u64, StoreError> {
-        execute!(self, CANCEL_DELIVERIES_OF_DIGEST, subscriber, digest, now)
     }
 }
 

@@ -86,7 +86,7 @@ impl Subscribers {
         }
         session.put_subscription(&next).await?;
         if pause.is_some() {
-            session.cancel_deliveries_of_digest(row.id, &claim.digest, now).await?;
+            session.cancel_deliveries(row.id, Some(&claim.digest), now).await?;
         }
         let mut event = event(&row, "chose", now, origin);
         event.digest = Some(claim.digest.clone());

@@ -60,7 +60,7 @@ impl Subscribers {
                 ..(*have).clone()
             };
             session.put_subscription(&left).await?;
-            session.cancel_deliveries_of_digest(row.id, &have.digest, now).await?;
+            session.cancel_deliveries(row.id, Some(&have.digest), now).await?;
             let mut event = event(&row, "left", now, origin);
             event.digest = Some(have.digest.clone());
             session.add_consent(&event).await?;

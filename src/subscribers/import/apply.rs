@@ -217,7 +217,7 @@ impl Subscribers {
         }
         if gone(update.row.state) {
             for have in &update.have {
-                session.cancel_deliveries_of_digest(update.row.id, &have.digest, now).await?;
+                session.cancel_deliveries(update.row.id, Some(&have.digest), now).await?;
                 if update.row.state == SubscriberState::Unsubscribed && have.state != SubscriptionState::Left {
                     session.put_subscription(&left(have.clone(), now)).await?;
                 }

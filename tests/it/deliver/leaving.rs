@@ -1,13 +1,16 @@
 //! Whoever leaves before the start of their delivery is not mailed, however late that is.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use postround::demo::catcher::{Command, Reply, Stage, Turn};
 use postround::domain::DeliveryState;
+use postround::store::Durability;
 use tokio::sync::mpsc;
 
 use super::world::{Catcher, PATIENCE, World, reader};
-use crate::support::{TestStore, on_both};
+use crate::support::{MONDAY, TestStore, on_both};
 
 /// How long the server takes for the answer at which somebody leaves.
 const MEANWHILE: Duration = Duration::from_millis(300);
@@ -74,5 +77,39 @@ on_both! {
         assert!(!catcher.got().contains_key(&reader(3)));
         assert_eq!(world.totals().await.sent, 4);
         assert_eq!(catcher.got().len(), 4);
+    }
+
+    async fn a_retry_goes_to_those_who_still_want_it(test: TestStore) {
+        let refusing = Arc::new(AtomicBool::new(true));
+        let refuses = Arc::clone(&refusing);
+        let catcher = Catcher::answering(move |turn| match turn.stage {
+            Stage::Command(Command::Recipient { .. }) if refuses.load(Ordering::SeqCst) => {
+                Some(Reply::new(550, "5.1.1 No such user"))
+            }
+            _ => None,
+        })
+        .await;
+        let world = World::new(test).await;
+        let subscribers = world.queue(3).await;
+        let engine = world.engine(catcher.settings());
+        engine.deliver_one_batch().await.unwrap();
+        assert_eq!(world.totals().await.failed, 3);
+        world.leave(subscribers[1]).await;
+        refusing.store(false, Ordering::SeqCst);
+        let mut session = world.store().write(Durability::Full).await.unwrap();
+        assert_eq!(session.retry_deliveries(world.issue, MONDAY).await.unwrap(), 2);
+        session.commit().await.unwrap();
+        assert_eq!(engine.deliver_one_batch().await.unwrap().sent, 2);
+        assert_eq!(catcher.got().into_keys().collect::<Vec<_>>(), [reader(1), reader(3)]);
+    }
+
+    async fn who_must_not_be_mailed_at_all_gets_nothing_of_any_digest(test: TestStore) {
+        let (world, catcher) = (World::new(test).await, Catcher::plain().await);
+        let subscribers = world.queue(3).await;
+        let mut session = world.store().write(Durability::Full).await.unwrap();
+        assert_eq!(session.cancel_deliveries(subscribers[1], None, MONDAY).await.unwrap(), 1);
+        session.commit().await.unwrap();
+        world.engine(catcher.settings()).deliver_one_batch().await.unwrap();
+        assert_eq!(catcher.got().into_keys().collect::<Vec<_>>(), [reader(1), reader(3)]);
     }
 }

@@ -11,9 +11,10 @@ use postround::config::{AfterCrash, Delivery, RelayUrl, Secret, Smtp, Tls};
 use postround::deliver::{Engine, Links, Outcome, Settings, Timings};
 use postround::demo::catcher::{Answers, Mailbox, Options, Reply, Turn, serve_with};
 use postround::domain::{
-    DeliveryState, EmailAddress, IssueState, PublicId, Random, SubscriberState, SystemRandom, UtcMillis,
+    DeliveryState, EmailAddress, IssueState, PublicId, Random, SubscriberState, SubscriptionState, SystemRandom,
+    UtcMillis,
 };
-use postround::store::{Durability, NewDelivery, NewIssue, NewMail, Store, SubscriberRow, Totals};
+use postround::store::{Durability, NewDelivery, NewIssue, NewMail, Store, SubscriberRow, SubscriptionRow, Totals};
 use tokio::net::TcpListener;
 
 use crate::support::{MONDAY, TestClock, TestStore};
@@ -151,6 +152,16 @@ impl World {
             link: None,
         };
         session.insert_delivery(&delivery, MONDAY).await.unwrap();
+        let subscription = SubscriptionRow {
+            subscriber_id: subscriber,
+            digest: "weekly".to_owned(),
+            state: SubscriptionState::Active,
+            topics: "*".to_owned(),
+            paused_until: None,
+            created_at: MONDAY,
+            left_at: None,
+        };
+        session.put_subscription(&subscription).await.unwrap();
         session.commit().await.unwrap();
         subscriber
     }
@@ -197,10 +208,11 @@ impl World {
         (row.state, row.answer.unwrap_or_default())
     }
 
-    /// Cancels what a subscriber would still get, as leaving does.
+    /// A subscriber leaves the digest.
     pub async fn leave(&self, subscriber: i64) {
         let mut session = self.store().write(Durability::Full).await.unwrap();
         session.cancel_deliveries(subscriber, Some("weekly"), MONDAY).await.unwrap();
+        session.drop_subscription(subscriber, "weekly").await.unwrap();
         session.commit().await.unwrap();
     }
 }
