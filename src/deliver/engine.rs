@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify, watch};
@@ -41,6 +42,8 @@ pub struct Engine {
     shared: Arc<Shared>,
     ahead: usize,
     wake: Notify,
+    /// Whether a claim was broken off: it may have been made all the same, and nobody knows of it.
+    strays: AtomicBool,
     /// One run at a time: what this node has in hand when a run begins is left over from a broken one.
     running: Mutex<()>,
     _lock: DelivererLock,
@@ -85,7 +88,14 @@ impl Engine {
             clock,
             random,
         };
-        Self { shared: Arc::new(shared), ahead, wake: Notify::new(), running: Mutex::new(()), _lock: lock }
+        Self {
+            shared: Arc::new(shared),
+            ahead,
+            wake: Notify::new(),
+            strays: AtomicBool::new(false),
+            running: Mutex::new(()),
+            _lock: lock,
+        }
     }
 
     /// Tells a running engine that something has been queued.
@@ -196,8 +206,12 @@ impl Engine {
             return Ok(until.saturating_duration_since(tokio::time::Instant::now()).min(poll));
         }
         let room = self.ahead.saturating_sub(run.feed.len());
-        if room < self.ahead / 2 {
+        if room < self.ahead / 2 || !shared.lease.is_held() {
             return Ok(poll);
+        }
+        if self.strays.load(Ordering::SeqCst) {
+            shared.store.marks().await?.release_deliveries(&shared.node, &run.in_hand()).await?;
+            self.strays.store(false, Ordering::SeqCst);
         }
         let now = shared.clock.now();
         let mut session = shared.store.read().await?;
@@ -214,7 +228,9 @@ impl Engine {
             shared.store.marks().await?.queue_deferred(now, QUEUED_AGAIN).await?;
         }
         let limit = i64::try_from(room).unwrap_or(i64::MAX);
+        self.strays.store(true, Ordering::SeqCst);
         let rows = shared.store.marks().await?.claim_deliveries(&shared.node, now, limit).await?;
+        self.strays.store(false, Ordering::SeqCst);
         run.counts.claimed(rows.len());
         self.feed(run, rows).await?;
         Ok(wait)
@@ -232,7 +248,7 @@ impl Engine {
                     // The rest of the claim would be nobody's until the run ends.
                     let unread = std::iter::once(row).chain(rows).map(|row| run.unclaimed(&row)).collect();
                     run.recorder.record(unread).await;
-                    run.feed.add(jobs);
+                    run.take_in(jobs);
                     run.recorder.record(hopeless).await;
                     return Err(error);
                 }
@@ -245,7 +261,7 @@ impl Engine {
                 }
             }
         }
-        run.feed.add(jobs);
+        run.take_in(jobs);
         run.recorder.record(hopeless).await;
         Ok(())
     }
@@ -274,7 +290,7 @@ impl Engine {
 
     async fn give_back(&self) -> Result<(), StoreError> {
         let mut session = self.shared.store.marks().await?;
-        session.release_deliveries(&self.shared.node).await?;
+        session.release_deliveries(&self.shared.node, &[]).await?;
         if self.shared.store.is_shared() {
             session.leave_nodes(&self.shared.node).await?;
         }

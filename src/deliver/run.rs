@@ -1,7 +1,8 @@
 //! What all connections of one run of the engine share, and how they turn what happened into marks.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
@@ -54,6 +55,8 @@ pub struct Run {
     pub stops: Stops,
     /// Connections that are open.
     open: AtomicUsize,
+    /// Claimed deliveries that are in the feed or at a connection.
+    in_hand: Mutex<HashSet<i64>>,
 }
 
 /// A delivery in the course of an attempt: claimed, or started at that time.
@@ -68,7 +71,15 @@ pub enum Attempt {
 impl Run {
     /// A run that has not begun.
     pub fn new(shared: Arc<Shared>, feed: Feed, recorder: Recorder, stops: Stops) -> Self {
-        Self { shared, feed, recorder, counts: Counts::default(), stops, open: AtomicUsize::new(0) }
+        Self {
+            shared,
+            feed,
+            recorder,
+            counts: Counts::default(),
+            stops,
+            open: AtomicUsize::new(0),
+            in_hand: Mutex::default(),
+        }
     }
 
     /// Whether no further message should be begun.
@@ -97,8 +108,40 @@ impl Run {
         self.open.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// The start of `job`.
-    pub fn start(&self, job: &Job, now: UtcMillis) -> Mark {
+    /// Shares claimed deliveries out to the connections.
+    pub fn take_in(&self, jobs: Vec<Job>) {
+        let ids = jobs.iter().map(|job| job.row.id);
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
+        self.feed.add(jobs);
+    }
+
+    /// What has been shared out and has no result yet.
+    pub fn in_hand(&self) -> Vec<i64> {
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
+    fn settle(&self, row: &ClaimedRow) {
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).remove(&row.id);
+    }
+
+    /// Commits the start of `job` together with results. `None`: it must not be made.
+    pub async fn start(&self, job: &Job, results: Vec<Mark>) -> Option<UtcMillis> {
+        let started = self.shared.clock.now();
+        if !self.recorder.start(results, self.start_of(job, started)).await {
+            self.settle(&job.row);
+            return None;
+        }
+        if !self.shared.lease.is_held() {
+            // This process stood still for so long that another node may have taken the delivery over.
+            let kept = Fate { state: DeliveryState::Queued, due_at: None };
+            let mark = self.result(&job.row, Attempt::Started(started), kept, "the lease was lost".to_owned());
+            self.recorder.record(vec![mark]).await;
+            return None;
+        }
+        Some(started)
+    }
+
+    fn start_of(&self, job: &Job, now: UtcMillis) -> Mark {
         Mark {
             expected: DeliveryState::Claimed,
             next: DeliveryState::Sending,
@@ -116,6 +159,7 @@ impl Run {
             Attempt::Started(at) => (DeliveryState::Sending, Some(at.0)),
         };
         self.counts.came_to(fate.state);
+        self.settle(row);
         Mark {
             expected,
             next: fate.state,
@@ -131,6 +175,7 @@ impl Run {
     /// A claim given back as if it had not been made.
     pub fn unclaimed(&self, row: &ClaimedRow) -> Mark {
         self.counts.came_to(DeliveryState::Queued);
+        self.settle(row);
         Mark { next: DeliveryState::Queued, relay: None, ..self.mark(row) }
     }
 

@@ -33,10 +33,7 @@ pub async fn work(run: Arc<Run>) {
 async fn work_on_files(run: &Run, outbox: &Outbox) {
     let mut results = Vec::new();
     while let Some(job) = next_or_record(&run.feed, run, &mut results).await {
-        let started = run.shared.clock.now();
-        if !run.recorder.start(std::mem::take(&mut results), run.start(&job, started)).await {
-            continue;
-        }
+        let Some(started) = run.start(&job, std::mem::take(&mut results)).await else { continue };
         let message = job.message(&*run.shared.links, started);
         match outbox.put(job.row.id, message).await {
             Ok(()) => {
@@ -240,22 +237,11 @@ impl<'r> Line<'r> {
 
     /// Commits the start of `job` with the results so far. `None`: it must not be made.
     async fn start(&mut self, job: &Job) -> Option<UtcMillis> {
-        let started = self.run.shared.clock.now();
         let mut stops = self.run.stops.clone();
-        let start = self.run.recorder.start(std::mem::take(&mut self.results), self.run.start(job, started));
-        let granted = tokio::select! {
-            granted = start => granted,
-            _ = stops.wait_for(|stop| *stop == Stop::Now) => false,
-        };
-        if granted && !self.run.shared.lease.is_held() {
-            // This process stood still for so long that another node may have taken the delivery over.
-            let kept = Fate { state: DeliveryState::Queued, due_at: None };
-            let mark = self.run.result(&job.row, Attempt::Started(started), kept, "the lease was lost".to_owned());
-            self.results.push(mark);
-            self.record().await;
-            return None;
+        tokio::select! {
+            started = self.run.start(job, std::mem::take(&mut self.results)) => started,
+            _ = stops.wait_for(|stop| *stop == Stop::Now) => None,
         }
-        granted.then_some(started)
     }
 
     /// The next delivery if its envelope may go ahead: never on the last message of a connection, nor when stopping.

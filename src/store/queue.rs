@@ -85,7 +85,15 @@ queries! {
         "update deliveries set state = case when state = 'claimed' then 'queued' else $2 end, owner = null
          where state in ('claimed', 'sending') and owner = $1"
     };
-    RELEASE = { "update deliveries set state = 'queued', owner = null where state = 'claimed' and owner = $1" };
+    // A list of keys is bound in its own way on each.
+    RELEASE = {
+        sqlite
+        "update deliveries set state = 'queued', owner = null where state = 'claimed' and owner = $1
+             and id not in (select value from json_each($2))"
+        postgres
+        "update deliveries set state = 'queued', owner = null where state = 'claimed' and owner = $1
+             and id not in (select e.value::bigint from json_array_elements_text($2::text::json) as e (value))"
+    };
 }
 
 /// A delivery that a deliverer has claimed, with all that its message needs beside the mail.
@@ -211,11 +219,12 @@ impl Session {
         execute!(self, FREE_OWNER, owner, started.as_str())
     }
 
-    /// Gives back what `owner` has claimed and not started.
+    /// Gives back what `owner` has claimed and not started, but for those `in_hand`. Says how many.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn release_deliveries(&mut self, owner: &str) -> Result<u64, StoreError> {
-        execute!(self, RELEASE, owner)
+    pub async fn release_deliveries(&mut self, owner: &str, in_hand: &[i64]) -> Result<u64, StoreError> {
+        let json = serde_json::to_string(in_hand).unwrap_or_default();
+        execute!(self, RELEASE, owner, json)
     }
 }

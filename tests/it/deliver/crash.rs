@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use postround::config::AfterCrash;
+use postround::config::{AfterCrash, StoreUrl};
 use postround::demo::catcher::{Command, Reply, Stage, Turn};
 use postround::domain::DeliveryState;
 use postround::store::{ClaimedRow, Mark};
+use sqlx::{Connection, Executor};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::world::{Catcher, PATIENCE, World};
-use crate::support::{MONDAY, on_both};
+use crate::support::{MONDAY, TestStore, on_both};
 
 const PEOPLE: u64 = 30;
 const CONNECTIONS: usize = 3;
@@ -152,6 +153,18 @@ on_both! {
         assert_eq!(session.delivery(rows[0].id).await.unwrap().unwrap().attempts, 1);
     }
 
+    async fn claims_that_nobody_has_in_hand_are_given_back(test: TestStore) {
+        let world = World::new(test).await;
+        world.queue(3).await;
+        let rows = claim(&world, "a", 2).await;
+        let others = claim(&world, "b", 1).await;
+        let mut session = world.store().marks().await.unwrap();
+        assert_eq!(session.release_deliveries("a", &[rows[0].id]).await.unwrap(), 1);
+        drop(session);
+        assert_eq!(record(&world, "a", &[start(&rows[0], 1), start(&rows[1], 1)]).await, [true, false]);
+        assert_eq!(record(&world, "b", &[start(&others[0], 1)]).await, [true]);
+    }
+
     async fn a_late_result_still_counts_unless_somebody_else_has_taken_over(test: TestStore) {
         use DeliveryState::{Queued, Sent, Uncertain};
         let world = World::new(test).await;
@@ -237,4 +250,69 @@ on_both! {
         engine.run(over).await;
         assert_eq!(world.totals().await.sent, 3);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_hangs_up_loses_and_repeats_nothing() {
+    let Some(test) = TestStore::postgres().await else { return };
+    let StoreUrl::Postgres(url) = test.url.clone() else { unreachable!() };
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let catcher = Catcher::answering(move |turn| match turn.stage {
+        Stage::Content { .. } if turn.delivered % 6 == 3 => {
+            let _ = tell.send(());
+            Some(Reply::usual().after(Duration::from_millis(20)))
+        }
+        _ => None,
+    })
+    .await;
+    let world = World::new(test).await;
+    world.queue(60).await;
+    let mut settings = catcher.settings();
+    settings.smtp.connections = 2;
+    let engine = world.engine(settings);
+    let mut admin = sqlx::PgConnection::connect(url.reveal()).await.unwrap();
+    let hangs_up = async {
+        while told.recv().await.is_some() {
+            let all = "select pg_terminate_backend(pid) from pg_stat_activity
+                       where datname = current_database() and pid <> pg_backend_pid()";
+            admin.execute(all).await.unwrap();
+        }
+    };
+    let over = async {
+        tokio::select! {
+            () = hangs_up => {}
+            caught = catcher.mailbox.wait_for(60, PATIENCE) => drop(caught.unwrap()),
+        }
+    };
+    engine.run(over).await;
+    assert!(catcher.got().values().all(|mails| *mails == 1));
+    assert_eq!(world.totals().await.sent, 60);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_lease_has_run_out_starts_nothing() {
+    let Some(test) = TestStore::postgres().await else { return };
+    let world = World::new(test).await;
+    world.queue(5).await;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    // The first start is granted, and comes when the lease has run out in the meantime.
+    let catcher = Catcher::answering(move |turn| match turn.stage {
+        Stage::Command(Command::Data) => {
+            let _ = tell.send(());
+            Some(Reply::usual().after(Duration::from_millis(300)))
+        }
+        _ => None,
+    })
+    .await;
+    let mut settings = catcher.settings();
+    settings.timings.beat = Duration::from_secs(3600);
+    settings.timings.lease = Duration::from_millis(200);
+    let engine = world.engine(settings);
+    let over = async {
+        told.recv().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
+    engine.run(over).await;
+    assert!(catcher.mailbox.is_empty(), "another node may have had it by then");
+    assert_eq!(world.totals().await.queued, 5);
 }
