@@ -1,83 +1,90 @@
-//! `/confirm/{token}`: a page with one button; the button confirms.
+//! The page behind the link of a confirmation mail: one button says yes.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use tera::Context;
+use serde_json::json;
 
-use super::{AppState, PageError, answer, now};
-use crate::subscribers::{ConfirmClaim, Confirmed, Origin};
+use super::pages::{listed, title};
+use super::{AppState, LinkToken};
+use crate::subscribers::{Chosen, ConfirmClaim, Confirmed, Origin, SubscribersError, Topics};
 
-const BUTTON: &str = "Yes, send it to me";
+const BUTTON: &str = "Yes, subscribe me";
 
-/// The page. It changes nothing, whoever asks.
-pub(super) async fn show(State(state): State<AppState>, Path(token): Path<String>) -> Response {
-    answer(&state, page(&state, &token).await)
+/// Shows what would be agreed to.
+pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkToken) -> Response {
+    answer(&state, &token, false).await.unwrap_or_else(|error| state.failed(&error))
 }
 
-async fn page(state: &AppState, token: &str) -> Result<Response, PageError> {
-    let claim = state.subscribers().tokens().verify_confirm(token, now(state))?;
-    let (verdict, address) = state.subscribers().would_confirm(&claim).await?;
-    if verdict != Confirmed::Now {
-        return Ok(done(state, &claim, &verdict, address.as_deref()));
+/// Agrees.
+pub(super) async fn act(State(state): State<AppState>, LinkToken(token): LinkToken) -> Response {
+    answer(&state, &token, true).await.unwrap_or_else(|error| state.failed(&error))
+}
+
+async fn answer(state: &AppState, token: &str, agreed: bool) -> Result<Response, SubscribersError> {
+    let subscribers = &state.subscribers;
+    let claim = match subscribers.tokens().verify_confirm(token, subscribers.now()) {
+        Ok(claim) => claim,
+        Err(error) => return Ok(state.bad_link(error)),
+    };
+    let (mut verdict, address) = subscribers.would_confirm(&claim).await?;
+    let (question, offer) = (question(state, &claim), offer(state, &claim.choice));
+    if agreed {
+        let wording = format!("{question} You will get {offer} [{BUTTON}]");
+        verdict = subscribers.confirm(&claim, &wording, Origin::PAGE).await?;
+    } else if verdict == Confirmed::Now {
+        let values = json!({
+            "question": question, "address": address, "offer": offer, "button": BUTTON, "test": false,
+        });
+        return Ok(state.pages.page(StatusCode::OK, "confirm", &values));
     }
-    let mut context = Context::new();
-    context.insert("question", &question(state, &claim));
-    context.insert("address", &address);
-    context.insert("offer", &offer(state, &claim));
-    context.insert("button", BUTTON);
-    Ok(state.pages().show(StatusCode::OK, "confirm", context))
-}
-
-/// The button. A second press shows the same.
-pub(super) async fn act(State(state): State<AppState>, Path(token): Path<String>) -> Response {
-    answer(&state, confirm(&state, &token).await)
-}
-
-async fn confirm(state: &AppState, token: &str) -> Result<Response, PageError> {
-    let subscribers = state.subscribers();
-    let claim = subscribers.tokens().verify_confirm(token, now(state))?;
-    let (_, address) = subscribers.would_confirm(&claim).await?;
-    let wording = format!("{} You will get {} [{BUTTON}]", question(state, &claim), offer(state, &claim));
-    let verdict = subscribers.confirm(&claim, &wording, Origin::PAGE).await?;
-    Ok(done(state, &claim, &verdict, address.as_deref()))
-}
-
-fn done(state: &AppState, claim: &ConfirmClaim, verdict: &Confirmed, address: Option<&str>) -> Response {
-    let pages = state.pages();
-    match verdict {
+    Ok(match verdict {
         Confirmed::Now | Confirmed::Already => {
-            let tokens = state.subscribers().tokens();
-            let first = claim.choice.first();
-            let mut context = Context::new();
-            context.insert("address", &address);
-            context.insert("offer", &offer(state, claim));
-            context.insert("preferences", &first.map(|chosen| tokens.preferences_url(&claim.subscriber, &chosen.digest)));
-            pages.show(StatusCode::OK, "confirmed", context)
+            let preferences = claim.choice.first().map(|chosen| {
+                let token = subscribers.tokens().preferences(&claim.subscriber, &chosen.digest);
+                format!("{}/preferences/{}", state.pages.base(), token.as_str())
+            });
+            let values = json!({
+                "address": address, "offer": offer, "preferences": preferences, "test": false,
+            });
+            state.pages.page(StatusCode::OK, "confirmed", &values)
         }
-        Confirmed::Stale => pages.message(
+        Confirmed::Stale => state.pages.message(
             StatusCode::GONE,
-            "This link is from before",
-            "Something has changed since it was mailed. Ask for the newsletter once more, and a new link comes by mail.",
+            "This link no longer counts",
+            "You have left since it was sent, or the address was removed. Subscribe again, and you get a new one.",
         ),
-        Confirmed::Refused(_) => pages.message(
-            StatusCode::OK,
+        Confirmed::Refused(_) => state.pages.message(
+            StatusCode::GONE,
             "This address gets no mail from us",
-            "It was taken off for good. Write to us if you want to get mail again.",
+            "It was taken off for good, after a report of unwanted mail or on request. Contact us if that is wrong.",
         ),
-    }
-}
-
-fn titles(state: &AppState, claim: &ConfirmClaim) -> String {
-    let config = state.subscribers().config();
-    let titles = claim.choice.iter().filter_map(|chosen| config.digest(&chosen.digest));
-    titles.map(|digest| digest.title.clone()).collect::<Vec<_>>().join(" and ")
+    })
 }
 
 fn question(state: &AppState, claim: &ConfirmClaim) -> String {
-    format!("Do you want to get {}?", titles(state, claim))
+    let config = state.subscribers.config();
+    let names: Vec<String> = claim.choice.iter().map(|chosen| title(config, &chosen.digest)).collect();
+    format!("Do you want {}?", listed(&names))
 }
 
-fn offer(state: &AppState, claim: &ConfirmClaim) -> String {
-    format!("{} by mail, until you say otherwise.", titles(state, claim))
+/// The digests with the topics that were picked, as sentences.
+fn offer(state: &AppState, choice: &[Chosen]) -> String {
+    let config = state.subscribers.config();
+    let parts: Vec<String> = choice
+        .iter()
+        .map(|chosen| match &chosen.topics {
+            Topics::All => title(config, &chosen.digest),
+            Topics::Only(topics) => {
+                let topics: Vec<String> = topics.iter().map(|topic| config.topic_title(topic)).collect();
+                format!("{} with {}", title(config, &chosen.digest), listed(&topics))
+            }
+        })
+        .collect();
+    let next = match choice {
+        [only] => super::preferences::next_issue(state, &only.digest),
+        _ => None,
+    };
+    let next = next.map(|day| format!(" The next issue comes on {day}.")).unwrap_or_default();
+    format!("{}.{next}", parts.join("; "))
 }

@@ -1,10 +1,10 @@
-//! The pages as templates, and what all of them show of the site.
+//! The pages as templates, and the one stylesheet that they share.
 
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
-use data_encoding::HEXLOWER;
-use serde::Serialize;
+use serde_json::{Value, json};
 use tera::{Context, Tera};
 
 use super::AppState;
@@ -14,96 +14,119 @@ const STYLE: &str = include_str!("../../templates/pages/style.css");
 
 const TEMPLATES: [(&str, &str); 7] = [
     ("pages/layout.html", include_str!("../../templates/pages/layout.html")),
-    ("pages/message.html", include_str!("../../templates/pages/message.html")),
     ("pages/confirm.html", include_str!("../../templates/pages/confirm.html")),
     ("pages/confirmed.html", include_str!("../../templates/pages/confirmed.html")),
     ("pages/goodbye.html", include_str!("../../templates/pages/goodbye.html")),
-    ("pages/unsubscribe.html", include_str!("../../templates/pages/unsubscribe.html")),
+    ("pages/message.html", include_str!("../../templates/pages/message.html")),
     ("pages/preferences.html", include_str!("../../templates/pages/preferences.html")),
+    ("pages/unsubscribe.html", include_str!("../../templates/pages/unsubscribe.html")),
 ];
 
-/// The pages.
+/// Makes pages.
 pub(super) struct Pages {
     tera: Tera,
-    site: Site,
-    path: String,
-}
-
-/// What all pages show of the site.
-#[derive(Serialize)]
-struct Site {
-    name: String,
-    sender: String,
-    postal_address: String,
-    home_url: Option<String>,
-    privacy_url: Option<String>,
-    contact_url: Option<String>,
+    site: Value,
+    /// The path of `public_url`, without a slash at its end.
+    base: String,
     style: String,
 }
 
 impl Pages {
+    /// Loads the built-in templates.
     pub(super) fn new(config: &Config) -> Result<Self, tera::Error> {
         let mut tera = Tera::default();
         tera.add_raw_templates(TEMPLATES)?;
-        let public = url::Url::parse(&config.server.public_url).ok();
-        let path = public.map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default();
-        let site = Site {
-            name: config.digests.first().map_or(&config.sender.name, |digest| &digest.title).clone(),
-            sender: config.sender.name.clone(),
-            postal_address: config.sender.postal_address.clone(),
-            home_url: config.web.home_url.as_ref().map(ToString::to_string),
-            privacy_url: config.web.privacy_url.as_ref().map(ToString::to_string),
-            contact_url: config.sender.contact_url.as_ref().map(ToString::to_string),
-            style: format!("{path}{}", style_path()),
+        let base = url::Url::parse(&config.server.public_url)
+            .map(|url| url.path().trim_end_matches('/').to_owned())
+            .unwrap_or_default();
+        let style = format!("pages-{}.css", fingerprint(STYLE));
+        // Several digests have their sender in common.
+        let name = match config.digests.as_slice() {
+            [digest] => &digest.title,
+            _ => &config.sender.name,
         };
-        Ok(Self { tera, site, path })
+        let site = json!({
+            "name": name,
+            "sender": config.sender.name,
+            "imprint": imprint(&config.sender.name, &config.sender.postal_address),
+            "home_url": config.web.home_url,
+            "privacy_url": config.web.privacy_url,
+            "contact_url": config.sender.contact_url,
+            "style": format!("{base}/static/{style}"),
+        });
+        Ok(Self { tera, site, base, style })
     }
 
-    /// The path of the public address; empty when it has none.
-    pub(super) fn path(&self) -> &str {
-        &self.path
+    /// The path of `public_url`; empty when it has none.
+    pub(super) fn base(&self) -> &str {
+        &self.base
     }
 
-    /// Where the stylesheet is.
-    pub(super) fn style_route(&self) -> String {
-        style_path()
-    }
-
-    /// A page, with `context` for its own variables. All that a template may ask for has to be there.
-    pub(super) fn show(&self, status: StatusCode, name: &str, mut context: Context) -> Response {
-        context.insert("site", &self.site);
-        if !context.contains_key("test") {
-            context.insert("test", &false);
-        }
-        match self.tera.render(&format!("pages/{name}.html"), &context) {
-            Ok(page) => (status, Html(page)).into_response(),
+    /// The page of that template, with the fields of the object `values`.
+    pub(super) fn page(&self, status: StatusCode, name: &str, values: &Value) -> Response {
+        let context = Context::from_serialize(values).map(|mut context| {
+            context.insert("site", &self.site);
+            context
+        });
+        match context.and_then(|context| self.tera.render(&format!("pages/{name}.html"), &context)) {
+            Ok(html) => (status, Html(html)).into_response(),
             Err(error) => {
-                tracing::error!(page = name, %error, "a page could not be shown");
-                (StatusCode::INTERNAL_SERVER_ERROR, "We have a problem. Please try again later.\n").into_response()
+                tracing::error!(%error, name, "a page could not be rendered");
+                (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here. Please try again.").into_response()
             }
         }
     }
 
-    /// A page that only says something.
+    /// A page that says one thing.
     pub(super) fn message(&self, status: StatusCode, heading: &str, text: &str) -> Response {
-        let mut context = Context::new();
-        context.insert("heading", heading);
-        context.insert("text", text);
-        self.show(status, "message", context)
+        self.page(status, "message", &json!({ "heading": heading, "text": text, "test": false }))
     }
 }
 
-/// A path that changes with the content, so that it may be kept for ever.
-fn style_path() -> String {
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, STYLE.as_bytes());
-    format!("/static/pages-{}.css", &HEXLOWER.encode(hash.as_ref())[..12])
+/// Who it is and where, without saying the name twice.
+fn imprint(name: &str, postal_address: &str) -> String {
+    match postal_address {
+        "" => name.to_owned(),
+        whole if whole.starts_with(name) => whole.to_owned(),
+        rest => format!("{name}, {rest}"),
+    }
 }
 
-/// The stylesheet.
-pub(super) async fn style(State(_): State<AppState>) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
-        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-    ];
+/// Changes with the content, so that a browser may keep the file for ever.
+fn fingerprint(content: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content.as_bytes());
+    data_encoding::HEXLOWER.encode(&digest.as_ref()[..6])
+}
+
+/// Serves the stylesheet.
+pub(super) async fn style(State(state): State<AppState>, Path(file): Path<String>) -> Response {
+    if file != state.pages.style {
+        return not_found(State(state)).await;
+    }
+    let headers = [(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
     (headers, STYLE).into_response()
+}
+
+/// The page for whatever is not there.
+pub(super) async fn not_found(State(state): State<AppState>) -> Response {
+    state.pages.message(StatusCode::NOT_FOUND, "There is no such page", "Perhaps a part of the address was cut off.")
+}
+
+/// `one`, `one and two`, `one, two and three`.
+pub(super) fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// How a digest is called; one that is no longer configured by its id.
+pub(super) fn title(config: &Config, digest: &str) -> String {
+    config.digest(digest).map_or_else(|| digest.to_owned(), |digest| digest.title.clone())
+}
+
+/// How these digests are called; empty: none.
+pub(super) fn titles(config: &Config, digests: &[String]) -> String {
+    listed(&digests.iter().map(|digest| title(config, digest)).collect::<Vec<_>>())
 }

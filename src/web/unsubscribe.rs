@@ -1,100 +1,92 @@
-//! `/unsubscribe/{token}`: a page with a button to leave; and the one-click POST of mail programs (RFC 8058).
+//! The page that leaves, and the one-click request of mail programs (RFC 8058).
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use tera::Context;
+use serde_json::json;
 
-use super::preferences::{FOUR_WEEKS, day};
-use super::{AppState, PageError, answer, fields, now, values};
-use crate::subscribers::{DigestClaim, Leave, Origin, Tokens, Topics, topics_of};
+use super::form::Form;
+use super::pages::{listed, title, titles};
+use super::preferences::{four_weeks, long_date};
+use super::{AppState, LinkToken};
+use crate::subscribers::{DigestClaim, Leave, Left, Origin, SubscribersError, Tokens, Topics, topics_of};
 
-/// The page. It changes nothing, whoever asks.
-pub(super) async fn show(State(state): State<AppState>, Path(token): Path<String>) -> Response {
-    answer(&state, page(&state, &token).await)
-}
-
-async fn page(state: &AppState, token: &str) -> Result<Response, PageError> {
-    let subscribers = state.subscribers();
-    let claim = subscribers.tokens().verify_unsubscribe(token)?;
-    let found = subscribers.preferences(&claim).await?;
-    let config = subscribers.config();
-    let digest = config.digest(&claim.digest);
-    let all = digest.map(|digest| topics_of(config, digest)).unwrap_or_default();
-    let mut context = Context::new();
-    context.insert("digest", &digest.map_or(&claim.digest, |digest| &digest.title));
-    let test = claim.subscriber == Tokens::nobody();
-    context.insert("test", &test);
-    context.insert("active", &(test || found.as_ref().is_some_and(|found| found.active)));
-    context.insert("masked", &found.as_ref().map_or("this address", |found| &found.masked));
-    context.insert("paused_until", &found.as_ref().and_then(|found| found.paused_until).map(|_| true));
-    context.insert("preferences", &subscribers.tokens().preferences_url(&claim.subscriber, &claim.digest));
-    context.insert("four_weeks", &format!("until {}", day(state, &claim, now(state).plus(FOUR_WEEKS))));
-    context.insert("has_topics", &(all.len() > 1));
-    let chosen = match found.as_ref().map(|found| &found.topics) {
-        Some(Topics::Only(topics)) => topics.iter().map(|id| config.topic_title(id)).collect::<Vec<_>>().join(", "),
-        _ => "all of them".to_owned(),
-    };
-    context.insert("topics", &chosen);
-    context.insert("others", &titles(state, found.map(|found| found.others).unwrap_or_default()));
-    Ok(state.pages().show(StatusCode::OK, "unsubscribe", context))
-}
-
-/// Leaves at once. A mail program's one-click gets 200 whatever the token is; it could do nothing with more.
-pub(super) async fn act(
-    State(state): State<AppState>,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let fields = fields(headers.get(header::CONTENT_TYPE), &body);
-    let one_click = values(&fields, "List-Unsubscribe").any(|value| value == "One-Click");
-    let result = leave(&state, &token, &fields, one_click).await;
-    match result {
-        Err(PageError::Token(_)) if one_click => (StatusCode::OK, "You are unsubscribed.\n").into_response(),
-        Ok(_) if one_click => (StatusCode::OK, "You are unsubscribed.\n").into_response(),
-        result => answer(&state, result),
+/// Shows the button.
+pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkToken) -> Response {
+    match state.subscribers.tokens().verify_unsubscribe(&token) {
+        Ok(claim) => show(&state, &claim).await.unwrap_or_else(|error| state.failed(&error)),
+        Err(error) => state.bad_link(error),
     }
 }
 
-async fn leave(
-    state: &AppState,
-    token: &str,
-    fields: &[(String, String)],
-    one_click: bool,
-) -> Result<Response, PageError> {
-    let subscribers = state.subscribers();
-    let claim = subscribers.tokens().verify_unsubscribe(token)?;
-    let all = values(fields, "leave").any(|value| value == "all");
-    let origin = if one_click { Origin::ONE_CLICK } else { Origin::PAGE };
-    let what = if all { Leave::All } else { Leave::Digest(&claim.digest) };
-    subscribers.leave(&claim.subscriber, what, origin).await?;
-    goodbye(state, &claim, all).await
-}
-
-async fn goodbye(state: &AppState, claim: &DigestClaim, all: bool) -> Result<Response, PageError> {
-    let subscribers = state.subscribers();
-    let found = subscribers.preferences(claim).await?;
-    let config = subscribers.config();
-    let mut context = Context::new();
-    let left = if all {
-        "anything"
-    } else {
-        config.digest(&claim.digest).map_or(claim.digest.as_str(), |digest| &digest.title)
+/// Leaves.
+pub(super) async fn act(
+    State(state): State<AppState>,
+    LinkToken(token): LinkToken,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let form = Form::read(&headers, &body);
+    let claim = state.subscribers.tokens().verify_unsubscribe(&token);
+    let done = match (claim, form.is_one_click(), form.get("leave")) {
+        (Ok(claim), true, _) => one_click(&state, &claim).await,
+        // A mail program must not learn which tokens are known, and has nobody to tell.
+        (Err(_), true, _) => Ok("There is nothing to leave.\n".into_response()),
+        (Ok(claim), false, leave) => goodbye(&state, &claim, leave == Some("all")).await,
+        (Err(error), false, _) => return state.bad_link(error),
     };
-    context.insert("test", &(claim.subscriber == Tokens::nobody()));
-    context.insert("left", left);
-    context.insert("masked", &found.as_ref().map(|found| &found.masked));
-    context.insert("unsubscribe", &subscribers.tokens().unsubscribe_url(&claim.subscriber, &claim.digest));
-    context.insert("others", &titles(state, found.map(|found| found.others).unwrap_or_default()));
-    Ok(state.pages().show(StatusCode::OK, "goodbye", context))
+    done.unwrap_or_else(|error| state.failed(&error))
 }
 
-/// The names of digests in a sentence; nothing when there are none.
-fn titles(state: &AppState, ids: Vec<String>) -> Option<String> {
-    let config = state.subscribers().config();
-    let titles: Vec<_> =
-        ids.into_iter().map(|id| config.digest(&id).map_or(id, |digest| digest.title.clone())).collect();
-    (!titles.is_empty()).then(|| titles.join(" and "))
+async fn one_click(state: &AppState, claim: &DigestClaim) -> Result<Response, SubscribersError> {
+    let left = state.subscribers.leave(&claim.subscriber, Leave::Digest(&claim.digest), Origin::ONE_CLICK).await?;
+    Ok(match left {
+        Left::Now | Left::Already => "You have left.\n".into_response(),
+        Left::Unknown => "There is nothing to leave.\n".into_response(),
+    })
+}
+
+async fn show(state: &AppState, claim: &DigestClaim) -> Result<Response, SubscribersError> {
+    let config = state.subscribers.config();
+    let preferences = state.subscribers.preferences(claim).await?;
+    let test = claim.subscriber == Tokens::nobody();
+    let digest = config.digest(&claim.digest);
+    let topics = digest.map(|digest| topics_of(config, digest)).unwrap_or_default();
+    let has = preferences.as_ref().map_or(&Topics::All, |preferences| &preferences.topics);
+    let mine: Vec<String> =
+        topics.iter().filter(|topic| has.has(topic)).map(|topic| config.topic_title(topic)).collect();
+    let link = state.subscribers.tokens().preferences(&claim.subscriber, &claim.digest);
+    let (_, until) = four_weeks(state, &claim.digest);
+    let values = json!({
+        "test": test,
+        "digest": title(config, &claim.digest),
+        "active": test || preferences.as_ref().is_some_and(|preferences| preferences.active),
+        "masked": preferences.as_ref().map(|preferences| &preferences.masked),
+        "preferences": format!("{}/preferences/{}", state.pages.base(), link.as_str()),
+        "paused_until": preferences.as_ref().and_then(|preferences| preferences.paused_until)
+            .map(|until| long_date(state, &claim.digest, until)),
+        "four_weeks": format!("until {until}"),
+        "has_topics": topics.len() > 1,
+        "topics": listed(&mine),
+        "others": preferences.as_ref().map(|preferences| titles(config, &preferences.others)),
+    });
+    Ok(state.pages.page(StatusCode::OK, "unsubscribe", &values))
+}
+
+/// Leaves, and says so.
+pub(super) async fn goodbye(state: &AppState, claim: &DigestClaim, all: bool) -> Result<Response, SubscribersError> {
+    let config = state.subscribers.config();
+    let what = if all { Leave::All } else { Leave::Digest(&claim.digest) };
+    state.subscribers.leave(&claim.subscriber, what, Origin::PAGE).await?;
+    let preferences = state.subscribers.preferences(claim).await?;
+    let link = state.subscribers.tokens().unsubscribe(&claim.subscriber, &claim.digest);
+    let values = json!({
+        "test": claim.subscriber == Tokens::nobody(),
+        "left": (!all).then(|| title(config, &claim.digest)),
+        "masked": preferences.as_ref().map(|preferences| &preferences.masked),
+        "others": preferences.as_ref().map(|preferences| titles(config, &preferences.others)),
+        "unsubscribe": format!("{}/unsubscribe/{}", state.pages.base(), link.as_str()),
+    });
+    Ok(state.pages.page(StatusCode::OK, "goodbye", &values))
 }

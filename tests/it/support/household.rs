@@ -116,6 +116,21 @@ impl Ask for Asked {
     }
 }
 
+/// Runs SQL that the store itself has no words for.
+pub async fn execute(store: &TestStore, sql: &str) {
+    match &store.url {
+        StoreUrl::Sqlite(path) => {
+            let url = format!("sqlite:{}", path.display());
+            let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+            sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+        }
+        StoreUrl::Postgres(url) => {
+            let mut connection = sqlx::PgConnection::connect(url.reveal()).await.unwrap();
+            sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+        }
+    }
+}
+
 /// The text that a query gives as its one value; all rows, one a line.
 pub async fn text(store: &TestStore, sql: &str) -> String {
     let sql = AssertSqlSafe(sql.to_owned());
