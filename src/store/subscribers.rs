@@ -66,6 +66,11 @@ queries! {
         sqlite "select id from subscribers where id = $1"
         postgres "select id from subscribers where id = $1 for update"
     };
+    LOCK_SUBSCRIBERS_AMONG = {
+        sqlite "select id from subscribers where address_hash in (select value from json_each($1))"
+        postgres "select id from subscribers
+            where address_hash in (select jsonb_array_elements_text($1::jsonb)) order by id for update"
+    };
     // A list of keys is bound in its own way on each.
     SUBSCRIBERS_AMONG = {
         sqlite "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at
@@ -154,6 +159,15 @@ impl Session {
     /// When the database fails.
     pub async fn lock_subscriber(&mut self, id: i64) -> Result<bool, StoreError> {
         Ok(fetch_optional!(self, LOCK_SUBSCRIBER as (i64,), id)?.is_some())
+    }
+
+    /// Keeps other writers from those subscribers whose address has one of `hashes` until the end of the transaction.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_subscribers_among(&mut self, hashes: &[&str]) -> Result<(), StoreError> {
+        let hashes = serde_json::Value::from(hashes).to_string();
+        fetch_all!(self, LOCK_SUBSCRIBERS_AMONG as (i64,), &hashes).map(|_| ())
     }
 
     /// Those subscribers whose address has one of `hashes`.

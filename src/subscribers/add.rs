@@ -43,8 +43,22 @@ impl Subscribers {
         origin: Origin<'_>,
         ask: &impl Ask,
     ) -> Result<Added, SubscribersError> {
+        match self.try_add(new, origin, ask).await {
+            // Somebody has added the same address at the same moment; it is known now.
+            Err(SubscribersError::Store(error)) if error.is_conflict() => self.try_add(new, origin, ask).await,
+            result => result,
+        }
+    }
+
+    async fn try_add(
+        &self,
+        new: &NewSubscriber,
+        origin: Origin<'_>,
+        ask: &impl Ask,
+    ) -> Result<Added, SubscribersError> {
         let hash = self.keys.address_hash(&new.address);
         let mut session = self.store.write(Durability::Full).await?;
+        session.lock_subscribers_among(&[&hash]).await?;
         let known = session.subscriber_by_hash(&hash).await?;
         let suppression = session.suppression(&hash).await?;
         if let Some(refusal) = refusal::of_asking(known.as_ref(), suppression.as_ref()) {
@@ -86,9 +100,24 @@ impl Subscribers {
         evidence: &str,
         origin: Origin<'_>,
     ) -> Result<Added, SubscribersError> {
+        match self.try_add_confirmed(new, evidence, origin).await {
+            Err(SubscribersError::Store(error)) if error.is_conflict() => {
+                self.try_add_confirmed(new, evidence, origin).await
+            }
+            result => result,
+        }
+    }
+
+    async fn try_add_confirmed(
+        &self,
+        new: &NewSubscriber,
+        evidence: &str,
+        origin: Origin<'_>,
+    ) -> Result<Added, SubscribersError> {
         let hash = self.keys.address_hash(&new.address);
         let refused = |refusal| SubscribersError::Refused { address: new.address.clone(), refusal };
         let mut session = self.store.write(Durability::Full).await?;
+        session.lock_subscribers_among(&[&hash]).await?;
         let known = session.subscriber_by_hash(&hash).await?;
         let suppression = session.suppression(&hash).await?;
         if let Some(refusal) = refusal::of_recording(known.as_ref(), suppression.as_ref()) {
@@ -112,6 +141,7 @@ impl Subscribers {
             return Ok(Added::Unchanged);
         }
         if was == Some(SubscriberState::Pending) {
+            drop_others(&mut session, row.id, &have, &new.choice).await?;
             row.state = SubscriberState::Confirmed;
             (row.confirmed_at, row.updated_at) = (Some(now), now);
             session.update_subscriber(&row).await?;
@@ -180,6 +210,19 @@ pub(super) async fn extend(
         changed.push(chosen.digest.clone());
     }
     Ok(changed)
+}
+
+/// Forgets what was asked for and is not part of what is confirmed now: it may have been somebody else who asked.
+pub(super) async fn drop_others(
+    session: &mut Session,
+    subscriber: i64,
+    have: &[SubscriptionRow],
+    confirmed: &[Chosen],
+) -> Result<(), SubscribersError> {
+    for have in have.iter().filter(|have| !confirmed.iter().any(|chosen| chosen.digest == have.digest)) {
+        session.drop_subscription(subscriber, &have.digest).await?;
+    }
+    Ok(())
 }
 
 /// A fresh, active subscription.

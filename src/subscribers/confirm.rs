@@ -1,6 +1,6 @@
 //! Confirms what was asked for, by the token that was mailed; the second time changes nothing.
 
-use super::add::{has, subscription};
+use super::add::{drop_others, has, subscription};
 use super::choice::{Chosen, Topics};
 use super::{ConfirmClaim, Origin, Refusal, Subscribers, SubscribersError, event, refusal};
 use crate::domain::{SubscriberState, SubscriptionState, UtcMillis};
@@ -62,13 +62,14 @@ impl Subscribers {
         if known.suppression.is_some() {
             session.unsuppress(&known.row.address_hash).await?;
         }
-        let agreed: Vec<&Chosen> = claim.choice.iter().filter(|chosen| !left_since(&known, chosen, claim)).collect();
+        let agreed: Vec<Chosen> =
+            claim.choice.iter().filter(|chosen| !left_since(&known, chosen, claim)).cloned().collect();
         settle(&mut session, &known, &agreed, now).await?;
         let mut row = known.row;
         row.state = SubscriberState::Confirmed;
         (row.confirmed_at, row.updated_at) = (Some(now), now);
         session.update_subscriber(&row).await?;
-        for chosen in agreed {
+        for chosen in &agreed {
             let mut event = event(&row, "confirmed", now, origin);
             event.digest = Some(chosen.digest.clone());
             event.wording = Some(wording.to_owned());
@@ -103,7 +104,8 @@ fn verdict(known: &Known, claim: &ConfirmClaim) -> Confirmed {
     if known.suppression.as_ref().is_some_and(|suppression| suppression.created_at >= claim.asked_at) {
         return Confirmed::Stale;
     }
-    if known.row.state == SubscriberState::Bounced && known.row.updated_at >= claim.asked_at {
+    let gone = matches!(known.row.state, SubscriberState::Bounced | SubscriberState::Unsubscribed);
+    if gone && known.row.updated_at >= claim.asked_at {
         return Confirmed::Stale;
     }
     if claim.choice.iter().all(|chosen| left_since(known, chosen, claim)) {
@@ -136,7 +138,7 @@ fn left_since(known: &Known, chosen: &Chosen, claim: &ConfirmClaim) -> bool {
 async fn settle(
     session: &mut Session,
     known: &Known,
-    agreed: &[&Chosen],
+    agreed: &[Chosen],
     now: UtcMillis,
 ) -> Result<(), SubscribersError> {
     let fresh = known.row.state == SubscriberState::Pending;
@@ -150,10 +152,7 @@ async fn settle(
         session.put_subscription(&row).await?;
     }
     if fresh {
-        let rest = known.subscriptions.iter().filter(|have| !agreed.iter().any(|chosen| chosen.digest == have.digest));
-        for have in rest {
-            session.drop_subscription(known.row.id, &have.digest).await?;
-        }
+        drop_others(session, known.row.id, &known.subscriptions, agreed).await?;
     }
     Ok(())
 }

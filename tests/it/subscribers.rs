@@ -1,5 +1,8 @@
 //! Joining, leaving and importing, on both databases; keys and tokens.
 
+mod coming_back;
+mod files;
+
 use std::time::Duration;
 
 use postround::domain::{PublicId, SystemRandom};

@@ -7,7 +7,7 @@ use super::row::Row;
 use super::{Import, ImportBasis};
 use crate::domain::{PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{ConsentRow, Durability, Session, StoreError, SubscriberRow, SubscriptionRow};
-use crate::subscribers::add::subscription;
+use crate::subscribers::add::{drop_others, subscription};
 use crate::subscribers::choice::Chosen;
 use crate::subscribers::{Ask, Origin, Subscribers, SubscribersError, event};
 
@@ -40,6 +40,8 @@ struct Update {
     /// Digests that they get in addition.
     more: Vec<Chosen>,
     have: Vec<SubscriptionRow>,
+    /// Whether they were pending, and are confirmed now.
+    confirms: bool,
 }
 
 /// What the store knows of the people of a chunk.
@@ -76,7 +78,7 @@ impl Known {
             }
             let row = SubscriberRow { state: wanted, updated_at: now, ..known.clone() };
             let have = self.subscriptions.get(&known.id).cloned().unwrap_or_default();
-            return Decision::Update(Box::new(Update { row, more: Vec::new(), have }));
+            return Decision::Update(Box::new(Update { row, more: Vec::new(), have, confirms: false }));
         }
         if suppressed || gone(known.state) {
             return Decision::Skip;
@@ -106,7 +108,8 @@ impl Known {
             return Decision::Unchanged;
         }
         next.updated_at = now;
-        Decision::Update(Box::new(Update { row: next, more, have }))
+        let confirms = next.state != known.state;
+        Decision::Update(Box::new(Update { row: next, more, have, confirms }))
     }
 }
 
@@ -165,6 +168,8 @@ impl Subscribers {
         let source = format!("import of {}", import.path.file_name().unwrap_or_default().to_string_lossy());
         let origin = Origin { source: &source, actor: "operator" };
         let mut session = self.store.write(Durability::Full).await?;
+        let hashes: Vec<&str> = chunk.iter().map(|row| row.address_hash.as_str()).collect();
+        session.lock_subscribers_among(&hashes).await?;
         let known = Known::look_up(&mut session, chunk).await?;
         let (mut counts, mut new, mut events) = (Counts::default(), Vec::new(), Vec::new());
         for row in chunk {
@@ -175,7 +180,7 @@ impl Subscribers {
                 }
                 Decision::Update(update) => {
                     counts.updated += 1;
-                    self.update(&mut session, &update, now).await?;
+                    self.update(&mut session, &update, row, now).await?;
                     events.push(imported(&update.row, row, import, origin, now));
                 }
                 Decision::Unchanged => counts.unchanged += 1,
@@ -210,8 +215,17 @@ impl Subscribers {
         }
     }
 
-    async fn update(&self, session: &mut Session, update: &Update, now: UtcMillis) -> Result<(), SubscribersError> {
+    async fn update(
+        &self,
+        session: &mut Session,
+        update: &Update,
+        row: &Row,
+        now: UtcMillis,
+    ) -> Result<(), SubscribersError> {
         session.update_subscriber(&update.row).await?;
+        if update.confirms && row.chosen {
+            drop_others(session, update.row.id, &update.have, &row.choice).await?;
+        }
         for chosen in &update.more {
             session.put_subscription(&subscription(update.row.id, chosen, now)).await?;
         }

@@ -139,7 +139,7 @@ impl<'c> Rows<'c> {
             Err(error) => {
                 // After a quotation mark that is not closed there are no rows to be found.
                 self.ended = true;
-                let line = self.reader.position().line();
+                let line = record.position().map_or(1, csv::Position::line);
                 return match error.into_kind() {
                     csv::ErrorKind::Io(error) if error.kind() != io::ErrorKind::FileTooLarge => {
                         Err(unreadable(&self.path, error))

@@ -1,0 +1,141 @@
+//! Who may come back, and how: the address that was suppressed, complained or left.
+
+use std::time::Duration;
+
+use postround::domain::{SubscriberState, UtcMillis};
+use postround::store::{Durability, SuppressionRow};
+use postround::subscribers::{
+    Added, Confirmed, Import, ImportBasis, Leave, Origin, Refusal, Subscribers, SubscribersError,
+};
+
+use super::{ANN, URL, import, public_id, states};
+use crate::support::household::{Asked, confirmed, everything, execute, somebody, subscribers, text};
+use crate::support::{MONDAY, TestStore, on_both};
+
+const PAPER: ImportBasis<'static> = ImportBasis::Confirmed("paper forms");
+
+async fn suppress(store: &TestStore, subscribers: &Subscribers, reason: &str, at: UtcMillis) {
+    let path = store.folder.path().join("keys");
+    let keys = postround::subscribers::Keys::read(&path).unwrap().unwrap();
+    let address_hash = keys.address_hash(&crate::support::household::address(&ANN.to_uppercase()));
+    let row = SuppressionRow { address_hash, reason: reason.to_owned(), note: String::new(), created_at: at };
+    let mut session = subscribers.store().write(Durability::Full).await.unwrap();
+    session.suppress(&row).await.unwrap();
+    session.commit().await.unwrap();
+}
+
+fn refusal<T>(result: &Result<T, SubscribersError>) -> Option<Refusal> {
+    match result {
+        Err(SubscribersError::Refused { refusal, .. }) => Some(*refusal),
+        _ => None,
+    }
+}
+
+on_both! {
+    async fn a_suppression_by_hand_or_a_complaint_lets_nobody_in_however_it_is_spelled(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let asked = Asked::default();
+        for (reason, refused) in [("manual", Refusal::Suppressed(MONDAY)), ("complaint", Refusal::Complained)] {
+            suppress(&store, &subscribers, reason, MONDAY).await;
+            let new = somebody(ANN, &["weekly"]);
+            assert_eq!(refusal(&subscribers.add(&new, Origin::PAGE, &asked).await), Some(refused));
+            assert_eq!(refusal(&subscribers.add_confirmed(&new, "a form", Origin::COMMAND_LINE).await), Some(refused));
+            let file = format!("email\n{ANN}\nben@northfold.example\n");
+            let report = import(&store, &subscribers, file.as_bytes(), PAPER, false).await;
+            assert_eq!((report.skipped, asked.count()), (1, 0));
+            assert_eq!(states(&store).await, "ben@northfold.example confirmed");
+        }
+    }
+
+    async fn a_confirmation_of_their_own_lifts_erasure_and_bounce_and_nothing_else_does(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        for (reason, refused) in [("erased", Refusal::Erased), ("bounced", Refusal::Bounced)] {
+            suppress(&store, &subscribers, reason, subscribers.now()).await;
+            let new = somebody(ANN, &["weekly"]);
+            assert_eq!(refusal(&subscribers.add_confirmed(&new, "a form", Origin::COMMAND_LINE).await), Some(refused));
+            let asked = Asked::default();
+            // A link from before the suppression is not what they ask for now.
+            subscribers.add(&new, Origin::PAGE, &asked).await.unwrap();
+            let early = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
+            assert_eq!(subscribers.confirm(&early, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Stale);
+            clock.advance(Duration::from_secs(60));
+            subscribers.add(&new, Origin::PAGE, &asked).await.unwrap();
+            let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
+            assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Now);
+            assert_eq!(text(&store, "select reason from suppressions").await, "");
+            execute(&store, "update subscribers set state = 'pending'; delete from subscriptions").await;
+        }
+    }
+
+    async fn an_unused_link_from_before_somebody_left_everything_counts_no_more(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        let asked = Asked::default();
+        assert_eq!(subscribers.add(&somebody(ANN, &["jobs"]), Origin::PAGE, &asked).await.unwrap(), Added::Asked);
+        let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
+        clock.advance(Duration::from_secs(60));
+        subscribers.leave(&public_id(&store).await, Leave::All, Origin::PAGE).await.unwrap();
+        let before = everything(&store).await;
+        assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Stale);
+        assert_eq!(everything(&store).await, before);
+    }
+
+    async fn a_confirmation_counts_for_what_it_names_and_not_for_what_somebody_else_asked(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let (mine, other) = (Asked::default(), Asked::default());
+        subscribers.add(&somebody(ANN, &["weekly"]), Origin::PAGE, &mine).await.unwrap();
+        subscribers.add(&somebody(ANN, &["jobs"]), Origin::PAGE, &other).await.unwrap();
+        let claim = subscribers.tokens().verify_confirm(&mine.token(), subscribers.now()).unwrap();
+        subscribers.confirm(&claim, "Yes?", Origin::PAGE).await.unwrap();
+        assert_eq!(text(&store, "select digest || ' ' || state from subscriptions").await, "weekly active");
+    }
+
+    async fn evidence_counts_for_what_it_names_and_not_for_what_somebody_else_asked(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let asked = Asked::default();
+        subscribers.add(&somebody(ANN, &["jobs"]), Origin::PAGE, &asked).await.unwrap();
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        subscribers.add(&somebody("ben@northfold.example", &["jobs"]), Origin::PAGE, &asked).await.unwrap();
+        let report = import(&store, &subscribers, b"email,digests\nben@northfold.example,weekly\n", PAPER, false).await;
+        assert_eq!(report.updated, 1);
+        assert_eq!(text(&store, "select digest || ' ' || state from subscriptions").await, "weekly active\nweekly active");
+    }
+
+    async fn asking_a_whole_file_asks_nobody_who_left_and_nobody_twice(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        subscribers.leave(&public_id(&store).await, Leave::All, Origin::PAGE).await.unwrap();
+        confirmed(&subscribers, "here@northfold.example", &["weekly"]).await;
+        let path = store.folder.path().join("people.csv");
+        std::fs::write(&path, format!("email\n{ANN}\nhere@northfold.example\nnew@northfold.example\n")).unwrap();
+        let (asked, ask) = (Asked::default(), Import { path: &path, basis: ImportBasis::Ask, skip_bad: false });
+        let report = subscribers.import(&ask, &asked, |_, _| {}).await.unwrap();
+        assert_eq!((report.added, report.unchanged, report.skipped, asked.count()), (1, 1, 1, 1));
+        clock.advance(Duration::from_secs(60));
+        let report = subscribers.import(&ask, &asked, |_, _| {}).await.unwrap();
+        assert_eq!((report.unchanged, report.skipped, asked.count()), (2, 1, 1));
+    }
+
+    async fn leaving_wins_over_an_import_at_the_same_moment(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        let id = public_id(&store).await;
+        let path = store.folder.path().join("people.csv");
+        std::fs::write(&path, format!("email,name\n{ANN},Ann\n")).unwrap();
+        // Somebody leaves, and the import comes to the same person before that is committed.
+        let mut leaving = subscribers.store().write(Durability::Full).await.unwrap();
+        let mut row = leaving.subscriber_by_public_id(&id).await.unwrap().unwrap();
+        leaving.lock_subscriber(row.id).await.unwrap();
+        let other = subscribers.clone();
+        let import = tokio::spawn(async move {
+            let file = Import { path: &path, basis: PAPER, skip_bad: false };
+            other.import(&file, &Asked::default(), |_, _| {}).await.unwrap()
+        });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        row.state = SubscriberState::Unsubscribed;
+        leaving.update_subscriber(&row).await.unwrap();
+        leaving.commit().await.unwrap();
+        assert_eq!(import.await.unwrap().skipped, 1);
+        assert_eq!(states(&store).await, format!("{ANN} unsubscribed"));
+    }
+}
