@@ -61,7 +61,7 @@ fn repaired_markup(text: &str, found: &mut Found) -> Option<String> {
             Markup::Cut(length) => {
                 let tag = text[start..start + length].trim_end_matches(|c: char| c.is_whitespace() || c == '>');
                 if start + length < text.len() || tag.starts_with("</") {
-                    let open = tag.matches('"').count() % 2 == 1 || tag.matches('\'').count() % 2 == 1;
+                    let open = leaves_a_quote_open(tag);
                     out.push_str(&if open { Cow::Owned(tag.replace(['"', '\''], "")) } else { Cow::Borrowed(tag) });
                     out.push('>');
                 }
@@ -176,6 +176,19 @@ fn tag(text: &str) -> Markup {
     first_end.map_or(Markup::Cut(text.len()), |_| broken_quote(text, text.len()))
 }
 
+/// Whether a quote of the tag is not closed in it. Counting does not tell: one kind of quote may stand inside the other.
+fn leaves_a_quote_open(tag: &str) -> bool {
+    let mut quote = None;
+    for byte in tag.bytes() {
+        match quote {
+            Some(open) if open == byte => quote = None,
+            None if matches!(byte, b'"' | b'\'') => quote = Some(byte),
+            _ => {}
+        }
+    }
+    quote.is_some()
+}
+
 /// A tag whose quote is open when the next one begins: it ends at its first `>`, and loses what is quoted wrongly.
 fn broken_quote(text: &str, limit: usize) -> Markup {
     Markup::Cut(text[..limit].find('>').map_or(limit, |at| at + 1))
@@ -209,6 +222,7 @@ mod tests {
         assert_eq!(repair("<a><![CDATA[<p>x</p></a>").text, "<a><p>x</p></a>");
         assert_eq!(repair("<a><!-- x</a>").text, "<a> x</a>");
         assert_eq!(repair("<!DOCTYPE><a/>").text, "<a/>");
+        assert_eq!(repair("<é\"'\"'><b>").text, "<é><b>");
     }
 
     proptest! {
