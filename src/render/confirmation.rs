@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::locale::{Wording, insert};
 use super::slots::{Marker, Slot};
-use super::text::cut_at_word;
+use super::text::{cut_at_word, one_line};
 use super::view::Common;
 use super::{Frame, TITLE_LIMIT};
 use crate::domain::Locale;
@@ -39,7 +39,7 @@ struct ConfirmWords {
 /// The subject of a confirmation.
 pub(super) fn subject(frame: &Frame<'_>) -> String {
     let title = cut_at_word(&frame.digest.title, TITLE_LIMIT);
-    insert(&Wording::of(frame.locale).confirm_subject, &[("digest", &title)])
+    one_line(&insert(&Wording::of(frame.locale).confirm_subject, &[("digest", &title)])).into_owned()
 }
 
 impl ConfirmView {
@@ -49,8 +49,11 @@ impl ConfirmView {
             Some(date) => (&words.confirm_summary_with_date, words.date(date, true)),
             None => (&words.confirm_summary, String::new()),
         };
-        let summary = insert(pattern, &[("digest", &frame.digest.title), ("date", &date)]);
-        Self::new(Common::new(frame, subject, summary, marker), frame.locale, confirmation)
+        let summary = insert(pattern, &[("digest", &one_line(&frame.digest.title)), ("date", &date)]);
+        let mut common = Common::new(frame, subject, summary, marker);
+        // Somebody who has not agreed to anything yet gets no marketing.
+        common.sender.social.clear();
+        Self::new(common, frame.locale, confirmation)
     }
 
     pub(super) fn new(common: Common, locale: &Locale, confirmation: &Confirmation) -> Self {

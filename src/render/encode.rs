@@ -34,6 +34,11 @@ impl QuotedPrintable {
         }
     }
 
+    /// Whether the next piece starts a line.
+    pub fn starts_line(&self) -> bool {
+        self.column == 0
+    }
+
     /// A soft line break; the next piece starts a line.
     pub fn soft_break(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(SOFT_BREAK);

@@ -68,6 +68,9 @@ impl<'a> Header<'a> {
     /// A display name: atoms, a quoted string, or encoded words (RFC 2047, 5 (3)).
     pub fn phrase(&mut self, name: &str) {
         let name = one_line(name);
+        if name.is_empty() {
+            return;
+        }
         if !is_plain_line(&name) {
             self.encoded(&name);
         } else if name.bytes().all(|b| b == b' ' || is_atext(b)) {

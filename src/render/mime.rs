@@ -84,7 +84,9 @@ fn part(out: &mut Vec<u8>, body: &str, marker: &Marker, place: Place) {
     while let Some(found) = find(rest, marker.as_str()) {
         encoder.push(found.before, out);
         if let Some(slot) = found.slot {
-            encoder.soft_break(out);
+            if !encoder.starts_line() {
+                encoder.soft_break(out);
+            }
             out.extend_from_slice(marker.hold(slot).as_bytes());
             out.push(u8::try_from(place.code()).unwrap_or_default());
             encoder.soft_break(out);

@@ -22,14 +22,13 @@ mod view;
 
 pub use confirmation::Confirmation;
 pub use error::TemplateError;
-pub use header::Header;
 pub use locale::format_date;
 pub use message::{Message, SpliceError};
 pub use renderer::Renderer;
 pub use slots::{Slot, Slots, fill};
 pub use subject::subject;
 pub use templates::built_in_templates;
-pub use text::{cut_at_word, one_line};
+pub use text::one_line;
 
 use crate::config::{Config, Digest};
 use crate::domain::Locale;

@@ -102,7 +102,8 @@ pub(super) struct Marker(String);
 
 impl Marker {
     pub(super) fn new(random: &dyn Random) -> Self {
-        Self(PublicId::new(random).as_str().to_owned())
+        // It begins with a letter, so that a filter that changes case changes every marker, also the one of the trial.
+        Self(format!("q{}", PublicId::new(random)))
     }
 
     pub(super) fn as_str(&self) -> &str {

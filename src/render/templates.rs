@@ -59,8 +59,9 @@ impl Templates {
         let built_in = FILES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), *text));
         let own = files.iter().map(|(name, text)| (name.clone(), text.as_str()));
         tera.add_raw_templates(built_in.chain(own)).map_err(wrong)?;
-        let mails = files.iter().filter(|(_, text)| is_whole(text));
-        let own = mails.filter_map(|(name, _)| name.strip_suffix(".html")).map(str::to_owned).collect();
+        let parts: Vec<&str> = files.iter().flat_map(|(_, text)| used(text)).collect();
+        let mails = files.iter().filter(|(name, text)| is_whole(name, text) && !parts.contains(&name.as_str()));
+        let own = mails.filter_map(|(name, _)| name.rsplit_once('.')).map(|(name, _)| name.to_owned()).collect();
         let texts = FILES.iter().map(|(_, text)| *text).chain(files.iter().map(|(_, text)| text.as_str()));
         let locals = texts.flat_map(locals).map(str::to_owned).collect();
         Ok(Self { tera, dir: dir.map(Path::to_owned), own, locals })
@@ -125,9 +126,19 @@ const TOP: [&str; 17] = [
     "words",
 ];
 
-/// Whether a file is a whole mail, and not a part that others include.
-fn is_whole(text: &str) -> bool {
-    text.contains("<html") || text.contains("{% extends") || text.contains("{%- extends")
+/// Whether a file has all of a mail's part, if no other extends or includes it.
+fn is_whole(name: &str, text: &str) -> bool {
+    let extends = text.contains("{% extends") || text.contains("{%- extends");
+    extends || text.contains(if name.ends_with(".html") { "<html" } else { "slot." })
+}
+
+/// The files that a template extends or includes.
+fn used(text: &str) -> impl Iterator<Item = &str> {
+    text.split("{%").filter_map(|tag| {
+        let tag = tag.trim_start_matches('-').trim_start();
+        let name = tag.strip_prefix("extends").or_else(|| tag.strip_prefix("include"))?;
+        name.trim_start().strip_prefix(['"', '\'', '`'])?.split(['"', '\'', '`']).next()
+    })
 }
 
 /// The names that a template sets or loops over.

@@ -12,7 +12,7 @@ use crate::config::Sender;
 use crate::domain::Locale;
 
 /// How long the first line of a mail may be, which inboxes show beside the subject.
-const SUMMARY: usize = 110;
+const SUMMARY: usize = 100;
 /// How much of the next stories it names.
 const SUMMARY_TITLES: usize = 3;
 

@@ -1,0 +1,132 @@
+//! An operator's own templates: what replaces what, and how mistakes are said.
+
+use std::path::Path;
+
+use postround::render::{Renderer, built_in_templates};
+use rstest::rstest;
+
+use super::fixture::{Counting, config, frame, issue};
+
+/// Loads a folder of these files; gives the message of what is wrong with the folder's path cut off.
+fn load(files: &[(&str, &str)]) -> Result<Renderer, String> {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    Renderer::new(Some(dir.path()))
+        .map_err(|error| error.to_string().replace(&format!("{}/", dir.path().display()), "DIR/"))
+}
+
+const OWN: &str = "<!doctype html><html><head><title>{{ subject }}</title><style>p { color: #123456 }
+@media (max-width: 400px) { p { font-size: 20px !important } }</style></head><body>
+<p>{{ slot.greeting }}</p><p>{{ lead.title }}</p>
+<a href=\"{{ slot.preferences_url }}\">Choose</a> <a href=\"{{ slot.unsubscribe_url }}\">Leave</a></body></html>";
+
+#[test]
+fn a_file_of_the_same_name_replaces_a_part_of_the_built_in_mail() {
+    let renderer = load(&[("footer.html", "<p class=\"m note\">Kind regards, {{ sender.name }}</p>")]).unwrap();
+    let config = config();
+    let mail = renderer.digest(&issue(2, 2), &frame(&config), &Counting::new()).unwrap();
+    assert!(mail.html.contains("Kind regards, Early Help Weekly"));
+    assert!(mail.html.contains("Family hubs win"));
+    assert!(!mail.html.contains("Tannery Row") && mail.text.contains("Tannery Row"));
+}
+
+#[test]
+fn an_own_template_may_have_no_text_and_gets_its_styles_inlined() {
+    let renderer = load(&[("letter.html", OWN)]).unwrap();
+    assert!(renderer.has_template("letter") && renderer.has_template("digest") && !renderer.has_template("other"));
+    let mut config = config();
+    config.digests[0].template = "letter".into();
+    let mail = renderer.digest(&issue(2, 2), &frame(&config), &Counting::new()).unwrap();
+    assert!(mail.html.contains("<p style=\"color:#123456\">Family hubs win"), "{}", mail.html);
+    assert!(mail.html.contains("@media (max-width: 400px)"));
+    assert!(mail.text.contains("Family hubs win"));
+    let address = super::reader();
+    let filled = |name| postround::render::fill(&mail.html, &mail.marker, &super::slots(name, &address), true);
+    assert!(filled("Zoë & Co").contains("Dear Zoë &amp; Co,"));
+    assert!(filled("").contains("Dear reader,"));
+}
+
+#[test]
+fn an_own_template_may_extend_the_built_in_one_of_its_name() {
+    let own = "{% extends \"builtin/digest.html\" %}{% block dateline %}<p>Dated {{ issue.date }}</p>{% endblock %}";
+    let renderer = load(&[("digest.html", own)]).unwrap();
+    let config = config();
+    let mail = renderer.digest(&issue(2, 2), &frame(&config), &Counting::new()).unwrap();
+    assert!(mail.html.contains("Dated Monday 23 November 2026") && mail.html.contains("Family hubs win"));
+}
+
+#[test]
+fn a_layout_that_own_templates_share_is_no_mail_by_itself() {
+    let base = "<html><head><title>{{ subject }}</title></head><body>{% block links %}{% endblock %}</body></html>";
+    let letter = "{% extends 'base.html' %}{% block links %}<a href=\"{{ slot.unsubscribe_url }}\">Leave</a>
+        {% include \"choose.html\" %}{% endblock %}";
+    let choose = "<a href=\"{{ slot.preferences_url }}\">Choose</a>";
+    assert!(load(&[("base.html", base), ("letter.html", letter), ("choose.html", choose)]).is_ok());
+    let message = load(&[("letter.txt", "Leave: {{ slot.unsubscribe_url }}")]).err().unwrap();
+    assert!(message.starts_with("DIR/letter.txt: the mail has no `{{ slot.preferences_url }}`"), "{message}");
+}
+
+#[rstest]
+#[case("digest.html", "<html>\n{{ lead.title }\n</html>", "DIR/digest.html:2: ")]
+#[case(
+    "digest.html",
+    "<html>\n\n{{ lead.titel }}</html>",
+    "DIR/digest.html:3: `titel` is not known here; did you mean `title`?"
+)]
+#[case(
+    "digest.html",
+    "<html>{% if bannr %}x{% endif %}</html>",
+    "DIR/digest.html: `bannr` is not known here; did you mean `banner`?"
+)]
+#[case("digest.txt", "{{ summry }}", "DIR/digest.txt: `summry` is not known here; did you mean `summary`?")]
+#[case("story.html", "{{ article.titel }}", "DIR/story.html:1: `titel` is not known here; did you mean `title`?")]
+#[case("digest.html", "<html>\n{{ lead.title | shout }}</html>", "DIR/digest.html:2: Unknown filter `shout`")]
+#[case("digest.html", "{% extends \"nothing.html\" %}", "nothing.html")]
+fn a_mistake_is_said_with_its_file_its_line_and_the_nearest_name(
+    #[case] file: &str,
+    #[case] text: &str,
+    #[case] expected: &str,
+) {
+    let message = load(&[(file, text)]).map(|_| "accepted".to_owned()).unwrap_or_else(|message| message);
+    assert!(message.contains(expected), "{message}");
+}
+
+#[test]
+fn a_template_that_drops_or_changes_a_link_is_refused() {
+    let without = OWN.replace("{{ slot.unsubscribe_url }}", "https://example.org");
+    assert_eq!(
+        load(&[("letter.html", &without)]).err().unwrap(),
+        "DIR/letter.html: the mail has no `{{ slot.unsubscribe_url }}`, which each reader needs; put it back"
+    );
+    for filter in ["upper", "title", "truncate(length=20)"] {
+        let changed = OWN.replace("slot.greeting", &format!("slot.preferences_url | {filter}"));
+        let message = load(&[("letter.html", &changed)]).err();
+        let message = message.unwrap_or_else(|| panic!("{filter} was taken"));
+        assert!(message.starts_with("DIR/letter.html: a slot is passed through a filter"), "{filter}: {message}");
+    }
+    let message = load(&[("digest.txt", "{{ lead.title }}")]).err().unwrap();
+    assert!(message.starts_with("DIR/digest.txt: the mail has no `{{ slot.unsubscribe_url }}`"), "{message}");
+    let message = load(&[("confirmation.txt", "{{ confirm.ask }}")]).err().unwrap();
+    assert!(message.starts_with("DIR/confirmation.txt: the mail has no `{{ slot.confirm_url }}`"), "{message}");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_said() {
+    let message = Renderer::new(Some(Path::new("/nowhere/templates"))).err().unwrap().to_string();
+    assert!(message.starts_with("cannot read the templates in /nowhere/templates: "), "{message}");
+}
+
+#[test]
+fn a_digest_with_a_template_that_is_not_there_is_told_so() {
+    let mut config = config();
+    config.digests[0].template = "letter".into();
+    let error = super::RENDERER.digest(&issue(1, 1), &frame(&config), &Counting::new()).unwrap_err();
+    assert!(error.to_string().starts_with("there is no template `letter`"));
+}
+
+#[test]
+fn exported_templates_load_again() {
+    assert!(load(built_in_templates()).is_ok());
+}
