@@ -1,40 +1,24 @@
-//! Tries any address or saved file: its articles, and the lines of configuration that read it.
+//! Tries any address or saved file: it is a feed, names one, or lists articles.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use tokio::io::AsyncReadExt;
 use url::Url;
 
 use super::article::{Document, Kind, ReadError};
+use super::checked::{Checked, config_lines};
 use super::feed::read_feed;
 use super::fetch::{Body, Fetched, Fetcher, Validators};
 use super::fetch_error::FetchError;
 use super::guess::{named_feeds, usual_places};
 use super::{html, links, listing};
-use crate::config::{Select, Selector, SourceKind};
+use crate::config::{Select, SourceKind};
 
 /// The largest file that is read.
 const LARGEST_FILE: u64 = 10 * 1024 * 1024;
 /// How many feeds that a page names, and how many usual places, are tried.
 const MOST_NAMED: usize = 3;
 const MOST_PLACES: usize = 5;
-
-/// What an address or a file turned out to be.
-#[derive(Clone, Debug, Serialize)]
-pub struct Checked {
-    /// What it says.
-    #[serde(flatten)]
-    pub document: Document,
-    /// The source to configure; `None` for a file that does not say where it came from.
-    #[serde(skip)]
-    pub source: Option<SourceKind>,
-    /// The lines of `config.toml` for it.
-    pub config: String,
-    /// What else there is to know, a sentence each.
-    pub notes: Vec<String>,
-}
 
 /// Why nothing came of it.
 #[derive(Debug, thiserror::Error)]
@@ -212,48 +196,4 @@ fn a_page(document: Document, select: Select, url: Option<&Url>, mut notes: Vec<
     let config = config_lines(url, Some(&select), document.title.as_deref());
     let source = url.map(|url| SourceKind::Page { url: url.clone(), select: Box::new(select) });
     Checked { document, source, config, notes }
-}
-
-/// The `[[source]]` of a feed, or with selectors of a page.
-fn config_lines(url: Option<&Url>, select: Option<&Select>, title: Option<&str>) -> String {
-    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    let mut lines = String::from("[[source]]\n");
-    let address = url.map_or("https://example.org/", Url::as_str);
-    let kind = if select.is_some() { "page" } else { "feed" };
-    // Writing to a string cannot fail.
-    let _ = writeln!(lines, "id = {}\n{kind} = {}\ntopic = \"news\"", quoted(&id(url, title)), quoted(address));
-    if let Some(select) = select {
-        let optional = [
-            ("date", select.date.as_ref().map(written)),
-            ("date_format", select.date_format.clone()),
-            ("excerpt", select.excerpt.as_ref().map(written)),
-            ("author", select.author.as_ref().map(written)),
-            ("image", select.image.as_ref().map(written)),
-            ("category", select.category.as_ref().map(written)),
-        ];
-        let always = [("item", &select.item), ("title", &select.title), ("link", &select.link)];
-        let always = always.into_iter().map(|(key, selector)| (key, written(selector)));
-        let given = optional.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        let pairs: Vec<String> =
-            always.chain(given).map(|(key, value)| format!("{key} = {}", quoted(&value))).collect();
-        let _ = writeln!(lines, "select = {{ {} }}", pairs.join(", "));
-    }
-    lines
-}
-
-/// A selector as the configuration writes it.
-fn written(selector: &Selector) -> String {
-    match &selector.attribute {
-        Some(attribute) => format!("{}@{attribute}", selector.css),
-        None => selector.css.clone(),
-    }
-}
-
-/// An id for the source: the site's name, else its title.
-fn id(url: Option<&Url>, title: Option<&str>) -> String {
-    let host = url.and_then(Url::host_str).map(|host| host.strip_prefix("www.").unwrap_or(host));
-    let name = host.or(title).unwrap_or_default().to_lowercase();
-    let words: Vec<&str> =
-        name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).take(4).collect();
-    if words.is_empty() { "news".to_owned() } else { words.join("-") }
 }

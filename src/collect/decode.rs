@@ -2,8 +2,11 @@
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-/// With fewer bytes beyond ASCII than this, statistics say nothing and windows-1252 is the best guess.
-const ENOUGH_TO_GUESS: usize = 6;
+/// With fewer bytes beyond ASCII than this, statistics cannot tell one Latin alphabet from another: windows-1252 is by
+/// far the most frequent.
+const ENOUGH_FOR_LATIN: usize = 100;
+/// So many bytes beyond ASCII in a row are rare in Latin text.
+const RUN_OF_OTHERS: usize = 4;
 
 /// A text, and whether its bytes were not what they were declared to be.
 pub(super) struct Decoded {
@@ -29,6 +32,7 @@ fn decode(bytes: &[u8], content_type: Option<&str>, declared: &dyn Fn() -> Optio
         return decoded;
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let (bytes, cut) = without_cut_letter(bytes);
     let header = content_type.and_then(|value| label_after(value.as_bytes(), b"charset"));
     let declared = declared();
     let ascii_escapes = |encoding: &'static Encoding| encoding.name() == "ISO-2022-JP";
@@ -36,7 +40,7 @@ fn decode(bytes: &[u8], content_type: Option<&str>, declared: &dyn Fn() -> Optio
         && !header.or(declared).is_some_and(ascii_escapes)
     {
         let wrong = declared.is_some_and(|encoding| encoding != UTF_8) && !text.is_ascii();
-        return Decoded { text: text.to_owned(), repaired: wrong };
+        return Decoded { text: text.to_owned(), repaired: wrong || cut };
     }
     for encoding in [header, declared].into_iter().flatten() {
         let usable = encoding != UTF_8 && encoding != UTF_16LE && encoding != UTF_16BE;
@@ -45,6 +49,18 @@ fn decode(bytes: &[u8], content_type: Option<&str>, declared: &dyn Fn() -> Optio
         }
     }
     Decoded { text: guess(bytes), repaired: true }
+}
+
+/// The bytes without a letter of UTF-8 that the end cuts off, when all before is UTF-8.
+fn without_cut_letter(bytes: &[u8]) -> (&[u8], bool) {
+    match std::str::from_utf8(bytes) {
+        Err(error)
+            if error.error_len().is_none() && error.valid_up_to() > 0 && !bytes[..error.valid_up_to()].is_ascii() =>
+        {
+            (&bytes[..error.valid_up_to()], true)
+        }
+        _ => (bytes, false),
+    }
 }
 
 /// UTF-16 and UTF-32, by a byte order mark or by the zero bytes around the first `<` or `{`.
@@ -91,12 +107,20 @@ fn guess(bytes: &[u8]) -> String {
         }
         return text;
     }
-    if bytes.iter().filter(|byte| !byte.is_ascii()).count() < ENOUGH_TO_GUESS {
-        return WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned();
-    }
     let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
     detector.feed(bytes, true);
-    detector.guess(None, chardetng::Utf8Detection::Deny).decode_without_bom_handling(bytes).0.into_owned()
+    let guessed = detector.guess(None, chardetng::Utf8Detection::Deny);
+    let many = bytes.iter().filter(|byte| !byte.is_ascii()).count() >= ENOUGH_FOR_LATIN;
+    let runs = bytes.split(u8::is_ascii).any(|run| run.len() >= RUN_OF_OTHERS);
+    let sure = if is_latin(guessed) { many } else { runs };
+    let encoding = if sure { guessed } else { WINDOWS_1252 };
+    encoding.decode_without_bom_handling(bytes).0.into_owned()
+}
+
+fn is_latin(encoding: &'static Encoding) -> bool {
+    let latin =
+        ["windows-1250", "windows-1252", "windows-1254", "windows-1257", "windows-1258", "ISO-8859-2", "ISO-8859-4"];
+    latin.contains(&encoding.name())
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub enum FetchError {
         reason: String,
     },
     /// It took too long.
-    #[error("{url} did not answer in full within {} s", .after.as_secs())]
+    #[error("{url} did not answer in full within {after:?}; it is tried again at the next poll")]
     Timeout {
         /// The address.
         url: String,
@@ -49,7 +49,7 @@ pub enum FetchError {
         after: Duration,
     },
     /// It is too large.
-    #[error("{url} is larger than {} MiB unpacked: that is no feed or listing page", .limit / (1024 * 1024))]
+    #[error("{url} is larger than {} unpacked: that is no feed or listing page; look for the address of the feed itself", size(*.limit))]
     TooLarge {
         /// The address.
         url: String,
@@ -170,5 +170,14 @@ impl FetchError {
             Self::Busy { retry_after, .. } => *retry_after,
             _ => None,
         }
+    }
+}
+
+/// A number of bytes as people say it.
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..1_048_576 => format!("{} KiB", bytes / 1024),
+        _ => format!("{} MiB", bytes / 1_048_576),
     }
 }

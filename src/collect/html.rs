@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use scraper::{ElementRef, Html, Node};
 use url::Url;
 
-use super::markup::{Piece, Pieces, attributes, is_opaque};
+use super::markup::{OPAQUE_IN_PAGES, Piece, Pieces, attributes};
 use super::text::{from_html, separates};
 use super::{decode, links};
 
@@ -76,7 +76,7 @@ fn write_text(element: ElementRef<'_>, most: usize, out: &mut String) {
 /// HTML parser does with anything else can take time that grows with the square of its length.
 fn tame(html: &str) -> String {
     let mut taming = Taming { out: String::with_capacity(html.len()), ..Taming::default() };
-    for piece in Pieces::new(html) {
+    for piece in Pieces::new(html, OPAQUE_IN_PAGES) {
         match piece {
             Piece::Text(text) => taming.text(text),
             Piece::Open { name, rest } => taming.open(&name.to_ascii_lowercase(), rest),
@@ -113,7 +113,11 @@ impl Taming {
             self.close_one();
         }
         let once = matches!(name, "html" | "head" | "body");
-        if LEFT_OUT.contains(&name) || is_opaque(name) || !is_plain(name) || once && !self.had.insert(name.to_owned()) {
+        if LEFT_OUT.contains(&name)
+            || OPAQUE_IN_PAGES.contains(&name)
+            || !is_plain(name)
+            || once && !self.had.insert(name.to_owned())
+        {
             return;
         }
         if SELF_ENDING.contains(&name) {

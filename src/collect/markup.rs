@@ -11,10 +11,14 @@ pub(super) enum Piece<'a> {
     Close(&'a str),
 }
 
-/// Elements whose content is not text for people.
-const OPAQUE: &[&str] = &[
+/// Elements of a feed's texts whose content is not for people. Others that cannot be shown, as `iframe`, are often never
+/// closed there, and what follows is text.
+pub(super) const OPAQUE_IN_TEXTS: &[&str] = &["script", "style", "applet"];
+/// Elements of a page whose content is not for people, or is not read as HTML.
+pub(super) const OPAQUE_IN_PAGES: &[&str] = &[
     "script",
     "style",
+    "applet",
     "iframe",
     "noembed",
     "noframes",
@@ -23,7 +27,6 @@ const OPAQUE: &[&str] = &[
     "plaintext",
     "textarea",
     "object",
-    "applet",
     "svg",
     "math",
 ];
@@ -32,11 +35,13 @@ const OPAQUE: &[&str] = &[
 /// end cuts off is too.
 pub(super) struct Pieces<'a> {
     rest: &'a str,
+    opaque: &'static [&'static str],
 }
 
 impl<'a> Pieces<'a> {
-    pub(super) fn new(html: &'a str) -> Self {
-        Self { rest: html }
+    /// The pieces of `html`, without what stands in elements of these names.
+    pub(super) fn new(html: &'a str, opaque: &'static [&'static str]) -> Self {
+        Self { rest: html, opaque }
     }
 
     /// Goes behind the end tag of an opaque element; without one, to the end.
@@ -87,7 +92,7 @@ impl<'a> Iterator for Pieces<'a> {
                     let (name, rest) = inside.split_at(name_length(inside));
                     // Only SVG and MathML have empty elements; HTML ignores the slash.
                     let is_whole = rest.ends_with('/') && matches!(name.to_ascii_lowercase().as_str(), "svg" | "math");
-                    if is_opaque(name) && !is_whole {
+                    if self.opaque.iter().any(|opaque| name.eq_ignore_ascii_case(opaque)) && !is_whole {
                         self.skip_opaque(name);
                         continue;
                     }
@@ -98,11 +103,6 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
-/// Whether the content of such an element is not text for people.
-pub(super) fn is_opaque(name: &str) -> bool {
-    OPAQUE.iter().any(|opaque| name.eq_ignore_ascii_case(opaque))
-}
-
 /// How much from the start is text: up to a `<` that begins a tag, an end tag or a declaration.
 fn text_length(html: &str) -> usize {
     let bytes = html.as_bytes();
@@ -110,7 +110,8 @@ fn text_length(html: &str) -> usize {
     while let Some(at) = html[from..].find('<') {
         let at = from + at;
         let begins = match (bytes.get(at + 1), bytes.get(at + 2)) {
-            (Some(b'!' | b'?'), _) => true,
+            (Some(b'?'), Some(next)) => next.is_ascii_alphabetic(),
+            (Some(b'!'), _) => is_declaration(&html[at..]),
             (Some(b'/'), Some(next)) => next.is_ascii_alphabetic(),
             (Some(next), _) => next.is_ascii_alphabetic(),
             (None, _) => false,
@@ -121,6 +122,12 @@ fn text_length(html: &str) -> usize {
         from = at + 1;
     }
     html.len()
+}
+
+/// Whether a `<!` begins a comment, a CDATA section or a doctype; people also write it for other reasons.
+fn is_declaration(html: &str) -> bool {
+    let doctype = || html.get(..9).is_some_and(|head| head.eq_ignore_ascii_case("<!DOCTYPE"));
+    html.starts_with("<!--") || html.starts_with("<![") || doctype()
 }
 
 fn name_length(text: &str) -> usize {
@@ -205,7 +212,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn pieces(html: &str) -> Vec<Piece<'_>> {
-        Pieces::new(html).collect()
+        Pieces::new(html, OPAQUE_IN_PAGES).collect()
     }
 
     #[test]
@@ -239,7 +246,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_is_too_strange(html in "[<>/!a-c'\"= \\-é\\[\\]?]{0,60}") {
-            for piece in Pieces::new(&html) {
+            for piece in Pieces::new(&html, OPAQUE_IN_TEXTS) {
                 if let Piece::Open { rest, .. } = piece {
                     prop_assert!(attributes(rest, 100).count() <= 100);
                 }

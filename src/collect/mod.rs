@@ -9,6 +9,8 @@
 
 mod article;
 mod check;
+mod checked;
+mod date_format;
 mod dates;
 mod decode;
 mod entities;
@@ -35,11 +37,13 @@ mod text;
 mod topics;
 mod wording;
 mod xml;
+mod zones;
 
 use chrono_tz::Tz;
 
 pub use article::{Document, Found, Kind, ReadError, author_name};
-pub use check::{CheckError, Checked, check};
+pub use check::{CheckError, check};
+pub use checked::Checked;
 pub use excerpt::tidy_excerpt;
 pub use feed::read_feed;
 pub use fetch::{Body, Fetched, Fetcher, Limits, Validators};

@@ -10,16 +10,20 @@ use super::article::{Document, Found, Kind, ReadError};
 use super::dates::{self, Moment};
 use super::links::{canonical_url, resolve};
 use super::text::{self, longest};
-use super::{feed, html};
+use super::{date_format, feed, html};
 use crate::config::{Select, Selector};
 
 /// No more labels of one article than this are kept.
 const MOST_CATEGORIES: usize = 10;
+/// No more matches within an item than this are tried for one that says something.
+const MOST_TRIED: usize = 20;
+/// No more elements than this are looked through; those of items within items count for each of them.
+const MOST_LOOKED_THROUGH: usize = 1_000_000;
 /// Attributes in which pages keep the address of a picture until it is scrolled to.
 const LAZY_SOURCES: &[&str] = &["src", "data-src", "data-lazy-src", "data-original", "srcset", "data-srcset"];
 
-/// Reads a listing page. `base` is where it came from. Days are local in `timezone`: a day without a time is its noon
-/// there, so that it is shown as the same day in every zone. What is listed twice is taken once.
+/// Reads a listing page. `base` is where it came from. Days are local in `timezone`: a day without a time is its
+/// midnight there. What is listed twice is taken once.
 ///
 /// # Errors
 /// [`ReadError::NoItems`] when nothing matches the selector of the items, so that a site's new layout does not look
@@ -46,8 +50,12 @@ pub(super) fn read_tree(page: &Html, address: &Url, select: &Select, timezone: T
         timezone,
     };
     let items = css(&select.item.css)?;
-    let (mut count, mut seen, mut articles) = (0, HashSet::new(), Vec::new());
+    let (mut count, mut looked_through, mut seen, mut articles) = (0, 0, HashSet::new(), Vec::new());
     for item in page.select(&items).take(feed::MOST_ARTICLES) {
+        looked_through += item.descendent_elements().count();
+        if count > 0 && looked_through > MOST_LOOKED_THROUGH {
+            break;
+        }
         count += 1;
         let found = reader.article(item);
         let key = found.url.as_deref().map(canonical_url);
@@ -101,7 +109,7 @@ impl Part {
     fn find<T>(&self, item: ElementRef<'_>, read: impl Fn(ElementRef<'_>) -> Option<T>) -> Option<T> {
         match &self.css {
             None => read(item),
-            Some(css) => item.select(css).find_map(read),
+            Some(css) => item.select(css).take(MOST_TRIED).find_map(read),
         }
     }
 
@@ -193,7 +201,7 @@ impl Reader {
         let written = part.text(element, 300);
         let machine = || element.attr("datetime").and_then(dates::parse);
         match format {
-            Some(format) => written.and_then(|text| dates::parse_with(&text, format)).or_else(machine),
+            Some(format) => written.and_then(|text| date_format::parse_with(&text, format)).or_else(machine),
             None => machine().or_else(|| usual(&written?, self.day_first)),
         }
     }
@@ -213,5 +221,6 @@ fn usual(text: &str, day_first: bool) -> Option<Moment> {
     let numbers = if day_first { ["%d/%m/%Y", "%m/%d/%Y"] } else { ["%m/%d/%Y", "%d/%m/%Y"] };
     let written =
         ["%Y-%m-%d", "%d.%m.%Y", "%d-%m-%Y", "%d %B %Y", "%d. %B %Y", "%B %d, %Y", "%B %d %Y", "%d %b %Y", "%b %d, %Y"];
-    dates::parse(text).or_else(|| numbers.iter().chain(&written).find_map(|format| dates::parse_with(text, format)))
+    dates::parse(text)
+        .or_else(|| numbers.iter().chain(&written).find_map(|format| date_format::parse_with(text, format)))
 }

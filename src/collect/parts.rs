@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use scraper::ElementRef;
 
 use super::listing::{attribute_of, is_heading, text_of};
-use super::{dates, html, signature};
+use super::{date_format, dates, html, signature};
 use crate::config::{Select, Selector};
 
 /// How dates are written on pages, the likelier first.
@@ -168,7 +168,7 @@ impl<'a> Items<'a, '_> {
 
     /// The format that reads nearly all of these texts: `None` when they are no dates, `Some(None)` when they need none.
     fn format(&self, texts: &[String]) -> Option<Option<String>> {
-        let reads = |format: &str| texts.iter().filter(|text| dates::parse_with(text, format).is_some()).count();
+        let reads = |format: &str| texts.iter().filter(|text| date_format::parse_with(text, format).is_some()).count();
         let enough = |count: usize| count * 10 >= texts.len() * 8;
         let (day_first, month_first) = (reads("%d/%m/%Y"), reads("%m/%d/%Y"));
         if enough(day_first.max(month_first)) {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::entities::{unescape_html, windows_1252};
-use super::markup::{Piece, Pieces, attributes};
+use super::markup::{OPAQUE_IN_TEXTS, Piece, Pieces, attributes};
 
 /// How many characters of each kind of text are kept.
 pub(super) mod longest {
@@ -124,9 +124,9 @@ pub(super) fn from_html(html: &str, limit: usize) -> String {
         return one_line(html, limit);
     }
     let mut line = Line::new(limit);
-    for piece in Pieces::new(html) {
+    for piece in Pieces::new(html, OPAQUE_IN_TEXTS) {
         match piece {
-            Piece::Text(text) => line.push(&unescape_html(text)),
+            Piece::Text(text) => line.push(&unescape_html(without_section_end(html, text))),
             Piece::Open { name, .. } | Piece::Close(name) if separates(name) => line.space(),
             Piece::Open { .. } | Piece::Close(_) => {}
         }
@@ -144,9 +144,9 @@ pub(super) fn from_likely_html(text: &str, limit: usize) -> String {
         return one_line(text, limit);
     }
     let mut line = Line::new(limit);
-    for piece in Pieces::new(text) {
+    for piece in Pieces::new(text, OPAQUE_IN_TEXTS) {
         match piece {
-            Piece::Text(text) => line.push(&unescape_html(text)),
+            Piece::Text(shown) => line.push(&unescape_html(without_section_end(text, shown))),
             Piece::Open { name, .. } | Piece::Close(name) if is_one_of(name, BLOCK) => line.space(),
             Piece::Open { name, .. } | Piece::Close(name) if is_one_of(name, INLINE) => {}
             Piece::Open { name, rest } => {
@@ -168,6 +168,14 @@ pub(super) fn from_likely_html(text: &str, limit: usize) -> String {
     line.finish()
 }
 
+/// A piece of text without the end of a CDATA section that was escaped as if it were text.
+fn without_section_end<'a>(whole: &str, piece: &'a str) -> &'a str {
+    if !whole.contains("<![CDATA[") {
+        return piece;
+    }
+    piece.trim_end().strip_suffix("]]>").unwrap_or(piece)
+}
+
 /// Plain text as one line of at most `limit` characters.
 pub(super) fn one_line(text: &str, limit: usize) -> String {
     let mut line = Line::new(limit);
@@ -180,7 +188,7 @@ pub(super) fn first_image(html: &str) -> Option<Cow<'_, str>> {
     if !html.contains('<') {
         return None;
     }
-    Pieces::new(html).find_map(|piece| {
+    Pieces::new(html, OPAQUE_IN_TEXTS).find_map(|piece| {
         let Piece::Open { name, rest } = piece else { return None };
         if !name.eq_ignore_ascii_case("img") {
             return None;

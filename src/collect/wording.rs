@@ -1,5 +1,7 @@
 //! The texts of feed elements: plain, HTML or XHTML, as the dialect and the element's own type say.
 
+use std::borrow::Cow;
+
 use super::text::{self, longest};
 use super::xml::{Child, Element};
 
@@ -38,6 +40,7 @@ fn mode(element: &Element, default: Default, is_atom: bool) -> Mode {
         "html" | "text/html" => Mode::Html,
         "xhtml" | "application/xhtml+xml" => Mode::Xhtml,
         "" => plain,
+        other if other.ends_with("+xml") || other.ends_with("/xml") => Mode::Xhtml,
         other if other.starts_with("text/") => plain,
         _ => Mode::Other,
     }
@@ -46,7 +49,7 @@ fn mode(element: &Element, default: Default, is_atom: bool) -> Mode {
 /// Its text as one line of at most `limit` characters; empty when it holds no text.
 pub(super) fn line(element: &Element, default: Default, is_atom: bool, limit: usize) -> String {
     let mode = mode(element, default, is_atom);
-    if let Some(decoded) = base64(element) {
+    if let Some(decoded) = base64(element, mode) {
         return if mode == Mode::Plain { text::one_line(&decoded, limit) } else { text::from_html(&decoded, limit) };
     }
     if mode == Mode::Other {
@@ -55,7 +58,7 @@ pub(super) fn line(element: &Element, default: Default, is_atom: bool, limit: us
     if element.elements().next().is_some() {
         return text::from_html(&html(element, mode == Mode::Xhtml), limit);
     }
-    let raw = element.text();
+    let raw = undoubled(element.text());
     match mode {
         Mode::Plain | Mode::Xhtml => text::one_line(&raw, limit),
         Mode::LikelyHtml => text::from_likely_html(&raw, limit),
@@ -65,20 +68,32 @@ pub(super) fn line(element: &Element, default: Default, is_atom: bool, limit: us
 
 /// A name, an identifier or a label as one line.
 pub(super) fn name(element: &Element) -> String {
-    text::from_likely_html(&element.text(), longest::NAME)
+    text::from_likely_html(&undoubled(element.text()), longest::NAME)
+}
+
+/// Undoes a second encoding: UTF-8 that was taken for windows-1252 on its way, so that `é` reads `Ã©`.
+fn undoubled(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.is_ascii() || !text.contains(['Ã', 'Â', 'â', 'Å', 'Ä', 'Ð', 'Ñ']) {
+        return text;
+    }
+    let (bytes, _, unknown) = encoding_rs::WINDOWS_1252.encode(&text);
+    match std::str::from_utf8(&bytes) {
+        Ok(meant) if !unknown => Cow::Owned(meant.to_owned()),
+        _ => text,
+    }
 }
 
 /// The first picture in the markup that it holds, as it is written.
 pub(super) fn picture(element: &Element) -> Option<String> {
     if element.elements().next().is_some() {
-        return text::first_image(&html(element, false)).map(std::borrow::Cow::into_owned);
+        return text::first_image(&html(element, false)).map(Cow::into_owned);
     }
-    text::first_image(&element.text()).map(std::borrow::Cow::into_owned)
+    text::first_image(&element.text()).map(Cow::into_owned)
 }
 
-/// The content of Atom 0.3's `mode="base64"`.
-fn base64(element: &Element) -> Option<String> {
-    if element.attribute("mode") != Some("base64") {
+/// The content of Atom 0.3's `mode="base64"`, and of types that are neither text nor XML.
+fn base64(element: &Element, mode: Mode) -> Option<String> {
+    if element.attribute("mode") != Some("base64") && mode != Mode::Other {
         return None;
     }
     let packed: String = element.text().split_whitespace().collect();

@@ -176,10 +176,11 @@ impl Builder {
     /// Closes what the beginning of such an element shows to be finished: an item ends an item, and a sibling of a
     /// title or a date ends those.
     fn close_before(&mut self, name: &str) {
-        let ends = |open: &Element| match name {
-            "item" | "entry" => open.name == name,
-            _ => is_unfinished(&open.name, name),
-        };
+        let item = matches!(name, "item" | "entry");
+        if !item && !SIBLINGS.contains(&name) {
+            return;
+        }
+        let ends = |open: &Element| if item { open.name == name } else { is_unfinished(&open.name, name) };
         // Not the document itself, and nothing within the content of an Atom entry.
         let Some(at) = self.open.iter().skip(1).rposition(ends) else { return };
         if self.open[at + 1..]
@@ -262,51 +263,53 @@ impl Builder {
     }
 }
 
+/// Elements that hold a line of text, and are never around another element of a feed.
+const LINES: &[&str] = &["title", "link", "guid", "pubdate", "author", "dc:creator", "dc:date", "category", "comments"];
+/// Elements that stand beside those.
+const SIBLINGS: &[&str] = &[
+    "title",
+    "link",
+    "guid",
+    "pubdate",
+    "description",
+    "content:encoded",
+    "category",
+    "comments",
+    "enclosure",
+    "dc:creator",
+    "dc:date",
+    "dc:subject",
+    "wfw:commentrss",
+    "slash:comments",
+    "media:content",
+    "media:thumbnail",
+    "itunes:author",
+    "id",
+    "updated",
+    "published",
+    "summary",
+    "content",
+    "issued",
+    "modified",
+];
+/// Those of them that HTML has not, so that they are not part of an unescaped description either.
+const FOREIGN_TO_HTML: &[&str] = &[
+    "guid",
+    "pubdate",
+    "content:encoded",
+    "category",
+    "comments",
+    "enclosure",
+    "dc:creator",
+    "dc:date",
+    "dc:subject",
+    "wfw:commentrss",
+    "slash:comments",
+];
+
 /// Whether an open element of this name is one that was never closed, when `next` begins.
 fn is_unfinished(open: &str, next: &str) -> bool {
-    const LINES: &[&str] =
-        &["title", "link", "guid", "pubdate", "author", "dc:creator", "dc:date", "category", "comments"];
-    const SIBLINGS: &[&str] = &[
-        "title",
-        "link",
-        "guid",
-        "pubdate",
-        "description",
-        "content:encoded",
-        "category",
-        "comments",
-        "enclosure",
-        "dc:creator",
-        "dc:date",
-        "dc:subject",
-        "wfw:commentrss",
-        "slash:comments",
-        "media:content",
-        "media:thumbnail",
-        "itunes:author",
-        "id",
-        "updated",
-        "published",
-        "summary",
-        "content",
-        "issued",
-        "modified",
-    ];
-    const FOREIGN_TO_HTML: &[&str] = &[
-        "guid",
-        "pubdate",
-        "content:encoded",
-        "category",
-        "comments",
-        "enclosure",
-        "dc:creator",
-        "dc:date",
-        "dc:subject",
-        "wfw:commentrss",
-        "slash:comments",
-    ];
-    LINES.contains(&open) && SIBLINGS.contains(&next)
-        || matches!(open, "description" | "content:encoded") && FOREIGN_TO_HTML.contains(&next)
+    LINES.contains(&open) || matches!(open, "description" | "content:encoded") && FOREIGN_TO_HTML.contains(&next)
 }
 
 fn join(base: Option<&Url>, text: &str) -> Option<Arc<Url>> {
