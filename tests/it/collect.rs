@@ -1,183 +1,83 @@
-//! Sources as the world has them: real feeds, listing pages, and servers that mean harm.
+//! What the outside sees of `collect`.
+
+mod checking;
+mod feeds;
+mod fetching;
+mod guessing;
+mod hostile;
+mod limits;
+mod pages;
+mod real_feeds;
+mod repetition;
+mod shown;
+mod world;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Redirect};
-use axum::routing::get;
-use postround::collect::{self, FetchError, Fetched, Fetcher, Limits, Validators, read_feed};
+use postround::collect::{Body, Document, FetchError, Fetched, Fetcher, Found, Limits, Validators, read_feed};
+use postround::config::{Select, Selector};
 use url::Url;
 
-async fn serve(router: Router) -> Url {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    url.parse().unwrap()
+/// Where a fixture of this room is.
+fn fixture_path(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/collect")).join(name)
 }
 
-fn fetcher() -> Fetcher {
-    Fetcher::new(Limits { timeout: Duration::from_secs(2), ..Limits::default() }, true).unwrap()
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(fixture_path(name)).unwrap()
 }
 
-async fn refused(fetcher: &Fetcher, url: &Url) -> FetchError {
-    fetcher.get(url, &Validators::default()).await.map(|_| ()).unwrap_err()
+/// What a feed says.
+fn feed(text: &str) -> Document {
+    read_feed(text.as_bytes(), None, None).unwrap()
 }
 
-#[tokio::test]
-async fn an_endless_body_and_a_huge_one_are_refused() {
-    let endless = || async {
-        let chunks = futures_util::stream::unfold((), |()| async {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            Some((Ok::<_, std::io::Error>("<rss>"), ()))
-        });
-        Body::from_stream(chunks)
-    };
-    let huge = || async { "x".repeat(50 * 1024 * 1024) };
-    let url = serve(Router::new().route("/endless", get(endless)).route("/huge", get(huge))).await;
-    assert!(matches!(refused(&fetcher(), &url.join("endless").unwrap()).await, FetchError::Timeout { .. }));
-    assert!(matches!(refused(&fetcher(), &url.join("huge").unwrap()).await, FetchError::TooLarge { .. }));
+/// The article of an RSS item with this inside.
+fn item(inside: &str) -> Found {
+    feed(&format!("<rss version='2.0'><channel><item>{inside}</item></channel></rss>")).articles.swap_remove(0)
 }
 
-#[tokio::test]
-async fn a_circle_of_redirects_is_told_from_a_long_way() {
-    let router = Router::new()
-        .route("/a", get(|| async { Redirect::temporary("/b") }))
-        .route("/b", get(|| async { Redirect::temporary("/a") }))
-        .route(
-            "/far/{n}",
-            get(|axum::extract::Path(n): axum::extract::Path<u32>| async move {
-                Redirect::temporary(&format!("/far/{}", n + 1))
-            }),
-        )
-        .route("/once", get(|| async { Redirect::permanent("/feed") }))
-        .route("/feed", get(|| async { "<rss><channel/></rss>" }));
-    let url = serve(router).await;
-    assert!(matches!(refused(&fetcher(), &url.join("a").unwrap()).await, FetchError::RedirectLoop { .. }));
-    assert!(matches!(refused(&fetcher(), &url.join("far/0").unwrap()).await, FetchError::TooManyRedirects { .. }));
-    let Fetched::Body(body) = fetcher().get(&url.join("once").unwrap(), &Validators::default()).await.unwrap() else {
-        panic!()
-    };
-    assert_eq!(body.url.path(), "/feed");
+/// The article of an Atom entry with this inside.
+fn entry(inside: &str) -> Found {
+    let head = "<feed xmlns='http://www.w3.org/2005/Atom'>";
+    feed(&format!("{head}<entry>{inside}</entry></feed>")).articles.swap_remove(0)
 }
 
-#[tokio::test]
-async fn private_addresses_are_refused_by_number_by_name_and_behind_a_redirect() {
-    let strict = Fetcher::new(Limits::default(), false).unwrap();
-    let url = serve(Router::new().route("/", get(|| async { "secret" }))).await;
-    for target in [
-        url.as_str(),
-        &url.as_str().replace("127.0.0.1", "localhost"),
-        &url.as_str().replace("127.0.0.1", "[::ffff:127.0.0.1]"),
-        "http://169.254.169.254/latest/meta-data/",
-        "http://10.0.0.1/",
-        "http://[fd00::1]/",
-        "http://0.0.0.0/",
-    ] {
-        let error = refused(&strict, &target.parse().unwrap()).await;
-        assert!(matches!(error, FetchError::Private { .. }), "{target}: {error}");
-        assert!(error.to_string().contains("allow_private_networks"), "{error}");
+/// Limits that a test can reach in little time.
+fn small() -> Limits {
+    Limits { max_bytes: 1024 * 1024, timeout: Duration::from_secs(20), max_redirects: 5 }
+}
+
+/// A fetcher that reaches the servers of these tests, which are on loopback addresses.
+fn local(limits: Limits) -> Fetcher {
+    Fetcher::new(limits, true).unwrap()
+}
+
+async fn get(fetcher: &Fetcher, url: &str) -> Result<Body, FetchError> {
+    match fetcher.get(&Url::parse(url).unwrap(), &Validators::default()).await? {
+        Fetched::Body(body) => Ok(body),
+        Fetched::NotModified => panic!("nothing was known before"),
     }
-    assert!(matches!(refused(&strict, &"file:///etc/passwd".parse().unwrap()).await, FetchError::Scheme { .. }));
 }
 
-#[tokio::test]
-async fn what_has_not_changed_is_not_read_again() {
-    let feed = |headers: HeaderMap| async move {
-        if headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag == "\"v1\"") {
-            return StatusCode::NOT_MODIFIED.into_response();
-        }
-        ([(header::ETAG, "\"v1\"")], "<rss><channel/></rss>").into_response()
-    };
-    let url = serve(Router::new().route("/", get(feed))).await;
-    let Fetched::Body(body) = fetcher().get(&url, &Validators::default()).await.unwrap() else { panic!("no body") };
-    assert!(matches!(fetcher().get(&url, &body.validators).await.unwrap(), Fetched::NotModified));
+/// A selector as the configuration writes it.
+fn selector(text: &str) -> Selector {
+    let (css, attribute) = text.split_once('@').map_or((text, None), |(css, name)| (css, Some(name.to_owned())));
+    Selector { css: css.to_owned(), attribute }
 }
 
-#[test]
-fn markup_that_means_harm_comes_out_as_plain_text() {
-    let feed = "<rss><channel><item><title>A &lt;b&gt;bold&lt;/b&gt; claim&#13;&#10;Bcc: x@example.org</title>\
-        <link>javascript:alert(1)</link><guid>1</guid>\
-        <description><![CDATA[<script>alert(1)</script>Fine <img src=x onerror=alert(1)>words]]></description></item></channel></rss>";
-    let document = read_feed(feed.as_bytes(), None, None).unwrap();
-    let found = &document.articles[0];
-    assert_eq!(found.title.as_deref(), Some("A bold claim Bcc: x@example.org"));
-    assert_eq!(found.url, None);
-    assert_eq!(found.excerpt.as_deref(), Some("Fine words"));
-}
-
-#[test]
-fn a_feed_nested_300_000_deep_is_read() {
-    let deep = format!(
-        "<rss><channel><item><title>T</title><link>http://a.example/1</link><description>{}",
-        "<div>".repeat(300_000)
-    );
-    assert_eq!(read_feed(deep.as_bytes(), None, None).unwrap().articles.len(), 1);
-    let deep = format!("<rss><channel><item><title>T</title><link>http://a.example/1</link>{}", "<x>".repeat(300_000));
-    assert_eq!(read_feed(deep.as_bytes(), None, None).unwrap().articles.len(), 1);
-}
-
-#[tokio::test]
-async fn a_page_that_names_its_feed_is_followed_and_a_listing_is_guessed() {
-    let site = crate::support::site::Site::start().await;
-    for day in ["2026-11-04", "2026-11-05", "2026-11-06"] {
-        site.list(crate::support::site::story(&format!("s{day}"), &format!("What happened on {day}"), day));
+/// The selectors of the listing pages of these tests.
+fn select() -> Select {
+    Select {
+        item: selector("article"),
+        title: selector("h3"),
+        link: selector("a.more"),
+        date: Some(selector(".date")),
+        date_format: Some("%d/%m/%Y".to_owned()),
+        excerpt: Some(selector(".excerpt")),
+        author: None,
+        image: None,
+        category: None,
     }
-    let checked = collect::check(&site.url("knowledge-resources/"), &fetcher()).await.unwrap();
-    assert_eq!(checked.document.articles.len(), 3);
-    assert_eq!(checked.document.articles[2].published.unwrap().to_utc().date_naive().to_string(), "2026-11-04");
-    let lines = checked.config.clone();
-    for part in
-        ["item = \"article\"", "title = \"h3\"", "a.more@href", "date_format = \"%d/%m/%Y\"", "excerpt = \"p.excerpt\""]
-    {
-        assert!(lines.contains(part), "{part} is missing in\n{lines}");
-    }
-    let feed = site.url("feed/");
-    let page = move || {
-        let feed = feed.clone();
-        async move {
-            axum::response::Html(format!(
-                "<html><head><link rel=alternate type='application/rss+xml' href='{feed}'></head></html>"
-            ))
-        }
-    };
-    site.publish(crate::support::site::story("one", "One", "2026-11-04"));
-    let url = serve(Router::new().route("/", get(page))).await;
-    let checked = collect::check(url.as_str(), &fetcher()).await.unwrap();
-    assert_eq!(checked.document.articles[0].title.as_deref(), Some("One"));
-}
-
-#[test]
-fn real_feeds_give_all_their_articles_with_what_they_have() {
-    let folder = std::env::var_os("POSTROUND_TEST_DATA")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")), PathBuf::from);
-    let Ok(files) = std::fs::read_dir(folder.join("feeds")) else {
-        eprintln!("there are no real feeds beside the checkout: they were not tried");
-        return;
-    };
-    let mut read = 0;
-    for file in files {
-        let path = file.unwrap().path();
-        let bytes = std::fs::read(&path).unwrap();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let document = read_feed(&bytes, None, None).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let text = String::from_utf8_lossy(&bytes);
-        let of = |tag: &str| text.matches(&format!("<{tag}>")).count() + text.matches(&format!("<{tag} ")).count();
-        let json = serde_json::from_slice::<serde_json::Value>(&bytes).ok();
-        let items = json.map_or(of("item") + of("entry"), |feed| feed["items"].as_array().unwrap().len());
-        assert_eq!(document.articles.len(), items, "{name}");
-        for found in &document.articles {
-            // One of them has an item with nothing but a description.
-            let bare = name == "rss_2.0_ghost_1.xml";
-            assert!(bare || found.title.is_some() && found.url.is_some(), "{name}: {found:?}");
-        }
-        let dated = document.articles.iter().filter(|found| found.published.is_some()).count();
-        let dates =
-            ["pubDate", "dc:date", "updated", "published"].iter().any(|tag| of(tag) > 0) || name.ends_with("json");
-        assert_eq!(dated > 0, dates, "{name}");
-        read += 1;
-    }
-    assert_eq!(read, 13);
 }
