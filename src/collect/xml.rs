@@ -176,13 +176,21 @@ impl Builder {
     /// Closes what the beginning of such an element shows to be finished: an item ends an item, and a sibling of a
     /// title or a date ends those.
     fn close_before(&mut self, name: &str) {
-        let item = matches!(name, "item" | "entry");
-        if !item && !SIBLINGS.contains(&name) {
-            return;
-        }
-        let ends = |open: &Element| if item { open.name == name } else { is_unfinished(&open.name, name) };
+        let is_item = |name: &str| matches!(name, "item" | "entry");
         // Not the document itself, and nothing within the content of an Atom entry.
-        let Some(at) = self.open.iter().skip(1).rposition(ends) else { return };
+        let at = if is_item(name) {
+            // Also a channel's own description that was never closed.
+            let ends = |open: &Element| open.name == name || is_text(&open.name);
+            self.open.iter().skip(1).position(ends)
+        } else if SIBLINGS.contains(&name) {
+            // What is unfinished around an item is not ended by what stands in it.
+            let inside = self.open.iter().rposition(|open| is_item(&open.name)).unwrap_or(0);
+            let ends = |open: &Element| is_unfinished(&open.name, name);
+            self.open.iter().skip(inside + 1).rposition(ends).map(|at| at + inside)
+        } else {
+            None
+        };
+        let Some(at) = at else { return };
         if self.open[at + 1..]
             .iter()
             .any(|element| element.attribute("type").is_some_and(|kind| kind.contains("xhtml")))
@@ -264,13 +272,31 @@ impl Builder {
 }
 
 /// Elements that hold a line of text, and are never around another element of a feed.
-const LINES: &[&str] = &["title", "link", "guid", "pubdate", "author", "dc:creator", "dc:date", "category", "comments"];
+const LINES: &[&str] = &[
+    "title",
+    "link",
+    "guid",
+    "pubdate",
+    "author",
+    "category",
+    "comments",
+    "dc:creator",
+    "dc:date",
+    "dc:subject",
+    "itunes:author",
+    "id",
+    "updated",
+    "published",
+    "issued",
+    "modified",
+];
 /// Elements that stand beside those.
 const SIBLINGS: &[&str] = &[
     "title",
     "link",
     "guid",
     "pubdate",
+    "author",
     "description",
     "content:encoded",
     "category",
@@ -306,6 +332,11 @@ const FOREIGN_TO_HTML: &[&str] = &[
     "wfw:commentrss",
     "slash:comments",
 ];
+
+/// Whether an element of this name holds text, and so never an item.
+fn is_text(name: &str) -> bool {
+    LINES.contains(&name) || matches!(name, "description" | "content:encoded" | "summary")
+}
 
 /// Whether an open element of this name is one that was never closed, when `next` begins.
 fn is_unfinished(open: &str, next: &str) -> bool {

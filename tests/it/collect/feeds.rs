@@ -198,6 +198,8 @@ fn a_publication_date_comes_before_a_change() {
 #[case::junk_behind(|text: &str| format!("{text}<script>track()</script><!-- cached").into())]
 #[case::upper_case(|text: &str| text.replace("item>", "ITEM>").replace("title>", "Title>").replace("guid", "GUID").into())]
 #[case::unclosed_elements(|text: &str| text.replace("</category>", "").replace("</dc:creator>", "").into())]
+#[case::unclosed_dates(|text: &str| text.replace("</pubDate>", "").into())]
+#[case::unclosed_descriptions(|text: &str| text.replace("</description>", "").into())]
 #[case::unclosed_items(|text: &str| text.replace("</item>", "").into())]
 #[case::misspelt_end_tags(|text: &str| text.replace("</title>", "</titel>").replace("</guid>", "</gid>").into())]
 #[case::attributes_twice_and_unquoted(|text: &str| text.replace("isPermaLink=\"false\"", "isPermaLink=false isPermaLink=\"true\"").into())]

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{select, selector};
 
-/// Far more than any of these takes on a slow machine, far less than anything that grows with the square.
+/// What does not end within this, in a debug build beside other tests, hangs. How fast it is, the bench says.
 const SOON: Duration = Duration::from_secs(120);
 
 fn site() -> Url {
