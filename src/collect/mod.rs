@@ -35,6 +35,7 @@ mod repair;
 mod signature;
 mod text;
 mod topics;
+mod unclosed;
 mod wording;
 mod xml;
 mod zones;

@@ -9,6 +9,7 @@ use url::Url;
 use super::entities::{self, Declared};
 use super::namespaces::Namespaces;
 use super::repair::repair;
+use super::unclosed;
 
 /// Elements nested deeper than this are read as if they had no tags: a tree is walked by recursion.
 const DEEPEST: usize = 256;
@@ -173,24 +174,12 @@ impl Builder {
         found
     }
 
-    /// Closes what the beginning of such an element shows to be finished: an item ends an item, and a sibling of a
-    /// title or a date ends those.
+    /// Closes what the beginning of such an element shows to be finished.
     fn close_before(&mut self, name: &str) {
-        let is_item = |name: &str| matches!(name, "item" | "entry");
         // Not the document itself, and nothing within the content of an Atom entry.
-        let at = if is_item(name) {
-            // Also a channel's own description that was never closed.
-            let ends = |open: &Element| open.name == name || is_text(&open.name);
-            self.open.iter().skip(1).position(ends)
-        } else if SIBLINGS.contains(&name) {
-            // What is unfinished around an item is not ended by what stands in it.
-            let inside = self.open.iter().rposition(|open| is_item(&open.name)).unwrap_or(0);
-            let ends = |open: &Element| is_unfinished(&open.name, name);
-            self.open.iter().skip(inside + 1).rposition(ends).map(|at| at + inside)
-        } else {
-            None
+        let Some(at) = unclosed::ended_by(name, self.open.iter().skip(1).map(|open| open.name.as_str())) else {
+            return;
         };
-        let Some(at) = at else { return };
         if self.open[at + 1..]
             .iter()
             .any(|element| element.attribute("type").is_some_and(|kind| kind.contains("xhtml")))
@@ -269,78 +258,6 @@ impl Builder {
         }
         Tree { root: self.open.pop().unwrap_or_default(), repaired: self.repaired }
     }
-}
-
-/// Elements that hold a line of text, and are never around another element of a feed.
-const LINES: &[&str] = &[
-    "title",
-    "link",
-    "guid",
-    "pubdate",
-    "author",
-    "category",
-    "comments",
-    "dc:creator",
-    "dc:date",
-    "dc:subject",
-    "itunes:author",
-    "id",
-    "updated",
-    "published",
-    "issued",
-    "modified",
-];
-/// Elements that stand beside those.
-const SIBLINGS: &[&str] = &[
-    "title",
-    "link",
-    "guid",
-    "pubdate",
-    "author",
-    "description",
-    "content:encoded",
-    "category",
-    "comments",
-    "enclosure",
-    "dc:creator",
-    "dc:date",
-    "dc:subject",
-    "wfw:commentrss",
-    "slash:comments",
-    "media:content",
-    "media:thumbnail",
-    "itunes:author",
-    "id",
-    "updated",
-    "published",
-    "summary",
-    "content",
-    "issued",
-    "modified",
-];
-/// Those of them that HTML has not, so that they are not part of an unescaped description either.
-const FOREIGN_TO_HTML: &[&str] = &[
-    "guid",
-    "pubdate",
-    "content:encoded",
-    "category",
-    "comments",
-    "enclosure",
-    "dc:creator",
-    "dc:date",
-    "dc:subject",
-    "wfw:commentrss",
-    "slash:comments",
-];
-
-/// Whether an element of this name holds text, and so never an item.
-fn is_text(name: &str) -> bool {
-    LINES.contains(&name) || matches!(name, "description" | "content:encoded" | "summary")
-}
-
-/// Whether an open element of this name is one that was never closed, when `next` begins.
-fn is_unfinished(open: &str, next: &str) -> bool {
-    LINES.contains(&open) || matches!(open, "description" | "content:encoded") && FOREIGN_TO_HTML.contains(&next)
 }
 
 fn join(base: Option<&Url>, text: &str) -> Option<Arc<Url>> {
