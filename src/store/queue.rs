@@ -32,7 +32,9 @@ queries! {
          returning deliveries.id, mail_id, issue_id, kind, digest, address, name, priority, due_at, first_due_at, attempts,
              link, (select s.public_id from subscribers s where s.id = deliveries.subscriber_id) as subscriber"
     };
-    // `expected` and `owner` are the last look: what has been cancelled, freed or taken over is left alone. A start that
+    // `expected` and `owner`: what has been cancelled, freed or taken over is left alone. A start also looks once more at
+    // the subscriber, and comes to `cancelled` when they do not want it any more: leaving cannot cancel what is being
+    // sent, or what a layout beside it has not committed, and either may be queued afterwards. A start that
     // is marked twice, since its first answer was lost, is granted twice. A result that comes late, when the start has
     // been freed already, still counts; `token` is the start that it belongs to.
     MARK = {
@@ -40,19 +42,28 @@ queries! {
         "update deliveries set
              state = e.next,
              owner = case when e.next = 'sending' then $2 end,
-             attempts = attempts + case when state = 'claimed' then e.tries else 0 end,
+             attempts = attempts + case when state = 'claimed' and e.next <> 'cancelled' then e.tries else 0 end,
              due_at = coalesce(e.due_at, deliveries.due_at),
-             started_at = coalesce(e.started_at, deliveries.started_at),
-             finished_at = e.finished_at,
+             started_at = case when e.next = 'cancelled' then deliveries.started_at
+                               else coalesce(e.started_at, deliveries.started_at) end,
+             finished_at = case when e.next = 'cancelled' then e.started_at else e.finished_at end,
              relay = coalesce(e.relay, deliveries.relay),
              answer = coalesce(e.answer, deliveries.answer)
-         from (select value ->> 'id' as id, value ->> 'expected' as expected, value ->> 'next' as next,
+         from (select value ->> 'id' as id, value ->> 'expected' as expected, value ->> 'next' as asked,
                       value ->> 'token' as token, value ->> 'tries' as tries, value ->> 'due_at' as due_at,
                       value ->> 'started_at' as started_at, value ->> 'finished_at' as finished_at,
-                      value ->> 'relay' as relay, value ->> 'answer' as answer from json_each($1)) e
+                      value ->> 'relay' as relay, value ->> 'answer' as answer,
+                      case when value ->> 'next' <> 'sending' or exists (
+                 select 1 from deliveries d where d.id = value ->> 'id' and (d.kind <> 'digest' or exists (
+                     select 1 from subscribers s join subscriptions b on b.subscriber_id = s.id and b.digest = d.digest
+                     where s.id = d.subscriber_id and s.state = 'confirmed'
+                       and (b.state = 'active' or b.state = 'paused' and b.paused_until <= value ->> 'started_at')
+                       and not exists (select 1 from suppressions x where x.address_hash = s.address_hash))))
+                      then value ->> 'next' else 'cancelled' end as next
+               from json_each($1)) e
          where deliveries.id = e.id and (
              deliveries.state = e.expected and deliveries.owner = $2
-             or e.next = 'sending' and deliveries.state = 'sending' and deliveries.owner = $2
+             or e.asked = 'sending' and deliveries.state = 'sending' and deliveries.owner = $2
                 and deliveries.started_at = e.started_at
              or e.expected = 'sending' and deliveries.started_at = e.token
                 and (deliveries.state in ('uncertain', 'queued') or deliveries.state = 'cancelled' and e.next = 'sent'))
@@ -61,17 +72,26 @@ queries! {
         "update deliveries set
              state = e.next,
              owner = case when e.next = 'sending' then $2 end,
-             attempts = attempts + case when state = 'claimed' then e.tries else 0 end,
+             attempts = attempts + case when state = 'claimed' and e.next <> 'cancelled' then e.tries else 0 end,
              due_at = coalesce(e.due_at, deliveries.due_at),
-             started_at = coalesce(e.started_at, deliveries.started_at),
-             finished_at = e.finished_at,
+             started_at = case when e.next = 'cancelled' then deliveries.started_at
+                               else coalesce(e.started_at, deliveries.started_at) end,
+             finished_at = case when e.next = 'cancelled' then e.started_at else e.finished_at end,
              relay = coalesce(e.relay, deliveries.relay),
              answer = coalesce(e.answer, deliveries.answer)
-         from json_to_recordset($1::text::json) as e (id bigint, expected text, next text, token bigint, tries bigint,
-             due_at bigint, started_at bigint, finished_at bigint, relay text, answer text)
+         from (select r.id, r.expected, r.next as asked, r.token, r.tries, r.due_at, r.started_at, r.finished_at, r.relay, r.answer,
+                      case when r.next <> 'sending' or exists (
+                 select 1 from deliveries d where d.id = r.id and (d.kind <> 'digest' or exists (
+                     select 1 from subscribers s join subscriptions b on b.subscriber_id = s.id and b.digest = d.digest
+                     where s.id = d.subscriber_id and s.state = 'confirmed'
+                       and (b.state = 'active' or b.state = 'paused' and b.paused_until <= r.started_at)
+                       and not exists (select 1 from suppressions x where x.address_hash = s.address_hash))))
+                      then r.next else 'cancelled' end as next
+               from json_to_recordset($1::text::json) as r (id bigint, expected text, next text, token bigint,
+                   tries bigint, due_at bigint, started_at bigint, finished_at bigint, relay text, answer text)) e
          where deliveries.id = e.id and (
              deliveries.state = e.expected and deliveries.owner = $2
-             or e.next = 'sending' and deliveries.state = 'sending' and deliveries.owner = $2
+             or e.asked = 'sending' and deliveries.state = 'sending' and deliveries.owner = $2
                 and deliveries.started_at = e.started_at
              or e.expected = 'sending' and deliveries.started_at = e.token
                 and (deliveries.state in ('uncertain', 'queued') or deliveries.state = 'cancelled' and e.next = 'sent'))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postround::demo::catcher::{Command, Reply, Stage, Turn};
 use postround::domain::DeliveryState;
-use postround::store::Durability;
+use postround::store::{Durability, SuppressionRow};
 use tokio::sync::mpsc;
 
 use super::world::{Catcher, PATIENCE, World, reader};
@@ -42,6 +42,56 @@ async fn leave_at(test: TestStore, at: impl Fn(&Turn<'_>) -> bool + Send + Sync 
 }
 
 on_both! {
+    async fn who_leaves_while_the_content_is_under_way_is_not_tried_again(test: TestStore) {
+        for answer in [Reply::new(451, "4.3.0 later"), Reply::dropped()] {
+            let test = if test.store.is_shared() { TestStore::postgres().await.unwrap() } else { TestStore::sqlite().await };
+            let (tell, mut told) = mpsc::unbounded_channel();
+            let catcher = Catcher::answering(move |turn| {
+                matches!(turn.stage, Stage::Content { .. }).then(|| {
+                    let _ = tell.send(());
+                    answer.clone().after(MEANWHILE)
+                })
+            })
+            .await;
+            let world = World::new(test).await;
+            let subscribers = world.queue(1).await;
+            let engine = world.engine(catcher.settings());
+            let leaving = async {
+                told.recv().await.unwrap();
+                world.leave(subscribers[0]).await;
+                while told.recv().await.is_some() {
+                    panic!("it was started once more after the answer to leaving");
+                }
+            };
+            let delivering = async { tokio::time::timeout(PATIENCE, world.deliver_all(&engine)).await.unwrap() };
+            tokio::select! {
+                () = leaving => {}
+                () = delivering => {}
+            }
+            assert_eq!(world.delivery_to(&reader(1)).await.0, DeliveryState::Cancelled);
+        }
+    }
+
+    async fn whoever_is_queued_and_has_left_or_is_suppressed_is_not_started(test: TestStore) {
+        let catcher = Catcher::plain().await;
+        let world = World::new(test).await;
+        let subscribers = world.queue(3).await;
+        let mut session = world.store().write(Durability::Full).await.unwrap();
+        // As a layout leaves it that began before they left.
+        session.drop_subscription(subscribers[0], "weekly").await.unwrap();
+        let suppression = SuppressionRow {
+            address_hash: reader(2),
+            reason: "manual".to_owned(),
+            note: String::new(),
+            created_at: MONDAY,
+        };
+        session.suppress(&suppression).await.unwrap();
+        session.commit().await.unwrap();
+        let engine = world.engine(catcher.settings());
+        world.deliver_all(&engine).await;
+        assert_eq!(catcher.got().into_keys().collect::<Vec<_>>(), [reader(3)]);
+    }
+
     async fn who_leaves_right_after_the_claim_is_not_mailed(test: TestStore) {
         leave_at(test, |turn| matches!(turn.stage, Stage::Connect) && turn.connection == 1).await;
     }
