@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{Document, Fetched, Fetcher, Found, Validators, canonical_url, read_source, tidy_excerpt, topic_of};
 use crate::config::{Backlog, Config, Digest, Source};
 use crate::domain::UtcMillis;
-use crate::store::{ArticleRow, Put, Session, SourceRow, StoreError};
+use crate::store::{ArticleRow, Put, Session, SourceRow, Store, StoreError};
 
 /// Longest excerpt that is kept, in characters.
 const EXCERPT_CHARS: usize = 320;
@@ -73,15 +73,18 @@ enum Answer {
 pub async fn read_sources<'c>(
     config: &'c Config,
     sources: &[&'c Source],
-    session: &mut Session,
+    store: &Store,
     fetcher: &Fetcher,
     limit: Duration,
 ) -> Result<Vec<Read<'c>>, StoreError> {
+    let mut session = store.read().await?;
     let mut known = Vec::with_capacity(sources.len());
     for source in sources {
         // After a change of address its validators say nothing.
         known.push(session.source(&source.id).await?.filter(|row| row.url == source.url().as_str()));
     }
+    // Nobody keeps a connection of the store while the network is waited for.
+    drop(session);
     let reads = sources.iter().zip(known).map(|(source, known)| async move {
         let validators = known
             .as_ref()
@@ -184,29 +187,50 @@ async fn first_contacts(
 
 /// A document's articles as the store keeps them. One without any link leads to the source's own site.
 fn article_rows(source: &Source, document: &Document) -> Vec<ArticleRow> {
-    // Some sites give every item the same id; then it tells nothing.
+    // Some sites give every item the same id, or the same address; then it tells nothing.
     let mut uses: HashMap<&str, usize> = HashMap::new();
     for id in document.articles.iter().filter_map(|found| found.id.as_deref()) {
         *uses.entry(id).or_default() += 1;
     }
+    let mut addresses: HashMap<String, usize> = HashMap::new();
+    for url in document.articles.iter().filter_map(|found| found.url.as_deref()) {
+        *addresses.entry(canonical_url(url)).or_default() += 1;
+    }
+    let home = document.home.as_deref().map(canonical_url);
+    let is_its_own = |canonical: &str| addresses.get(canonical) == Some(&1) && home.as_deref() != Some(canonical);
     document
         .articles
         .iter()
         .filter_map(|found| {
             let id = found.id.as_deref().filter(|id| uses.get(id) == Some(&1));
-            article_row(source, document, found, id)
+            article_row(source, document, found, id, is_its_own)
         })
         .collect()
 }
 
-fn article_row(source: &Source, document: &Document, found: &Found, id: Option<&str>) -> Option<ArticleRow> {
+fn article_row(
+    source: &Source,
+    document: &Document,
+    found: &Found,
+    id: Option<&str>,
+    is_its_own: impl Fn(&str) -> bool,
+) -> Option<ArticleRow> {
     let excerpt = found.excerpt.as_deref().map(|text| tidy_excerpt(text, EXCERPT_CHARS)).unwrap_or_default();
     let title = found.title.clone().filter(|title| !title.is_empty()).or_else(|| {
         let start = tidy_excerpt(&excerpt, 80);
         (!start.is_empty()).then_some(start)
     })?;
     let (url, canonical) = match &found.url {
-        Some(url) => (url.clone(), canonical_url(url)),
+        Some(url) => {
+            let canonical = canonical_url(url);
+            // Items that lead to one page, or to the front page, are told apart by their ids, or by their titles.
+            let own = if is_its_own(&canonical) {
+                canonical
+            } else {
+                format!("{canonical}#{}", id.or_else(|| fragment(url)).unwrap_or(&title))
+            };
+            (url.clone(), own)
+        }
         None => {
             let home = document.home.clone().unwrap_or_else(|| source.url().to_string());
             (home, format!("{}#{}", source.id, id.unwrap_or(&title)))
@@ -224,4 +248,9 @@ fn article_row(source: &Source, document: &Document, found: &Found, id: Option<&
         image: found.image.clone(),
         topic: topic_of(&source.topics, found).unwrap_or(&source.id).to_owned(),
     })
+}
+
+/// The part of an address behind its `#`.
+fn fragment(url: &str) -> Option<&str> {
+    url.split_once('#').map(|(_, fragment)| fragment).filter(|fragment| !fragment.is_empty())
 }

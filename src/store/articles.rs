@@ -11,7 +11,8 @@ queries! {
     };
     INSERT_ARTICLE = {
         "insert into articles (source, guid, url, canonical, title, published_at, excerpt, author, image, topic, first_seen_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11) returning id"
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
+         on conflict (source, guid) do nothing returning id"
     };
     UPDATE_ARTICLE = {
         "update articles set url = $2, canonical = $3, title = $4, published_at = $5, excerpt = $6, author = $7, image = $8,
@@ -126,25 +127,25 @@ impl Session {
     /// When the database fails.
     pub async fn put_article(&mut self, article: &ArticleRow, now: UtcMillis) -> Result<Put, StoreError> {
         let a = article;
-        let known = fetch_optional!(self, KNOWN_ARTICLE as KnownRow, &a.source, &a.guid)?;
-        let Some(known) = known else {
-            let _: (i64,) = fetch_one!(
-                self,
-                INSERT_ARTICLE as (i64,),
-                &a.source,
-                &a.guid,
-                &a.url,
-                &a.canonical,
-                &a.title,
-                a.published_at,
-                &a.excerpt,
-                &a.author,
-                &a.image,
-                &a.topic,
-                now
-            )?;
+        let inserted = fetch_optional!(
+            self,
+            INSERT_ARTICLE as (i64,),
+            &a.source,
+            &a.guid,
+            &a.url,
+            &a.canonical,
+            &a.title,
+            a.published_at,
+            &a.excerpt,
+            &a.author,
+            &a.image,
+            &a.topic,
+            now
+        )?;
+        if inserted.is_some() {
             return Ok(Put::New);
-        };
+        }
+        let known = fetch_one!(self, KNOWN_ARTICLE as KnownRow, &a.source, &a.guid)?;
         let same = known.url == a.url
             && known.canonical == a.canonical
             && known.title == a.title
