@@ -149,7 +149,7 @@ create table subscribers (
     updated_at bigint not null,
     confirmed_at bigint
 );
-create index subscribers_by_address_hash on subscribers (address_hash);
+create unique index subscribers_by_address_hash on subscribers (address_hash);
 
 -- `topics` is `*` for all, later ones included, else the chosen ids, sorted, with commas between.
 create table subscriptions (

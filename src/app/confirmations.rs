@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use data_encoding::HEXLOWER;
 
-use crate::config::Config;
+use crate::config::{Config, Digest};
 use crate::domain::{Clock, PublicId, Random, SystemRandom};
 use crate::render::{self, Frame, Renderer};
 use crate::schedule::local_day;
@@ -38,7 +38,15 @@ impl Ask for Confirmations {
         let locale = confirmation.locale.as_ref().unwrap_or(&digest_of.locale);
         let first_issue = digest_of.schedule.next_after(now).map(|at| local_day(at, digest_of.timezone()));
         let valid_days = u32::try_from((confirmation.expires_at.0 - now.0) / 86_400_000).unwrap_or_default();
-        let frame = Frame { digest: digest_of, config: &self.config, locale, test: false };
+        // The link confirms all that was chosen, so the mail names all of it.
+        let titles: Vec<&str> = confirmation
+            .choice
+            .iter()
+            .filter_map(|chosen| self.config.digest(&chosen.digest))
+            .map(|digest| digest.title.as_str())
+            .collect();
+        let named = Digest { title: titles.join(", "), ..digest_of.clone() };
+        let frame = Frame { digest: &named, config: &self.config, locale, test: false };
         // All who are asked about a digest on one day get the same mail, so that it is stored once. Nothing in it comes
         // from a feed, which could forge a mark.
         let mail =

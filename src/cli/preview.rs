@@ -8,7 +8,7 @@ use super::{CliError, Context, output};
 use crate::app::App;
 use crate::compose::Preview;
 use crate::config::Digest;
-use crate::domain::{Clock, EmailAddress, SystemClock};
+use crate::domain::{Clock, EmailAddress, PublicId, SystemClock, SystemRandom};
 use crate::render::{Message, RenderedMail, Slots, fill};
 
 /// Options of `preview`.
@@ -64,7 +64,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let Some(rendered) = rendered else { return Ok(()) };
     let file = match (&args.output, args.open) {
         (Some(file), _) => Some(file.clone()),
-        (None, true) => Some(std::env::temp_dir().join(format!("postround-preview-{}.html", digest.id))),
+        // A name that nobody can foresee: the folder is everybody's.
+        (None, true) => Some(std::env::temp_dir().join(format!("postround-{}.html", PublicId::new(&SystemRandom)))),
         (None, false) => None,
     };
     match &file {

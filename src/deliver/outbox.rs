@@ -1,6 +1,7 @@
 //! The `file:` relay: one `.eml` for each message, in a folder.
 
-use std::io;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::relay::RelayError;
@@ -26,14 +27,20 @@ impl Outbox {
     }
 }
 
+/// Mails carry links that act for their reader: nobody but the owner reads them.
+fn write_private(path: &Path, message: &[u8]) -> io::Result<()> {
+    let mut file = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(path)?;
+    file.write_all(message)
+}
+
 fn write(folder: &Path, delivery: i64, message: &[u8]) -> io::Result<()> {
     let part = folder.join(format!(".{delivery:08}.part"));
-    if let Err(error) = std::fs::write(&part, message) {
+    if let Err(error) = write_private(&part, message) {
         if error.kind() != io::ErrorKind::NotFound {
             return Err(error);
         }
         std::fs::create_dir_all(folder)?;
-        std::fs::write(&part, message)?;
+        write_private(&part, message)?;
     }
     std::fs::rename(part, folder.join(format!("{delivery:08}.eml")))
 }

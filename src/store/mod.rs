@@ -21,7 +21,7 @@ mod subscribers;
 mod suppressions;
 
 use std::fs::File;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -130,6 +130,9 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(PATIENCE);
+        // There are addresses in it, and links that act: nobody but its owner reads it.
+        let file = File::options().create(true).write(true).truncate(false).mode(0o600).open(path);
+        file.map_err(|source| StoreError::File { path: path.to_owned(), source })?;
         let open = |source| StoreError::Open { target: path.display().to_string(), source };
         let write = SqlitePoolOptions::new()
             .max_connections(1)

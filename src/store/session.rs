@@ -7,7 +7,7 @@ use super::StoreError;
 
 /// One connection to the store, alone for whoever holds it.
 ///
-/// From [`super::Store::read`] it sees a moment of the store and cannot change it on SQLite; from
+/// From [`super::Store::read`] each query sees the store as it is then, and on SQLite none can change it; from
 /// [`super::Store::write`] it is a transaction: dropped without [`Session::commit`], nothing happened.
 #[derive(Debug)]
 pub struct Session(pub(super) Kind);

@@ -172,6 +172,7 @@ impl Subscribers {
         session.lock_subscribers_among(&hashes).await?;
         let known = Known::look_up(&mut session, chunk).await?;
         let (mut counts, mut new, mut events) = (Counts::default(), Vec::new(), Vec::new());
+        let mut waiting = Vec::new();
         for row in chunk {
             match known.decide(row, import.basis, now) {
                 Decision::Add(state) => {
@@ -182,6 +183,10 @@ impl Subscribers {
                     counts.updated += 1;
                     self.update(&mut session, &update, row, now).await?;
                     events.push(imported(&update.row, row, import, origin, now));
+                    if update.row.state == SubscriberState::Pending && !update.more.is_empty() {
+                        // What they were asked before does not cover it.
+                        waiting.push((update.row.clone(), row));
+                    }
                 }
                 Decision::Unchanged => counts.unchanged += 1,
                 Decision::Skip => counts.skipped += 1,
@@ -191,7 +196,8 @@ impl Subscribers {
         events.extend(new.iter().map(|(person, row)| imported(person, row, import, origin, now)));
         session.add_consents(&events).await?;
         if import.basis == ImportBasis::Ask {
-            for (person, row) in new.iter().filter(|(person, _)| person.state == SubscriberState::Pending) {
+            let fresh = new.iter().filter(|(person, _)| person.state == SubscriberState::Pending);
+            for (person, row) in fresh.chain(&waiting) {
                 self.ask(&mut session, person, &row.address, &row.choice, origin, ask).await?;
             }
         }
