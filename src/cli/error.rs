@@ -57,7 +57,9 @@ impl CliError {
     /// 2 for wrong usage or configuration, else 1.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) | Self::Config(_) | Self::App(AppError::Template(_)) => ExitCode::from(2),
+            Self::Usage(_) | Self::Config(_) | Self::Template(_) | Self::App(AppError::Template(_)) => {
+                ExitCode::from(2)
+            }
             _ => ExitCode::FAILURE,
         }
     }

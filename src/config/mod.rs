@@ -24,6 +24,7 @@ mod values;
 use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, Place, Problem};
+pub(crate) use nearest::nearest;
 pub use secret::Secret;
 pub use settings::*;
 

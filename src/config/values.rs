@@ -23,18 +23,35 @@ pub fn id(text: &str) -> Result<String, String> {
     }
 }
 
-/// The name of a template, without ending.
-pub fn template(text: &str) -> Result<String, String> {
+/// The template that comes with the program.
+pub const BUILT_IN_TEMPLATE: &str = "digest";
+
+/// The name of a template, without ending: the built-in one, or that of a file in `folder`.
+pub fn template(text: &str, folder: Option<&Path>) -> Result<String, String> {
     let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
         && !text.starts_with(['-', '_'])
         && (1..=64).contains(&text.len());
     match fits {
-        true => Ok(text.to_owned()),
+        true if text == BUILT_IN_TEMPLATE || is_in(folder, text) => Ok(text.to_owned()),
+        true => Err(match folder {
+            Some(folder) => format!(
+                "there is no template `{text}`; {} would be one, or use `{BUILT_IN_TEMPLATE}`",
+                folder.join(format!("{text}.html")).display()
+            ),
+            None => format!(
+                "there is no template `{text}`; use `{BUILT_IN_TEMPLATE}`, or set `templates.dir` to the folder of your own"
+            ),
+        }),
         false => Err(format!(
             "`{}` is not a template's name; write it without folder and ending, as in `digest`",
             shown(text)
         )),
     }
+}
+
+fn is_in(folder: Option<&Path>, template: &str) -> bool {
+    let file = |ending| folder.is_some_and(|folder| folder.join(format!("{template}.{ending}")).is_file());
+    file("html") || file("txt")
 }
 
 /// An id as words: `early-help` is `Early help`.
@@ -152,7 +169,7 @@ mod tests {
 
         #[test]
         fn no_text_is_a_trouble(text in "\\PC{0,20}") {
-            let _ = (read(&text), id(&text), day(&text), timezone(&text), template(&text));
+            let _ = (read(&text), id(&text), day(&text), timezone(&text), template(&text, None));
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::nearest;
+
 /// A template that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
@@ -97,29 +99,10 @@ fn in_words(message: &str) -> String {
 /// `` `x` is not known here ``, and the nearest name or else all.
 pub(super) fn unknown_name<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
-    let nearest = names.iter().map(|name| (distance(wrong, name), *name)).min();
-    match nearest {
-        Some((distance, name)) if distance <= wrong.chars().count() / 2 => {
-            format!("`{wrong}` is not known here; did you mean `{name}`?")
-        }
-        _ => format!("`{wrong}` is not known here; there are {}", names.join(", ")),
+    match nearest(wrong, names.iter().copied()) {
+        Some(name) => format!("`{wrong}` is not known here; did you mean `{name}`?"),
+        None => format!("`{wrong}` is not known here; there are {}", names.join(", ")),
     }
-}
-
-/// How many letters one has to add, drop or change (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, c) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = at + 1;
-        for (column, d) in other.iter().enumerate() {
-            let change = diagonal + usize::from(c != *d);
-            diagonal = row[column + 1];
-            row[column + 1] = change.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]
@@ -137,11 +120,5 @@ mod tests {
             "`colour` is not known here; there are title, url"
         );
         assert_eq!(in_words("Unknown filter `dat`"), "Unknown filter `dat`");
-    }
-
-    #[test]
-    fn the_distance_counts_letters() {
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
     }
 }

@@ -54,7 +54,8 @@ fn digest(
     let min_articles = number("min_articles", 1..=1000).unwrap_or(1);
     let max_articles = number("max_articles", 1..=1000).unwrap_or(20);
     let banner = table.field("banner").and_then(|field| field.table(keys::BANNER)).and_then(|table| banner(&table));
-    let template = table.given("template").and_then(|field| field.parse(values::template));
+    let template =
+        table.given("template").and_then(|field| field.parse(|text| values::template(text, scene.templates)));
     let locale = table.given("locale").and_then(|field| field.parse(locale)).unwrap_or_default();
     let sender = match table.field("sender") {
         Some(field) => field.table(keys::OWN_SENDER).and_then(|table| own_sender(&table, sender, scene)),
@@ -72,7 +73,7 @@ fn digest(
         min_articles,
         max_articles,
         banner,
-        template: template.unwrap_or_else(|| "digest".to_owned()),
+        template: template.unwrap_or_else(|| values::BUILT_IN_TEMPLATE.to_owned()),
         locale,
         sender: sender?,
     })

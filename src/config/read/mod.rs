@@ -19,6 +19,8 @@ pub struct Scene<'a> {
     pub folder: &'a Path,
     /// Whether mails leave this machine: then placeholders of the shipped file are mistakes.
     pub real_relay: bool,
+    /// The folder of the operator's templates.
+    templates: Option<&'a Path>,
 }
 
 /// Reads all settings. Notes what is wrong; `None` only when something is.
@@ -26,13 +28,14 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
     let root = Table::open(root, "", keys::ROOT, report)?;
     let folder = file.parent().unwrap_or(Path::new(""));
     let smtp = site::smtp(&root.table("smtp", keys::SMTP), folder);
-    let scene = Scene { folder, real_relay: !smtp.url.is_local() };
+    let scene = Scene { folder, real_relay: !smtp.url.is_local(), templates: None };
     let server = site::server(&root.table("server", keys::SERVER), &scene);
     let store = site::store(&root.table("store", keys::STORE), &scene);
     let sender = sender::sender(&root.table("sender", keys::SENDER), &scene);
     let delivery = site::delivery(&root.table("delivery", keys::DELIVERY));
     let collect = site::collect(&root.table("collect", keys::COLLECT));
     let templates = site::templates(&root.table("templates", keys::TEMPLATES), &scene);
+    let scene = Scene { templates: templates.dir.as_deref(), ..scene };
     let web = site::web(&root.table("web", keys::WEB));
     let topics = source::topics(&root);
     let sources = source::sources(&root, &topics);
