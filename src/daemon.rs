@@ -18,8 +18,11 @@ use crate::web::{self, AppState};
 /// How often the schedule, the polls and the open issues are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long a part that fell over rests before it is started again.
+/// How long a part that fell over, or a digest whose issue could not be composed, rests at first.
 const REST: Duration = Duration::from_secs(5);
+
+/// The longest rest of a digest whose issue could not be composed again and again.
+const LONGEST_REST: Duration = Duration::from_secs(300);
 
 /// Runs all parts on `listener` until `shutdown` is done; then lets them finish, and returns.
 ///
@@ -104,7 +107,9 @@ async fn collect(app: &App, stopped: watch::Receiver<bool>) {
                 continue;
             }
             tried.insert(source.id.clone(), now);
-            match app.composer().collect(Some(&source.id)).await {
+            let composer = app.composer();
+            let Some(polled) = unless_stopped(&stopped, composer.collect(Some(&source.id))).await else { return };
+            match polled {
                 Ok(polled) => {
                     for polled in polled {
                         let error = polled.error.unwrap_or_default();
@@ -112,9 +117,6 @@ async fn collect(app: &App, stopped: watch::Receiver<bool>) {
                     }
                 }
                 Err(error) => tracing::warn!(source = source.id, %error, "a poll could not be recorded"),
-            }
-            if *stopped.borrow() {
-                return;
             }
         }
     }
@@ -126,15 +128,28 @@ async fn last_poll(app: &App, source: &str) -> Option<UtcMillis> {
     session.source(source).await.ok()??.polled_at
 }
 
-/// Composes what is due.
+/// Composes what is due. A digest that fails rests for a while, longer each time, so that its sources are left in peace.
 async fn compose(app: &App, stopped: watch::Receiver<bool>) {
     let composer = app.composer();
+    let mut resting: HashMap<String, (UtcMillis, u32)> = HashMap::new();
     loop {
-        for (digest, outcome) in composer.compose_due().await {
+        let now = app.clock.now();
+        let rests = |digest: &str| resting.get(digest).is_some_and(|(until, _)| now < *until);
+        let Some(outcomes) = unless_stopped(&stopped, composer.compose_due(rests)).await else { return };
+        for (digest, outcome) in outcomes {
             match outcome {
-                Ok(composed) if composed.fresh => tracing::info!(digest, issue = composed.issue, "composed"),
-                Ok(_) => {}
-                Err(error) => tracing::error!(digest, %error, "an issue that is due could not be composed"),
+                Ok(composed) => {
+                    resting.remove(&digest);
+                    if composed.fresh {
+                        tracing::info!(digest, issue = composed.issue, "a period has its issue");
+                    }
+                }
+                Err(error) => {
+                    let failures = resting.get(&digest).map_or(0, |(_, failures)| *failures);
+                    let pause = REST.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_REST);
+                    tracing::error!(digest, %error, again_in = pause.as_secs(), "an issue that is due could not be composed");
+                    resting.insert(digest, (app.clock.now().plus(pause), failures + 1));
+                }
             }
         }
         if !look_again(&stopped).await {
@@ -143,16 +158,31 @@ async fn compose(app: &App, stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Lays out issues, and marks those that are finished.
+/// Lays out issues, and marks those that are finished. What fails is told once, and when it changes.
 async fn tend(app: &App, stopped: watch::Receiver<bool>) {
     let composer = app.composer();
+    let mut told: Vec<String> = Vec::new();
     loop {
-        if let Err(error) = composer.tend().await {
-            tracing::error!(%error, "the open issues could not be looked after");
+        let Some(tended) = unless_stopped(&stopped, composer.tend()).await else { return };
+        let failed: Vec<String> = match tended {
+            Ok(failed) => failed.into_iter().map(|(issue, error)| format!("issue {issue}: {error}")).collect(),
+            Err(error) => vec![error.to_string()],
+        };
+        for error in failed.iter().filter(|error| !told.contains(error)) {
+            tracing::error!(error, "an open issue could not be looked after");
         }
+        told = failed;
         if !look_again(&stopped).await {
             return;
         }
+    }
+}
+
+/// What a step gives; `None` when it was time to stop before it was done. What it had not committed did not happen.
+async fn unless_stopped<T>(stopped: &watch::Receiver<bool>, step: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        () = until(stopped.clone()) => None,
+        output = step => Some(output),
     }
 }
 

@@ -4,6 +4,7 @@ mod confirmations;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use confirmations::Confirmations;
 
@@ -32,6 +33,9 @@ pub enum AppError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
 }
+
+/// How often a process that has something to deliver asks whether it may do so itself.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The rooms wired together. Cheap to clone.
 #[derive(Clone)]
@@ -122,7 +126,17 @@ impl App {
     /// # Errors
     /// When the store cannot say who holds it.
     pub async fn delivering<F: Future>(&self, work: F) -> Result<F::Output, AppError> {
-        let Some(lock) = self.store.try_lock_deliverer()? else { return Ok(work.await) };
+        let mut work = Box::pin(work);
+        let lock = loop {
+            if let Some(lock) = self.store.try_lock_deliverer()? {
+                break lock;
+            }
+            // Whoever holds it may stop before the work is done.
+            tokio::select! {
+                output = &mut work => return Ok(output),
+                () = tokio::time::sleep(ASK_AGAIN) => {}
+            }
+        };
         let engine = self.engine(lock);
         let (done, is_done) = tokio::sync::oneshot::channel::<()>();
         let run = engine.run(async {

@@ -34,6 +34,9 @@ pub struct IssueReport {
     /// How many of its deliveries are where.
     #[serde(flatten)]
     pub totals: Totals,
+    /// Whether all its deliveries are in the queue.
+    #[serde(skip)]
+    laid_out: bool,
     /// Counted for each digest; none when skipped.
     pub number: Option<i64>,
     /// Why it was skipped.
@@ -71,6 +74,7 @@ impl IssueReport {
             subject: issue.subject,
             recipients: issue.recipients,
             totals,
+            laid_out: issue.laid_out_at.is_some() || issue.state != IssueState::Sending,
             number: issue.number,
             reason: issue.reason,
             scheduled_at: issue.scheduled_at,
@@ -86,7 +90,7 @@ impl IssueReport {
 
     /// Whether nothing is queued or being sent any more.
     pub fn is_settled(&self) -> bool {
-        self.totals.queued + self.totals.sending == 0
+        self.laid_out && self.totals.queued + self.totals.sending == 0
     }
 
     /// For people: what it is and how far it has gone.

@@ -10,7 +10,7 @@ use crate::compose::Occasion;
 use crate::domain::IssueState;
 
 /// How often the progress is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Options of `run`.
 #[derive(clap::Args, Debug)]
@@ -44,11 +44,19 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     if report.state == IssueState::Skipped {
         return issue::show(context, &report);
     }
-    app.composer().tend().await?;
+    tend(&app, composed.issue).await?;
     if args.wait {
         follow(&app, composed.issue).await?;
     }
     issue::show(context, &IssueReport::read(&app.store, composed.issue).await?)
+}
+
+/// Looks after the open issues; fails when this one could not be laid out. Others are not this command's business.
+async fn tend(app: &App, issue: i64) -> Result<(), CliError> {
+    match app.composer().tend().await?.into_iter().find(|(failed, _)| *failed == issue) {
+        Some((_, error)) => Err(error.into()),
+        None => Ok(()),
+    }
 }
 
 /// Waits until nothing of the issue is queued or being sent: delivers it here where no other process does.
@@ -57,7 +65,7 @@ async fn follow(app: &App, issue: i64) -> Result<(), CliError> {
     let bar = output::progress(report.recipients.unsigned_abs(), "sending");
     let look = async {
         loop {
-            app.composer().tend().await?;
+            tend(app, issue).await?;
             let report = IssueReport::read(&app.store, issue).await?;
             bar.set_position(report.settled().unsigned_abs());
             if report.is_settled() {

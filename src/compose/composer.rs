@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::collect::{Fetcher, Polled, read_sources};
-use crate::config::{Config, Digest};
+use crate::collect::{Fetcher, Polled, Read, read_sources};
+use crate::config::{Config, Digest, Source};
 use crate::domain::{Clock, IssueState, Locale, PublicId, Random, UtcMillis};
 use crate::render::{Frame, RenderedMail, Renderer};
 use crate::store::{Audience, Choice, Durability, IssueArticleRow, NewIssue, NewIssueArticle, NewMail, Session, Store};
@@ -60,7 +60,7 @@ pub struct Composed {
 
 /// What an issue composed now would be.
 pub struct Preview {
-    /// The mail that somebody with all topics would get; none: the period would be skipped.
+    /// The mail that somebody with all topics would get; none: there is no article.
     pub mail: Option<RenderedMail>,
     /// Why it would be skipped.
     pub reason: Option<String>,
@@ -94,10 +94,17 @@ impl Composer {
     /// # Errors
     /// When the store fails. A source that fails is told in its [`Polled`].
     pub async fn collect(&self, only: Option<&str>) -> Result<Vec<Polled>, ComposeError> {
-        let sources: Vec<_> =
-            self.config.sources.iter().filter(|source| only.is_none_or(|id| source.id == id)).collect();
-        let reads =
-            read_sources(&self.config, &sources, &mut self.store.read().await?, &self.fetcher, POLL_LIMIT).await?;
+        self.record_all(self.read(|source| only.is_none_or(|id| source.id == id)).await?).await
+    }
+
+    /// Reads the sources that `wanted` names from the network; stores nothing.
+    async fn read(&self, wanted: impl Fn(&Source) -> bool) -> Result<Vec<Read<'_>>, ComposeError> {
+        let sources: Vec<_> = self.config.sources.iter().filter(|source| wanted(source)).collect();
+        Ok(read_sources(&self.config, &sources, &self.store, &self.fetcher, POLL_LIMIT).await?)
+    }
+
+    /// Records what was read, each source in a transaction of its own: leaving must not wait for all of them.
+    async fn record_all(&self, reads: Vec<Read<'_>>) -> Result<Vec<Polled>, ComposeError> {
         let mut polled = Vec::with_capacity(reads.len());
         for read in reads {
             let mut session = self.store.write(Durability::Full).await?;
@@ -129,18 +136,11 @@ impl Composer {
     }
 
     async fn poll(&self, digest: &Digest) -> Result<Vec<Polled>, ComposeError> {
-        let sources: Vec<_> = self.config.sources.iter().filter(|s| digest.sources.contains(&s.id)).collect();
-        let reads =
-            read_sources(&self.config, &sources, &mut self.store.read().await?, &self.fetcher, POLL_LIMIT).await?;
+        let reads = self.read(|source| digest.sources.contains(&source.id)).await?;
         let mut session = self.store.write(Durability::Full).await?;
-        let now = self.clock.now();
-        session.see_digest(&digest.id, &schedule_text(digest), now).await?;
-        let mut polled = Vec::with_capacity(reads.len());
-        for read in reads {
-            polled.push(read.record(&mut session, &self.config, now).await?);
-        }
+        session.see_digest(&digest.id, &schedule_text(digest), self.clock.now()).await?;
         session.commit().await?;
-        Ok(polled)
+        self.record_all(reads).await
     }
 
     /// One attempt. `None`: another process took an article, or the number, in the meantime.
@@ -255,9 +255,7 @@ impl Composer {
     /// # Errors
     /// As [`Composer::compose`].
     pub async fn preview(&self, digest: &Digest, test: bool) -> Result<Preview, ComposeError> {
-        let sources: Vec<_> = self.config.sources.iter().filter(|s| digest.sources.contains(&s.id)).collect();
-        let reads =
-            read_sources(&self.config, &sources, &mut self.store.read().await?, &self.fetcher, POLL_LIMIT).await?;
+        let reads = self.read(|source| digest.sources.contains(&source.id)).await?;
         let now = self.clock.now();
         let mut taken_back = self.store.write(Durability::Normal).await?;
         let mut polled = Vec::with_capacity(reads.len());
@@ -265,12 +263,14 @@ impl Composer {
             polled.push(read.record(&mut taken_back, &self.config, now).await?);
         }
         let selection = Selection::of(taken_back.new_articles(&digest.id).await?, digest);
-        let audience = taken_back.audience(&digest.id, now).await?;
-        let number = taken_back.next_issue_number(&digest.id).await?;
         drop(taken_back);
+        let mut reader = self.store.read().await?;
+        let audience = reader.audience(&digest.id, now).await?;
+        let number = reader.next_issue_number(&digest.id).await?;
+        drop(reader);
 
-        let reason = skip_reason(&selection, digest);
         let variants = self.variants(digest, &selection, audience, Some(number), now)?;
+        let reason = skip_reason(&selection, digest).or_else(|| nobody_reason(&variants));
         let mail = match selection.articles.is_empty() {
             true => None,
             false => {

@@ -15,7 +15,7 @@ pub struct IssueContent {
     pub digest: String,
     /// The digest's name.
     pub title: String,
-    /// The issue's number, counted from 1 for each digest; none in a preview or a test.
+    /// The issue's number, counted from 1 for each digest; in a preview the one that comes next.
     pub number: Option<i64>,
     /// The issue's day in the digest's zone.
     pub date: NaiveDate,

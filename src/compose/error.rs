@@ -12,6 +12,14 @@ pub enum ComposeError {
     /// A template could not be rendered.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// An issue is not laid out whole, and nothing says any more how.
+    #[error(
+        "the digest `{digest}` is gone from the configuration, and an issue of it is not laid out whole; put it back, so that its readers get it"
+    )]
+    DigestGone {
+        /// The digest's id.
+        digest: String,
+    },
     /// Other processes kept taking the articles.
     #[error("the issue of `{digest}` could not be frozen: other processes are composing it too; try again in a minute")]
     Contended {

@@ -18,16 +18,10 @@ pub const DIGEST_PRIORITY: i64 = 20;
 
 impl Composer {
     /// Lays out whatever is left of an issue. Any process may do it, also after another has died in the middle.
-    /// `progress` hears how many deliveries were added, chunk by chunk.
     ///
     /// # Errors
     /// When the store fails; what is laid out stays, and the next call goes on from there.
-    pub async fn lay_out(
-        &self,
-        issue: &IssueRow,
-        digest: &Digest,
-        mut progress: impl FnMut(u64),
-    ) -> Result<(), ComposeError> {
+    pub async fn lay_out(&self, issue: &IssueRow, digest: &Digest) -> Result<(), ComposeError> {
         let mut after = issue.layout_after;
         loop {
             let mut reader = self.store.read().await?;
@@ -39,10 +33,14 @@ impl Composer {
             }
             let now = self.clock.now();
             let mut session = self.store.write(Durability::Full).await?;
-            let laid = session.lay_out(issue.id, &digest.id, after..upto, DIGEST_PRIORITY, now).await?;
+            if session.lay_out(issue.id, &digest.id, after..upto, DIGEST_PRIORITY, now).await?.is_none() {
+                return Ok(());
+            }
+            if !session.missing_variants(issue.id, &digest.id, after, upto).await?.is_empty() {
+                // Somebody has chosen anew since the look above; without a mail decided they would have been passed over.
+                continue;
+            }
             session.commit().await?;
-            let Some(laid) = laid else { return Ok(()) };
-            progress(laid);
             after = upto;
         }
         let mut session = self.store.write(Durability::Full).await?;

@@ -1,39 +1,41 @@
 //! Tending: whatever an open issue still needs that is not a delivery.
 
 use super::{ComposeError, Composer};
-use crate::store::Durability;
+use crate::store::{Durability, IssueRow};
 
 impl Composer {
     /// Lays out the issues that are not laid out whole, also those that another process left behind, and marks those
-    /// `sent` whose last delivery is finished. Returns how many issues are still open.
+    /// `sent` whose last delivery is finished. Gives the issues that could not be looked after; the others are, and a
+    /// later call goes on from there.
     ///
     /// # Errors
-    /// When the store fails or a template cannot be rendered; a later call goes on from there.
-    pub async fn tend(&self) -> Result<usize, ComposeError> {
+    /// When the store cannot say which issues are open.
+    pub async fn tend(&self) -> Result<Vec<(i64, ComposeError)>, ComposeError> {
         let issues = self.store.read().await?.open_issues().await?;
-        let mut open = issues.len();
+        let mut failed = Vec::new();
         for issue in issues {
-            if issue.laid_out_at.is_none() {
-                let Some(digest) = self.config.digest(&issue.digest) else {
-                    tracing::warn!(
-                        issue = issue.id,
-                        "its digest is gone from the configuration: it cannot be laid out"
-                    );
-                    continue;
-                };
-                self.lay_out(&issue, digest, |_| ()).await?;
-            }
-            if !self.store.read().await?.is_finished(issue.id).await? {
-                continue;
-            }
-            let mut session = self.store.write(Durability::Full).await?;
-            let finished = session.finish_issue(issue.id, self.clock.now()).await?;
-            session.commit().await?;
-            if finished {
-                open -= 1;
-                tracing::info!(issue = issue.id, digest = issue.digest, "sent");
+            if let Err(error) = self.tend_one(&issue).await {
+                failed.push((issue.id, error));
             }
         }
-        Ok(open)
+        Ok(failed)
+    }
+
+    async fn tend_one(&self, issue: &IssueRow) -> Result<(), ComposeError> {
+        if issue.laid_out_at.is_none() {
+            let digest = self.config.digest(&issue.digest);
+            let digest = digest.ok_or_else(|| ComposeError::DigestGone { digest: issue.digest.clone() })?;
+            self.lay_out(issue, digest).await?;
+        }
+        if !self.store.read().await?.is_finished(issue.id).await? {
+            return Ok(());
+        }
+        let mut session = self.store.write(Durability::Full).await?;
+        let finished = session.finish_issue(issue.id, self.clock.now()).await?;
+        session.commit().await?;
+        if finished {
+            tracing::info!(issue = issue.id, digest = issue.digest, "sent");
+        }
+        Ok(())
     }
 }
