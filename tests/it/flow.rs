@@ -226,4 +226,62 @@ on_both! {
         assert_eq!(pat.len(), 1, "only the confirmation");
         assert!(pat[0].text.contains("http://localhost:8080/confirm/"), "{}", pat[0].text);
     }
+
+    async fn stories_that_one_page_holds_are_each_mailed(store: TestStore) {
+        let program = Program::on(&store).await;
+        program.subscribe("ana@northfold.example", &[]).await;
+        for part in ["one", "two", "three"] {
+            program.site.publish(story(&format!("changes#{part}"), &format!("Change {part}"), "2026-11-18"));
+        }
+        program.json(&["run", "weekly", "--wait"]).await;
+        let mail = read(&program.caught(1).await[0]);
+        for part in ["one", "two", "three"] {
+            assert!(mail.text.contains(&format!("Change {part}")), "{}", mail.text);
+        }
+        program.site.publish(story("changes#four", "Change four", "2026-11-19"));
+        assert_eq!(program.json(&["run", "weekly", "--wait"]).await["subject"], "Change four");
+    }
+
+    async fn with_nobody_subscribed_preview_and_run_say_the_same_and_the_articles_wait(store: TestStore) {
+        let program = Program::on(&store).await;
+        program.site.publish(story("hubs", "Family hubs win", "2026-11-18"));
+        let preview = program.json(&["preview", "weekly"]).await;
+        let run = program.json(&["run", "weekly", "--wait"]).await;
+        assert_eq!((&preview["skipped"], &run["state"]), (&true.into(), &"skipped".into()));
+        assert_eq!(preview["reason"], run["reason"]);
+        program.subscribe("ana@northfold.example", &[]).await;
+        assert_eq!(program.json(&["run", "weekly", "--wait"]).await["subject"], "Family hubs win");
+    }
+
+    async fn a_confirmation_names_every_digest_that_its_link_confirms(store: TestStore) {
+        let program = Program::on(&store).await;
+        week(&program).await;
+        let config = std::fs::read_to_string(program.folder.path().join("config.toml")).unwrap();
+        let second = "[[digest]]\nid = \"monthly\"\ntitle = \"Exampleton Monthly\"\nsources = [\"news\"]\nschedule = \"@monthly\"\n";
+        program.configure(&format!("{config}{second}"));
+        program.run(&["subscriber", "add", "pat@hillside.example"]).await;
+        program.json(&["run", "weekly", "--wait"]).await;
+        let mails: Vec<Mail> = program.caught(3).await.iter().map(|caught| read(caught)).collect();
+        let pat = mails.iter().find(|mail| mail.to == "pat@hillside.example").unwrap();
+        assert!(pat.text.contains("Exampleton Weekly, Exampleton Monthly"), "{}", pat.text);
+    }
+
+    async fn whoever_waits_delivers_when_the_daemon_that_did_is_gone(store: TestStore) {
+        let program = Program::on(&store).await;
+        week(&program).await;
+        let mut daemon = program.command(&["serve"]).spawn().unwrap();
+        // It holds the right to deliver, and stands still.
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let pid = daemon.id().to_string();
+        std::process::Command::new("kill").args(["-STOP", &pid]).status().unwrap();
+        let run = program.json(&["run", "weekly", "--wait"]);
+        let end = async {
+            tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+            daemon.kill().unwrap();
+            daemon.wait().unwrap();
+        };
+        let (issue, ()) = futures_util::future::join(run, end).await;
+        assert_eq!(issue["sent"], 2, "{issue}");
+        program.caught(2).await;
+    }
 }
