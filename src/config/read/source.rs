@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::site::{backlog, duration};
 use crate::config::error::Place;
-use crate::config::nearest::{listed, suggestion};
+use crate::config::nearest::nearest;
 use crate::config::reader::{Field, Table};
 use crate::config::settings::{Select, Selector, Source, SourceKind, Topic, TopicRule, TopicRules};
 use crate::config::{keys, select, urls, values};
@@ -14,8 +14,6 @@ pub struct Topics {
     pub read: Vec<Topic>,
     /// Every id, also of a table with something wrong in it.
     pub ids: Vec<String>,
-    /// Whether there are tables whose id could not be read.
-    pub unsure: bool,
 }
 
 /// The sources that could be read, and what digests may name.
@@ -34,9 +32,7 @@ pub struct Sources {
 pub fn topics(root: &Table<'_>) -> Topics {
     let mut seen = Vec::new();
     let mut read = Vec::new();
-    let mut unsure = false;
     for table in root.tables("topic", keys::TOPIC) {
-        unsure |= !table.has_id();
         let id = super::id(&table, "topic", &mut seen);
         let line = |name| table.given(name).and_then(|field| field.line()).map(str::to_owned);
         let (title, description) = (line("title"), line("description").unwrap_or_default());
@@ -44,7 +40,7 @@ pub fn topics(root: &Table<'_>) -> Topics {
         let title = title.unwrap_or_else(|| values::as_words(&id));
         read.push(Topic { id, title, description });
     }
-    Topics { read, ids: seen.into_iter().map(|(id, _)| id).collect(), unsure }
+    Topics { read, ids: seen.into_iter().map(|(id, _)| id).collect() }
 }
 
 pub fn sources(root: &Table<'_>, topics: &Topics) -> Sources {
@@ -136,7 +132,7 @@ fn rules(table: &Table<'_>, id: Option<&str>, topics: &Topics) -> Option<TopicRu
         (None, Some(field)) => list(&field, topics)?,
         (None, None) => Vec::new(),
     };
-    Some(TopicRules(total(rules, table, id?, topics)))
+    Some(TopicRules(total(rules, id?)))
 }
 
 fn list(field: &Field<'_>, topics: &Topics) -> Option<Vec<TopicRule>> {
@@ -166,35 +162,21 @@ fn takes_all(rule: &TopicRule) -> bool {
     rule.title.is_none() && rule.url.is_none() && rule.category.is_none()
 }
 
-fn total(mut rules: Vec<TopicRule>, table: &Table<'_>, id: &str, topics: &Topics) -> Vec<TopicRule> {
+fn total(mut rules: Vec<TopicRule>, id: &str) -> Vec<TopicRule> {
     if rules.last().is_some_and(takes_all) {
         return rules;
-    }
-    if !topics.unsure && !topics.ids.is_empty() && !topics.ids.iter().any(|topic| topic == id) {
-        match rules.is_empty() {
-            true => table.wrong("topic", format!("is missing; the topics are {}", declared(topics))),
-            false => table.wrong(
-                "topics",
-                "leaves some articles without a topic; end it with a rule for all, as in { topic = \"news\" }",
-            ),
-        }
     }
     rules.push(TopicRule { title: None, url: None, category: None, topic: id.to_owned() });
     rules
 }
 
-/// A topic that a source gives: any, or where topics are declared one of them.
+/// A topic that a source gives. It needs no `[[topic]]`; but one that is nearly the id of such a table is a slip.
 fn topic_of(field: &Field<'_>, topics: &Topics) -> Option<String> {
     let topic = field.parse(values::id)?;
-    if !topics.unsure && !topics.ids.is_empty() && !topics.ids.contains(&topic) {
-        let near = suggestion(&topic, topics.ids.iter().map(String::as_str), || {
-            format!("the topics are {}; add a [[topic]] for it", declared(topics))
-        });
-        field.fail(format!("no [[topic]] has the id `{topic}`{near}"));
+    if !topics.ids.contains(&topic)
+        && let Some(near) = nearest(&topic, topics.ids.iter().map(String::as_str))
+    {
+        field.fail(format!("no [[topic]] has the id `{topic}`; did you mean `{near}`?"));
     }
     Some(topic)
-}
-
-fn declared(topics: &Topics) -> String {
-    listed(topics.ids.iter().map(String::as_str))
 }

@@ -128,6 +128,7 @@ impl<'c> Rows<'c> {
             return Ok(Some(Err(problem)));
         }
         let mut record = csv::StringRecord::new();
+        let begins = self.reader.position().line();
         self.reader.get_mut().in_this_row = 0;
         let refused = |line, reason| Ok(Some(Err(RefusedRow { line, reason })));
         match self.reader.read_record(&mut record) {
@@ -139,7 +140,7 @@ impl<'c> Rows<'c> {
             Err(error) => {
                 // After a quotation mark that is not closed there are no rows to be found.
                 self.ended = true;
-                let line = record.position().map_or(1, csv::Position::line);
+                let line = record.position().map_or(begins, csv::Position::line);
                 return match error.into_kind() {
                     csv::ErrorKind::Io(error) if error.kind() != io::ErrorKind::FileTooLarge => {
                         Err(unreadable(&self.path, error))
@@ -150,7 +151,9 @@ impl<'c> Rows<'c> {
         }
         // The reader stands after the row's end, and a quoted field may hold line breaks.
         let breaks = record.as_slice().bytes().filter(|byte| *byte == b'\n').count() as u64;
-        let line = self.reader.position().line().saturating_sub(1 + breaks);
+        // Where a quotation mark was never closed, the file ended the row, with the line end that was added to it.
+        let open = self.reader.is_done() || record.iter().last().is_some_and(|text| text.ends_with('\n'));
+        let line = self.reader.position().line().saturating_sub(u64::from(!open) + breaks);
         if record.len() > self.columns.len() && record.iter().skip(self.columns.len()).any(|text| !text.is_empty()) {
             let reason = format!("has {} fields, and the header has {}", record.len(), self.columns.len());
             return refused(line, reason);
@@ -158,6 +161,7 @@ impl<'c> Rows<'c> {
         let fields = self.columns.iter().zip(record.iter()).filter_map(|(column, text)| Some(((*column)?, text)));
         match Row::read(fields, self.config, self.now) {
             Ok(row) => Ok(Some(Ok(row))),
+            Err(reason) if open => refused(line, format!("{reason}; perhaps a quotation mark is not closed")),
             Err(reason) => refused(line, reason),
         }
     }
