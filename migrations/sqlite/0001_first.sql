@@ -83,7 +83,8 @@ create table issues (
 ) strict;
 create index issues_by_state on issues (state);
 
--- The frozen copies of an issue's articles. The two claims keep an article, and its address, from a second issue of
+-- The frozen copies of an issue's articles; a story that several sources have is there for each of them, since their
+-- topics differ, and the first holds the claim on the address. The two claims keep an article, and its address, from a second issue of
 -- the digest; an issue that is cancelled before its first delivery gives them up.
 create table issue_articles (
     id integer primary key autoincrement,
@@ -92,6 +93,7 @@ create table issue_articles (
     article_id integer not null references articles (id),
     claimed_article integer,
     claimed_canonical text,
+    canonical text not null,
     position integer not null,
     listed integer not null,
     topic text not null,

@@ -1,5 +1,6 @@
 //! `demo`: everything on this machine, by the very code that `serve` and `run` use.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -130,7 +131,9 @@ async fn send(app: &App, mailbox: &Mailbox) -> Result<(IssueReport, usize), CliE
     let digest = app.config.digests.first().ok_or_else(|| CliError::Failed("the demo has no digest".to_owned()))?;
     let composed = app.composer().compose(digest, Occasion::Extra).await?;
     super::collect::warn_of_failures(&composed.polled);
-    let articles = app.store.read().await?.issue_articles(composed.issue).await?.len();
+    let articles = app.store.read().await?.issue_articles(composed.issue).await?;
+    // A story that two sources have is there for each of them.
+    let articles = articles.iter().map(|article| &article.canonical).collect::<BTreeSet<_>>().len();
     let settled = async {
         loop {
             let report = IssueReport::read(&app.store, composed.issue).await?;

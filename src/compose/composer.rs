@@ -11,8 +11,8 @@ use crate::render::{Frame, RenderedMail, Renderer};
 use crate::store::{Audience, Choice, Durability, IssueArticleRow, NewIssue, NewIssueArticle, NewMail, Session, Store};
 
 use super::due::{period_key, schedule_text};
-use super::select::{Selection, content, issue_article};
-use super::variants::{has_topic, variant};
+use super::select::{Selection, content, of_variant, topics};
+use super::variants::{ALL_TOPICS, variant};
 use super::{ComposeError, IssueContent};
 
 /// How long all sources of a digest may take before an issue goes without those that have not answered.
@@ -182,7 +182,7 @@ impl Composer {
             return Ok(existing.map(|issue| (issue.id, false)));
         };
         if reason.is_none() {
-            if numbered != Some(number) || !self.freeze_articles(&mut session, id, digest, &selection, now).await? {
+            if numbered != Some(number) || !self.freeze_articles(&mut session, id, digest, &selection).await? {
                 return Ok(None);
             }
             self.freeze_mails(&mut session, id, digest, &variants, now).await?;
@@ -197,14 +197,14 @@ impl Composer {
         issue: i64,
         digest: &Digest,
         selection: &Selection,
-        now: UtcMillis,
     ) -> Result<bool, ComposeError> {
-        for (position, article) in selection.articles.iter().enumerate() {
+        for (position, article) in selection.articles.iter().chain(&selection.copies).enumerate() {
             let row = IssueArticleRow {
                 topic: article.topic.clone(),
                 listed: i64::from(position >= digest.max_articles),
                 source: article.source_title.clone(),
                 url: article.url.clone(),
+                canonical: article.canonical.clone(),
                 title: article.title.clone(),
                 published_at: article.published_at,
                 excerpt: article.excerpt.clone(),
@@ -213,16 +213,13 @@ impl Composer {
             };
             let frozen = NewIssueArticle {
                 article: article.id,
-                canonical: &article.canonical,
+                is_copy: position >= selection.articles.len(),
                 position: i64::try_from(position).unwrap_or(i64::MAX),
                 content: &row,
             };
             if !session.insert_issue_article(issue, &digest.id, &frozen).await? {
                 return Ok(false);
             }
-        }
-        for duplicate in &selection.duplicates {
-            session.drop_duplicate(&digest.id, *duplicate, now).await?;
         }
         Ok(true)
     }
@@ -291,7 +288,7 @@ impl Composer {
     }
 
     fn content(&self, digest: &Digest, selection: &Selection, number: Option<i64>, now: UtcMillis) -> IssueContent {
-        let articles = selection.articles.iter().map(|article| issue_article(article, digest));
+        let articles = of_variant(&selection.all(digest), ALL_TOPICS, digest);
         content(articles, &self.config, digest, number, now)
     }
 
@@ -304,7 +301,8 @@ impl Composer {
         number: Option<i64>,
         now: UtcMillis,
     ) -> Result<Variants, ComposeError> {
-        let available = selection.topics();
+        let all = selection.all(digest);
+        let available = topics(&all);
         let mut variants = Variants { mails: BTreeMap::new(), choices: Vec::new() };
         for audience in audience {
             let wanted =
@@ -312,8 +310,7 @@ impl Composer {
             if let Some(key @ (topics, locale)) = &wanted
                 && !variants.mails.contains_key(key)
             {
-                let articles = selection.articles.iter().filter(|article| has_topic(topics, &article.topic));
-                let articles = articles.map(|article| issue_article(article, digest));
+                let articles = of_variant(&all, topics, digest);
                 let content = content(articles, &self.config, digest, number, now);
                 let mail = self.renderer.digest(&content, &self.frame(digest, locale), &*self.random)?;
                 variants.mails.insert(key.clone(), mail);

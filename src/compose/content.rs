@@ -47,6 +47,9 @@ pub struct IssueArticle {
     pub title: String,
     /// An http or https address.
     pub url: String,
+    /// The address that copies of the story share.
+    #[serde(skip)]
+    pub canonical: String,
     /// When it was published, where the source says so.
     #[serde(skip)]
     pub published: Option<UtcMillis>,
@@ -68,6 +71,7 @@ impl IssueArticle {
             source: row.source.clone(),
             title: row.title.clone(),
             url: row.url.clone(),
+            canonical: row.canonical.clone(),
             published: row.published_at,
             date: row.published_at.map(|at| local_day(at, zone)),
             excerpt: row.excerpt.clone(),

@@ -1,13 +1,11 @@
 //! Laying out an issue: its deliveries are put into the queue in chunks, each in a short transaction.
 
-use std::collections::BTreeSet;
-
 use crate::config::Digest;
 use crate::domain::PublicId;
 use crate::store::{Choice, Durability, IssueRow};
 
 use super::composer::{locale_of, new_mail};
-use super::variants::{has_topic, variant};
+use super::variants::variant;
 use super::{ComposeError, Composer, IssueArticle, select};
 
 /// How many subscribers one transaction looks at: leaving never waits for longer than this takes.
@@ -55,7 +53,8 @@ impl Composer {
         let articles = reader.issue_articles(issue.id).await?;
         let mails = reader.issue_mails(issue.id).await?;
         drop(reader);
-        let available: BTreeSet<&str> = articles.iter().map(|article| article.topic.as_str()).collect();
+        let articles: Vec<_> = articles.iter().map(|row| IssueArticle::from_row(row, digest.timezone())).collect();
+        let available = select::topics(&articles);
         let locale = locale_of(&choice.locale, digest);
         let now = self.clock.now();
         let mail = match variant(&choice.topics, &available) {
@@ -63,10 +62,7 @@ impl Composer {
             Some(topics) => match mails.iter().find(|mail| mail.topics == topics && mail.locale == locale.as_str()) {
                 Some(mail) => Some(mail.id),
                 None => {
-                    let articles = articles
-                        .iter()
-                        .filter(|article| has_topic(&topics, &article.topic))
-                        .map(|row| IssueArticle::from_row(row, digest.timezone()));
+                    let articles = select::of_variant(&articles, &topics, digest);
                     let content = select::content(articles, &self.config, digest, issue.number, issue.composed_at);
                     let rendered = self.renderer.digest(&content, &self.frame(digest, &locale), &*self.random)?;
                     let salt = PublicId::new(&*self.random);

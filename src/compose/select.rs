@@ -1,21 +1,22 @@
 //! Which of a digest's new articles an issue has, and in which order.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashSet};
 
 use crate::config::{Config, Digest};
 use crate::domain::UtcMillis;
 use crate::schedule::local_day;
 use crate::store::NewArticle;
 
+use super::variants::has_topic;
 use super::{IssueArticle, IssueContent, Section};
 
-/// The new articles of a digest, each story once, in reading order.
+/// The new articles of a digest, in reading order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selection {
-    /// By section, then the newest first.
+    /// Each story once: by section, then the newest first.
     pub articles: Vec<NewArticle>,
-    /// Row ids of further copies of those stories, from other sources.
-    pub duplicates: Vec<i64>,
+    /// Further copies of those stories, from other sources: another topic may have them for its readers.
+    pub copies: Vec<NewArticle>,
 }
 
 impl Selection {
@@ -25,29 +26,51 @@ impl Selection {
     pub fn of(mut new: Vec<NewArticle>, digest: &Digest) -> Self {
         let source_rank = |source: &str| digest.sources.iter().position(|id| id == source).unwrap_or(usize::MAX);
         new.sort_by_key(|article| (source_rank(&article.source), article.id));
-        let mut seen = HashMap::new();
-        let mut duplicates = Vec::new();
-        new.retain(|article| {
-            let first = *seen.entry(article.canonical.clone()).or_insert(article.id) == article.id;
-            if !first {
-                duplicates.push(article.id);
-            }
-            first
-        });
-        let section_rank = |topic: &str| digest.sections.iter().position(|id| id == topic).unwrap_or(usize::MAX);
-        new.sort_by(|a, b| {
-            let key = |article: &NewArticle| (section_rank(&article.topic), article.topic.clone());
-            let date = |article: &NewArticle| article.published_at.unwrap_or(article.first_seen_at);
-            let place = |article: &NewArticle| (source_rank(&article.source), article.id);
-            key(a).cmp(&key(b)).then(date(b).cmp(&date(a))).then(place(a).cmp(&place(b)))
-        });
-        Self { articles: new, duplicates }
+        let mut seen = HashSet::new();
+        let (mut articles, mut copies): (Vec<_>, Vec<_>) =
+            new.into_iter().partition(|article| seen.insert(article.canonical.clone()));
+        for list in [&mut articles, &mut copies] {
+            list.sort_by(|a, b| {
+                let key = |article: &NewArticle| (section_rank(digest, &article.topic), article.topic.clone());
+                let date = |article: &NewArticle| article.published_at.unwrap_or(article.first_seen_at);
+                let place = |article: &NewArticle| (source_rank(&article.source), article.id);
+                key(a).cmp(&key(b)).then(date(b).cmp(&date(a))).then(place(a).cmp(&place(b)))
+            });
+        }
+        Self { articles, copies }
     }
 
-    /// The topics that have articles.
-    pub fn topics(&self) -> BTreeSet<&str> {
-        self.articles.iter().map(|article| article.topic.as_str()).collect()
+    /// Those stories first, then the further copies, as readers see them.
+    pub fn all(&self, digest: &Digest) -> Vec<IssueArticle> {
+        self.articles.iter().chain(&self.copies).map(|article| issue_article(article, digest)).collect()
     }
+}
+
+/// The topics that articles have.
+pub fn topics(articles: &[IssueArticle]) -> BTreeSet<&str> {
+    articles.iter().map(|article| article.topic.as_str()).collect()
+}
+
+/// The articles of a variant, each story once: where its copy is of another topic, the next one that is of these.
+/// `all` has the stories first, in reading order, then the further copies.
+pub fn of_variant(all: &[IssueArticle], variant: &str, digest: &Digest) -> Vec<IssueArticle> {
+    let mut seen = HashSet::new();
+    let mut articles: Vec<IssueArticle> = all
+        .iter()
+        .filter(|article| has_topic(variant, &article.topic))
+        .filter(|article| seen.insert(article.canonical.clone()))
+        .cloned()
+        .collect();
+    // Stable: only copies, which came last, move, to the end of their section.
+    articles.sort_by(|a, b| {
+        let key = |article: &IssueArticle| (section_rank(digest, &article.topic), article.topic.clone());
+        key(a).cmp(&key(b))
+    });
+    articles
+}
+
+fn section_rank(digest: &Digest, topic: &str) -> usize {
+    digest.sections.iter().position(|id| id == topic).unwrap_or(usize::MAX)
 }
 
 /// Puts articles that are in reading order into the form that is rendered: the first `max_articles` with excerpt in
@@ -86,12 +109,13 @@ pub fn content(
 }
 
 /// An article as readers see it, with its day in the digest's zone.
-pub fn issue_article(article: &NewArticle, digest: &Digest) -> IssueArticle {
+fn issue_article(article: &NewArticle, digest: &Digest) -> IssueArticle {
     IssueArticle {
         topic: article.topic.clone(),
         source: article.source_title.clone(),
         title: article.title.clone(),
         url: article.url.clone(),
+        canonical: article.canonical.clone(),
         published: article.published_at,
         date: article.published_at.map(|at| local_day(at, digest.timezone())),
         excerpt: article.excerpt.clone(),

@@ -15,13 +15,9 @@ queries! {
          on conflict (digest, issue_key) do nothing returning id, number"
     };
     INSERT_ISSUE_ARTICLE = {
-        "insert into issue_articles (issue_id, digest, article_id, claimed_article, claimed_canonical, position, listed,
-                                     topic, source, url, title, published_at, excerpt, author, image)
-         values ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-         on conflict do nothing"
-    };
-    DROP_DUPLICATE = {
-        "insert into dropped_articles (digest, article_id, reason, dropped_at) values ($1, $2, 'duplicate', $3)
+        "insert into issue_articles (issue_id, digest, article_id, claimed_article, claimed_canonical, canonical,
+                                     position, listed, topic, source, url, title, published_at, excerpt, author, image)
+         values ($1, $2, $3, $3, $4, $15, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
          on conflict do nothing"
     };
     NEXT_NUMBER = { "select coalesce(max(number), 0) + 1 from issues where digest = $1" };
@@ -42,7 +38,7 @@ queries! {
                 layout_after, laid_out_at, finished_at, recipients from issues where state = 'sending' order by id"
     };
     ISSUE_ARTICLES = {
-        "select topic, listed, source, url, title, published_at, excerpt, author, image from issue_articles
+        "select topic, listed, source, url, canonical, title, published_at, excerpt, author, image from issue_articles
          where issue_id = $1 order by position"
     };
     IS_FINISHED = {
@@ -125,6 +121,8 @@ pub struct IssueArticleRow {
     pub source: String,
     /// Where it leads.
     pub url: String,
+    /// The address that copies of the story share.
+    pub canonical: String,
     /// Plain text.
     pub title: String,
     /// When it was published.
@@ -142,8 +140,8 @@ pub struct IssueArticleRow {
 pub struct NewIssueArticle<'a> {
     /// The article's row id.
     pub article: i64,
-    /// The address that duplicates share.
-    pub canonical: &'a str,
+    /// Whether it is a further copy of a story that is in the issue.
+    pub is_copy: bool,
     /// Counted from 0, in reading order.
     pub position: i64,
     /// What readers see.
@@ -194,7 +192,7 @@ impl Session {
             issue,
             digest,
             a.article,
-            a.canonical,
+            (!a.is_copy).then_some(&c.canonical),
             a.position,
             c.listed,
             &c.topic,
@@ -204,18 +202,10 @@ impl Session {
             c.published_at,
             &c.excerpt,
             &c.author,
-            &c.image
+            &c.image,
+            &c.canonical
         )?;
         Ok(inserted == 1)
-    }
-
-    /// Records that the digest has an article under another source's copy of it.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn drop_duplicate(&mut self, digest: &str, article: i64, now: UtcMillis) -> Result<(), StoreError> {
-        execute!(self, DROP_DUPLICATE, digest, article, now)?;
-        Ok(())
     }
 
     /// The number that the digest's next issue will have.
