@@ -2,6 +2,7 @@
 
 mod confirmations;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,11 +122,17 @@ impl App {
         Engine::new(self.store.clone(), lock, settings, links, clock, random)
     }
 
-    /// Does `work` while the queue is delivered: by this process, where no other one holds the right to.
+    /// Does `work` while the queue, or one mail of it, is delivered: by this process, where no other one holds the right
+    /// to. `trouble` hears once what the relay itself fails with.
     ///
     /// # Errors
     /// When the store cannot say who holds it.
-    pub async fn delivering<F: Future>(&self, work: F) -> Result<F::Output, AppError> {
+    pub async fn delivering<F: Future>(
+        &self,
+        mail: Option<i64>,
+        trouble: impl Fn(String),
+        work: F,
+    ) -> Result<F::Output, AppError> {
         let mut work = Box::pin(work);
         let lock = loop {
             if let Some(lock) = self.store.try_lock_deliverer()? {
@@ -138,12 +145,25 @@ impl App {
             }
         };
         let engine = self.engine(lock);
+        let engine = mail.into_iter().fold(engine, Engine::only);
         let (done, is_done) = tokio::sync::oneshot::channel::<()>();
         let run = engine.run(async {
             let _ = is_done.await;
         });
+        let listen = async {
+            loop {
+                tokio::time::sleep(ASK_AGAIN / 4).await;
+                if let Some(words) = engine.relay_trouble() {
+                    trouble(words);
+                    return std::future::pending::<Infallible>().await;
+                }
+            }
+        };
         let work = async {
-            let output = work.await;
+            let output = tokio::select! {
+                output = &mut work => output,
+                never = listen => match never {},
+            };
             let _ = done.send(());
             output
         };

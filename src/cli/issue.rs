@@ -3,8 +3,11 @@
 use serde::Serialize;
 
 use super::{CliError, Context, output};
-use crate::domain::{IssueState, UtcMillis};
+use crate::domain::{DeliveryState, IssueState, UtcMillis};
 use crate::store::{IssueRow, Session, Store, StoreError, Totals};
+
+/// How many deliveries of each state `issue show` names.
+const SHOWN: i64 = 50;
 
 /// Subcommands of `issue`.
 #[derive(clap::Subcommand, Debug)]
@@ -138,8 +141,50 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
             }
             reports.iter().try_for_each(|report| output::line(report.describe()))
         }
-        Command::Show { id } => show(context, &IssueReport::read(&app.store, *id).await?),
+        Command::Show { id } => {
+            let report = IssueReport::read(&app.store, *id).await?;
+            let trouble = trouble(&app.store, *id).await?;
+            if context.json {
+                return output::json(&Shown { report: &report, trouble: &trouble });
+            }
+            output::line(report.describe())?;
+            trouble.iter().try_for_each(|delivery| {
+                let answer = delivery.answer.as_deref().unwrap_or("no answer");
+                output::line(format!("  {} {}: {answer}", delivery.state, delivery.address))
+            })
+        }
     }
+}
+
+/// An issue with the deliveries that the relay did not take.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    report: &'a IssueReport,
+    trouble: &'a [Trouble],
+}
+
+/// A delivery that the relay did not take, with its words.
+#[derive(Serialize)]
+struct Trouble {
+    address: String,
+    state: DeliveryState,
+    answer: Option<String>,
+}
+
+/// The first of an issue's deliveries that failed, wait to be tried again, or are uncertain.
+async fn trouble(store: &Store, issue: i64) -> Result<Vec<Trouble>, StoreError> {
+    let mut session = store.read().await?;
+    let mut trouble = Vec::new();
+    for state in [DeliveryState::Failed, DeliveryState::Deferred, DeliveryState::Uncertain] {
+        let rows = session.issue_deliveries(issue, Some(state), 0, SHOWN).await?;
+        trouble.extend(rows.into_iter().map(|row| Trouble {
+            address: row.address,
+            state: row.state,
+            answer: row.answer,
+        }));
+    }
+    Ok(trouble)
 }
 
 /// Prints an issue.

@@ -74,7 +74,15 @@ async fn follow(app: &App, issue: i64) -> Result<(), CliError> {
             tokio::time::sleep(LOOK).await;
         }
     };
-    let done = app.delivering(look).await?;
+    let trouble = |words| {
+        bar.suspend(|| {
+            output::note(format!("the relay fails: {words}"));
+            output::note(
+                "it is tried again and again; Ctrl-C is safe, and `serve` or another run delivers what is queued",
+            );
+        });
+    };
+    let done = app.delivering(None, trouble, look).await?;
     bar.finish_and_clear();
     done
 }

@@ -2,15 +2,22 @@
 
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
 use super::collect::warn_of_failures;
 use super::{CliError, Context, output};
+use crate::app::App;
 use crate::domain::{Clock, DeliveryState, EmailAddress, PublicId, SystemClock, SystemRandom};
-use crate::store::{Durability, NewDelivery, NewMail};
+use crate::store::{Durability, Followed, NewDelivery, NewMail};
 
 /// Where test sends stand in the queue: before digests, behind confirmations.
 const TEST_PRIORITY: i64 = 10;
 
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a test may take before it is taken back.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Options of `send-test`.
 #[derive(clap::Args, Debug)]
@@ -66,17 +73,12 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     }
     session.commit().await?;
 
-    let look = async {
-        loop {
-            let followed = app.store.read().await?.follow_mail(mail).await?;
-            let open = |state| matches!(state, DeliveryState::Queued | DeliveryState::Claimed | DeliveryState::Sending);
-            if !followed.iter().any(|delivery| open(delivery.state)) {
-                return Ok::<_, CliError>(followed);
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    let followed = app.delivering(look).await??;
+    let followed = follow(&app, mail).await;
+    // What has not gone out by now is not wanted later: a test is looked at when it is sent.
+    let mut session = app.store.write(Durability::Full).await?;
+    session.cancel_mail(mail, SystemClock.now()).await?;
+    session.commit().await?;
+    let followed = followed?;
     if context.json {
         let rows: Vec<_> = followed
             .iter()
@@ -94,4 +96,40 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         return Err(CliError::Failed("not every test was taken by the relay".to_owned()));
     }
     Ok(())
+}
+
+/// Waits until the relay has answered for each of them.
+async fn follow(app: &App, mail: i64) -> Result<Vec<Followed>, CliError> {
+    let look = async {
+        loop {
+            let followed = app.store.read().await?.follow_mail(mail).await?;
+            let open = |state| matches!(state, DeliveryState::Queued | DeliveryState::Claimed | DeliveryState::Sending);
+            if !followed.iter().any(|delivery| open(delivery.state)) {
+                return Ok::<_, CliError>(followed);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let (tell, told) = watch::channel(String::new());
+    let trouble = |words| {
+        tell.send_replace(words);
+    };
+    let look = async {
+        let mut told = told;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            followed = look => followed,
+            words = told.wait_for(|words| !words.is_empty()) => {
+                let words = words.map(|words| words.clone()).unwrap_or_default();
+                Err(CliError::Failed(format!("the relay fails, and the test was taken back: {words}; check `[smtp]`")))
+            }
+            () = tokio::time::sleep(PATIENCE) => {
+                let seconds = PATIENCE.as_secs();
+                Err(CliError::Failed(format!("no answer from the relay within {seconds} s; the test was taken back")))
+            }
+            _ = tokio::signal::ctrl_c() => Err(CliError::Failed("the test was taken back".to_owned())),
+            _ = terminate.recv() => Err(CliError::Failed("the test was taken back".to_owned())),
+        }
+    };
+    app.delivering(Some(mail), trouble, look).await?
 }

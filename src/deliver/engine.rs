@@ -41,6 +41,8 @@ const LAST_MARKS: Duration = Duration::from_secs(1);
 pub struct Engine {
     shared: Arc<Shared>,
     ahead: usize,
+    /// The one mail that it delivers; none: whatever is queued.
+    mail: Option<i64>,
     wake: Notify,
     /// Whether a claim was broken off: it may have been made all the same, and nobody knows of it.
     strays: AtomicBool,
@@ -91,11 +93,24 @@ impl Engine {
         Self {
             shared: Arc::new(shared),
             ahead,
+            mail: None,
             wake: Notify::new(),
             strays: AtomicBool::new(false),
             running: Mutex::new(()),
             _lock: lock,
         }
+    }
+
+    /// The same, for the deliveries of one mail alone: what else is queued stays there.
+    #[must_use]
+    pub fn only(mut self, mail: i64) -> Self {
+        self.mail = Some(mail);
+        self
+    }
+
+    /// What the relay itself has last failed with, while it rests from that.
+    pub fn relay_trouble(&self) -> Option<String> {
+        self.shared.health.paused_until().and_then(|_| self.shared.health.words())
     }
 
     /// Tells a running engine that something has been queued.
@@ -229,7 +244,7 @@ impl Engine {
         }
         let limit = i64::try_from(room).unwrap_or(i64::MAX);
         self.strays.store(true, Ordering::SeqCst);
-        let rows = shared.store.marks().await?.claim_deliveries(&shared.node, now, limit).await?;
+        let rows = shared.store.marks().await?.claim_deliveries(&shared.node, now, limit, self.mail).await?;
         self.strays.store(false, Ordering::SeqCst);
         run.counts.claimed(rows.len());
         self.feed(run, rows).await?;

@@ -1,6 +1,6 @@
 //! Mails: an issue, or another kind of mail, rendered for one variant and encoded, with markers where the slots are.
 
-use super::query::{fetch_all, fetch_one, fetch_optional, queries};
+use super::query::{execute, fetch_all, fetch_one, fetch_optional, queries};
 use super::{Session, StoreError};
 use crate::domain::{DeliveryState, UtcMillis};
 
@@ -13,6 +13,10 @@ queries! {
         "select id, issue_id, kind, digest, topics, locale, subject, html, body_text, mime, marker, salt from mails where id = $1"
     };
     MAIL_BY_FINGERPRINT = { "select id from mails where fingerprint = $1 order by id limit 1" };
+    CANCEL_MAIL = {
+        "update deliveries set state = 'cancelled', owner = null, finished_at = $2
+         where mail_id = $1 and state in ('queued', 'claimed', 'deferred', 'uncertain')"
+    };
     FOLLOW_MAIL = { "select address, state, answer from deliveries where mail_id = $1 order by id" };
 }
 
@@ -126,6 +130,14 @@ impl Session {
     /// When the database fails.
     pub async fn mail_by_fingerprint(&mut self, fingerprint: &str) -> Result<Option<i64>, StoreError> {
         Ok(fetch_optional!(self, MAIL_BY_FINGERPRINT as (i64,), fingerprint)?.map(|row| row.0))
+    }
+
+    /// Stops the deliveries of a mail that have not gone out. Says how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn cancel_mail(&mut self, mail: i64, now: UtcMillis) -> Result<u64, StoreError> {
+        execute!(self, CANCEL_MAIL, mail, now)
     }
 
     /// How the deliveries of a mail stand, for whoever waits for a test send.

@@ -31,7 +31,7 @@ use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, Sqlite, SqlitePool};
+use sqlx::{Connection as _, PgPool, Sqlite, SqlitePool};
 
 pub use articles::{ArticleRow, NewArticle, Put};
 pub use consent::ConsentRow;
@@ -168,6 +168,10 @@ impl Store {
         };
         let open = |source| StoreError::Open { target: target(), source };
         let options: PgConnectOptions = url.parse().map_err(open)?;
+        // A pool would try for as long as it may, and then say only that it did.
+        let first = tokio::time::timeout(PATIENCE, sqlx::PgConnection::connect_with(&options)).await;
+        let first = first.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(open)?;
+        sqlx::Connection::close(first).await.map_err(open)?;
         let pool = PgPoolOptions::new()
             .max_connections(16)
             .acquire_timeout(PATIENCE)

@@ -20,12 +20,13 @@ queries! {
     CLAIM = {
         sqlite
         "update deliveries set state = 'claimed', owner = $1 where state = 'queued' and id in
-             (select d.id from deliveries d where d.state = 'queued' and d.due_at <= $2
+             (select d.id from deliveries d where d.state = 'queued' and d.due_at <= $2 and ($4 = 0 or d.mail_id = $4)
               order by d.priority, d.due_at, d.id limit $3)
          returning id, mail_id, issue_id, kind, digest, address, name, priority, due_at, first_due_at, attempts, link,
              (select s.public_id from subscribers s where s.id = deliveries.subscriber_id) as subscriber"
         postgres
         "with next as (select d.id from deliveries d where d.state = 'queued' and d.due_at <= $2
+                       and ($4 = 0 or d.mail_id = $4)
                        order by d.priority, d.due_at, d.id limit $3 for update skip locked)
          update deliveries set state = 'claimed', owner = $1 from next
          where deliveries.id = next.id and deliveries.state = 'queued'
@@ -197,7 +198,8 @@ impl Session {
         execute!(self, QUEUE_DEFERRED, now, limit)
     }
 
-    /// Claims up to `limit` deliveries that are due, for `owner`: by priority, then the longest due first.
+    /// Claims up to `limit` deliveries that are due, for `owner`: by priority, then the longest due first; of that mail
+    /// alone, where one is given.
     ///
     /// # Errors
     /// When the database fails.
@@ -206,8 +208,9 @@ impl Session {
         owner: &str,
         now: UtcMillis,
         limit: i64,
+        mail: Option<i64>,
     ) -> Result<Vec<ClaimedRow>, StoreError> {
-        let mut rows = fetch_all!(self, CLAIM as ClaimedRow, owner, now, limit)?;
+        let mut rows = fetch_all!(self, CLAIM as ClaimedRow, owner, now, limit, mail.unwrap_or_default())?;
         rows.sort_by_key(|row| (row.priority, row.due_at, row.id));
         Ok(rows)
     }

@@ -152,7 +152,7 @@ impl<'c> Rows<'c> {
         // The reader stands after the row's end, and a quoted field may hold line breaks.
         let breaks = record.as_slice().bytes().filter(|byte| *byte == b'\n').count() as u64;
         // Where a quotation mark was never closed, the file ended the row, with the line end that was added to it.
-        let open = self.reader.is_done() || record.iter().last().is_some_and(|text| text.ends_with('\n'));
+        let open = self.reader.is_done() || record.iter().next_back().is_some_and(|text| text.ends_with('\n'));
         let line = self.reader.position().line().saturating_sub(u64::from(!open) + breaks);
         if record.len() > self.columns.len() && record.iter().skip(self.columns.len()).any(|text| !text.is_empty()) {
             let reason = format!("has {} fields, and the header has {}", record.len(), self.columns.len());

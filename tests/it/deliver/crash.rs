@@ -53,7 +53,7 @@ fn result(row: &ClaimedRow, started: i64, next: DeliveryState) -> Mark {
 }
 
 pub async fn claim(world: &World, owner: &str, limit: i64) -> Vec<ClaimedRow> {
-    world.store().marks().await.unwrap().claim_deliveries(owner, MONDAY, limit).await.unwrap()
+    world.store().marks().await.unwrap().claim_deliveries(owner, MONDAY, limit, None).await.unwrap()
 }
 
 /// Whether the marks were taken, each.
