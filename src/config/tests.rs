@@ -297,3 +297,12 @@ fn a_byte_order_mark_and_line_ends_of_windows_change_nothing() {
     assert!(parse(&text).is_ok());
     assert!(messages(&text.replace("MON", "MUN"), &[]).contains("config.toml:12: digest.weekly.schedule"));
 }
+
+#[test]
+fn a_topic_needs_no_table_of_its_own_and_is_called_by_its_id() {
+    let rules = "topics = [{ category = \"feature\", topic = \"features\" }, { topic = \"news\" }]";
+    let text = MINIMAL.replacen("feed =", &format!("{rules}\nfeed ="), 1)
+        + "\n[[topic]]\nid = \"news\"\ntitle = \"The news\"\n";
+    let config = parse(&text).unwrap();
+    assert_eq!((config.topic_title("news"), config.topic_title("features")), ("The news".into(), "Features".into()));
+}
