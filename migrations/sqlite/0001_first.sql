@@ -219,6 +219,15 @@ create table suppressions (
     created_at integer not null
 ) strict;
 
+-- The subscriptions that a digest may be mailed to, from `since` on: the one place that says who. Confirmed, not left,
+-- not suppressed; a pause that is not over lies ahead.
+create view live_subscriptions as
+select b.subscriber_id, b.digest, b.topics, coalesce(s.locale, '') as locale, s.email, s.name,
+       case when b.state = 'paused' then b.paused_until else 0 end as since
+from subscriptions b join subscribers s on s.id = b.subscriber_id
+where b.state in ('active', 'paused') and s.state = 'confirmed'
+  and not exists (select 1 from suppressions x where x.address_hash = s.address_hash);
+
 -- Processes that deliver, with a counter that a living one raises.
 create table nodes (
     node text primary key,

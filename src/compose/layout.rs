@@ -31,7 +31,7 @@ impl Composer {
             }
             let now = self.clock.now();
             let mut session = self.store.write(Durability::Full).await?;
-            if session.lay_out(issue.id, &digest.id, after..upto, DIGEST_PRIORITY, now).await?.is_none() {
+            if !session.lay_out(issue.id, &digest.id, after..upto, DIGEST_PRIORITY, now).await? {
                 return Ok(());
             }
             if !session.missing_variants(issue.id, &digest.id, after, upto).await?.is_empty() {

@@ -38,10 +38,8 @@ queries! {
     RETRY_ISSUE = {
         "update deliveries set state = 'queued', due_at = $2, first_due_at = $2, attempts = 0, finished_at = null
          where issue_id = $1 and state in ('failed', 'uncertain') and exists (
-             select 1 from subscribers s join subscriptions b on b.subscriber_id = s.id and b.digest = deliveries.digest
-             where s.id = deliveries.subscriber_id and s.state = 'confirmed'
-               and (b.state = 'active' or b.state = 'paused' and b.paused_until <= $2)
-               and not exists (select 1 from suppressions x where x.address_hash = s.address_hash))"
+             select 1 from live_subscriptions l where l.subscriber_id = deliveries.subscriber_id
+               and l.digest = deliveries.digest and l.since <= $2)"
     };
 }
 

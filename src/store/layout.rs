@@ -6,11 +6,8 @@ use crate::domain::UtcMillis;
 
 queries! {
     AUDIENCE = {
-        "select b.topics, coalesce(s.locale, '') as locale, count(*) as people
-         from subscriptions b join subscribers s on s.id = b.subscriber_id
-         where b.digest = $1 and (b.state = 'active' or b.state = 'paused' and b.paused_until <= $2) and s.state = 'confirmed'
-           and not exists (select 1 from suppressions x where x.address_hash = s.address_hash)
-         group by b.topics, coalesce(s.locale, '') order by b.topics, coalesce(s.locale, '')"
+        "select l.topics, l.locale, count(*) as people from live_subscriptions l
+         where l.digest = $1 and l.since <= $2 group by l.topics, l.locale order by l.topics, l.locale"
     };
     PUT_VARIANT = {
         "insert into issue_variants (issue_id, topics, locale, mail_id) values ($1, $2, $3, $4) on conflict do nothing"
@@ -20,23 +17,20 @@ queries! {
         "select max(c.id) from (select s.id from subscribers s where s.id > $1 order by s.id limit $2) c"
     };
     MISSING_VARIANTS = {
-        "select distinct b.topics, coalesce(s.locale, '') as locale
-         from subscriptions b join subscribers s on s.id = b.subscriber_id
-         where b.digest = $2 and b.state in ('active', 'paused') and s.state = 'confirmed' and s.id > $3 and s.id <= $4
+        "select distinct l.topics, l.locale from live_subscriptions l
+         where l.digest = $2 and l.subscriber_id > $3 and l.subscriber_id <= $4
            and not exists (select 1 from issue_variants v
-                           where v.issue_id = $1 and v.topics = b.topics and v.locale = coalesce(s.locale, ''))"
+                           where v.issue_id = $1 and v.topics = l.topics and v.locale = l.locale)"
     };
     LAY_OUT = {
         "insert into deliveries (mail_id, issue_id, kind, digest, subscriber_id, address, name, state, priority, due_at,
                                  first_due_at, attempts)
-         select v.mail_id, v.issue_id, 'digest', b.digest, s.id, s.email, s.name, 'queued', $5, $6, $6, 0
-         from subscriptions b
-         join subscribers s on s.id = b.subscriber_id
-         join issue_variants v on v.issue_id = $1 and v.topics = b.topics and v.locale = coalesce(s.locale, '')
-         where b.digest = $2 and s.id > $3 and s.id <= $4 and s.state = 'confirmed' and v.mail_id is not null
-           and (b.state = 'active' or b.state = 'paused' and b.paused_until <= $6)
-           and not exists (select 1 from suppressions x where x.address_hash = s.address_hash)
-         order by s.id
+         select v.mail_id, v.issue_id, 'digest', l.digest, l.subscriber_id, l.email, l.name, 'queued', $5, $6, $6, 0
+         from live_subscriptions l
+         join issue_variants v on v.issue_id = $1 and v.topics = l.topics and v.locale = l.locale
+         where l.digest = $2 and l.subscriber_id > $3 and l.subscriber_id <= $4 and l.since <= $6
+           and v.mail_id is not null
+         order by l.subscriber_id
          on conflict (issue_id, subscriber_id) do nothing"
     };
     LAID_OUT_TO = {
@@ -125,8 +119,8 @@ impl Session {
         fetch_all!(self, MISSING_VARIANTS as Choice, issue, digest, after, upto)
     }
 
-    /// Lays out the deliveries of one chunk, and moves the issue's mark. Returns how many; `None`: the issue is not
-    /// being sent any more, or another process has laid out this chunk.
+    /// Lays out the deliveries of one chunk, and moves the issue's mark. `false`: the issue is not being sent any
+    /// more, or another process has laid out this chunk.
     ///
     /// # Errors
     /// When the database fails.
@@ -137,14 +131,14 @@ impl Session {
         chunk: std::ops::Range<i64>,
         priority: i64,
         now: UtcMillis,
-    ) -> Result<Option<u64>, StoreError> {
+    ) -> Result<bool, StoreError> {
         self.lock_digest(digest).await?;
         if fetch_one!(self, STILL_SENDING as (i64,), issue, chunk.start)?.0 == 0 {
-            return Ok(None);
+            return Ok(false);
         }
         let laid = execute!(self, LAY_OUT, issue, digest, chunk.start, chunk.end, priority, now)?;
         execute!(self, LAID_OUT_TO, issue, chunk.end, i64::try_from(laid).unwrap_or(i64::MAX))?;
-        Ok(Some(laid))
+        Ok(true)
     }
 
     /// Marks that the whole issue is laid out.

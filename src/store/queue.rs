@@ -56,10 +56,8 @@ queries! {
                       value ->> 'relay' as relay, value ->> 'answer' as answer,
                       case when value ->> 'next' <> 'sending' or exists (
                  select 1 from deliveries d where d.id = value ->> 'id' and (d.kind <> 'digest' or exists (
-                     select 1 from subscribers s join subscriptions b on b.subscriber_id = s.id and b.digest = d.digest
-                     where s.id = d.subscriber_id and s.state = 'confirmed'
-                       and (b.state = 'active' or b.state = 'paused' and b.paused_until <= value ->> 'started_at')
-                       and not exists (select 1 from suppressions x where x.address_hash = s.address_hash))))
+                     select 1 from live_subscriptions l where l.subscriber_id = d.subscriber_id and l.digest = d.digest
+                       and l.since <= value ->> 'started_at')))
                       then value ->> 'next' else 'cancelled' end as next
                from json_each($1)) e
          where deliveries.id = e.id and (
@@ -83,10 +81,8 @@ queries! {
          from (select r.id, r.expected, r.next as asked, r.token, r.tries, r.due_at, r.started_at, r.finished_at, r.relay, r.answer,
                       case when r.next <> 'sending' or exists (
                  select 1 from deliveries d where d.id = r.id and (d.kind <> 'digest' or exists (
-                     select 1 from subscribers s join subscriptions b on b.subscriber_id = s.id and b.digest = d.digest
-                     where s.id = d.subscriber_id and s.state = 'confirmed'
-                       and (b.state = 'active' or b.state = 'paused' and b.paused_until <= r.started_at)
-                       and not exists (select 1 from suppressions x where x.address_hash = s.address_hash))))
+                     select 1 from live_subscriptions l where l.subscriber_id = d.subscriber_id and l.digest = d.digest
+                       and l.since <= r.started_at)))
                       then r.next else 'cancelled' end as next
                from json_to_recordset($1::text::json) as r (id bigint, expected text, next text, token bigint,
                    tries bigint, due_at bigint, started_at bigint, finished_at bigint, relay text, answer text)) e

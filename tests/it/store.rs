@@ -50,7 +50,7 @@ async fn both_databases_have_the_same_tables_and_columns() {
     let rows = connection
         .fetch_all(
             "select m.name, c.name, c.\"notnull\" from sqlite_master m join pragma_table_info(m.name) c
-             where m.type = 'table' and m.name not like 'sqlite_%' and m.name <> '_sqlx_migrations' and c.pk = 0",
+             where m.type in ('table', 'view') and m.name not like 'sqlite_%' and m.name <> '_sqlx_migrations' and c.pk = 0",
         )
         .await
         .unwrap();
