@@ -8,7 +8,7 @@ use crate::collect::{Fetcher, Polled, Read, read_sources};
 use crate::config::{Config, Digest, Source};
 use crate::domain::{Clock, IssueState, Locale, PublicId, Random, UtcMillis};
 use crate::render::{Frame, RenderedMail, Renderer};
-use crate::store::{Audience, Choice, Durability, IssueArticleRow, NewIssue, NewIssueArticle, NewMail, Session, Store};
+use crate::store::{Audience, Choice, Durability, NewIssue, NewIssueArticle, NewMail, Session, Store};
 
 use super::due::{period_key, schedule_text};
 use super::select::{Selection, content, of_variant, topics};
@@ -199,23 +199,11 @@ impl Composer {
         selection: &Selection,
     ) -> Result<bool, ComposeError> {
         for (position, article) in selection.articles.iter().chain(&selection.copies).enumerate() {
-            let row = IssueArticleRow {
-                topic: article.topic.clone(),
-                listed: i64::from(position >= digest.max_articles),
-                source: article.source_title.clone(),
-                url: article.url.clone(),
-                canonical: article.canonical.clone(),
-                title: article.title.clone(),
-                published_at: article.published_at,
-                excerpt: article.excerpt.clone(),
-                author: article.author.clone(),
-                image: article.image.clone(),
-            };
             let frozen = NewIssueArticle {
-                article: article.id,
+                article,
                 is_copy: position >= selection.articles.len(),
-                position: i64::try_from(position).unwrap_or(i64::MAX),
-                content: &row,
+                is_listed: position >= digest.max_articles,
+                position,
             };
             if !session.insert_issue_article(issue, &digest.id, &frozen).await? {
                 return Ok(false);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::UtcMillis;
 use crate::schedule::local_day;
-use crate::store::IssueArticleRow;
+use crate::store::StoryRow;
 
 /// An issue's content, in the order that readers see.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,8 +64,8 @@ pub struct IssueArticle {
 }
 
 impl IssueArticle {
-    /// The frozen copy as readers see it, with its day in `zone`.
-    pub fn from_row(row: &IssueArticleRow, zone: Tz) -> Self {
+    /// The story as readers see it, with its day in `zone`.
+    pub fn from_row(row: &StoryRow, zone: Tz) -> Self {
         Self {
             topic: row.topic.clone(),
             source: row.source.clone(),

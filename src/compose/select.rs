@@ -25,15 +25,16 @@ impl Selection {
     /// digest names first is taken.
     pub fn of(mut new: Vec<NewArticle>, digest: &Digest) -> Self {
         let source_rank = |source: &str| digest.sources.iter().position(|id| id == source).unwrap_or(usize::MAX);
-        new.sort_by_key(|article| (source_rank(&article.source), article.id));
+        new.sort_by_key(|article| (source_rank(&article.source_id), article.id));
         let mut seen = HashSet::new();
         let (mut articles, mut copies): (Vec<_>, Vec<_>) =
-            new.into_iter().partition(|article| seen.insert(article.canonical.clone()));
+            new.into_iter().partition(|article| seen.insert(article.story.canonical.clone()));
         for list in [&mut articles, &mut copies] {
             list.sort_by(|a, b| {
-                let key = |article: &NewArticle| (section_rank(digest, &article.topic), article.topic.clone());
-                let date = |article: &NewArticle| article.published_at.unwrap_or(article.first_seen_at);
-                let place = |article: &NewArticle| (source_rank(&article.source), article.id);
+                let key =
+                    |article: &NewArticle| (section_rank(digest, &article.story.topic), article.story.topic.clone());
+                let date = |article: &NewArticle| article.story.published_at.unwrap_or(article.first_seen_at);
+                let place = |article: &NewArticle| (source_rank(&article.source_id), article.id);
                 key(a).cmp(&key(b)).then(date(b).cmp(&date(a))).then(place(a).cmp(&place(b)))
             });
         }
@@ -42,7 +43,8 @@ impl Selection {
 
     /// Those stories first, then the further copies, as readers see them.
     pub fn all(&self, digest: &Digest) -> Vec<IssueArticle> {
-        self.articles.iter().chain(&self.copies).map(|article| issue_article(article, digest)).collect()
+        let zone = digest.timezone();
+        self.articles.iter().chain(&self.copies).map(|article| IssueArticle::from_row(&article.story, zone)).collect()
     }
 }
 
@@ -105,21 +107,5 @@ pub fn content(
         date: local_day(now, digest.timezone()),
         sections,
         listed,
-    }
-}
-
-/// An article as readers see it, with its day in the digest's zone.
-fn issue_article(article: &NewArticle, digest: &Digest) -> IssueArticle {
-    IssueArticle {
-        topic: article.topic.clone(),
-        source: article.source_title.clone(),
-        title: article.title.clone(),
-        url: article.url.clone(),
-        canonical: article.canonical.clone(),
-        published: article.published_at,
-        date: article.published_at.map(|at| local_day(at, digest.timezone())),
-        excerpt: article.excerpt.clone(),
-        author: article.author.clone(),
-        image: article.image.clone(),
     }
 }

@@ -19,8 +19,8 @@ queries! {
          topic = $9, updated_at = $10 where id = $1"
     };
     NEW_ARTICLES = {
-        "select a.id, a.source, coalesce(s.title, a.source) as source_title, a.url, a.canonical, a.title, a.published_at,
-                a.excerpt, a.author, a.image, a.topic, a.first_seen_at
+        "select a.id, a.source as source_id, a.first_seen_at, coalesce(s.title, a.source) as source, a.url, a.canonical,
+                a.title, a.published_at, a.excerpt, a.author, a.image, a.topic
          from articles a
          join digest_sources d on d.source = a.source and d.digest = $1
          left join sources s on s.source = a.source
@@ -85,13 +85,25 @@ struct KnownRow {
 pub struct NewArticle {
     /// Row id.
     pub id: i64,
-    /// The source's id.
-    pub source: String,
+    /// The source's id in the configuration.
+    pub source_id: String,
+    /// When it was first seen.
+    pub first_seen_at: UtcMillis,
+    /// What readers see of it.
+    #[sqlx(flatten)]
+    pub story: StoryRow,
+}
+
+/// What readers see of an article: of one that is new to a digest, or the frozen copy in an issue.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+pub struct StoryRow {
+    /// The topic's id.
+    pub topic: String,
     /// The source's name for readers.
-    pub source_title: String,
+    pub source: String,
     /// Where it leads.
     pub url: String,
-    /// The address that duplicates share.
+    /// The address that copies of the story share.
     pub canonical: String,
     /// Plain text.
     pub title: String,
@@ -103,10 +115,6 @@ pub struct NewArticle {
     pub author: Option<String>,
     /// The address of its picture.
     pub image: Option<String>,
-    /// Its topic.
-    pub topic: String,
-    /// When it was first seen.
-    pub first_seen_at: UtcMillis,
 }
 
 /// What [`Session::put_article`] did.

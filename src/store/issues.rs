@@ -1,7 +1,7 @@
 //! Issues and their frozen articles.
 
 use super::query::{execute, fetch_all, fetch_one, fetch_optional, queries};
-use super::{Session, StoreError};
+use super::{NewArticle, Session, StoreError, StoryRow};
 use crate::domain::{IssueState, PublicId, UtcMillis};
 
 queries! {
@@ -38,7 +38,7 @@ queries! {
                 layout_after, laid_out_at, finished_at, recipients from issues where state = 'sending' order by id"
     };
     ISSUE_ARTICLES = {
-        "select topic, listed, source, url, canonical, title, published_at, excerpt, author, image from issue_articles
+        "select topic, source, url, canonical, title, published_at, excerpt, author, image from issue_articles
          where issue_id = $1 order by position"
     };
     IS_FINISHED = {
@@ -110,42 +110,17 @@ pub struct IssueRow {
     pub recipients: i64,
 }
 
-/// An article of an issue: the frozen copy.
-#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
-pub struct IssueArticleRow {
-    /// The topic's id.
-    pub topic: String,
-    /// 1: listed by title alone.
-    pub listed: i64,
-    /// The source's name for readers.
-    pub source: String,
-    /// Where it leads.
-    pub url: String,
-    /// The address that copies of the story share.
-    pub canonical: String,
-    /// Plain text.
-    pub title: String,
-    /// When it was published.
-    pub published_at: Option<UtcMillis>,
-    /// Plain text; may be empty.
-    pub excerpt: String,
-    /// Who wrote it.
-    pub author: Option<String>,
-    /// The address of its picture.
-    pub image: Option<String>,
-}
-
 /// An article to be frozen into an issue.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct NewIssueArticle<'a> {
-    /// The article's row id.
-    pub article: i64,
+    /// The article.
+    pub article: &'a NewArticle,
     /// Whether it is a further copy of a story that is in the issue.
     pub is_copy: bool,
+    /// Whether the whole issue shows it by its title alone.
+    pub is_listed: bool,
     /// Counted from 0, in reading order.
-    pub position: i64,
-    /// What readers see.
-    pub content: &'a IssueArticleRow,
+    pub position: usize,
 }
 
 impl Session {
@@ -185,25 +160,25 @@ impl Session {
         digest: &str,
         a: &NewIssueArticle<'_>,
     ) -> Result<bool, StoreError> {
-        let c = a.content;
+        let story = &a.article.story;
         let inserted = execute!(
             self,
             INSERT_ISSUE_ARTICLE,
             issue,
             digest,
-            a.article,
-            (!a.is_copy).then_some(&c.canonical),
-            a.position,
-            c.listed,
-            &c.topic,
-            &c.source,
-            &c.url,
-            &c.title,
-            c.published_at,
-            &c.excerpt,
-            &c.author,
-            &c.image,
-            &c.canonical
+            a.article.id,
+            (!a.is_copy).then_some(&story.canonical),
+            i64::try_from(a.position).unwrap_or(i64::MAX),
+            i64::from(a.is_listed),
+            &story.topic,
+            &story.source,
+            &story.url,
+            &story.title,
+            story.published_at,
+            &story.excerpt,
+            &story.author,
+            &story.image,
+            &story.canonical
         )?;
         Ok(inserted == 1)
     }
@@ -252,8 +227,8 @@ impl Session {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn issue_articles(&mut self, issue: i64) -> Result<Vec<IssueArticleRow>, StoreError> {
-        fetch_all!(self, ISSUE_ARTICLES as IssueArticleRow, issue)
+    pub async fn issue_articles(&mut self, issue: i64) -> Result<Vec<StoryRow>, StoreError> {
+        fetch_all!(self, ISSUE_ARTICLES as StoryRow, issue)
     }
 
     /// Whether [`Session::finish_issue`] would mark it: what a reader asks first, so that nobody writes in vain.

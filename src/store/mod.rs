@@ -33,11 +33,11 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, PgPool, Sqlite, SqlitePool};
 
-pub use articles::{ArticleRow, NewArticle, Put};
+pub use articles::{ArticleRow, NewArticle, Put, StoryRow};
 pub use consent::ConsentRow;
 pub use deliveries::{DeliveryRow, NewDelivery, Totals};
 pub use error::StoreError;
-pub use issues::{IssueArticleRow, IssueRow, NewIssue, NewIssueArticle};
+pub use issues::{IssueRow, NewIssue, NewIssueArticle};
 pub use layout::{Audience, Choice, IssueMail};
 pub use mails::{Followed, MailRow, NewMail};
 pub use nodes::NodeRow;
