@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use data_encoding::HEXLOWER;
 
+use crate::compose::new_mail;
 use crate::config::{Config, Digest};
 use crate::domain::{Clock, PublicId, Random, SystemRandom};
 use crate::render::{self, Frame, Renderer};
@@ -57,18 +58,8 @@ impl Ask for Confirmations {
             None => {
                 let salt = PublicId::new(&SystemRandom);
                 let new = NewMail {
-                    issue: None,
-                    kind: "confirmation",
-                    digest: Some(&digest_of.id),
-                    topics: "",
-                    locale: locale.as_str(),
-                    subject: &mail.subject,
-                    html: &mail.html,
-                    text: &mail.text,
-                    mime: &mail.mime,
-                    marker: &mail.marker,
-                    salt: salt.as_str(),
                     fingerprint: Some(&fingerprint),
+                    ..new_mail(None, "confirmation", digest_of, "", locale, &mail, salt.as_str())
                 };
                 session.insert_mail(&new, now).await?
             }

@@ -24,7 +24,12 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         let rows: Vec<_> = polled
             .iter()
             .map(|p| {
-                vec![p.source.clone(), status(p).to_owned(), p.new.to_string(), p.error.clone().unwrap_or_default()]
+                vec![
+                    p.source.clone(),
+                    p.status.as_str().to_owned(),
+                    p.new.to_string(),
+                    p.error.clone().unwrap_or_default(),
+                ]
             })
             .collect();
         output::table(&["source", "status", "new", "error"], &rows)?;
@@ -33,14 +38,6 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         return Err(CliError::Failed("no source could be read".to_owned()));
     }
     Ok(())
-}
-
-fn status(polled: &Polled) -> &'static str {
-    match polled.status {
-        PollStatus::New => "new",
-        PollStatus::Unchanged => "unchanged",
-        PollStatus::Failed => "failed",
-    }
 }
 
 /// Warns of the sources that failed while an issue was composed or previewed.

@@ -69,14 +69,16 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Asks a yes-or-no question on the terminal. `true` without asking when stdin is no terminal, or with `yes`.
+/// Whether somebody is asked before something is done: not where stdin is no terminal, nor with `yes`.
+pub fn asks(yes: bool) -> bool {
+    !yes && io::stdin().is_terminal()
+}
+
+/// Asks a yes-or-no question on the terminal.
 ///
 /// # Errors
 /// When stdin cannot be read.
-pub fn confirm(question: &str, yes: bool) -> Result<bool, CliError> {
-    if yes || !io::stdin().is_terminal() {
-        return Ok(true);
-    }
+pub fn confirm(question: &str) -> Result<bool, CliError> {
     let mut err = io::stderr().lock();
     let _ = write!(err, "{question} [y/N] ").and_then(|()| err.flush());
     let mut answer = String::new();

@@ -29,11 +29,11 @@ pub struct Args {
 pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let digest = context.digest(&args.digest)?;
     let app = context.open().await?;
-    if !args.yes && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+    if output::asks(args.yes) {
         let preview = app.composer().preview(&digest, false).await?;
         if preview.reason.is_none() && preview.recipients > 0 {
             let question = format!("Send to {} people?", output::count(preview.recipients.unsigned_abs()));
-            if !output::confirm(&question, args.yes)? {
+            if !output::confirm(&question)? {
                 return Err(CliError::Failed("not sent".to_owned()));
             }
         }

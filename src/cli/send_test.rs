@@ -8,8 +8,9 @@ use tokio::sync::watch;
 use super::collect::warn_of_failures;
 use super::{CliError, Context, output};
 use crate::app::App;
+use crate::compose::{ALL_TOPICS, new_mail};
 use crate::domain::{Clock, DeliveryState, EmailAddress, PublicId, SystemClock, SystemRandom};
-use crate::store::{Durability, Followed, NewDelivery, NewMail};
+use crate::store::{Durability, Followed, NewDelivery};
 
 /// Where test sends stand in the queue: before digests, behind confirmations.
 const TEST_PRIORITY: i64 = 10;
@@ -42,20 +43,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let salt = PublicId::new(&SystemRandom);
     let now = SystemClock.now();
     let mut session = app.store.write(Durability::Full).await?;
-    let mail = NewMail {
-        issue: None,
-        kind: "test",
-        digest: Some(&digest.id),
-        topics: crate::compose::ALL_TOPICS,
-        locale: digest.locale.as_str(),
-        subject: &rendered.subject,
-        html: &rendered.html,
-        text: &rendered.text,
-        mime: &rendered.mime,
-        marker: &rendered.marker,
-        salt: salt.as_str(),
-        fingerprint: None,
-    };
+    let mail = new_mail(None, "test", &digest, ALL_TOPICS, &digest.locale, &rendered, salt.as_str());
     let mail = session.insert_mail(&mail, now).await?;
     for address in &args.to {
         let delivery = NewDelivery {

@@ -43,7 +43,8 @@ pub enum PollStatus {
 }
 
 impl PollStatus {
-    fn as_str(self) -> &'static str {
+    /// The word it is stored and shown as.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::New => "new",
             Self::Unchanged => "unchanged",

@@ -10,7 +10,7 @@ pub(super) fn ended_by<'o>(
     if is_item(name) {
         return open.clone().position(|open| open == name || is_text(open));
     }
-    if !SIBLINGS.contains(&name) {
+    if !LINES.contains(&name) && !BESIDE_LINES.contains(&name) {
         return None;
     }
     // What is unfinished around an item is not ended by what stands in it.
@@ -37,33 +37,17 @@ const LINES: &[&str] = &[
     "issued",
     "modified",
 ];
-/// Elements that stand beside those.
-const SIBLINGS: &[&str] = &[
-    "title",
-    "link",
-    "guid",
-    "pubdate",
-    "author",
+/// Elements that stand beside those, and may hold more than a line.
+const BESIDE_LINES: &[&str] = &[
     "description",
     "content:encoded",
-    "category",
-    "comments",
     "enclosure",
-    "dc:creator",
-    "dc:date",
-    "dc:subject",
     "wfw:commentrss",
     "slash:comments",
     "media:content",
     "media:thumbnail",
-    "itunes:author",
-    "id",
-    "updated",
-    "published",
     "summary",
     "content",
-    "issued",
-    "modified",
 ];
 /// Those of them that HTML has not, so that they are not part of an unescaped description either.
 const FOREIGN_TO_HTML: &[&str] = &[

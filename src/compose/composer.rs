@@ -318,8 +318,8 @@ pub(super) fn locale_of(code: &str, digest: &Digest) -> Locale {
     Locale::parse(code).unwrap_or_else(|_| digest.locale.clone())
 }
 
-/// A rendered mail as the store takes it, with a salt of its own.
-pub(super) fn new_mail<'a>(
+/// A rendered mail as the store takes it. The Message-IDs are made of `salt`, which is random.
+pub fn new_mail<'a>(
     issue: Option<i64>,
     kind: &'a str,
     digest: &'a Digest,

@@ -9,7 +9,7 @@ mod select;
 mod tend;
 mod variants;
 
-pub use composer::{Composed, Composer, Occasion, Preview};
+pub use composer::{Composed, Composer, Occasion, Preview, new_mail};
 pub use content::{IssueArticle, IssueContent, Section};
 pub use error::ComposeError;
 pub use layout::DIGEST_PRIORITY;

@@ -52,10 +52,8 @@ pub struct SubscriptionRow {
 
 queries! {
     SUBSCRIBER_BY_HASH = {
-        sqlite "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at
-            from subscribers where address_hash = $1 order by id limit 1"
-        postgres "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at
-            from subscribers where address_hash = $1 order by id limit 1"
+        "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at
+         from subscribers where address_hash = $1"
     };
     SUBSCRIBER_BY_PUBLIC_ID = {
         "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at
