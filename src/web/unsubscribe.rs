@@ -10,7 +10,10 @@ use super::form::Form;
 use super::pages::{listed, title, titles};
 use super::preferences::{four_weeks, long_date};
 use super::{AppState, LinkToken};
-use crate::subscribers::{DigestClaim, Leave, Left, Origin, SubscribersError, Tokens, Topics, topics_of};
+use crate::subscribers::{DigestClaim, Leave, Origin, SubscribersError, Tokens, Topics, topics_of};
+
+/// The same for every token: a mail program must not learn which are known, and has nobody to tell.
+const ONE_CLICK_ANSWER: &str = "Nothing more of it comes to you.\n";
 
 /// Shows the button.
 pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkToken) -> Response {
@@ -31,8 +34,7 @@ pub(super) async fn act(
     let claim = state.subscribers.tokens().verify_unsubscribe(&token);
     let done = match (claim, form.is_one_click(), form.get("leave")) {
         (Ok(claim), true, _) => one_click(&state, &claim).await,
-        // A mail program must not learn which tokens are known, and has nobody to tell.
-        (Err(_), true, _) => Ok("There is nothing to leave.\n".into_response()),
+        (Err(_), true, _) => Ok(ONE_CLICK_ANSWER.into_response()),
         (Ok(claim), false, leave) => goodbye(&state, &claim, leave == Some("all")).await,
         (Err(error), false, _) => return state.bad_link(error),
     };
@@ -40,11 +42,8 @@ pub(super) async fn act(
 }
 
 async fn one_click(state: &AppState, claim: &DigestClaim) -> Result<Response, SubscribersError> {
-    let left = state.subscribers.leave(&claim.subscriber, Leave::Digest(&claim.digest), Origin::ONE_CLICK).await?;
-    Ok(match left {
-        Left::Now | Left::Already => "You have left.\n".into_response(),
-        Left::Unknown => "There is nothing to leave.\n".into_response(),
-    })
+    state.subscribers.leave(&claim.subscriber, Leave::Digest(&claim.digest), Origin::ONE_CLICK).await?;
+    Ok(ONE_CLICK_ANSWER.into_response())
 }
 
 async fn show(state: &AppState, claim: &DigestClaim) -> Result<Response, SubscribersError> {
