@@ -15,6 +15,7 @@
 //! - [`subscribers`]: join, confirm, prefer, leave, consent, tokens, import
 //! - [`schedule`]: cron and time zone to the periods that are due
 //! - [`store`]: all SQL; SQLite and PostgreSQL
+//! - `wording`: what mails and pages say in each locale
 //! - [`web`]: pages and routes, thin, over the rooms above
 //! - [`domain`]: the words that all of them share, as types
 //! - [`app`]: the rooms wired together; [`daemon`]: keeps them going
@@ -34,3 +35,4 @@ pub mod schedule;
 pub mod store;
 pub mod subscribers;
 pub mod web;
+mod wording;

@@ -205,6 +205,8 @@ create table consent_events (
     at bigint not null,
     source text collate "C" not null,
     actor text collate "C" not null,
+    network text collate "C",
+    agent text collate "C",
     wording text collate "C",
     evidence text collate "C"
 );

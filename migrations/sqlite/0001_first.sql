@@ -205,6 +205,8 @@ create table consent_events (
     at integer not null,
     source text not null,
     actor text not null,
+    network text,
+    agent text,
     wording text,
     evidence text
 ) strict;

@@ -1,13 +1,13 @@
 //! The program put together: the rooms wired to one configuration, store, clock and key file.
 
-mod confirmations;
+mod notices;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use confirmations::Confirmations;
+pub use notices::Notices;
 
 use crate::collect::{FetchError, Fetcher, Limits};
 use crate::compose::Composer;
@@ -99,9 +99,9 @@ impl App {
         )
     }
 
-    /// What queues confirmations.
-    pub fn confirmations(&self) -> Confirmations {
-        Confirmations::new(Arc::clone(&self.config), Arc::clone(&self.renderer), Arc::clone(&self.clock))
+    /// What queues the mails about subscriptions.
+    pub fn notices(&self) -> Notices {
+        Notices::new(Arc::clone(&self.config), Arc::clone(&self.renderer), Arc::clone(&self.clock))
     }
 
     /// What delivers, for whoever holds the right to.

@@ -93,7 +93,7 @@ async fn add(context: &Context, app: &App, args: &Add) -> Result<(), CliError> {
     let subscribers = app.subscribers();
     let added = match &args.evidence {
         Some(evidence) => subscribers.add_confirmed(&new, evidence, Origin::COMMAND_LINE).await?,
-        None => subscribers.add(&new, Origin::COMMAND_LINE, &app.confirmations()).await?,
+        None => subscribers.add(&new, Origin::COMMAND_LINE, &app.notices()).await?,
     };
     if context.json {
         return output::json(&subscribers.show(&args.email).await?);
@@ -147,7 +147,7 @@ async fn import(context: &Context, app: &App, args: &ImportArgs) -> Result<(), C
     let bar = output::progress(0, "importing");
     let report = app
         .subscribers()
-        .import(&import, &app.confirmations(), |done, all| {
+        .import(&import, &app.notices(), |done, all| {
             bar.set_length(all);
             bar.set_position(done);
         })

@@ -3,12 +3,12 @@
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::locale::{Wording, insert};
 use super::slots::{Marker, Slot};
 use super::text::{cut_at_word, one_line};
 use super::view::Common;
 use super::{Frame, TITLE_LIMIT};
 use crate::domain::Locale;
+use crate::wording::{Wording, insert};
 
 /// What a confirmation says beside its digest.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,6 @@ mod encode;
 mod error;
 mod header;
 mod inline;
-mod locale;
 mod message;
 mod mime;
 mod renderer;
@@ -20,9 +19,9 @@ mod templates;
 mod text;
 mod view;
 
+pub use crate::wording::format_date;
 pub use confirmation::Confirmation;
 pub use error::TemplateError;
-pub use locale::format_date;
 pub use message::{Message, SpliceError};
 pub use renderer::Renderer;
 pub use slots::{Slot, Slots, fill};

@@ -1,13 +1,13 @@
 //! An invented issue that has all that one can have, on which templates are tried when they are loaded.
 
 use super::confirmation::ConfirmView;
-use super::locale::Wording;
 use super::slots::Marker;
 use super::view::{
     ArticleView, BannerView, Common, DigestView, IssueView, LinkView, NumberView, SectionView, SenderView, SlotView,
     Words,
 };
 use crate::domain::Locale;
+use crate::wording::Wording;
 
 const TITLE: &str = "Sample Weekly";
 const URL: &str = "https://example.org/sample";

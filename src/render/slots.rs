@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::encode::html_pieces;
-use super::locale::Wording;
 use super::text::one_line;
 use crate::domain::{EmailAddress, Locale, PublicId, Random, UtcMillis};
+use crate::wording::Wording;
 
 /// A place in a mail that differs for each recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

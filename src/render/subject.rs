@@ -4,11 +4,11 @@ use serde::Serialize;
 use tera::{Context, Tera};
 
 use super::TemplateError;
-use super::locale::Wording;
 use super::text::{cut_at_word, one_line};
 use super::view::{ArticleView, DigestView, NumberView};
 use crate::compose::IssueContent;
 use crate::domain::Locale;
+use crate::wording::Wording;
 
 /// What inboxes show of a subject, in characters.
 const LENGTH: usize = 70;

@@ -4,12 +4,12 @@ use serde::Serialize;
 use url::Url;
 
 use super::Frame;
-use super::locale::{Wording, insert};
 use super::slots::{Marker, Slot};
 use super::text::{cut_at_word, one_line};
 use crate::compose::{IssueArticle, IssueContent};
 use crate::config::Sender;
 use crate::domain::Locale;
+use crate::wording::{Wording, insert};
 
 /// How long the first line of a mail may be, which inboxes show beside the subject.
 const SUMMARY: usize = 100;

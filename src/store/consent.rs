@@ -23,6 +23,10 @@ pub struct ConsentRow {
     pub source: String,
     /// `subscriber` or `operator`.
     pub actor: String,
+    /// The network address that it came from.
+    pub network: Option<String>,
+    /// What the program there calls itself.
+    pub agent: Option<String>,
     /// What the person was shown.
     pub wording: Option<String>,
     /// What proves it: the operator's words, or the choice that was made.
@@ -31,22 +35,22 @@ pub struct ConsentRow {
 
 queries! {
     ADD_CONSENT = {
-        "insert into consent_events (subscriber_id, address, event, digest, at, source, actor, wording, evidence)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        "insert into consent_events (subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
     };
     // A list of rows is bound in its own way on each.
     ADD_CONSENTS = {
-        sqlite "insert into consent_events (subscriber_id, address, event, digest, at, source, actor, wording, evidence)
+        sqlite "insert into consent_events (subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence)
             select value ->> 'subscriber_id', value ->> 'address', value ->> 'event', value ->> 'digest',
-                value ->> 'at', value ->> 'source', value ->> 'actor', value ->> 'wording', value ->> 'evidence'
+                value ->> 'at', value ->> 'source', value ->> 'actor', value ->> 'network', value ->> 'agent', value ->> 'wording', value ->> 'evidence'
             from json_each($1)"
-        postgres "insert into consent_events (subscriber_id, address, event, digest, at, source, actor, wording, evidence)
+        postgres "insert into consent_events (subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence)
             select (value ->> 'subscriber_id')::bigint, value ->> 'address', value ->> 'event', value ->> 'digest',
-                (value ->> 'at')::bigint, value ->> 'source', value ->> 'actor', value ->> 'wording', value ->> 'evidence'
+                (value ->> 'at')::bigint, value ->> 'source', value ->> 'actor', value ->> 'network', value ->> 'agent', value ->> 'wording', value ->> 'evidence'
             from jsonb_array_elements($1::jsonb) as e (value)"
     };
     CONSENT_BETWEEN = {
-        "select subscriber_id, address, event, digest, at, source, actor, wording, evidence
+        "select subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence
          from consent_events where subscriber_id between $1 and $2 order by subscriber_id, id"
     };
 }
@@ -67,6 +71,8 @@ impl Session {
             row.at,
             &row.source,
             &row.actor,
+            &row.network,
+            &row.agent,
             &row.wording,
             &row.evidence
         )
@@ -95,6 +101,6 @@ impl Session {
 fn as_json(row: &ConsentRow) -> serde_json::Value {
     serde_json::json!({
         "subscriber_id": row.subscriber_id, "address": row.address, "event": row.event, "digest": row.digest,
-        "at": row.at.0, "source": row.source, "actor": row.actor, "wording": row.wording, "evidence": row.evidence,
+        "at": row.at.0, "source": row.source, "actor": row.actor, "network": row.network, "agent": row.agent, "wording": row.wording, "evidence": row.evidence,
     })
 }

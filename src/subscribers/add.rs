@@ -1,7 +1,7 @@
 //! Adds a person: pending until they confirm, or confirmed on evidence of consent obtained elsewhere.
 
 use super::choice::{Chosen, Topics};
-use super::{Ask, Origin, Subscribers, SubscribersError, event, refusal};
+use super::{Notify, Origin, Subscribers, SubscribersError, event, refusal};
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow};
 
@@ -41,11 +41,11 @@ impl Subscribers {
         &self,
         new: &NewSubscriber,
         origin: Origin<'_>,
-        ask: &impl Ask,
+        notify: &impl Notify,
     ) -> Result<Added, SubscribersError> {
-        match self.try_add(new, origin, ask).await {
+        match self.try_add(new, origin, notify).await {
             // Somebody has added the same address at the same moment; it is known now.
-            Err(SubscribersError::Store(error)) if error.is_conflict() => self.try_add(new, origin, ask).await,
+            Err(SubscribersError::Store(error)) if error.is_conflict() => self.try_add(new, origin, notify).await,
             result => result,
         }
     }
@@ -54,7 +54,7 @@ impl Subscribers {
         &self,
         new: &NewSubscriber,
         origin: Origin<'_>,
-        ask: &impl Ask,
+        notify: &impl Notify,
     ) -> Result<Added, SubscribersError> {
         let hash = self.keys.address_hash(&new.address);
         let mut session = self.store.write(Durability::Full).await?;
@@ -83,7 +83,7 @@ impl Subscribers {
             // They come back by their own confirmation; until then everything stays as it is.
             SubscriberState::Unsubscribed | SubscriberState::Bounced | SubscriberState::Complained => {}
         }
-        self.ask(&mut session, &row, &new.address, &new.choice, origin, ask).await?;
+        self.ask(&mut session, &row, &new.address, &new.choice, origin, notify).await?;
         session.commit().await?;
         Ok(Added::Asked)
     }

@@ -1,7 +1,7 @@
 //! Join, confirm, prefer, leave, consent, tokens, import.
 //!
 //! Each action is a file and a method of [`Subscribers`]. What a person is mailed is not this room's business: whoever
-//! calls hands in an [`Ask`] that queues confirmations within the same transaction.
+//! calls hands in a [`Notify`] that queues notices within the same transaction.
 
 mod add;
 mod choice;
@@ -10,11 +10,11 @@ mod confirm;
 mod import;
 mod keys;
 mod leave;
+mod notice;
 mod record;
 mod refusal;
 mod tokens;
 
-use std::future::Future;
 use std::sync::Arc;
 
 pub use add::{Added, NewSubscriber};
@@ -24,12 +24,13 @@ pub use confirm::Confirmed;
 pub use import::{Import, ImportBasis, ImportReport, RefusedRow};
 pub use keys::{Keys, KeysError};
 pub use leave::{Leave, Left};
+pub use notice::{Notice, NoticeKind, Notify, NotifyError, SecretLink};
 pub use record::{Record, RecordDigest, RecordEvent};
 pub use refusal::{Refusal, SuppressionReason};
 pub use tokens::{CONFIRM_LIFETIME, ConfirmClaim, DigestClaim, Token, TokenError, Tokens};
 
 use crate::config::Config;
-use crate::domain::{Clock, EmailAddress, Locale, PublicId, Random, UtcMillis};
+use crate::domain::{Clock, EmailAddress, Locale, Random, UtcMillis};
 use crate::store::{ConsentRow, Session, Store, StoreError, SubscriberRow};
 
 /// All that the actions on subscribers need; cheap to clone.
@@ -54,9 +55,9 @@ pub enum SubscribersError {
         /// Why.
         refusal: Refusal,
     },
-    /// A confirmation could not be queued.
-    #[error("cannot queue the confirmation: {0}")]
-    Ask(AskError),
+    /// A mail to them could not be queued.
+    #[error("cannot queue the mail about the subscription: {0}")]
+    Notify(NotifyError),
     /// A file could not be read.
     #[error("cannot read {path}: {source}", path = path.display())]
     File {
@@ -70,66 +71,31 @@ pub enum SubscribersError {
     Store(#[from] StoreError),
 }
 
-/// Why a confirmation could not be queued.
-pub type AskError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Somebody has to be asked whether they want it: what the mail needs.
-#[derive(Clone, Debug)]
-pub struct Confirmation {
-    /// The subscriber's row.
-    pub subscriber: i64,
-    /// What stands for them outside.
-    pub public_id: PublicId,
-    /// Where the mail goes.
-    pub address: EmailAddress,
-    /// Their name; may be empty.
-    pub name: String,
-    /// The language they chose; none: that of the digest.
-    pub locale: Option<Locale>,
-    /// What they will get if they agree; at least one digest.
-    pub choice: Vec<Chosen>,
-    /// The link that says yes.
-    pub url: ConfirmUrl,
-    /// When the link stops working.
-    pub expires_at: UtcMillis,
-}
-
-/// A link that confirms; `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ConfirmUrl(pub String);
-
-impl std::fmt::Debug for ConfirmUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ConfirmUrl(…)")
-    }
-}
-
-/// Queues confirmations.
-pub trait Ask: Sync {
-    /// Queues one within `session`, so that a person is never noted as asked without a mail on its way.
-    fn ask(
-        &self,
-        session: &mut Session,
-        confirmation: &Confirmation,
-    ) -> impl Future<Output = Result<(), AskError>> + Send;
-}
-
 /// Where an action comes from, for the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin<'a> {
-    /// The page, the command, the file.
+    /// The page, the form, the command, the file.
     pub source: &'a str,
     /// `subscriber` or `operator`.
     pub actor: &'a str,
+    /// The network address that it came from.
+    pub network: Option<&'a str>,
+    /// What the program there calls itself.
+    pub agent: Option<&'a str>,
 }
 
-impl Origin<'_> {
+impl<'a> Origin<'a> {
     /// Somebody at a command line.
-    pub const COMMAND_LINE: Self = Self { source: "command line", actor: "operator" };
+    pub const COMMAND_LINE: Self = Self { source: "command line", actor: "operator", network: None, agent: None };
     /// The person, on a page that a mail led to.
-    pub const PAGE: Self = Self { source: "page", actor: "subscriber" };
+    pub const PAGE: Self = Self { source: "page", actor: "subscriber", network: None, agent: None };
     /// The person's mail program, by RFC 8058.
-    pub const ONE_CLICK: Self = Self { source: "one-click", actor: "subscriber" };
+    pub const ONE_CLICK: Self = Self { source: "one-click", actor: "subscriber", network: None, agent: None };
+
+    /// The same, from a network address and a program there.
+    pub fn from(self, network: Option<&'a str>, agent: Option<&'a str>) -> Self {
+        Self { network, agent, ..self }
+    }
 }
 
 impl Subscribers {
@@ -173,20 +139,25 @@ impl Subscribers {
         address: &EmailAddress,
         choice: &[Chosen],
         origin: Origin<'_>,
-        ask: &impl Ask,
+        notify: &impl Notify,
     ) -> Result<(), SubscribersError> {
         let now = self.now();
-        let confirmation = Confirmation {
-            subscriber: row.id,
-            public_id: row.public_id.clone(),
-            address: address.clone(),
-            name: row.name.clone(),
-            locale: row.locale.as_deref().and_then(|code| Locale::parse(code).ok()),
+        // The link confirms all that was chosen, in the looks of the first.
+        let Some(first) = choice.first() else { return Ok(()) };
+        let kind = NoticeKind::Confirm {
             choice: choice.to_vec(),
-            url: ConfirmUrl(self.tokens.confirm_url(&row.public_id, address, choice, now)),
+            link: SecretLink(self.tokens.confirm_url(&row.public_id, address, choice, now)),
             expires_at: now.plus(CONFIRM_LIFETIME),
+            reminder: false,
         };
-        ask.ask(session, &confirmation).await.map_err(SubscribersError::Ask)?;
+        let notice = Notice {
+            subscriber: row.id,
+            address: address.clone(),
+            locale: row.locale.as_deref().and_then(|code| Locale::parse(code).ok()),
+            digest: first.digest.clone(),
+            kind,
+        };
+        notify.notify(session, &notice).await.map_err(SubscribersError::Notify)?;
         for chosen in choice {
             let mut event = event(row, "asked", now, origin);
             event.digest = Some(chosen.digest.clone());
@@ -207,6 +178,8 @@ fn event(row: &SubscriberRow, event: &str, at: UtcMillis, origin: Origin<'_>) ->
         at,
         source: origin.source.to_owned(),
         actor: origin.actor.to_owned(),
+        network: origin.network.map(str::to_owned),
+        agent: origin.agent.map(str::to_owned),
         wording: None,
         evidence: None,
     }

@@ -58,6 +58,10 @@ pub struct RecordEvent {
     pub source: String,
     /// `subscriber` or `operator`.
     pub actor: String,
+    /// The network address that it came from.
+    pub network: Option<String>,
+    /// What the program there calls itself.
+    pub agent: Option<String>,
     /// What the person was shown.
     pub wording: Option<String>,
     /// What proves it.
@@ -152,6 +156,8 @@ impl From<ConsentRow> for RecordEvent {
             digest: row.digest,
             source: row.source,
             actor: row.actor,
+            network: row.network,
+            agent: row.agent,
             wording: row.wording,
             evidence: row.evidence,
         }

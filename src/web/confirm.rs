@@ -28,6 +28,7 @@ async fn answer(state: &AppState, token: &str, agreed: bool) -> Result<Response,
         Err(error) => return Ok(state.bad_link(error)),
     };
     let (mut verdict, address) = subscribers.would_confirm(&claim).await?;
+    let locale = state.locale(claim.choice.first().map(|chosen| chosen.digest.as_str()));
     let (question, offer) = (question(state, &claim), offer(state, &claim.choice));
     if agreed {
         let wording = format!("{question} You will get {offer} [{BUTTON}]");
@@ -36,7 +37,7 @@ async fn answer(state: &AppState, token: &str, agreed: bool) -> Result<Response,
         let values = json!({
             "question": question, "address": address, "offer": offer, "button": BUTTON, "test": false,
         });
-        return Ok(state.pages.page(StatusCode::OK, "confirm", &values));
+        return Ok(state.pages.page(StatusCode::OK, "confirm", &locale, &values));
     }
     Ok(match verdict {
         Confirmed::Now | Confirmed::Already => {
@@ -47,18 +48,10 @@ async fn answer(state: &AppState, token: &str, agreed: bool) -> Result<Response,
             let values = json!({
                 "address": address, "offer": offer, "preferences": preferences, "test": false,
             });
-            state.pages.page(StatusCode::OK, "confirmed", &values)
+            state.pages.page(StatusCode::OK, "confirmed", &locale, &values)
         }
-        Confirmed::Stale => state.pages.message(
-            StatusCode::GONE,
-            "This link no longer counts",
-            "You have left since it was sent, or the address was removed. Subscribe again, and you get a new one.",
-        ),
-        Confirmed::Refused(_) => state.pages.message(
-            StatusCode::GONE,
-            "This address gets no mail from us",
-            "It was taken off for good, after a report of unwanted mail or on request. Contact us if that is wrong.",
-        ),
+        Confirmed::Stale => state.pages.message(StatusCode::GONE, &locale, "confirm.stale"),
+        Confirmed::Refused(_) => state.pages.message(StatusCode::GONE, &locale, "confirm.refused"),
     })
 }
 

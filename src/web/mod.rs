@@ -18,7 +18,7 @@ use std::time::Duration;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Path};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::domain::Locale;
 use crate::subscribers::{CONFIRM_LIFETIME, Subscribers, SubscribersError, TokenError};
 use pages::Pages;
 
@@ -63,33 +64,31 @@ impl AppState {
         Ok(Self { subscribers, pages })
     }
 
+    /// The language of a page about a digest; of none, that of the first.
+    fn locale(&self, digest: Option<&str>) -> Locale {
+        let config = self.subscribers.config();
+        let digest = digest.and_then(|id| config.digest(id)).or(config.digests.first());
+        digest.map(|digest| digest.locale.clone()).unwrap_or_default()
+    }
+
     /// A page that a bad link leads to.
     fn bad_link(&self, error: TokenError) -> Response {
+        let locale = self.locale(None);
         match error {
-            TokenError::Expired => self.pages.message(
-                StatusCode::GONE,
-                "This link is too old",
-                &format!(
-                    "It worked for {} days. Subscribe again, and you get a new one.",
-                    CONFIRM_LIFETIME.as_secs() / 86_400
-                ),
-            ),
-            TokenError::Malformed | TokenError::Forged => self.pages.message(
-                StatusCode::NOT_FOUND,
-                "This link does not work",
-                "Perhaps a part of it was cut off. Open it from the mail once more, or copy all of it.",
-            ),
+            TokenError::Expired => {
+                let days = (CONFIRM_LIFETIME.as_secs() / 86_400).to_string();
+                self.pages.message_with(StatusCode::GONE, &locale, "expired_link", &[("count", &days)])
+            }
+            TokenError::Malformed | TokenError::Forged => {
+                self.pages.message(StatusCode::NOT_FOUND, &locale, "bad_link")
+            }
         }
     }
 
     /// A page for what is no fault of the visitor.
     fn failed(&self, error: &SubscribersError) -> Response {
         tracing::error!(%error, "a page could not be served");
-        self.pages.message(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "This does not work just now",
-            "Nothing was changed. Please try again in a few minutes.",
-        )
+        self.pages.message(StatusCode::SERVICE_UNAVAILABLE, &self.locale(None), "failed")
     }
 }
 
@@ -104,20 +103,14 @@ pub fn router(state: AppState) -> Router {
         .route("/static/{file}", get(pages::style));
     let base = state.pages.base().to_owned();
     let routes = if base.is_empty() { routes } else { routes.clone().nest(&base, routes) };
-    let pages = state.pages.clone();
+    let (pages, locale) = (state.pages.clone(), state.locale(None));
     routes
         .fallback(pages::not_found)
         .with_state(state)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
         .layer(CatchPanicLayer::custom(move |_panic: Box<dyn std::any::Any + Send>| {
-            pages
-                .message(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "Something went wrong here",
-                    "Please try again; if it happens once more, tell us.",
-                )
-                .into_response()
+            pages.message(StatusCode::INTERNAL_SERVER_ERROR, &locale, "broken")
         }))
         .layer(middleware::map_response(headers::secure))
 }

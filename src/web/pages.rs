@@ -1,14 +1,18 @@
 //! The pages as templates, and the one stylesheet that they share.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Value, json};
-use tera::{Context, Tera};
+use tera::{Context, Kwargs, State as TeraState, Tera, TeraResult};
 
 use super::AppState;
 use crate::config::Config;
+use crate::domain::Locale;
+use crate::wording::Wording;
 
 const STYLE: &str = include_str!("../../templates/pages/style.css");
 
@@ -35,6 +39,7 @@ impl Pages {
     /// Loads the built-in templates.
     pub(super) fn new(config: &Config) -> Result<Self, tera::Error> {
         let mut tera = Tera::default();
+        tera.register_function("t", words);
         tera.add_raw_templates(TEMPLATES)?;
         let base = url::Url::parse(&config.server.public_url)
             .map(|url| url.path().trim_end_matches('/').to_owned())
@@ -62,10 +67,11 @@ impl Pages {
         &self.base
     }
 
-    /// The page of that template, with the fields of the object `values`.
-    pub(super) fn page(&self, status: StatusCode, name: &str, values: &Value) -> Response {
+    /// The page of that template in a locale, with the fields of the object `values`.
+    pub(super) fn page(&self, status: StatusCode, name: &str, locale: &Locale, values: &Value) -> Response {
         let context = Context::from_serialize(values).map(|mut context| {
             context.insert("site", &self.site);
+            context.insert("lang", locale.as_str());
             context
         });
         match context.and_then(|context| self.tera.render(&format!("pages/{name}.html"), &context)) {
@@ -77,10 +83,43 @@ impl Pages {
         }
     }
 
-    /// A page that says one thing.
-    pub(super) fn message(&self, status: StatusCode, heading: &str, text: &str) -> Response {
-        self.page(status, "message", &json!({ "heading": heading, "text": text, "test": false }))
+    /// A page that says one thing: the heading and the text that are under `key` in the wording.
+    pub(super) fn message(&self, status: StatusCode, locale: &Locale, key: &str) -> Response {
+        self.message_with(status, locale, key, &[])
     }
+
+    /// The same, with names to fill in; `count` is the number of a plural.
+    pub(super) fn message_with(
+        &self,
+        status: StatusCode,
+        locale: &Locale,
+        key: &str,
+        values: &[(&str, &str)],
+    ) -> Response {
+        let say = |part: &str| say(locale, &format!("{key}.{part}"), values);
+        self.page(status, "message", locale, &json!({ "heading": say("heading"), "text": say("text"), "test": false }))
+    }
+}
+
+/// What the pages say under a key, with names filled in; `count` is the number of a plural. A key that nothing is under is
+/// said itself, which a test looks for.
+pub(super) fn say(locale: &Locale, key: &str, values: &[(&str, &str)]) -> String {
+    let count = values.iter().find(|(name, _)| *name == "count").and_then(|(_, count)| count.parse().ok());
+    Wording::of(locale).page(key, count, values, locale).unwrap_or_else(|| key.to_owned())
+}
+
+/// `{{ t(key="confirm.heading", digest=title) }}`: what the page says in its own locale.
+#[allow(clippy::needless_pass_by_value, reason = "the shape of a Tera function")]
+fn words(arguments: Kwargs, state: &TeraState<'_>) -> TeraResult<String> {
+    let key = arguments.must_get::<&str>("key")?;
+    let lang = state.get::<String>("lang")?.unwrap_or_default();
+    let locale = Locale::parse(&lang).unwrap_or_default();
+    let values: BTreeMap<String, Value> = arguments.deserialize()?;
+    let as_text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let values: Vec<(String, String)> = values.into_iter().map(|(name, value)| (name, as_text(value))).collect();
+    let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let said = Wording::of(&locale).page(key, arguments.get::<u32>("count")?, &values, &locale);
+    said.ok_or_else(|| tera::Error::message(format!("the wording has nothing under `{key}`")))
 }
 
 /// Who it is and where, without saying the name twice.
@@ -109,7 +148,7 @@ pub(super) async fn style(State(state): State<AppState>, Path(file): Path<String
 
 /// The page for whatever is not there.
 pub(super) async fn not_found(State(state): State<AppState>) -> Response {
-    state.pages.message(StatusCode::NOT_FOUND, "There is no such page", "Perhaps a part of the address was cut off.")
+    state.pages.message(StatusCode::NOT_FOUND, &state.locale(None), "no_such_page")
 }
 
 /// `one`, `one and two`, `one, two and three`.

@@ -13,9 +13,9 @@ use super::pages::title;
 use super::unsubscribe::goodbye;
 use super::{AppState, LinkToken};
 use crate::domain::UtcMillis;
-use crate::render::format_date;
 use crate::schedule::{local_day, start_of_day};
 use crate::subscribers::{Chose, DigestClaim, Origin, SubscribersError, Tokens, Topics, topics_of};
+use crate::wording::format_date;
 
 /// How many coming issues are looked at for the end of a pause.
 const OFFERED: usize = 14;
@@ -156,7 +156,7 @@ async fn show(
     if let (Some(values), Some(more)) = (values.as_object_mut(), more.as_object()) {
         values.extend(more.clone());
     }
-    Ok(state.pages.page(status, "preferences", &values))
+    Ok(state.pages.page(status, "preferences", &state.locale(Some(&claim.digest)), &values))
 }
 
 /// The topics to choose from; one alone is no choice.

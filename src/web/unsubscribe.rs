@@ -70,7 +70,7 @@ async fn show(state: &AppState, claim: &DigestClaim) -> Result<Response, Subscri
         "topics": listed(&mine),
         "others": preferences.as_ref().map(|preferences| titles(config, &preferences.others)),
     });
-    Ok(state.pages.page(StatusCode::OK, "unsubscribe", &values))
+    Ok(state.pages.page(StatusCode::OK, "unsubscribe", &state.locale(Some(&claim.digest)), &values))
 }
 
 /// Leaves, and says so.
@@ -87,5 +87,5 @@ pub(super) async fn goodbye(state: &AppState, claim: &DigestClaim, all: bool) ->
         "others": preferences.as_ref().map(|preferences| titles(config, &preferences.others)),
         "unsubscribe": format!("{}/unsubscribe/{}", state.pages.base(), link.as_str()),
     });
-    Ok(state.pages.page(StatusCode::OK, "goodbye", &values))
+    Ok(state.pages.page(StatusCode::OK, "goodbye", &state.locale(Some(&claim.digest)), &values))
 }

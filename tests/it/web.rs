@@ -95,7 +95,7 @@ const ONE_CLICK: &str = "List-Unsubscribe=One-Click";
 on_both! {
     async fn the_button_confirms_and_a_second_press_shows_the_same(store: TestStore) {
         let pages = Pages::serve(&store).await;
-        pages.app.subscribers().add(&new(&pages.app, ANA), Origin::COMMAND_LINE, &pages.app.confirmations()).await.unwrap();
+        pages.app.subscribers().add(&new(&pages.app, ANA), Origin::COMMAND_LINE, &pages.app.notices()).await.unwrap();
         let ana = pages.row(ANA).await;
         let link = pages.confirm(&ana, ANA);
         for _ in 0..2 {

@@ -9,7 +9,7 @@ use crate::domain::{PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{ConsentRow, Durability, Session, StoreError, SubscriberRow, SubscriptionRow};
 use crate::subscribers::add::{drop_others, subscription};
 use crate::subscribers::choice::Chosen;
-use crate::subscribers::{Ask, Origin, Subscribers, SubscribersError, event};
+use crate::subscribers::{Notify, Origin, Subscribers, SubscribersError, event};
 
 /// How often a chunk is tried again when somebody joins at the same moment.
 const TRIES: usize = 3;
@@ -147,11 +147,11 @@ impl Subscribers {
         &self,
         chunk: &[Row],
         import: &Import<'_>,
-        ask: &impl Ask,
+        notify: &impl Notify,
     ) -> Result<Counts, SubscribersError> {
         let mut tries = 1;
         loop {
-            match self.try_apply_chunk(chunk, import, ask).await {
+            match self.try_apply_chunk(chunk, import, notify).await {
                 Err(SubscribersError::Store(error)) if error.is_conflict() && tries < TRIES => tries += 1,
                 result => return result,
             }
@@ -162,11 +162,11 @@ impl Subscribers {
         &self,
         chunk: &[Row],
         import: &Import<'_>,
-        ask: &impl Ask,
+        notify: &impl Notify,
     ) -> Result<Counts, SubscribersError> {
         let now = self.now();
         let source = format!("import of {}", import.path.file_name().unwrap_or_default().to_string_lossy());
-        let origin = Origin { source: &source, actor: "operator" };
+        let origin = Origin { source: &source, ..Origin::COMMAND_LINE };
         let mut session = self.store.write(Durability::Full).await?;
         let hashes: Vec<&str> = chunk.iter().map(|row| row.address_hash.as_str()).collect();
         session.lock_subscribers_among(&hashes).await?;
@@ -198,7 +198,7 @@ impl Subscribers {
         if import.basis == ImportBasis::Ask {
             let fresh = new.iter().filter(|(person, _)| person.state == SubscriberState::Pending);
             for (person, row) in fresh.chain(&waiting) {
-                self.ask(&mut session, person, &row.address, &row.choice, origin, ask).await?;
+                self.ask(&mut session, person, &row.address, &row.choice, origin, notify).await?;
             }
         }
         session.commit().await?;

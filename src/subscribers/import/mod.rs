@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Ask, Subscribers, SubscribersError};
+use super::{Notify, Subscribers, SubscribersError};
 use apply::{Counts, Planned};
 use file::{Format, Rows};
 use row::Row;
@@ -96,7 +96,7 @@ impl Subscribers {
     pub async fn import(
         &self,
         import: &Import<'_>,
-        ask: &impl Ask,
+        notify: &impl Notify,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<ImportReport, SubscribersError> {
         let mut report = ImportReport::default();
@@ -129,7 +129,7 @@ impl Subscribers {
             if !chunk.is_empty() && (ended || again || chunk.len() == CHUNK) {
                 let counts = match &mut planned {
                     Some(planned) => self.plan_chunk(&chunk, import, planned).await?,
-                    None => self.apply_chunk(&chunk, import, ask).await?,
+                    None => self.apply_chunk(&chunk, import, notify).await?,
                 };
                 report.count(&counts);
                 done += chunk.len() as u64;

@@ -9,7 +9,9 @@ use postround::config::{
 use postround::domain::{EmailAddress, Locale, SystemRandom};
 use postround::schedule::Schedule;
 use postround::store::Session;
-use postround::subscribers::{Ask, AskError, Chosen, Confirmation, Keys, NewSubscriber, Origin, Subscribers, Topics};
+use postround::subscribers::{
+    Chosen, Keys, NewSubscriber, Notice, NoticeKind, Notify, NotifyError, Origin, Subscribers, Topics,
+};
 use sqlx::{AssertSqlSafe, Connection};
 
 use super::{MONDAY, TestClock, TestStore};
@@ -93,14 +95,22 @@ pub async fn confirmed(subscribers: &Subscribers, email: &str, digests: &[&str])
     subscribers.add_confirmed(&somebody(email, digests), "a signed form", Origin::COMMAND_LINE).await.unwrap();
 }
 
-/// Keeps the confirmations instead of mailing them.
+/// Keeps the notices instead of mailing them.
 #[derive(Default)]
-pub struct Asked(pub Mutex<Vec<Confirmation>>);
+pub struct Asked(pub Mutex<Vec<Notice>>);
 
 impl Asked {
-    /// The token of the last one.
+    /// The token of the last one's link.
     pub fn token(&self) -> String {
-        self.0.lock().unwrap().last().unwrap().url.0.rsplit('/').next().unwrap().to_owned()
+        let notices = self.0.lock().unwrap();
+        let link = match &notices.last().unwrap().kind {
+            NoticeKind::Confirm { link, .. }
+            | NoticeKind::ManageLink { link, .. }
+            | NoticeKind::ChangeAddress { link, .. }
+            | NoticeKind::Goodbye { link, .. } => link,
+            other => panic!("{other:?} has no link"),
+        };
+        link.0.rsplit('/').next().unwrap().to_owned()
     }
 
     /// How many there were.
@@ -109,9 +119,9 @@ impl Asked {
     }
 }
 
-impl Ask for Asked {
-    async fn ask(&self, _session: &mut Session, confirmation: &Confirmation) -> Result<(), AskError> {
-        self.0.lock().unwrap().push(confirmation.clone());
+impl Notify for Asked {
+    async fn notify(&self, _session: &mut Session, notice: &Notice) -> Result<(), NotifyError> {
+        self.0.lock().unwrap().push(notice.clone());
         Ok(())
     }
 }

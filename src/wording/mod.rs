@@ -1,4 +1,6 @@
-//! The wording of the mails in each locale, and how dates are written there.
+//! The wording of mails and pages in each locale, and how dates are written there.
+
+mod message;
 
 use std::sync::LazyLock;
 
@@ -6,6 +8,7 @@ use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Locale;
+use message::Message;
 
 /// The files of `templates/locales`, in the order of [`Locale::BUILT_IN`].
 const FILES: [(&str, &str); 7] = [
@@ -26,57 +29,74 @@ static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
         .collect()
 });
 
-/// All that a mail says in one locale that does not come from its issue. What stands in braces is filled in; `words` in the
-/// templates has each sentence filled already.
+/// All that mails and pages say in one locale that does not come from an issue. What stands in braces is filled in; `words`
+/// in the mails' templates has each sentence filled already, and the pages' templates ask for theirs by key.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wording {
-    pub(super) date: String,
-    pub(super) date_with_weekday: String,
-    pub(super) first_of_month: String,
-    pub(super) months: [String; 12],
-    pub(super) weekdays: [String; 7],
+pub(crate) struct Wording {
+    pub(crate) date: String,
+    pub(crate) date_with_weekday: String,
+    pub(crate) first_of_month: String,
+    pub(crate) months: [String; 12],
+    pub(crate) weekdays: [String; 7],
 
-    pub(super) greeting: String,
-    pub(super) greeting_without_name: String,
-    pub(super) issue: String,
-    pub(super) inside: String,
-    pub(super) read_story: String,
-    pub(super) also: String,
+    pub(crate) greeting: String,
+    pub(crate) greeting_without_name: String,
+    pub(crate) issue: String,
+    pub(crate) inside: String,
+    pub(crate) read_story: String,
+    pub(crate) also: String,
 
-    pub(super) why: String,
-    pub(super) preferences: String,
-    pub(super) unsubscribe: String,
-    pub(super) reply: String,
-    pub(super) contact: String,
-    pub(super) follow: String,
-    pub(super) privacy: String,
+    pub(crate) why: String,
+    pub(crate) preferences: String,
+    pub(crate) unsubscribe: String,
+    pub(crate) reply: String,
+    pub(crate) contact: String,
+    pub(crate) follow: String,
+    pub(crate) privacy: String,
 
-    pub(super) confirm_subject: String,
-    pub(super) confirm_summary: String,
-    pub(super) confirm_summary_with_date: String,
-    pub(super) confirm_heading: String,
-    pub(super) confirm_ask: String,
-    pub(super) confirm_button: String,
-    pub(super) confirm_next: String,
-    pub(super) confirm_next_with_date: String,
-    pub(super) confirm_ignore: Plural,
+    pub(crate) confirm_subject: String,
+    pub(crate) confirm_summary: String,
+    pub(crate) confirm_summary_with_date: String,
+    pub(crate) confirm_heading: String,
+    pub(crate) confirm_ask: String,
+    pub(crate) confirm_button: String,
+    pub(crate) confirm_next: String,
+    pub(crate) confirm_next_with_date: String,
+    pub(crate) confirm_ignore: Plural,
+
+    /// What the pages say, by key.
+    pages: Message,
 }
 
 impl Wording {
     /// That of a locale.
-    pub(super) fn of(locale: &Locale) -> &'static Self {
+    pub(crate) fn of(locale: &Locale) -> &'static Self {
         let place = FILES.iter().position(|(code, _)| *code == locale.as_str()).unwrap_or_default();
         &WORDINGS[place]
     }
 
     /// That of the locale in that place of [`Locale::BUILT_IN`]; beyond the end, the first.
-    pub(super) fn at(place: u8) -> &'static Self {
+    pub(crate) fn at(place: u8) -> &'static Self {
         WORDINGS.get(usize::from(place)).unwrap_or(&WORDINGS[0])
     }
 
+    /// What the pages say under `key`, as in `confirm.heading`, with its `{names}` filled in; in British English where this
+    /// locale has nothing, and `None` where that has nothing either. `count` chooses among the plural forms.
+    pub(crate) fn page(
+        &self,
+        key: &str,
+        count: Option<u32>,
+        values: &[(&str, &str)],
+        locale: &Locale,
+    ) -> Option<String> {
+        let own = self.pages.find(key).map(|message| (message, locale.clone()));
+        let (message, locale) = own.or_else(|| Some((WORDINGS[0].pages.find(key)?, Locale::default())))?;
+        message.filled(count, values, &locale)
+    }
+
     /// A date in the wording's pattern; with the name of the weekday, the long one.
-    pub(super) fn date(&self, date: NaiveDate, with_weekday: bool) -> String {
+    pub(crate) fn date(&self, date: NaiveDate, with_weekday: bool) -> String {
         let day = if date.day() == 1 { self.first_of_month.clone() } else { date.day().to_string() };
         let weekday = &self.weekdays[date.weekday().num_days_from_monday() as usize % 7];
         let month = &self.months[date.month0() as usize % 12];
@@ -88,7 +108,7 @@ impl Wording {
 /// A sentence with a number in it, in the forms that CLDR gives the locale; `other` serves where a form is missing.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Plural {
+pub(crate) struct Plural {
     #[serde(default)]
     zero: Option<String>,
     #[serde(default)]
@@ -104,7 +124,7 @@ pub(super) struct Plural {
 
 impl Plural {
     /// The sentence for `count`, which also replaces `{count}`.
-    pub(super) fn with(&self, count: u32, locale: &Locale) -> String {
+    pub(crate) fn with(&self, count: u32, locale: &Locale) -> String {
         let form = match (locale.as_str(), count) {
             ("fr", 0) => &self.one,
             ("cy", 0) => &self.zero,
@@ -119,7 +139,7 @@ impl Plural {
 }
 
 /// A sentence with its `{names}` replaced; what is put in is not looked at again.
-pub(super) fn insert(sentence: &str, values: &[(&str, &str)]) -> String {
+pub(crate) fn insert(sentence: &str, values: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(sentence.len() + 40);
     let mut rest = sentence;
     while let Some((before, after)) = rest.split_once('{') {
@@ -184,7 +204,7 @@ mod tests {
             toml::Value::Table(forms) => names(forms["other"].as_str().unwrap()),
             other => vec![other.as_array().unwrap().len().to_string()],
         };
-        table.iter().map(|(key, value)| (key.clone(), sentence(value))).collect()
+        table.iter().filter(|(key, _)| *key != "pages").map(|(key, value)| (key.clone(), sentence(value))).collect()
     }
 
     #[test]

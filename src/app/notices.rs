@@ -1,4 +1,4 @@
-//! Queues the mails that ask an address whether it really wants a digest.
+//! Queues the mails about subscriptions: each rendered once for all who get the same words.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,36 +12,38 @@ use crate::domain::{Clock, PublicId, Random, SystemRandom};
 use crate::render::{self, Frame, Renderer};
 use crate::schedule::local_day;
 use crate::store::{NewDelivery, NewMail, Session};
-use crate::subscribers::{Ask, AskError, Confirmation};
+use crate::subscribers::{Notice, NoticeKind, Notify, NotifyError};
 
-/// Where confirmations stand in the queue: before everything else.
+/// Where notices stand in the queue: before everything else.
 const PRIORITY: i64 = 0;
 
-/// Renders and queues confirmations.
-pub struct Confirmations {
+/// Renders and queues notices.
+pub struct Notices {
     config: Arc<Config>,
     renderer: Arc<Renderer>,
     clock: Arc<dyn Clock>,
 }
 
-impl Confirmations {
+impl Notices {
     /// Over these templates.
     pub fn new(config: Arc<Config>, renderer: Arc<Renderer>, clock: Arc<dyn Clock>) -> Self {
         Self { config, renderer, clock }
     }
 }
 
-impl Ask for Confirmations {
-    async fn ask(&self, session: &mut Session, confirmation: &Confirmation) -> Result<(), AskError> {
+impl Notify for Notices {
+    async fn notify(&self, session: &mut Session, notice: &Notice) -> Result<(), NotifyError> {
         let now = self.clock.now();
-        let chosen = confirmation.choice.first().and_then(|chosen| self.config.digest(&chosen.digest));
-        let digest_of = chosen.ok_or("the digest that was chosen is gone from the configuration")?;
-        let locale = confirmation.locale.as_ref().unwrap_or(&digest_of.locale);
+        let digest_of = self.config.digest(&notice.digest);
+        let digest_of = digest_of.ok_or("the digest that it is about is gone from the configuration")?;
+        let NoticeKind::Confirm { choice, link, expires_at, .. } = &notice.kind else {
+            return Err("there is no template for this notice".into());
+        };
+        let locale = notice.locale.as_ref().unwrap_or(&digest_of.locale);
         let first_issue = digest_of.schedule.next_after(now).map(|at| local_day(at, digest_of.timezone()));
-        let valid_days = u32::try_from((confirmation.expires_at.0 - now.0) / 86_400_000).unwrap_or_default();
+        let valid_days = u32::try_from((expires_at.0 - now.0) / 86_400_000).unwrap_or_default();
         // The link confirms all that was chosen, so the mail names all of it.
-        let titles: Vec<&str> = confirmation
-            .choice
+        let titles: Vec<&str> = choice
             .iter()
             .filter_map(|chosen| self.config.digest(&chosen.digest))
             .map(|digest| digest.title.as_str())
@@ -69,11 +71,11 @@ impl Ask for Confirmations {
             issue: None,
             kind: "confirmation",
             digest: Some(&digest_of.id),
-            subscriber: Some(confirmation.subscriber),
-            address: &confirmation.address,
+            subscriber: Some(notice.subscriber),
+            address: &notice.address,
             name: "",
             priority: PRIORITY,
-            link: Some(&confirmation.url.0),
+            link: Some(&link.0),
         };
         session.insert_delivery(&delivery, now).await?;
         Ok(())

@@ -1,0 +1,84 @@
+//! Mails about somebody's own subscription: what each needs, and who queues it.
+
+use std::future::Future;
+
+use super::choice::Chosen;
+use crate::domain::{EmailAddress, Locale, UtcMillis};
+use crate::store::Session;
+
+/// Why a notice could not be queued.
+pub type NotifyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A mail about somebody's own subscription. Nothing in it was typed by a stranger, but the address it goes to.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// The subscriber's row.
+    pub subscriber: i64,
+    /// Where the mail goes.
+    pub address: EmailAddress,
+    /// The language they chose; none: that of the digest.
+    pub locale: Option<Locale>,
+    /// The digest in whose name and looks it comes.
+    pub digest: String,
+    /// What it says.
+    pub kind: NoticeKind,
+}
+
+/// What a notice says.
+#[derive(Clone, Debug)]
+pub enum NoticeKind {
+    /// Asks whether they really want it.
+    Confirm {
+        /// What they will get if they agree; at least one digest.
+        choice: Vec<Chosen>,
+        /// The link that says yes.
+        link: SecretLink,
+        /// When the link stops working.
+        expires_at: UtcMillis,
+        /// Whether it is asked once more, since there was no answer.
+        reminder: bool,
+    },
+    /// Somebody asked for what they have already; the way to their preferences.
+    AlreadySubscribed,
+    /// The link, asked for on a page, to everything about them: all digests, their data, erasure, change of address.
+    ManageLink {
+        /// The link.
+        link: SecretLink,
+        /// When it stops working.
+        expires_at: UtcMillis,
+    },
+    /// Asks the owner of a new address whether the mails shall go there.
+    ChangeAddress {
+        /// The link that says yes.
+        link: SecretLink,
+        /// When the link stops working.
+        expires_at: UtcMillis,
+    },
+    /// Tells the old address that the mails go to another one now.
+    AddressChanged,
+    /// Says goodbye, with the way back.
+    Goodbye {
+        /// The link that undoes it.
+        link: SecretLink,
+        /// When the link stops working.
+        expires_at: UtcMillis,
+    },
+    /// Welcomes somebody who has just confirmed, with the latest issue.
+    Welcome,
+}
+
+/// A link that whoever has it may act with; `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretLink(pub String);
+
+impl std::fmt::Debug for SecretLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretLink(…)")
+    }
+}
+
+/// Queues notices.
+pub trait Notify: Sync {
+    /// Queues one within `session`, so that nothing is noted as said without a mail on its way.
+    fn notify(&self, session: &mut Session, notice: &Notice) -> impl Future<Output = Result<(), NotifyError>> + Send;
+}
