@@ -11,6 +11,9 @@ use crate::store::{Durability, NewIssue};
 /// A period is never late within this time, however short `catch_up` is: the daemon looks every second.
 const GRACE: Duration = Duration::from_secs(60);
 
+/// Why a period is skipped that nothing ran for in time.
+pub const MISSED: &str = "missed by more than `catch_up` allows; the articles wait for the next issue";
+
 impl Composer {
     /// Composes the issues that are due now, at most one for each digest. A period that was missed by more than
     /// `catch_up` is recorded as skipped, and its articles wait. A digest that fails does not stop the others; those
@@ -58,7 +61,7 @@ impl Composer {
             digest: &digest.id,
             key: &period_key(at),
             state: IssueState::Skipped,
-            reason: Some("missed by more than `catch_up` allows; the articles wait for the next issue"),
+            reason: Some(MISSED),
             subject: "",
             date: &local_day(at, digest.timezone()).to_string(),
             scheduled_at: Some(at),

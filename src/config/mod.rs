@@ -27,6 +27,7 @@ pub use error::{ConfigError, Place, Problem};
 pub(crate) use nearest::nearest;
 pub use secret::Secret;
 pub use settings::*;
+pub(crate) use values::as_words;
 
 use reader::Report;
 

@@ -39,6 +39,8 @@ pub struct Config {
     pub templates: Templates,
     /// Addresses of the site around.
     pub web: Web,
+    /// Where warnings to the operator go.
+    pub alerts: Alerts,
     /// See [`Config::ignored_variables`].
     pub ignored_variables: Vec<String>,
 }
@@ -342,6 +344,8 @@ pub struct Digest {
     pub locale: Locale,
     /// Who it is from: its own sender over that of `[sender]`.
     pub sender: Sender,
+    /// Called after each finished or skipped period; whoever knows it can call it too.
+    pub ping_url: Option<Secret>,
 }
 
 impl Digest {
@@ -369,6 +373,15 @@ pub struct Banner {
 pub struct Templates {
     /// Files here replace built-in ones of the same name.
     pub dir: Option<PathBuf>,
+}
+
+/// `[alerts]`.
+#[derive(Clone, Debug, Default)]
+pub struct Alerts {
+    /// Where they are mailed.
+    pub email: Option<EmailAddress>,
+    /// The address that they are posted to; whoever knows it can post there too.
+    pub webhook: Option<Secret>,
 }
 
 /// `[web]`.

@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::domain::EmailAddress;
 
+use super::secret::Secret;
 use super::settings::{
     AfterCrash, Backlog, Config, Digest, Matcher, Select, Selector, Sender, Source, SourceKind, TopicRule,
 };
@@ -35,6 +36,7 @@ struct Root<'a> {
     collect: Collect,
     templates: Templates,
     web: Web<'a>,
+    alerts: AlertsShown<'a>,
     source: Vec<SourceShown<'a>>,
     topic: Vec<Topic<'a>>,
     digest: Vec<DigestShown<'a>>,
@@ -98,6 +100,12 @@ struct Web<'a> {
 }
 
 #[derive(Serialize)]
+struct AlertsShown<'a> {
+    email: &'a str,
+    webhook: String,
+}
+
+#[derive(Serialize)]
 struct SourceShown<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,6 +166,7 @@ struct DigestShown<'a> {
     template: &'a str,
     locale: &'a str,
     sender: OwnSender<'a>,
+    ping_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     banner: Option<BannerShown<'a>>,
 }
@@ -205,6 +214,10 @@ impl<'a> Root<'a> {
             },
             templates: Templates { dir: templates.dir.as_deref().map(write_path).unwrap_or_default() },
             web: Web { home_url: address(web.home_url.as_ref()), privacy_url: address(web.privacy_url.as_ref()) },
+            alerts: AlertsShown {
+                email: config.alerts.email.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
+                webhook: secret_address(config.alerts.webhook.as_ref()),
+            },
             source: config.sources.iter().map(source).collect(),
             topic: config
                 .topics
@@ -289,6 +302,7 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
             email: digest.sender.email.as_str(),
             reply_to: digest.sender.reply_to.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
         },
+        ping_url: secret_address(digest.ping_url.as_ref()),
         banner: digest.banner.as_ref().map(|banner| BannerShown {
             text: &banner.text,
             url: address(banner.url.as_ref()),
@@ -300,6 +314,12 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
 
 fn address(url: Option<&Url>) -> &str {
     url.map(Url::as_str).unwrap_or_default()
+}
+
+/// An address without what makes it a secret: its path.
+fn secret_address(url: Option<&Secret>) -> String {
+    let url = url.and_then(|url| Url::parse(url.reveal()).ok());
+    url.map(|url| format!("{}/***", url.origin().ascii_serialization())).unwrap_or_default()
 }
 
 fn backlog(backlog: Backlog) -> String {

@@ -202,7 +202,8 @@ pub(super) fn subject(frame: &Frame<'_>, letter: &Letter<'_>) -> String {
     let subject = match letter {
         Letter::Confirmation { reminder: true, .. } => say.one("reminder.subject"),
         Letter::Correction { subject, .. } => say.with("correction.subject", &[("subject", subject)], None),
-        Letter::Alert { subject, .. } => say.with("alert.subject", &[("subject", subject)], None),
+        // As the log, in English.
+        Letter::Alert { subject, .. } => format!("Postround: {subject}"),
         _ => say.one(&format!("{}.subject", letter.template())),
     };
     one_line(&subject).into_owned()
@@ -231,7 +232,7 @@ impl LetterView {
             Letter::Alert { subject, text } => {
                 let heading = one_line(subject).into_owned();
                 let words = LetterWords { heading, text: paragraphs(text), ..LetterWords::default() };
-                (say.one("alert.summary"), words)
+                ("A warning from Postround, which sends your newsletters".to_owned(), words)
             }
             Letter::Correction { text, subject, date } => {
                 let date = say.words.date(*date, false);

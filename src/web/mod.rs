@@ -4,6 +4,7 @@
 //! strips that path. A `GET` changes nothing: programs that look into mails follow links.
 
 mod confirm;
+pub mod dev;
 mod form;
 mod headers;
 mod health;
@@ -29,6 +30,7 @@ use tower_http::timeout::TimeoutLayer;
 use crate::domain::Locale;
 use crate::subscribers::{CONFIRM_LIFETIME, Subscribers, SubscribersError, TokenError};
 use pages::Pages;
+pub use pages::built_in_pages;
 
 /// The largest body that is read; a form of ours has a few hundred octets.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -45,6 +47,14 @@ pub enum WebError {
     /// A built-in page is broken.
     #[error("a page cannot be shown: {0}")]
     Template(#[from] tera::Error),
+    /// An operator's page cannot be read.
+    #[error("cannot read {path}: {source}; check `dir` of [templates] and who may read it")]
+    Read {
+        /// The file or folder.
+        path: std::path::PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
 }
 
 /// What the pages need; cheap to clone.

@@ -7,6 +7,7 @@
     reason = "a test that meets the unexpected shall fail at once"
 )]
 
+mod alerts;
 mod collect;
 mod config;
 mod deliver;
@@ -19,4 +20,5 @@ mod render;
 mod store;
 mod subscribers;
 mod support;
+mod templates;
 mod web;

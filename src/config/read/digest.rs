@@ -76,6 +76,7 @@ fn digest(
         template: template.unwrap_or_else(|| values::BUILT_IN_TEMPLATE.to_owned()),
         locale,
         sender: sender?,
+        ping_url: super::site::secret_url(table, "ping_url"),
     })
 }
 

@@ -37,6 +37,7 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
     let templates = site::templates(&root.table("templates", keys::TEMPLATES), &scene);
     let scene = Scene { templates: templates.dir.as_deref(), ..scene };
     let web = site::web(&root.table("web", keys::WEB));
+    let alerts = site::alerts(&root.table("alerts", keys::ALERTS), &scene);
     let topics = source::topics(&root);
     let sources = source::sources(&root, &topics);
     let digests = digest::digests(&root, &sources, &topics, sender.as_ref(), &scene);
@@ -53,6 +54,7 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
         digests,
         templates,
         web,
+        alerts,
         ignored_variables,
     })
 }

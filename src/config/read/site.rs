@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::Scene;
 use super::secret::secret;
+use crate::config::Secret;
 use crate::config::nearest::suggestion;
 use crate::config::reader::{Field, Table, shown};
 use crate::config::settings::{
-    AfterCrash, Backlog, Collect, Delivery, RelayUrl, Server, Smtp, Store, StoreUrl, Templates, Web,
+    AfterCrash, Alerts, Backlog, Collect, Delivery, RelayUrl, Server, Smtp, Store, StoreUrl, Templates, Web,
 };
 use crate::config::{urls, values};
 
@@ -151,6 +152,19 @@ pub fn templates(table: &Table<'_>, scene: &Scene<'_>) -> Templates {
 pub fn web(table: &Table<'_>) -> Web {
     let url = |name| table.given(name).and_then(|field| field.parse(urls::web));
     Web { home_url: url("home_url"), privacy_url: url("privacy_url") }
+}
+
+pub fn alerts(table: &Table<'_>, scene: &Scene<'_>) -> Alerts {
+    Alerts {
+        email: table.given("email").and_then(|field| super::sender::address(&field, scene)),
+        webhook: secret_url(table, "webhook"),
+    }
+}
+
+/// A web address that only its owner shall know.
+pub fn secret_url(table: &Table<'_>, name: &'static str) -> Option<Secret> {
+    let url = table.given(name).and_then(|field| field.parse(urls::web))?;
+    Some(Secret::new(url.as_str()))
 }
 
 /// A duration of `least` to [`LONGEST`].

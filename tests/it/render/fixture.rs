@@ -7,8 +7,8 @@ use chrono::NaiveDate;
 use chrono_tz::Europe::London;
 use postround::compose::{IssueArticle, IssueContent, Section};
 use postround::config::{
-    AfterCrash, Backlog, Banner, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp, Store,
-    StoreUrl, Templates, Web,
+    AfterCrash, Alerts, Backlog, Banner, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp,
+    Store, StoreUrl, Templates, Web,
 };
 use postround::domain::{EmailAddress, Locale, Random, UtcMillis};
 use postround::render::{Frame, Slots};
@@ -75,6 +75,7 @@ pub fn digest() -> Digest {
         template: "digest".into(),
         locale: Locale::default(),
         sender: sender(),
+        ping_url: None,
     }
 }
 
@@ -102,6 +103,7 @@ pub fn config() -> Config {
         topics: Vec::new(),
         digests: vec![digest()],
         templates: Templates::default(),
+        alerts: Alerts::default(),
         web: Web {
             home_url: Some(url("https://earlyhelp.example/")),
             privacy_url: Some(url("https://earlyhelp.example/privacy")),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use postround::config::{
-    AfterCrash, Backlog, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp, StoreUrl,
+    AfterCrash, Alerts, Backlog, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp, StoreUrl,
     Templates, Topic, Web,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
@@ -41,6 +41,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         template: "digest".to_owned(),
         locale: Locale::default(),
         sender: sender.clone(),
+        ping_url: None,
     };
     Config {
         ignored_variables: Vec::new(),
@@ -65,6 +66,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
             digest("jobs", "Jobs & Posts", &["jobs"]),
         ],
         templates: Templates::default(),
+        alerts: Alerts::default(),
         web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), privacy_url: None },
     }
 }
