@@ -40,10 +40,13 @@ mod tests {
     async fn trouble_is_told_when_it_has_lasted_and_a_pause_between_tries_does_not_end_it() {
         let mut lasting = Lasting::default();
         assert!(!lasting.look(true), "it has just begun");
-        tokio::time::advance(LONG / 2).await;
-        assert!(!lasting.look(false) || lasting.began.is_some());
-        lasting.look(true);
-        tokio::time::advance(LONG / 2).await;
+        for _ in 0..4 {
+            tokio::time::advance(LONG / 5).await;
+            assert!(!lasting.look(true));
+            tokio::time::advance(Duration::from_secs(1)).await;
+            assert!(!lasting.look(false), "a pause between two tries");
+        }
+        tokio::time::advance(LONG / 5).await;
         assert!(lasting.look(true));
         tokio::time::advance(GONE).await;
         lasting.look(false);

@@ -11,6 +11,9 @@ use crate::compose::IssueContent;
 use crate::domain::Locale;
 use crate::wording::Wording;
 
+/// How many of the latest issue's stories a welcome has at most.
+const STORIES: usize = 20;
+
 /// A mail beside the digest, with what it says.
 #[derive(Clone, Debug)]
 pub enum Letter<'a> {
@@ -216,6 +219,10 @@ impl LetterView {
             // Somebody who has not agreed to anything, or has left, gets no marketing.
             common.sender.social.clear();
         }
+        if matches!(letter, Letter::Alert { .. }) {
+            // Nor is the operator asked to write to themselves.
+            (common.sender.replies, common.sender.contact_url, common.privacy_url) = (false, None, None);
+        }
         Self::new(common, frame.locale, letter)
     }
 
@@ -258,7 +265,9 @@ impl LetterView {
             letter: words,
             issue: latest.map(|issue| NumberView::new(issue, say.words)),
             listed: latest
-                .map(|issue| issue.articles().map(|article| ArticleView::new(article, say.words)).collect())
+                .map(|issue| {
+                    issue.articles().take(STORIES).map(|article| ArticleView::new(article, say.words)).collect()
+                })
                 .unwrap_or_default(),
         }
     }

@@ -235,7 +235,7 @@ mod tests {
     #[rstest]
     #[case("{{ lead.title | upper }}", None)]
     #[case("{% if lead.titel %}{% endif %}", Some("`lead.titel` is not known here; did you mean `lead.title`?"))]
-    #[case("\n{% if lede %}{% endif %}", Some("`lede` is not known here; did you mean `lead`?"))]
+    #[case("\n{% if leed %}{% endif %}", Some("`leed` is not known here; did you mean `lead`?"))]
     #[case(
         "{% for s in sections %}{% for a in s.articles %}{% if a.titel %}{% endif %}{% endfor %}{% endfor %}",
         Some("`a.titel` is not known here; did you mean `a.title`?")
