@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use ipnet::IpNet;
 use url::Url;
 
+use super::public::{Subscribe, Web};
 use super::secret::Secret;
 use crate::domain::{EmailAddress, Locale};
 use crate::schedule::Schedule;
@@ -37,8 +39,10 @@ pub struct Config {
     pub digests: Vec<Digest>,
     /// The operator's own templates.
     pub templates: Templates,
-    /// Addresses of the site around.
+    /// The site around, and its look.
     pub web: Web,
+    /// The form that people join with.
+    pub subscribe: Subscribe,
     /// See [`Config::ignored_variables`].
     pub ignored_variables: Vec<String>,
 }
@@ -70,6 +74,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// How the outside reaches it; ends without a slash.
     pub public_url: String,
+    /// Networks of proxies whose word on where a request comes from counts.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// `[store]`.
@@ -340,6 +346,8 @@ pub struct Digest {
     pub template: String,
     /// The language of its wording and dates.
     pub locale: Locale,
+    /// Whether strangers are offered it: on the subscribe page and in the archive.
+    pub public: bool,
     /// Who it is from: its own sender over that of `[sender]`.
     pub sender: Sender,
 }
@@ -369,13 +377,4 @@ pub struct Banner {
 pub struct Templates {
     /// Files here replace built-in ones of the same name.
     pub dir: Option<PathBuf>,
-}
-
-/// `[web]`.
-#[derive(Clone, Debug, Default)]
-pub struct Web {
-    /// The site that the digest belongs to.
-    pub home_url: Option<Url>,
-    /// Its privacy page.
-    pub privacy_url: Option<Url>,
 }

@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::domain::EmailAddress;
 
+use super::public::{SubscribeShown, WebShown};
 use super::settings::{
     AfterCrash, Backlog, Config, Digest, Matcher, Select, Selector, Sender, Source, SourceKind, TopicRule,
 };
@@ -34,7 +35,8 @@ struct Root<'a> {
     delivery: Delivery,
     collect: Collect,
     templates: Templates,
-    web: Web<'a>,
+    web: WebShown<'a>,
+    subscribe: SubscribeShown<'a>,
     source: Vec<SourceShown<'a>>,
     topic: Vec<Topic<'a>>,
     digest: Vec<DigestShown<'a>>,
@@ -44,6 +46,7 @@ struct Root<'a> {
 struct Server<'a> {
     listen: String,
     public_url: &'a str,
+    trusted_proxies: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -89,12 +92,6 @@ struct Collect {
 #[derive(Serialize)]
 struct Templates {
     dir: String,
-}
-
-#[derive(Serialize)]
-struct Web<'a> {
-    home_url: &'a str,
-    privacy_url: &'a str,
 }
 
 #[derive(Serialize)]
@@ -157,6 +154,7 @@ struct DigestShown<'a> {
     max_articles: usize,
     template: &'a str,
     locale: &'a str,
+    public: bool,
     sender: OwnSender<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     banner: Option<BannerShown<'a>>,
@@ -179,9 +177,13 @@ struct BannerShown<'a> {
 
 impl<'a> Root<'a> {
     fn of(config: &'a Config) -> Self {
-        let Config { server, store, sender, smtp, delivery, collect, templates, web, .. } = config;
+        let Config { server, store, sender, smtp, delivery, collect, templates, web, subscribe, .. } = config;
         Self {
-            server: Server { listen: server.listen.to_string(), public_url: &server.public_url },
+            server: Server {
+                listen: server.listen.to_string(),
+                public_url: &server.public_url,
+                trusted_proxies: server.trusted_proxies.iter().map(ToString::to_string).collect(),
+            },
             store: Store { url: write_store(&store.url), keys: write_path(&store.keys) },
             sender: sender_shown(sender),
             smtp: Smtp {
@@ -204,7 +206,8 @@ impl<'a> Root<'a> {
                 backlog: backlog(collect.backlog),
             },
             templates: Templates { dir: templates.dir.as_deref().map(write_path).unwrap_or_default() },
-            web: Web { home_url: address(web.home_url.as_ref()), privacy_url: address(web.privacy_url.as_ref()) },
+            web: WebShown::of(web),
+            subscribe: SubscribeShown::of(subscribe),
             source: config.sources.iter().map(source).collect(),
             topic: config
                 .topics
@@ -284,6 +287,7 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
         max_articles: digest.max_articles,
         template: &digest.template,
         locale: digest.locale.as_str(),
+        public: digest.public,
         sender: OwnSender {
             name: &digest.sender.name,
             email: digest.sender.email.as_str(),
@@ -298,7 +302,7 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
     }
 }
 
-fn address(url: Option<&Url>) -> &str {
+pub(super) fn address(url: Option<&Url>) -> &str {
     url.map(Url::as_str).unwrap_or_default()
 }
 

@@ -1,6 +1,7 @@
 //! The document to settings, table by table.
 
 mod digest;
+mod public;
 mod secret;
 mod sender;
 mod site;
@@ -36,7 +37,8 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
     let collect = site::collect(&root.table("collect", keys::COLLECT));
     let templates = site::templates(&root.table("templates", keys::TEMPLATES), &scene);
     let scene = Scene { templates: templates.dir.as_deref(), ..scene };
-    let web = site::web(&root.table("web", keys::WEB));
+    let web = public::web(&root.table("web", keys::WEB), folder);
+    let subscribe = public::subscribe(&root.table("subscribe", keys::SUBSCRIBE), folder);
     let topics = source::topics(&root);
     let sources = source::sources(&root, &topics);
     let digests = digest::digests(&root, &sources, &topics, sender.as_ref(), &scene);
@@ -53,6 +55,7 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
         digests,
         templates,
         web,
+        subscribe,
         ignored_variables,
     })
 }

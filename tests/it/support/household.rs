@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use postround::app::Notices;
 use postround::config::{
     AfterCrash, Backlog, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp, StoreUrl,
-    Templates, Topic, Web,
+    Subscribe, Templates, Topic, Web,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
+use postround::render::Renderer;
 use postround::schedule::Schedule;
 use postround::store::Session;
 use postround::subscribers::{
@@ -40,12 +42,17 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         banner: None,
         template: "digest".to_owned(),
         locale: Locale::default(),
+        public: true,
         sender: sender.clone(),
     };
     Config {
         ignored_variables: Vec::new(),
         file: store.folder.path().join("config.toml"),
-        server: Server { listen: ([127, 0, 0, 1], 0).into(), public_url: public_url.to_owned() },
+        server: Server {
+            listen: ([127, 0, 0, 1], 0).into(),
+            public_url: public_url.to_owned(),
+            trusted_proxies: Vec::new(),
+        },
         store: postround::config::Store { url: store.url.clone(), keys: store.folder.path().join("keys") },
         sender: sender.clone(),
         smtp: Smtp {
@@ -65,7 +72,8 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
             digest("jobs", "Jobs & Posts", &["jobs"]),
         ],
         templates: Templates::default(),
-        web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), privacy_url: None },
+        web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), ..Web::default() },
+        subscribe: Subscribe::default(),
     }
 }
 
@@ -77,6 +85,12 @@ pub async fn subscribers(store: &TestStore, public_url: &str) -> (Subscribers, A
     let subscribers =
         Subscribers::new(store.store.clone(), config.into(), keys.into(), clock.clone(), Arc::new(SystemRandom));
     (subscribers, clock)
+}
+
+/// What queues their mails.
+pub fn notices(subscribers: &Subscribers) -> Arc<Notices> {
+    let renderer = Renderer::new(None).unwrap();
+    Arc::new(Notices::new(subscribers.config().clone().into(), renderer.into(), Arc::new(TestClock::at(MONDAY))))
 }
 
 /// An address.
