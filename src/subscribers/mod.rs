@@ -8,6 +8,7 @@ mod choice;
 mod choose;
 mod confirm;
 mod import;
+mod join;
 mod keys;
 mod leave;
 mod notice;
@@ -22,6 +23,7 @@ pub use choice::{ChoiceError, Chosen, Topics, resolve as resolve_choice, topics_
 pub use choose::{Chose, Preferences};
 pub use confirm::Confirmed;
 pub use import::{Import, ImportBasis, ImportReport, RefusedRow};
+pub use join::JoinRequest;
 pub use keys::{Keys, KeysError};
 pub use leave::{Leave, Left};
 pub use notice::{Notice, NoticeKind, Notify, NotifyError, SecretLink};
