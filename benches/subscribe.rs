@@ -40,7 +40,7 @@ async fn measure(database: &str, store: &str) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/subscribe", listener.local_addr().unwrap());
     let warn: web::Warn = Arc::new(|key, warning| println!("{key}: {warning}"));
-    let state = AppState::new(app.subscribers(), Arc::new(app.notices()), warn).unwrap();
+    let state = AppState::new(app.subscribers(), app.notices(), warn).unwrap();
     tokio::spawn(web::serve(listener, web::router(state), std::future::pending()));
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     // Interleaved, so that whatever else goes on meets all of them.

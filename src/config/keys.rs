@@ -13,6 +13,7 @@ pub const ROOT: &[&str] = &[
     "templates",
     "web",
     "subscribe",
+    "confirmation",
 ];
 pub const SERVER: &[&str] = &["listen", "public_url", "trusted_proxies"];
 pub const STORE: &[&str] = &["url", "keys"];
@@ -45,6 +46,7 @@ pub const DIGEST: &[&str] = &[
 pub const BANNER: &[&str] = &["text", "url", "from", "until"];
 pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
 pub const TEMPLATES: &[&str] = &["dir"];
+pub const CONFIRMATION: &[&str] = &["valid_for", "reminder_after", "forget_after", "welcome_mail"];
 pub const WEB: &[&str] = &["home_url", "privacy_url", "title", "heading", "intro", "logo", "accent", "accent_dark"];
 pub const SUBSCRIBE: &[&str] = &[
     "origins",
@@ -74,6 +76,7 @@ pub const ONCE: &[(&str, &[&str])] = &[
     ("templates", TEMPLATES),
     ("web", WEB),
     ("subscribe", SUBSCRIBE),
+    ("confirmation", CONFIRMATION),
 ];
 
 /// The one table within those, whose names are the operator's own.

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, Place, Problem};
 pub(crate) use nearest::nearest;
-pub use public::{Captcha, DARK_GROUND, LIGHT_GROUND, READABLE, Subscribe, Web};
+pub use public::{Captcha, Confirmation, DARK_GROUND, LIGHT_GROUND, READABLE, Subscribe, Web};
 pub use rate::Rate;
 pub use secret::Secret;
 pub use settings::*;

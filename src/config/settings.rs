@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use ipnet::IpNet;
 use url::Url;
 
-use super::public::{Subscribe, Web};
+use super::public::{Confirmation, Subscribe, Web};
 use super::secret::Secret;
 use crate::domain::{EmailAddress, Locale};
 use crate::schedule::Schedule;
@@ -37,6 +37,8 @@ pub struct Config {
     pub topics: Vec<Topic>,
     /// The digests, in the order of the file.
     pub digests: Vec<Digest>,
+    /// How people are asked whether they really want it.
+    pub confirmation: Confirmation,
     /// The operator's own templates.
     pub templates: Templates,
     /// The site around, and its look.

@@ -5,6 +5,7 @@ mod colour;
 mod locale;
 mod random;
 mod states;
+mod suggestion;
 mod time;
 
 pub use address::{AddressError, EmailAddress};

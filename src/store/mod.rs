@@ -8,6 +8,7 @@ mod consent;
 mod deliveries;
 mod digests;
 mod error;
+mod forget;
 mod issues;
 mod layout;
 mod mails;
@@ -15,7 +16,9 @@ mod meta;
 mod nodes;
 mod query;
 mod queue;
+mod requests;
 mod session;
+mod slots;
 mod sources;
 mod subscribers;
 mod suppressions;
@@ -43,6 +46,7 @@ pub use mails::{Followed, MailRow, NewMail};
 pub use nodes::NodeRow;
 pub use query::Query;
 pub use queue::{ClaimedRow, Mark};
+pub use requests::{JoinRequestRow, UnansweredRow};
 pub use session::Session;
 use session::{Connection, Kind};
 pub use sources::SourceRow;
@@ -189,12 +193,15 @@ impl Store {
             consent::ALL,
             deliveries::ALL,
             digests::ALL,
+            forget::ALL,
             issues::ALL,
             layout::ALL,
             mails::ALL,
             meta::ALL,
             nodes::ALL,
             queue::ALL,
+            requests::ALL,
+            slots::ALL,
             sources::ALL,
             subscribers::ALL,
             suppressions::ALL,

@@ -1,38 +1,90 @@
 //! The page behind the link of a confirmation mail: one button says yes, and the page after it says what comes when.
 
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::json;
 
+use super::form::Form;
 use super::join::Offer;
 use super::pages::{say, titles_in};
 use super::visitor::Visitor;
 use super::{AppState, LinkToken, cadence, home};
 use crate::domain::Locale;
-use crate::subscribers::{ConfirmClaim, Confirmed, Origin, SubscribersError};
+use crate::subscribers::{AskedAgain, ConfirmClaim, Confirmed, Origin, SubscribersError, TokenError};
 
 /// Shows what would be agreed to.
 pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkToken) -> Response {
     let answer = match claim(&state, &token) {
         Ok(claim) => show(&state, &claim).await,
-        Err(response) => return *response,
+        Err(TokenError::Expired) => return expired(&state, &token),
+        Err(error) => return state.bad_link(error),
     };
     answer.unwrap_or_else(|error| state.failed(&error))
 }
 
-/// Agrees.
-pub(super) async fn act(State(state): State<AppState>, visitor: Visitor, LinkToken(token): LinkToken) -> Response {
+/// Agrees; or, where the link is too old, asks for a new one.
+pub(super) async fn act(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    LinkToken(token): LinkToken,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let answer = match claim(&state, &token) {
         Ok(claim) => agree(&state, &visitor, &claim).await,
-        Err(response) => return *response,
+        Err(TokenError::Expired) if Form::read(&headers, &body).get("again").is_some() => {
+            ask_again(&state, &visitor, &token).await
+        }
+        Err(TokenError::Expired) => return expired(&state, &token),
+        Err(error) => return state.bad_link(error),
     };
     answer.unwrap_or_else(|error| state.failed(&error))
 }
 
-fn claim(state: &AppState, token: &str) -> Result<ConfirmClaim, Box<Response>> {
+fn claim(state: &AppState, token: &str) -> Result<ConfirmClaim, TokenError> {
     let subscribers = &state.subscribers;
-    subscribers.tokens().verify_confirm(token, subscribers.now()).map_err(|error| Box::new(state.bad_link(error)))
+    subscribers.tokens().verify_confirm(token, subscribers.now())
+}
+
+/// The page of a link that is too old: one button sends a new one.
+fn expired(state: &AppState, token: &str) -> Response {
+    let (locale, expired) = Expired::new(state, token);
+    let values = json!({
+        "heading": expired.heading, "text": expired.text, "hidden": [],
+        "buttons": [{ "text": expired.button, "name": "again", "value": "yes", "primary": true }], "test": false,
+    });
+    state.pages.page(StatusCode::GONE, "question", &locale, &values)
+}
+
+async fn ask_again(state: &AppState, visitor: &Visitor, token: &str) -> Result<Response, SubscribersError> {
+    let (locale, expired) = Expired::new(state, token);
+    let wording = format!("{}\n{}\n[{}]", expired.heading, expired.text, expired.button);
+    let origin = visitor.at(Origin::PAGE);
+    Ok(match state.subscribers.ask_again(token, &wording, origin, &*state.notices).await? {
+        AskedAgain::Asked => state.pages.message(StatusCode::OK, &locale, "confirm.asked_again"),
+        AskedAgain::Gone => state.pages.message(StatusCode::GONE, &locale, "confirm.stale"),
+        AskedAgain::BadLink(error) => state.bad_link(error),
+    })
+}
+
+/// What the page of a link that is too old says.
+struct Expired {
+    heading: String,
+    text: String,
+    button: String,
+}
+
+impl Expired {
+    fn new(state: &AppState, token: &str) -> (Locale, Self) {
+        let claim = state.subscribers.tokens().verify_confirm_of_any_age(token).ok();
+        let locale = claim.map_or_else(|| state.locale(None), |claim| locale(state, &claim));
+        let days = (state.subscribers.config().confirmation.valid_for.as_secs() / 86_400).to_string();
+        let said = |key: &str| say(&locale, &format!("confirm.expired.{key}"), &[("count", &days)]);
+        let expired = Self { heading: said("heading"), text: said("text"), button: said("button") };
+        (locale, expired)
+    }
 }
 
 async fn show(state: &AppState, claim: &ConfirmClaim) -> Result<Response, SubscribersError> {
@@ -52,7 +104,7 @@ async fn show(state: &AppState, claim: &ConfirmClaim) -> Result<Response, Subscr
 async fn agree(state: &AppState, visitor: &Visitor, claim: &ConfirmClaim) -> Result<Response, SubscribersError> {
     let (_, address) = state.subscribers.would_confirm(claim).await?;
     let question = Question::new(state, claim, address.as_deref(), &locale(state, claim));
-    let verdict = state.subscribers.confirm(claim, &question.evidence(), visitor.at(Origin::PAGE)).await?;
+    let verdict = state.subscribers.confirm(claim, &question.evidence(), visitor.at(Origin::PAGE), &*state.notices).await?;
     settled(state, claim, &verdict, address.as_deref()).await
 }
 

@@ -35,7 +35,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::app::Notices;
 use crate::domain::Locale;
-use crate::subscribers::{CONFIRM_LIFETIME, Subscribers, SubscribersError, TokenError};
+use crate::subscribers::{Subscribers, SubscribersError, TokenError};
 use join::Guards;
 use pages::Pages;
 
@@ -88,10 +88,10 @@ impl AppState {
     ///
     /// # Errors
     /// When a page is broken, or something that the configuration asks for cannot be had.
-    pub fn new(subscribers: Subscribers, notices: Arc<Notices>, warn: Warn) -> Result<Self, WebError> {
+    pub fn new(subscribers: Subscribers, notices: Notices, warn: Warn) -> Result<Self, WebError> {
         let pages = Arc::new(Pages::new(subscribers.config())?);
         let guards = Arc::new(Guards::new(subscribers.config(), warn)?);
-        Ok(Self { subscribers, notices, pages, guards })
+        Ok(Self { subscribers, notices: notices.into(), pages, guards })
     }
 
     /// The language of a page about a digest; of none, that of the first.
@@ -106,7 +106,7 @@ impl AppState {
         let locale = self.locale(None);
         match error {
             TokenError::Expired => {
-                let days = (CONFIRM_LIFETIME.as_secs() / 86_400).to_string();
+                let days = (self.subscribers.config().confirmation.valid_for.as_secs() / 86_400).to_string();
                 self.pages.message_with(StatusCode::GONE, &locale, "expired_link", &[("count", &days)])
             }
             TokenError::Malformed | TokenError::Forged => {

@@ -1,5 +1,6 @@
 //! The pages that links in mails lead to, over real HTTP: a GET changes nothing, a POST acts.
 
+mod confirming;
 mod front;
 mod joining;
 mod links;
@@ -31,8 +32,7 @@ impl Pages {
         let app = program.app(Arc::new(TestClock::at(MONDAY))).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router =
-            web::router(AppState::new(app.subscribers(), Arc::new(app.notices()), Arc::new(|_, _| {})).unwrap());
+        let router = web::router(AppState::new(app.subscribers(), app.notices(), Arc::new(|_, _| {})).unwrap());
         tokio::spawn(web::serve(listener, router, std::future::pending()));
         let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { program, app, url, client }

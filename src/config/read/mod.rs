@@ -1,5 +1,6 @@
 //! The document to settings, table by table.
 
+mod confirmation;
 mod digest;
 mod public;
 mod secret;
@@ -37,6 +38,7 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
     let collect = site::collect(&root.table("collect", keys::COLLECT));
     let templates = site::templates(&root.table("templates", keys::TEMPLATES), &scene);
     let scene = Scene { templates: templates.dir.as_deref(), ..scene };
+    let confirmation = confirmation::confirmation(&root.table("confirmation", keys::CONFIRMATION));
     let web = public::web(&root.table("web", keys::WEB), folder);
     let subscribe = public::subscribe(&root.table("subscribe", keys::SUBSCRIBE), folder);
     let topics = source::topics(&root);
@@ -53,6 +55,7 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
         sources: sources.read,
         topics: topics.read,
         digests,
+        confirmation,
         templates,
         web,
         subscribe,

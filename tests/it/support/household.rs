@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use postround::app::Notices;
 use postround::config::{
-    AfterCrash, Backlog, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp, StoreUrl,
-    Subscribe, Templates, Topic, Web,
+    AfterCrash, Backlog, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp,
+    StoreUrl, Subscribe, Templates, Topic, Web,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
 use postround::render::Renderer;
@@ -71,6 +71,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
             digest("weekly", "Early Help Weekly", &["news", "features", "interviews"]),
             digest("jobs", "Jobs & Posts", &["jobs"]),
         ],
+        confirmation: Confirmation::default(),
         templates: Templates::default(),
         web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), ..Web::default() },
         subscribe: Subscribe::default(),
@@ -79,7 +80,17 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
 
 /// The actions on subscribers of a store, and the clock that they go by.
 pub async fn subscribers(store: &TestStore, public_url: &str) -> (Subscribers, Arc<TestClock>) {
-    let config = config(store, public_url);
+    subscribers_with(store, public_url, |_| {}).await
+}
+
+/// The same with another configuration.
+pub async fn subscribers_with(
+    store: &TestStore,
+    public_url: &str,
+    change: impl FnOnce(&mut Config),
+) -> (Subscribers, Arc<TestClock>) {
+    let mut config = config(store, public_url);
+    change(&mut config);
     let keys = Keys::open(&config.store.keys, &store.store, &SystemRandom).await.unwrap();
     let clock = Arc::new(TestClock::at(MONDAY));
     let subscribers =
@@ -88,9 +99,9 @@ pub async fn subscribers(store: &TestStore, public_url: &str) -> (Subscribers, A
 }
 
 /// What queues their mails.
-pub fn notices(subscribers: &Subscribers) -> Arc<Notices> {
+pub fn notices(subscribers: &Subscribers) -> Notices {
     let renderer = Renderer::new(None).unwrap();
-    Arc::new(Notices::new(subscribers.config().clone().into(), renderer.into(), Arc::new(TestClock::at(MONDAY))))
+    Notices::new(subscribers.config().clone().into(), renderer.into(), Arc::new(TestClock::at(MONDAY)))
 }
 
 /// An address.

@@ -14,15 +14,15 @@ use super::site::{FORM, Site, hidden, value};
 use crate::support::household::{address, confirmed, everything, execute, text};
 use crate::support::{MONDAY, TestStore, on_both};
 
-const ANN: &str = "ann.marsh@northfold.example";
+pub const ANN: &str = "ann.marsh@northfold.example";
 const BEN: &str = "ben.oakes@northfold.example";
 
 /// To how many a confirmation is on its way.
-async fn asked(store: &TestStore) -> String {
+pub async fn asked(store: &TestStore) -> String {
     text(store, "select address from deliveries where kind = 'confirmation' order by id").await
 }
 
-async fn known(store: &TestStore) -> String {
+pub async fn known(store: &TestStore) -> String {
     text(store, "select email || ' ' || state from subscribers order by email").await
 }
 
@@ -100,8 +100,8 @@ on_both! {
         }
         let id = text(&store, "select public_id from subscribers where email like 'unsub%'").await;
         site.subscribers.leave(&PublicId::parse(&id).unwrap(), Leave::All, Origin::PAGE).await.unwrap();
+        let keys = postround::subscribers::Keys::read(&site.subscribers.config().store.keys).unwrap().unwrap();
         for reason in ["manual", "complaint", "erased", "bounced"] {
-            let keys = postround::subscribers::Keys::read(&site.subscribers.config().store.keys).unwrap().unwrap();
             let mut session = store.store.write(Durability::Full).await.unwrap();
             let hash = keys.address_hash(&address(&email(reason)));
             let row = SuppressionRow { address_hash: hash, reason: reason.to_owned(), note: String::new(), created_at: MONDAY };

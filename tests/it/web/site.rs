@@ -41,7 +41,7 @@ impl Site {
         let keys = Keys::open(&config.store.keys, &store.store, &SystemRandom).await.unwrap();
         let clock = Arc::new(TestClock::at(MONDAY));
         let renderer = Arc::new(Renderer::new(None).unwrap());
-        let notices = Arc::new(Notices::new(config.clone(), renderer, clock.clone()));
+        let notices = Notices::new(config.clone(), renderer, clock.clone());
         let subscribers =
             Subscribers::new(store.store.clone(), config, keys.into(), clock.clone(), Arc::new(SystemRandom));
         let warnings = Arc::new(Mutex::new(Vec::new()));
