@@ -186,9 +186,8 @@ struct BannerShown<'a> {
 
 impl<'a> Root<'a> {
     fn of(config: &'a Config) -> Self {
-        let Config {
-            server, store, sender, smtp, delivery, collect, confirmation, templates, web, subscribe, ..
-        } = config;
+        let Config { server, store, sender, smtp, delivery, collect, confirmation, templates, web, subscribe, .. } =
+            config;
         Self {
             server: Server {
                 listen: server.listen.to_string(),

@@ -104,7 +104,8 @@ async fn show(state: &AppState, claim: &ConfirmClaim) -> Result<Response, Subscr
 async fn agree(state: &AppState, visitor: &Visitor, claim: &ConfirmClaim) -> Result<Response, SubscribersError> {
     let (_, address) = state.subscribers.would_confirm(claim).await?;
     let question = Question::new(state, claim, address.as_deref(), &locale(state, claim));
-    let verdict = state.subscribers.confirm(claim, &question.evidence(), visitor.at(Origin::PAGE), &*state.notices).await?;
+    let verdict =
+        state.subscribers.confirm(claim, &question.evidence(), visitor.at(Origin::PAGE), &*state.notices).await?;
     settled(state, claim, &verdict, address.as_deref()).await
 }
 

@@ -83,6 +83,7 @@ on_both! {
 
 /// The token of the last link that was mailed there.
 async fn link(store: &TestStore, email: &str) -> String {
-    let link = text(store, &format!("select link from deliveries where address = '{email}' order by id desc limit 1")).await;
+    let link =
+        text(store, &format!("select link from deliveries where address = '{email}' order by id desc limit 1")).await;
     link.rsplit('/').next().unwrap().to_owned()
 }

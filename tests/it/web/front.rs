@@ -9,13 +9,14 @@ use reqwest::StatusCode;
 
 use super::site::{FORM, Site};
 use crate::support::household::{everything, execute};
-use crate::support::{TestStore, on_both};
+use crate::support::on_both;
 
 on_both! {
     async fn the_first_page_offers_all_that_is_public_and_one_digest_alone_on_request(store: TestStore) {
         let site = Site::with(&store, |config| {
             let mut staff = config.digests[1].clone();
-            ("staff".clone_into(&mut staff.id), "Staff Room".clone_into(&mut staff.title));
+            "staff".clone_into(&mut staff.id);
+            "Staff Room".clone_into(&mut staff.title);
             staff.public = false;
             config.digests.push(staff);
         })
@@ -112,7 +113,7 @@ on_both! {
             let (email, other, field) = (any().replace(['@', '%'], "x"), any(), ["name", "topics", "digests", "locale", "offered", "stamp", "only", "homepage", "page"][round % 9]);
             let body = match round % 5 {
                 0 | 1 => format!("email={email}&{field}={other}"),
-                2 => format!("{{\"email\": {:?}, \"{field}\": {:?}}}", email, other),
+                2 => format!("{{\"email\": {email:?}, \"{field}\": {other:?}}}"),
                 3 => format!("--b\r\nContent-Disposition: form-data; name=\"email\"\r\n\r\n{email}\r\n--b{other}"),
                 _ => other,
             };

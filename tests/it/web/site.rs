@@ -47,7 +47,7 @@ impl Site {
         let warnings = Arc::new(Mutex::new(Vec::new()));
         let ears = warnings.clone();
         let warn = Arc::new(move |key: &'static str, sentence: String| {
-            ears.lock().unwrap().push(format!("{key}: {sentence}"))
+            ears.lock().unwrap().push(format!("{key}: {sentence}"));
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let root = format!("http://{}", listener.local_addr().unwrap());
