@@ -152,6 +152,7 @@ create table subscribers (
     confirmed_at integer
 ) strict;
 create unique index subscribers_by_address_hash on subscribers (address_hash);
+create index subscribers_pending on subscribers (created_at) where state = 'pending';
 
 -- `topics` is `*` for all, later ones included, else the chosen ids, sorted, with commas between.
 create table subscriptions (

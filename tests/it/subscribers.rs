@@ -3,6 +3,7 @@
 mod coming_back;
 mod files;
 mod joining;
+mod model;
 mod waiting;
 
 use std::time::Duration;
