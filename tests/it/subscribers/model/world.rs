@@ -108,7 +108,8 @@ impl<'a> World<'a> {
         };
         let asked = Asked::default();
         self.subscribers.join(&request, Origin::PAGE, &asked).await.unwrap();
-        let expected = self.people[who].join(wanted, self.now());
+        let now = self.now();
+        let expected = self.people[who].join(wanted, now);
         self.expect(who, &expected, asked);
     }
 
@@ -172,7 +173,8 @@ impl<'a> World<'a> {
             return;
         }
         assert_eq!(again, AskedAgain::Asked);
-        let expected = self.people[who].join(&link.choice, self.now());
+        let now = self.now();
+        let expected = self.people[who].join(&link.choice, now);
         self.expect(who, &expected, asked);
     }
 
