@@ -220,7 +220,7 @@ impl Session {
         fetch_all!(self, ISSUES as IssueRow)
     }
 
-    /// The issue of a digest that was sent last.
+    /// The latest issue of a digest that has gone out.
     ///
     /// # Errors
     /// When the database fails.

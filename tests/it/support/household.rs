@@ -100,8 +100,10 @@ pub async fn subscribers_with(
 
 /// What queues their mails.
 pub fn notices(subscribers: &Subscribers) -> Notices {
+    let config = Arc::new(subscribers.config().clone());
+    let keys = Keys::read(&config.store.keys).unwrap().unwrap();
     let renderer = Renderer::new(None).unwrap();
-    Notices::new(subscribers.config().clone().into(), renderer.into(), Arc::new(TestClock::at(MONDAY)))
+    Notices::new(config, renderer.into(), keys.into(), Arc::new(TestClock::at(MONDAY)), Arc::new(SystemRandom))
 }
 
 /// An address.
