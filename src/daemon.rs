@@ -26,6 +26,9 @@ const WATCH: Duration = Duration::from_secs(5);
 /// From how many failures in a row on an issue that cannot be composed is told.
 const TOLD_FROM: u32 = 3;
 
+/// How often it is looked who has not answered.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
 /// How long a part that fell over, or a digest whose issue could not be composed, rests at first.
 const REST: Duration = Duration::from_secs(5);
 
@@ -63,7 +66,8 @@ pub async fn serve_with(
 ) -> Result<(), DaemonError> {
     let (stop, stopped) = watch::channel(false);
     let (alerts, teller, watch) = app.alerts()?;
-    let router = web::router(AppState::new(app.subscribers())?).merge(further);
+    let warn = alerts.of_pages();
+    let router = web::router(AppState::new(app.subscribers(), app.notices(), warn)?).merge(further);
     let mut parts = JoinSet::new();
     let telling = tokio::spawn(teller.run());
     parts.spawn(look_out(watch, stopped.clone()));
@@ -73,7 +77,7 @@ pub async fn serve_with(
             tracing::error!(%error, "the web server has ended");
         }
     });
-    for part in [Part::Collect, Part::Compose, Part::Tend, Part::Deliver] {
+    for part in [Part::Collect, Part::Compose, Part::Tend, Part::Deliver, Part::Housekeep] {
         parts.spawn(keep(app.clone(), alerts.clone(), part, stopped.clone()));
     }
     shutdown.await;
@@ -90,6 +94,7 @@ enum Part {
     Compose,
     Tend,
     Deliver,
+    Housekeep,
 }
 
 /// Runs a part until it is told to stop; starts it again when it falls over.
@@ -103,6 +108,7 @@ async fn keep(app: App, alerts: Alerts, part: Part, stopped: watch::Receiver<boo
                 Part::Compose => compose(&app, &alerts, stopped).await,
                 Part::Tend => tend(&app, stopped).await,
                 Part::Deliver => deliver(&app, &alerts, stopped).await,
+                Part::Housekeep => housekeep(&app, stopped).await,
             }
         };
         match tokio::spawn(run).await {
@@ -231,6 +237,29 @@ async fn look_out(mut watch: Watch, stopped: watch::Receiver<bool>) {
         tokio::select! {
             () = until(stopped.clone()) => return,
             () = tokio::time::sleep(WATCH) => {}
+        }
+    }
+}
+
+/// Reminds and forgets those who have not confirmed.
+async fn housekeep(app: &App, stopped: watch::Receiver<bool>) {
+    let (subscribers, notices) = (app.subscribers(), app.notices());
+    loop {
+        let step = async { (subscribers.remind(&notices).await, subscribers.forget_unconfirmed().await) };
+        let Some((reminded, forgotten)) = unless_stopped(&stopped, step).await else { return };
+        match reminded {
+            Ok(0) => {}
+            Ok(reminded) => tracing::info!(reminded, "asked once more who had not answered"),
+            Err(error) => tracing::error!(%error, "nobody could be reminded"),
+        }
+        match forgotten {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "forgot who never answered"),
+            Err(error) => tracing::error!(%error, "those who never answered could not be forgotten"),
+        }
+        tokio::select! {
+            () = until(stopped.clone()) => return,
+            () = tokio::time::sleep(HOUSEKEEPING) => {}
         }
     }
 }

@@ -6,6 +6,8 @@ mod post;
 mod teller;
 mod watch;
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
 pub use lasting::Lasting;
@@ -48,6 +50,12 @@ impl Alerts {
     /// Warns of something that happens once: each key is told once for all.
     pub fn raise_once(&self, key: &str, subject: &str, text: &str) {
         self.give(key, subject, text, true);
+    }
+
+    /// What the pages raise theirs with.
+    pub fn of_pages(&self) -> Arc<dyn Fn(&'static str, String) + Send + Sync> {
+        let alerts = self.clone();
+        Arc::new(move |key, warning| alerts.raise(key, "The pages need attention", &warning))
     }
 
     fn give(&self, key: &str, subject: &str, text: &str, once: bool) {

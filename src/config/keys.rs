@@ -13,8 +13,10 @@ pub const ROOT: &[&str] = &[
     "templates",
     "web",
     "alerts",
+    "subscribe",
+    "confirmation",
 ];
-pub const SERVER: &[&str] = &["listen", "public_url"];
+pub const SERVER: &[&str] = &["listen", "public_url", "trusted_proxies"];
 pub const STORE: &[&str] = &["url", "keys"];
 pub const SENDER: &[&str] = &["name", "email", "reply_to", "postal_address", "legal", "contact_url", "social"];
 pub const SMTP: &[&str] =
@@ -39,6 +41,7 @@ pub const DIGEST: &[&str] = &[
     "banner",
     "template",
     "locale",
+    "public",
     "sender",
     "ping_url",
 ];
@@ -46,7 +49,24 @@ pub const BANNER: &[&str] = &["text", "url", "from", "until"];
 pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
 pub const TEMPLATES: &[&str] = &["dir"];
 pub const ALERTS: &[&str] = &["email", "webhook"];
-pub const WEB: &[&str] = &["home_url", "privacy_url"];
+pub const CONFIRMATION: &[&str] = &["valid_for", "reminder_after", "forget_after", "welcome_mail"];
+pub const WEB: &[&str] = &["home_url", "privacy_url", "title", "heading", "intro", "logo", "accent", "accent_dark"];
+pub const SUBSCRIBE: &[&str] = &[
+    "origins",
+    "per_network",
+    "per_domain",
+    "overall",
+    "min_fill_time",
+    "mx_check",
+    "captcha_script_url",
+    "captcha_verify_url",
+    "captcha_site_key",
+    "captcha_secret",
+    "captcha_secret_file",
+    "captcha_class",
+    "captcha_field",
+    "captcha_origins",
+];
 
 /// Tables that are there once, with their keys: what the environment can set.
 pub const ONCE: &[(&str, &[&str])] = &[
@@ -59,6 +79,8 @@ pub const ONCE: &[(&str, &[&str])] = &[
     ("templates", TEMPLATES),
     ("web", WEB),
     ("alerts", ALERTS),
+    ("subscribe", SUBSCRIBE),
+    ("confirmation", CONFIRMATION),
 ];
 
 /// The one table within those, whose names are the operator's own.

@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::domain::EmailAddress;
 
+use super::public::{SubscribeShown, WebShown};
 use super::secret::Secret;
 use super::settings::{
     AfterCrash, Backlog, Config, Digest, Matcher, Select, Selector, Sender, Source, SourceKind, TopicRule,
@@ -34,8 +35,10 @@ struct Root<'a> {
     smtp: Smtp<'a>,
     delivery: Delivery,
     collect: Collect,
+    confirmation: Confirmation,
     templates: Templates,
-    web: Web<'a>,
+    web: WebShown<'a>,
+    subscribe: SubscribeShown<'a>,
     alerts: AlertsShown<'a>,
     source: Vec<SourceShown<'a>>,
     topic: Vec<Topic<'a>>,
@@ -46,6 +49,7 @@ struct Root<'a> {
 struct Server<'a> {
     listen: String,
     public_url: &'a str,
+    trusted_proxies: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -77,6 +81,14 @@ struct Smtp<'a> {
 }
 
 #[derive(Serialize)]
+struct Confirmation {
+    valid_for: String,
+    reminder_after: String,
+    forget_after: String,
+    welcome_mail: bool,
+}
+
+#[derive(Serialize)]
 struct Delivery {
     after_crash: &'static str,
     retry_for: String,
@@ -91,12 +103,6 @@ struct Collect {
 #[derive(Serialize)]
 struct Templates {
     dir: String,
-}
-
-#[derive(Serialize)]
-struct Web<'a> {
-    home_url: &'a str,
-    privacy_url: &'a str,
 }
 
 #[derive(Serialize)]
@@ -165,6 +171,7 @@ struct DigestShown<'a> {
     max_articles: usize,
     template: &'a str,
     locale: &'a str,
+    public: bool,
     sender: OwnSender<'a>,
     ping_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -188,9 +195,14 @@ struct BannerShown<'a> {
 
 impl<'a> Root<'a> {
     fn of(config: &'a Config) -> Self {
-        let Config { server, store, sender, smtp, delivery, collect, templates, web, .. } = config;
+        let Config { server, store, sender, smtp, delivery, collect, confirmation, templates, web, subscribe, .. } =
+            config;
         Self {
-            server: Server { listen: server.listen.to_string(), public_url: &server.public_url },
+            server: Server {
+                listen: server.listen.to_string(),
+                public_url: &server.public_url,
+                trusted_proxies: server.trusted_proxies.iter().map(ToString::to_string).collect(),
+            },
             store: Store { url: write_store(&store.url), keys: write_path(&store.keys) },
             sender: sender_shown(sender),
             smtp: Smtp {
@@ -212,8 +224,15 @@ impl<'a> Root<'a> {
                 allow_private_networks: collect.allow_private_networks,
                 backlog: backlog(collect.backlog),
             },
+            confirmation: Confirmation {
+                valid_for: write_duration(confirmation.valid_for),
+                reminder_after: confirmation.reminder_after.map(write_duration).unwrap_or_default(),
+                forget_after: write_duration(confirmation.forget_after),
+                welcome_mail: confirmation.welcome_mail,
+            },
             templates: Templates { dir: templates.dir.as_deref().map(write_path).unwrap_or_default() },
-            web: Web { home_url: address(web.home_url.as_ref()), privacy_url: address(web.privacy_url.as_ref()) },
+            web: WebShown::of(web),
+            subscribe: SubscribeShown::of(subscribe),
             alerts: AlertsShown {
                 email: config.alerts.email.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
                 webhook: secret_address(config.alerts.webhook.as_ref()),
@@ -297,6 +316,7 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
         max_articles: digest.max_articles,
         template: &digest.template,
         locale: digest.locale.as_str(),
+        public: digest.public,
         sender: OwnSender {
             name: &digest.sender.name,
             email: digest.sender.email.as_str(),
@@ -312,7 +332,7 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
     }
 }
 
-fn address(url: Option<&Url>) -> &str {
+pub(super) fn address(url: Option<&Url>) -> &str {
     url.map(Url::as_str).unwrap_or_default()
 }
 

@@ -33,6 +33,10 @@ queries! {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
                 layout_after, laid_out_at, finished_at, recipients from issues order by id desc"
     };
+    OPEN_ISSUES = {
+        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
+                layout_after, laid_out_at, finished_at, recipients from issues where state = 'sending' order by id"
+    };
     LATEST_SENT_ISSUE = {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
                 layout_after, laid_out_at, finished_at, recipients from issues where digest = $1 and state = 'sent'
@@ -48,10 +52,6 @@ queries! {
     TAKE_PINGS = {
         "update issues set pinged_at = $1 where pinged_at is null and scheduled_at is not null and finished_at >= $2
              and state in ('sent', 'skipped') returning digest"
-    };
-    OPEN_ISSUES = {
-        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, recipients from issues where state = 'sending' order by id"
     };
     ISSUE_ARTICLES = {
         "select topic, source, url, canonical, title, published_at, excerpt, author, image from issue_articles

@@ -9,6 +9,7 @@ mod consent;
 mod deliveries;
 mod digests;
 mod error;
+mod forget;
 mod issues;
 mod layout;
 mod mails;
@@ -16,7 +17,9 @@ mod meta;
 mod nodes;
 mod query;
 mod queue;
+mod requests;
 mod session;
+mod slots;
 mod sources;
 mod subscribers;
 mod suppressions;
@@ -44,6 +47,7 @@ pub use mails::{Followed, MailRow, NewMail};
 pub use nodes::NodeRow;
 pub use query::Query;
 pub use queue::{ClaimedRow, Mark};
+pub use requests::{JoinRequestRow, UnansweredRow};
 pub use session::Session;
 use session::{Connection, Kind};
 pub use sources::SourceRow;
@@ -191,12 +195,15 @@ impl Store {
             consent::ALL,
             deliveries::ALL,
             digests::ALL,
+            forget::ALL,
             issues::ALL,
             layout::ALL,
             mails::ALL,
             meta::ALL,
             nodes::ALL,
             queue::ALL,
+            requests::ALL,
+            slots::ALL,
             sources::ALL,
             subscribers::ALL,
             suppressions::ALL,

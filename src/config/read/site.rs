@@ -1,8 +1,10 @@
-//! The tables that are there once: server, store, relay, delivery, collecting, templates, the site around.
+//! The tables that are there once: server, store, relay, delivery, collecting, templates.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use super::Scene;
 use super::secret::secret;
@@ -10,7 +12,7 @@ use crate::config::Secret;
 use crate::config::nearest::suggestion;
 use crate::config::reader::{Field, Table, shown};
 use crate::config::settings::{
-    AfterCrash, Alerts, Backlog, Collect, Delivery, RelayUrl, Server, Smtp, Store, StoreUrl, Templates, Web,
+    AfterCrash, Alerts, Backlog, Collect, Delivery, RelayUrl, Server, Smtp, Store, StoreUrl, Templates,
 };
 use crate::config::{urls, values};
 
@@ -29,7 +31,16 @@ pub fn server(table: &Table<'_>, scene: &Scene<'_>) -> Server {
             })
         })
     });
-    Server { listen: listen.unwrap_or(default), public_url: public_url(table, scene) }
+    Server {
+        listen: listen.unwrap_or(default),
+        public_url: public_url(table, scene),
+        trusted_proxies: trusted_proxies(table),
+    }
+}
+
+fn trusted_proxies(table: &Table<'_>) -> Vec<IpNet> {
+    let items = table.field("trusted_proxies").and_then(|field| field.items()).unwrap_or_default();
+    items.iter().filter_map(|field| field.parse(values::network)).collect()
 }
 
 fn public_url(table: &Table<'_>, scene: &Scene<'_>) -> String {
@@ -149,11 +160,6 @@ pub fn templates(table: &Table<'_>, scene: &Scene<'_>) -> Templates {
     Templates { dir }
 }
 
-pub fn web(table: &Table<'_>) -> Web {
-    let url = |name| table.given(name).and_then(|field| field.parse(urls::web));
-    Web { home_url: url("home_url"), privacy_url: url("privacy_url") }
-}
-
 pub fn alerts(table: &Table<'_>, scene: &Scene<'_>) -> Alerts {
     Alerts {
         email: table.given("email").and_then(|field| super::sender::address(&field, scene)),
@@ -173,7 +179,7 @@ pub fn duration(table: &Table<'_>, name: &'static str, least: Duration) -> Optio
 }
 
 /// A path, which counts from the configuration's folder.
-fn path(table: &Table<'_>, name: &'static str, folder: &Path) -> Option<PathBuf> {
+pub fn path(table: &Table<'_>, name: &'static str, folder: &Path) -> Option<PathBuf> {
     table.given(name)?.parse(|text| match text.contains('\0') {
         true => Err("is not a path".to_owned()),
         false => Ok(folder.join(text)),

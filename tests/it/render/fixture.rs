@@ -7,8 +7,8 @@ use chrono::NaiveDate;
 use chrono_tz::Europe::London;
 use postround::compose::{IssueArticle, IssueContent, Section};
 use postround::config::{
-    AfterCrash, Alerts, Backlog, Banner, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp,
-    Store, StoreUrl, Templates, Web,
+    AfterCrash, Alerts, Backlog, Banner, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Secret, Sender,
+    Server, Smtp, Store, StoreUrl, Subscribe, Templates, Web,
 };
 use postround::domain::{EmailAddress, Locale, Random, UtcMillis};
 use postround::render::{Frame, Slots};
@@ -74,6 +74,7 @@ pub fn digest() -> Digest {
         }),
         template: "digest".into(),
         locale: Locale::default(),
+        public: true,
         sender: sender(),
         ping_url: None,
     }
@@ -86,6 +87,7 @@ pub fn config() -> Config {
         server: Server {
             listen: "127.0.0.1:8080".parse().unwrap(),
             public_url: "https://post.earlyhelp.example".into(),
+            trusted_proxies: Vec::new(),
         },
         store: Store { url: StoreUrl::Sqlite("data/postround.db".into()), keys: "data/postround.keys".into() },
         sender: sender(),
@@ -102,12 +104,15 @@ pub fn config() -> Config {
         sources: Vec::new(),
         topics: Vec::new(),
         digests: vec![digest()],
+        confirmation: Confirmation::default(),
         templates: Templates::default(),
         alerts: Alerts::default(),
         web: Web {
             home_url: Some(url("https://earlyhelp.example/")),
             privacy_url: Some(url("https://earlyhelp.example/privacy")),
+            ..Web::default()
         },
+        subscribe: Subscribe::default(),
     }
 }
 
