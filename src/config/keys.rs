@@ -22,6 +22,8 @@ pub const DIGEST: &[&str] = &[
     "schedule",
     "timezone",
     "catch_up",
+    "spread",
+    "holidays",
     "min_articles",
     "max_articles",
     "banner",

@@ -159,7 +159,7 @@ pub fn duration(table: &Table<'_>, name: &'static str, least: Duration) -> Optio
 }
 
 /// A path, which counts from the configuration's folder.
-fn path(table: &Table<'_>, name: &'static str, folder: &Path) -> Option<PathBuf> {
+pub fn path(table: &Table<'_>, name: &'static str, folder: &Path) -> Option<PathBuf> {
     table.given(name)?.parse(|text| match text.contains('\0') {
         true => Err("is not a path".to_owned()),
         false => Ok(folder.join(text)),
