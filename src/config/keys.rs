@@ -2,7 +2,7 @@
 
 pub const ROOT: &[&str] =
     &["server", "store", "sender", "smtp", "delivery", "collect", "source", "topic", "digest", "templates", "web"];
-pub const SERVER: &[&str] = &["listen", "public_url"];
+pub const SERVER: &[&str] = &["listen", "public_url", "trusted_proxies"];
 pub const STORE: &[&str] = &["url", "keys"];
 pub const SENDER: &[&str] = &["name", "email", "reply_to", "postal_address", "legal", "contact_url", "social"];
 pub const SMTP: &[&str] =

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use ipnet::IpNet;
 use url::Url;
 
 use super::secret::Secret;
@@ -70,6 +71,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// How the outside reaches it; ends without a slash.
     pub public_url: String,
+    /// Networks of proxies whose word on where a request comes from counts.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// `[store]`.

@@ -44,6 +44,7 @@ struct Root<'a> {
 struct Server<'a> {
     listen: String,
     public_url: &'a str,
+    trusted_proxies: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -181,7 +182,11 @@ impl<'a> Root<'a> {
     fn of(config: &'a Config) -> Self {
         let Config { server, store, sender, smtp, delivery, collect, templates, web, .. } = config;
         Self {
-            server: Server { listen: server.listen.to_string(), public_url: &server.public_url },
+            server: Server {
+                listen: server.listen.to_string(),
+                public_url: &server.public_url,
+                trusted_proxies: server.trusted_proxies.iter().map(ToString::to_string).collect(),
+            },
             store: Store { url: write_store(&store.url), keys: write_path(&store.keys) },
             sender: sender_shown(sender),
             smtp: Smtp {

@@ -10,8 +10,10 @@ mod health;
 mod pages;
 mod preferences;
 mod unsubscribe;
+mod visitor;
 
 use std::future::{Future, IntoFuture};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -148,8 +150,9 @@ pub async fn serve(
         }
         tokio::time::sleep(FAREWELL).await;
     };
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::select! {
-        served = axum::serve(listener, router).with_graceful_shutdown(signal).into_future() => served,
+        served = axum::serve(listener, service).with_graceful_shutdown(signal).into_future() => served,
         () = patience => Ok(()),
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::form::Form;
 use super::pages::title;
 use super::unsubscribe::goodbye;
+use super::visitor::Visitor;
 use super::{AppState, LinkToken};
 use crate::domain::UtcMillis;
 use crate::schedule::{local_day, start_of_day};
@@ -47,20 +48,26 @@ pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkTo
 pub(super) async fn act(
     State(state): State<AppState>,
     LinkToken(token): LinkToken,
+    visitor: Visitor,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let form = Form::read(&headers, &body);
     match state.subscribers.tokens().verify_preferences(&token) {
-        Ok(claim) => save(&state, &claim, &form).await.unwrap_or_else(|error| state.failed(&error)),
+        Ok(claim) => save(&state, &claim, &form, &visitor).await.unwrap_or_else(|error| state.failed(&error)),
         Err(error) => state.bad_link(error),
     }
 }
 
-async fn save(state: &AppState, claim: &DigestClaim, form: &Form) -> Result<Response, SubscribersError> {
+async fn save(
+    state: &AppState,
+    claim: &DigestClaim,
+    form: &Form,
+    visitor: &Visitor,
+) -> Result<Response, SubscribersError> {
     match form.get("leave") {
-        Some("digest") => return goodbye(state, claim, false).await,
-        Some("all") => return goodbye(state, claim, true).await,
+        Some("digest") => return goodbye(state, claim, false, visitor).await,
+        Some("all") => return goodbye(state, claim, true, visitor).await,
         _ => {}
     }
     let wish = match wish(state, claim, form) {
@@ -74,7 +81,7 @@ async fn save(state: &AppState, claim: &DigestClaim, form: &Form) -> Result<Resp
         Pause::Until(until) => until,
         Pause::Keep => state.subscribers.preferences(claim).await?.and_then(|now| now.paused_until),
     };
-    let chose = state.subscribers.choose(claim, wish.topics.as_ref(), until, Origin::PAGE).await?;
+    let chose = state.subscribers.choose(claim, wish.topics.as_ref(), until, visitor.at(Origin::PAGE)).await?;
     let saved = match (chose, until) {
         (Chose::NotSubscribed, _) => None,
         (_, Some(until)) => Some(format!("Saved. Paused until {}.", long_date(state, &claim.digest, until))),

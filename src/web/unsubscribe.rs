@@ -9,6 +9,7 @@ use serde_json::json;
 use super::form::Form;
 use super::pages::{listed, title, titles};
 use super::preferences::{four_weeks, long_date};
+use super::visitor::Visitor;
 use super::{AppState, LinkToken};
 use crate::subscribers::{DigestClaim, Leave, Origin, SubscribersError, Tokens, Topics, topics_of};
 
@@ -27,22 +28,23 @@ pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkTo
 pub(super) async fn act(
     State(state): State<AppState>,
     LinkToken(token): LinkToken,
+    visitor: Visitor,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let form = Form::read(&headers, &body);
     let claim = state.subscribers.tokens().verify_unsubscribe(&token);
     let done = match (claim, form.is_one_click(), form.get("leave")) {
-        (Ok(claim), true, _) => one_click(&state, &claim).await,
+        (Ok(claim), true, _) => one_click(&state, &claim, &visitor).await,
         (Err(_), true, _) => Ok(ONE_CLICK_ANSWER.into_response()),
-        (Ok(claim), false, leave) => goodbye(&state, &claim, leave == Some("all")).await,
+        (Ok(claim), false, leave) => goodbye(&state, &claim, leave == Some("all"), &visitor).await,
         (Err(error), false, _) => return state.bad_link(error),
     };
     done.unwrap_or_else(|error| state.failed(&error))
 }
 
-async fn one_click(state: &AppState, claim: &DigestClaim) -> Result<Response, SubscribersError> {
-    state.subscribers.leave(&claim.subscriber, Leave::Digest(&claim.digest), Origin::ONE_CLICK).await?;
+async fn one_click(state: &AppState, claim: &DigestClaim, visitor: &Visitor) -> Result<Response, SubscribersError> {
+    state.subscribers.leave(&claim.subscriber, Leave::Digest(&claim.digest), visitor.at(Origin::ONE_CLICK)).await?;
     Ok(ONE_CLICK_ANSWER.into_response())
 }
 
@@ -74,10 +76,15 @@ async fn show(state: &AppState, claim: &DigestClaim) -> Result<Response, Subscri
 }
 
 /// Leaves, and says so.
-pub(super) async fn goodbye(state: &AppState, claim: &DigestClaim, all: bool) -> Result<Response, SubscribersError> {
+pub(super) async fn goodbye(
+    state: &AppState,
+    claim: &DigestClaim,
+    all: bool,
+    visitor: &Visitor,
+) -> Result<Response, SubscribersError> {
     let config = state.subscribers.config();
     let what = if all { Leave::All } else { Leave::Digest(&claim.digest) };
-    state.subscribers.leave(&claim.subscriber, what, Origin::PAGE).await?;
+    state.subscribers.leave(&claim.subscriber, what, visitor.at(Origin::PAGE)).await?;
     let preferences = state.subscribers.preferences(claim).await?;
     let link = state.subscribers.tokens().unsubscribe(&claim.subscriber, &claim.digest);
     let values = json!({

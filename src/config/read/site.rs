@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::Scene;
 use super::secret::secret;
 use crate::config::nearest::suggestion;
@@ -28,7 +30,16 @@ pub fn server(table: &Table<'_>, scene: &Scene<'_>) -> Server {
             })
         })
     });
-    Server { listen: listen.unwrap_or(default), public_url: public_url(table, scene) }
+    Server {
+        listen: listen.unwrap_or(default),
+        public_url: public_url(table, scene),
+        trusted_proxies: trusted_proxies(table),
+    }
+}
+
+fn trusted_proxies(table: &Table<'_>) -> Vec<IpNet> {
+    let items = table.field("trusted_proxies").and_then(|field| field.items()).unwrap_or_default();
+    items.iter().filter_map(|field| field.parse(values::network)).collect()
 }
 
 fn public_url(table: &Table<'_>, scene: &Scene<'_>) -> String {

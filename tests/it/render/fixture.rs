@@ -85,6 +85,7 @@ pub fn config() -> Config {
         server: Server {
             listen: "127.0.0.1:8080".parse().unwrap(),
             public_url: "https://post.earlyhelp.example".into(),
+            trusted_proxies: Vec::new(),
         },
         store: Store { url: StoreUrl::Sqlite("data/postround.db".into()), keys: "data/postround.keys".into() },
         sender: sender(),

@@ -45,7 +45,11 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
     Config {
         ignored_variables: Vec::new(),
         file: store.folder.path().join("config.toml"),
-        server: Server { listen: ([127, 0, 0, 1], 0).into(), public_url: public_url.to_owned() },
+        server: Server {
+            listen: ([127, 0, 0, 1], 0).into(),
+            public_url: public_url.to_owned(),
+            trusted_proxies: Vec::new(),
+        },
         store: postround::config::Store { url: store.url.clone(), keys: store.folder.path().join("keys") },
         sender: sender.clone(),
         smtp: Smtp {
