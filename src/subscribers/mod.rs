@@ -22,7 +22,7 @@ pub use choice::{ChoiceError, Chosen, Topics, resolve as resolve_choice, topics_
 pub use choose::{Chose, Preferences};
 pub use confirm::Confirmed;
 pub use import::{Import, ImportBasis, ImportReport, RefusedRow};
-pub use keys::{Keys, KeysError};
+pub use keys::{Keys, KeysError, Rotated};
 pub use leave::{Leave, Left};
 pub use notice::{Notice, NoticeKind, Notify, NotifyError, SecretLink};
 pub use record::{Record, RecordDigest, RecordEvent};
