@@ -123,7 +123,7 @@ pub fn slots<'a>(name: &'a str, address: &'a EmailAddress) -> Slots<'a> {
         date: UtcMillis(1_795_420_800_000),
         unsubscribe_url: "https://post.earlyhelp.example/unsubscribe/mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi",
         preferences_url: "https://post.earlyhelp.example/preferences/mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi",
-        confirm_url: "https://post.earlyhelp.example/confirm/mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi",
+        link: "https://post.earlyhelp.example/confirm/mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi",
     }
 }
 
