@@ -1,10 +1,10 @@
 //! Every key that a configuration may have, table by table.
 
 pub const ROOT: &[&str] =
-    &["server", "store", "sender", "smtp", "delivery", "collect", "source", "topic", "digest", "templates", "web"];
+    &["server", "store", "sender", "smtp", "delivery", "collect", "source", "topic", "digest", "leave", "retention", "templates", "web"];
 pub const SERVER: &[&str] = &["listen", "public_url", "trusted_proxies"];
 pub const STORE: &[&str] = &["url", "keys"];
-pub const SENDER: &[&str] = &["name", "email", "reply_to", "postal_address", "legal", "contact_url", "social"];
+pub const SENDER: &[&str] = &["name", "email", "reply_to", "unsubscribe_email", "postal_address", "legal", "contact_url", "social"];
 pub const SMTP: &[&str] =
     &["url", "username", "password", "password_file", "connections", "messages_per_connection", "tls_ca_file"];
 pub const DELIVERY: &[&str] = &["after_crash", "retry_for"];
@@ -31,6 +31,8 @@ pub const DIGEST: &[&str] = &[
 ];
 pub const BANNER: &[&str] = &["text", "url", "from", "until"];
 pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
+pub const LEAVE: &[&str] = &["goodbye_mail"];
+pub const RETENTION: &[&str] = &["network", "network_prefix"];
 pub const TEMPLATES: &[&str] = &["dir"];
 pub const WEB: &[&str] = &["home_url", "privacy_url"];
 
@@ -42,6 +44,8 @@ pub const ONCE: &[(&str, &[&str])] = &[
     ("smtp", SMTP),
     ("delivery", DELIVERY),
     ("collect", COLLECT),
+    ("leave", LEAVE),
+    ("retention", RETENTION),
     ("templates", TEMPLATES),
     ("web", WEB),
 ];

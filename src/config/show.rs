@@ -33,6 +33,8 @@ struct Root<'a> {
     smtp: Smtp<'a>,
     delivery: Delivery,
     collect: Collect,
+    leave: Leave,
+    retention: Retention,
     templates: Templates,
     web: Web<'a>,
     source: Vec<SourceShown<'a>>,
@@ -58,6 +60,7 @@ struct SenderShown<'a> {
     name: &'a str,
     email: &'a str,
     reply_to: &'a str,
+    unsubscribe_email: &'a str,
     postal_address: &'a str,
     legal: &'a str,
     contact_url: &'a str,
@@ -85,6 +88,17 @@ struct Delivery {
 struct Collect {
     allow_private_networks: bool,
     backlog: String,
+}
+
+#[derive(Serialize)]
+struct Leave {
+    goodbye_mail: bool,
+}
+
+#[derive(Serialize)]
+struct Retention {
+    network: String,
+    network_prefix: bool,
 }
 
 #[derive(Serialize)]
@@ -180,7 +194,7 @@ struct BannerShown<'a> {
 
 impl<'a> Root<'a> {
     fn of(config: &'a Config) -> Self {
-        let Config { server, store, sender, smtp, delivery, collect, templates, web, .. } = config;
+        let Config { server, store, sender, smtp, delivery, collect, leave, retention, templates, web, .. } = config;
         Self {
             server: Server {
                 listen: server.listen.to_string(),
@@ -208,6 +222,11 @@ impl<'a> Root<'a> {
                 allow_private_networks: collect.allow_private_networks,
                 backlog: backlog(collect.backlog),
             },
+            leave: Leave { goodbye_mail: leave.goodbye_mail },
+            retention: Retention {
+                network: write_duration(retention.network),
+                network_prefix: retention.network_prefix,
+            },
             templates: Templates { dir: templates.dir.as_deref().map(write_path).unwrap_or_default() },
             web: Web { home_url: address(web.home_url.as_ref()), privacy_url: address(web.privacy_url.as_ref()) },
             source: config.sources.iter().map(source).collect(),
@@ -226,6 +245,7 @@ fn sender_shown(sender: &Sender) -> SenderShown<'_> {
         name: &sender.name,
         email: sender.email.as_str(),
         reply_to: sender.reply_to.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
+        unsubscribe_email: sender.unsubscribe_email.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
         postal_address: &sender.postal_address,
         legal: &sender.legal,
         contact_url: address(sender.contact_url.as_ref()),

@@ -12,9 +12,11 @@ mod issues;
 mod layout;
 mod mails;
 mod meta;
+mod moving;
 mod nodes;
 mod query;
 mod queue;
+mod reasons;
 mod session;
 mod sources;
 mod subscribers;
@@ -35,7 +37,7 @@ use sqlx::{Connection as _, PgPool, Sqlite, SqlitePool};
 
 pub use articles::{ArticleRow, NewArticle, Put, StoryRow};
 pub use consent::ConsentRow;
-pub use deliveries::{DeliveryRow, NewDelivery, Totals};
+pub use deliveries::{DeliveryRow, MailedRow, NewDelivery, Totals};
 pub use error::StoreError;
 pub use issues::{IssueRow, NewIssue, NewIssueArticle};
 pub use layout::{Audience, Choice, IssueMail};
@@ -43,6 +45,7 @@ pub use mails::{Followed, MailRow, NewMail};
 pub use nodes::NodeRow;
 pub use query::Query;
 pub use queue::{ClaimedRow, Mark};
+pub use reasons::ReasonRow;
 pub use session::Session;
 use session::{Connection, Kind};
 pub use sources::SourceRow;
@@ -193,8 +196,10 @@ impl Store {
             layout::ALL,
             mails::ALL,
             meta::ALL,
+            moving::ALL,
             nodes::ALL,
             queue::ALL,
+            reasons::ALL,
             sources::ALL,
             subscribers::ALL,
             suppressions::ALL,

@@ -82,3 +82,12 @@ pub trait Notify: Sync {
     /// Queues one within `session`, so that nothing is noted as said without a mail on its way.
     fn notify(&self, session: &mut Session, notice: &Notice) -> impl Future<Output = Result<(), NotifyError>> + Send;
 }
+
+/// Mails nothing, for what has nothing to say.
+pub(super) struct NoMails;
+
+impl Notify for NoMails {
+    async fn notify(&self, _session: &mut Session, _notice: &Notice) -> Result<(), NotifyError> {
+        Ok(())
+    }
+}

@@ -1,6 +1,7 @@
 //! The document to settings, table by table.
 
 mod digest;
+mod people;
 mod secret;
 mod sender;
 mod site;
@@ -36,6 +37,8 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
     let collect = site::collect(&root.table("collect", keys::COLLECT));
     let templates = site::templates(&root.table("templates", keys::TEMPLATES), &scene);
     let scene = Scene { templates: templates.dir.as_deref(), ..scene };
+    let leave = people::leave(&root.table("leave", keys::LEAVE));
+    let retention = people::retention(&root.table("retention", keys::RETENTION));
     let web = site::web(&root.table("web", keys::WEB));
     let topics = source::topics(&root);
     let sources = source::sources(&root, &topics);
@@ -51,6 +54,8 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
         sources: sources.read,
         topics: topics.read,
         digests,
+        leave,
+        retention,
         templates,
         web,
         ignored_variables,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use postround::config::{
-    AfterCrash, Backlog, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp, StoreUrl,
+    AfterCrash, Backlog, Collect, Config, Delivery, Digest, Leave, RelayUrl, Retention, Secret, Sender, Server, Smtp, StoreUrl,
     Templates, Topic, Web,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
@@ -22,6 +22,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         name: "Early Help Weekly".to_owned(),
         email: address("digest@northfold.example"),
         reply_to: None,
+        unsubscribe_email: None,
         postal_address: "1 High Street, Exampleton EX1 1EX".to_owned(),
         legal: String::new(),
         contact_url: Some("https://northfold.example/contact".parse().unwrap()),
@@ -68,6 +69,8 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
             digest("weekly", "Early Help Weekly", &["news", "features", "interviews"]),
             digest("jobs", "Jobs & Posts", &["jobs"]),
         ],
+        leave: Leave::default(),
+        retention: Retention::default(),
         templates: Templates::default(),
         web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), privacy_url: None },
     }
