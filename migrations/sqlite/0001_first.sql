@@ -175,6 +175,31 @@ create table subscriptions (
 ) strict;
 create index subscriptions_by_digest on subscriptions (digest, state, subscriber_id);
 
+-- What was asked for and waits for the answer: the name and language that somebody typed, which count when this very
+-- request is confirmed. The link in the mail says which one it is, by its moment.
+create table join_requests (
+    id integer primary key autoincrement,
+    subscriber_id integer not null references subscribers (id) on delete cascade,
+    asked_at integer not null,
+    choice text not null,
+    name text not null,
+    locale text,
+    reminded_at integer,
+    unique (subscriber_id, asked_at)
+) strict;
+create index join_requests_by_time on join_requests (asked_at);
+
+-- When the last three mails went to an address that a stranger can set off, whoever is behind it, known or erased; and
+-- how many more were asked for since.
+create table notice_slots (
+    address_hash text primary key,
+    first_at integer not null,
+    second_at integer not null,
+    last_at integer not null,
+    refused integer not null
+) strict;
+create index notice_slots_by_time on notice_slots (last_at);
+
 -- The one queue of every mail. Test sends go to addresses that are no subscriber's. Notices carry the hash of their address,
 -- since it need not be the subscriber's own.
 create table deliveries (

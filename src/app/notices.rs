@@ -116,6 +116,35 @@ impl Notices {
 impl Notify for Notices {
     async fn notify(&self, session: &mut Session, notice: &Notice) -> Result<(), NotifyError> {
         let now = self.clock.now();
+        let (mail, kind) = self.mail(session, notice, now).await?;
+        let delivery = NewDelivery {
+            mail,
+            issue: None,
+            kind,
+            digest: Some(&notice.digest),
+            subscriber: Some(notice.subscriber),
+            address: &notice.address,
+            name: "",
+            priority: PRIORITY,
+            link: link_of(&notice.kind).map(|link| link.0.as_str()),
+        };
+        session.insert_notice(&delivery, &self.keys.address_hash(&notice.address), now).await?;
+        Ok(())
+    }
+
+    async fn rehearse(&self, session: &mut Session, notice: &Notice) -> Result<(), NotifyError> {
+        self.mail(session, notice, self.clock.now()).await.map(|_| ())
+    }
+}
+
+impl Notices {
+    /// Renders the mail of a notice, unless others have got the same before; gives its row, and what its delivery is called.
+    async fn mail(
+        &self,
+        session: &mut Session,
+        notice: &Notice,
+        now: UtcMillis,
+    ) -> Result<(i64, &'static str), NotifyError> {
         let digest = self.config.digest(&notice.digest);
         let digest = digest.ok_or("the digest that it is about is gone from the configuration")?;
         let locale = notice.locale.as_ref().unwrap_or(&digest.locale);
@@ -144,21 +173,8 @@ impl Notify for Notices {
             None => format!("{letter:?}"),
         };
         let rendered = self.rendered(&frame, &letter, &words)?;
-        let kind = kind_of(&notice.kind, &letter);
         let mail = self.stored(session, &frame, letter.template(), &rendered, now).await?;
-        let delivery = NewDelivery {
-            mail,
-            issue: None,
-            kind,
-            digest: Some(&digest.id),
-            subscriber: Some(notice.subscriber),
-            address: &notice.address,
-            name: "",
-            priority: PRIORITY,
-            link: link_of(&notice.kind).map(|link| link.0.as_str()),
-        };
-        session.insert_notice(&delivery, &self.keys.address_hash(&notice.address), now).await?;
-        Ok(())
+        Ok((mail, kind_of(&notice.kind, &letter)))
     }
 }
 

@@ -1,10 +1,25 @@
 //! Every key that a configuration may have, table by table.
 
-pub const ROOT: &[&str] =
-    &["server", "store", "sender", "smtp", "delivery", "collect", "source", "topic", "digest", "leave", "retention", "templates", "web"];
+pub const ROOT: &[&str] = &[
+    "server",
+    "store",
+    "sender",
+    "smtp",
+    "delivery",
+    "collect",
+    "source",
+    "topic",
+    "digest",
+    "leave",
+    "retention",
+    "templates",
+    "web",
+    "confirmation",
+];
 pub const SERVER: &[&str] = &["listen", "public_url", "trusted_proxies"];
 pub const STORE: &[&str] = &["url", "keys"];
-pub const SENDER: &[&str] = &["name", "email", "reply_to", "unsubscribe_email", "postal_address", "legal", "contact_url", "social"];
+pub const SENDER: &[&str] =
+    &["name", "email", "reply_to", "unsubscribe_email", "postal_address", "legal", "contact_url", "social"];
 pub const SMTP: &[&str] =
     &["url", "username", "password", "password_file", "connections", "messages_per_connection", "tls_ca_file"];
 pub const DELIVERY: &[&str] = &["after_crash", "retry_for"];
@@ -34,6 +49,7 @@ pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
 pub const LEAVE: &[&str] = &["goodbye_mail"];
 pub const RETENTION: &[&str] = &["network", "network_prefix"];
 pub const TEMPLATES: &[&str] = &["dir"];
+pub const CONFIRMATION: &[&str] = &["valid_for", "reminder_after", "forget_after", "welcome_mail"];
 pub const WEB: &[&str] = &["home_url", "privacy_url"];
 
 /// Tables that are there once, with their keys: what the environment can set.
@@ -48,6 +64,7 @@ pub const ONCE: &[(&str, &[&str])] = &[
     ("retention", RETENTION),
     ("templates", TEMPLATES),
     ("web", WEB),
+    ("confirmation", CONFIRMATION),
 ];
 
 /// The one table within those, whose names are the operator's own.

@@ -40,6 +40,8 @@ pub struct Config {
     pub leave: Leave,
     /// How long what is known of people is kept.
     pub retention: Retention,
+    /// How people are asked whether they really want it.
+    pub confirmation: Confirmation,
     /// The operator's own templates.
     pub templates: Templates,
     /// Addresses of the site around.
@@ -408,6 +410,26 @@ impl Retention {
         }
         let length = if address.is_ipv4() { 24 } else { 48 };
         IpNet::new(address, length).ok().map(|network| network.trunc().to_string())
+    }
+}
+
+/// `[confirmation]`.
+#[derive(Clone, Debug)]
+pub struct Confirmation {
+    /// How long the link in a confirmation mail works.
+    pub valid_for: Duration,
+    /// After how long somebody who has not answered is asked once more; none: never.
+    pub reminder_after: Option<Duration>,
+    /// After how long somebody who has not answered is forgotten.
+    pub forget_after: Duration,
+    /// Whether whoever confirms gets a mail with the latest issue.
+    pub welcome_mail: bool,
+}
+
+impl Default for Confirmation {
+    fn default() -> Self {
+        let day = Duration::from_secs(86_400);
+        Self { valid_for: 7 * day, reminder_after: None, forget_after: 30 * day, welcome_mail: false }
     }
 }
 

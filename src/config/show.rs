@@ -35,6 +35,7 @@ struct Root<'a> {
     collect: Collect,
     leave: Leave,
     retention: Retention,
+    confirmation: Confirmation,
     templates: Templates,
     web: Web<'a>,
     source: Vec<SourceShown<'a>>,
@@ -76,6 +77,14 @@ struct Smtp<'a> {
     connections: usize,
     messages_per_connection: usize,
     tls_ca_file: String,
+}
+
+#[derive(Serialize)]
+struct Confirmation {
+    valid_for: String,
+    reminder_after: String,
+    forget_after: String,
+    welcome_mail: bool,
 }
 
 #[derive(Serialize)]
@@ -194,7 +203,20 @@ struct BannerShown<'a> {
 
 impl<'a> Root<'a> {
     fn of(config: &'a Config) -> Self {
-        let Config { server, store, sender, smtp, delivery, collect, leave, retention, templates, web, .. } = config;
+        let Config {
+            server,
+            store,
+            sender,
+            smtp,
+            delivery,
+            collect,
+            confirmation,
+            leave,
+            retention,
+            templates,
+            web,
+            ..
+        } = config;
         Self {
             server: Server {
                 listen: server.listen.to_string(),
@@ -226,6 +248,12 @@ impl<'a> Root<'a> {
             retention: Retention {
                 network: write_duration(retention.network),
                 network_prefix: retention.network_prefix,
+            },
+            confirmation: Confirmation {
+                valid_for: write_duration(confirmation.valid_for),
+                reminder_after: confirmation.reminder_after.map(write_duration).unwrap_or_default(),
+                forget_after: write_duration(confirmation.forget_after),
+                welcome_mail: confirmation.welcome_mail,
             },
             templates: Templates { dir: templates.dir.as_deref().map(write_path).unwrap_or_default() },
             web: Web { home_url: address(web.home_url.as_ref()), privacy_url: address(web.privacy_url.as_ref()) },

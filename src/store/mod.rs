@@ -8,6 +8,7 @@ mod consent;
 mod deliveries;
 mod digests;
 mod error;
+mod forget;
 mod issues;
 mod layout;
 mod mails;
@@ -17,7 +18,9 @@ mod nodes;
 mod query;
 mod queue;
 mod reasons;
+mod requests;
 mod session;
+mod slots;
 mod sources;
 mod subscribers;
 mod suppressions;
@@ -46,6 +49,7 @@ pub use nodes::NodeRow;
 pub use query::Query;
 pub use queue::{ClaimedRow, Mark};
 pub use reasons::ReasonRow;
+pub use requests::{JoinRequestRow, UnansweredRow};
 pub use session::Session;
 use session::{Connection, Kind};
 pub use sources::SourceRow;
@@ -192,6 +196,7 @@ impl Store {
             consent::ALL,
             deliveries::ALL,
             digests::ALL,
+            forget::ALL,
             issues::ALL,
             layout::ALL,
             mails::ALL,
@@ -200,6 +205,8 @@ impl Store {
             nodes::ALL,
             queue::ALL,
             reasons::ALL,
+            requests::ALL,
+            slots::ALL,
             sources::ALL,
             subscribers::ALL,
             suppressions::ALL,

@@ -25,7 +25,8 @@ queries! {
         "update deliveries set subscriber_id = $2 where subscriber_id = $1 and (issue_id is null or not exists (
              select 1 from deliveries d where d.subscriber_id = $2 and d.issue_id = deliveries.issue_id))"
     };
-    LEAVE_DELIVERIES = { "update deliveries set subscriber_id = null where subscriber_id = $1" };
+    LEAVE_DELIVERIES = { "update deliveries set subscriber_id = null, address = '', name = '', link = null, answer = null
+         where subscriber_id = $1" };
     DROP_SUBSCRIPTIONS = { "delete from subscriptions where subscriber_id = $1" };
     DROP_SUBSCRIBER = { "delete from subscribers where id = $1" };
 }

@@ -103,9 +103,7 @@ async fn write(
     let mut session = subscribers.store.write(Durability::Full).await?;
     let mut done = Vec::new();
     for leaving in batch {
-        done.push(
-            subscribers.leave_within(&mut session, &leaving.subscriber, leaving.what(), leaving.origin()).await?,
-        );
+        done.push(subscribers.leave_within(&mut session, &leaving.subscriber, leaving.what(), leaving.origin()).await?);
     }
     session.commit().await?;
     Ok(done)

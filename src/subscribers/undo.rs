@@ -137,11 +137,7 @@ impl Subscribers {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn reasons(
-        &self,
-        digest: &str,
-        within: std::time::Duration,
-    ) -> Result<Vec<ReasonRow>, SubscribersError> {
+    pub async fn reasons(&self, digest: &str, within: std::time::Duration) -> Result<Vec<ReasonRow>, SubscribersError> {
         Ok(self.store.read().await?.reasons_of_digest(digest, self.now().minus(within)).await?)
     }
 }

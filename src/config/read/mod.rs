@@ -1,5 +1,6 @@
 //! The document to settings, table by table.
 
+mod confirmation;
 mod digest;
 mod people;
 mod secret;
@@ -39,6 +40,7 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
     let scene = Scene { templates: templates.dir.as_deref(), ..scene };
     let leave = people::leave(&root.table("leave", keys::LEAVE));
     let retention = people::retention(&root.table("retention", keys::RETENTION));
+    let confirmation = confirmation::confirmation(&root.table("confirmation", keys::CONFIRMATION));
     let web = site::web(&root.table("web", keys::WEB));
     let topics = source::topics(&root);
     let sources = source::sources(&root, &topics);
@@ -56,6 +58,7 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
         digests,
         leave,
         retention,
+        confirmation,
         templates,
         web,
         ignored_variables,

@@ -7,8 +7,8 @@ use chrono::NaiveDate;
 use chrono_tz::Europe::London;
 use postround::compose::{IssueArticle, IssueContent, Section};
 use postround::config::{
-    AfterCrash, Backlog, Banner, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp, Store,
-    StoreUrl, Templates, Web,
+    AfterCrash, Backlog, Banner, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Secret, Sender, Server,
+    Smtp, Store, StoreUrl, Templates, Web,
 };
 use postround::domain::{EmailAddress, Locale, Random, UtcMillis};
 use postround::render::{Frame, Slots};
@@ -105,6 +105,7 @@ pub fn config() -> Config {
         digests: vec![digest()],
         leave: postround::config::Leave::default(),
         retention: postround::config::Retention::default(),
+        confirmation: Confirmation::default(),
         templates: Templates::default(),
         web: Web {
             home_url: Some(url("https://earlyhelp.example/")),
