@@ -14,6 +14,7 @@ pub const ROOT: &[&str] = &[
     "retention",
     "templates",
     "web",
+    "subscribe",
     "confirmation",
 ];
 pub const SERVER: &[&str] = &["listen", "public_url", "trusted_proxies"];
@@ -42,6 +43,7 @@ pub const DIGEST: &[&str] = &[
     "banner",
     "template",
     "locale",
+    "public",
     "sender",
 ];
 pub const BANNER: &[&str] = &["text", "url", "from", "until"];
@@ -50,7 +52,23 @@ pub const LEAVE: &[&str] = &["goodbye_mail"];
 pub const RETENTION: &[&str] = &["network", "network_prefix"];
 pub const TEMPLATES: &[&str] = &["dir"];
 pub const CONFIRMATION: &[&str] = &["valid_for", "reminder_after", "forget_after", "welcome_mail"];
-pub const WEB: &[&str] = &["home_url", "privacy_url"];
+pub const WEB: &[&str] = &["home_url", "privacy_url", "title", "heading", "intro", "logo", "accent", "accent_dark"];
+pub const SUBSCRIBE: &[&str] = &[
+    "origins",
+    "per_network",
+    "per_domain",
+    "overall",
+    "min_fill_time",
+    "mx_check",
+    "captcha_script_url",
+    "captcha_verify_url",
+    "captcha_site_key",
+    "captcha_secret",
+    "captcha_secret_file",
+    "captcha_class",
+    "captcha_field",
+    "captcha_origins",
+];
 
 /// Tables that are there once, with their keys: what the environment can set.
 pub const ONCE: &[(&str, &[&str])] = &[
@@ -64,6 +82,7 @@ pub const ONCE: &[(&str, &[&str])] = &[
     ("retention", RETENTION),
     ("templates", TEMPLATES),
     ("web", WEB),
+    ("subscribe", SUBSCRIBE),
     ("confirmation", CONFIRMATION),
 ];
 

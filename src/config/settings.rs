@@ -9,6 +9,7 @@ use chrono_tz::Tz;
 use ipnet::IpNet;
 use url::Url;
 
+use super::public::{Confirmation, Subscribe, Web};
 use super::secret::Secret;
 use crate::domain::{EmailAddress, Locale};
 use crate::schedule::Schedule;
@@ -44,8 +45,10 @@ pub struct Config {
     pub confirmation: Confirmation,
     /// The operator's own templates.
     pub templates: Templates,
-    /// Addresses of the site around.
+    /// The site around, and its look.
     pub web: Web,
+    /// The form that people join with.
+    pub subscribe: Subscribe,
     /// See [`Config::ignored_variables`].
     pub ignored_variables: Vec<String>,
 }
@@ -351,6 +354,8 @@ pub struct Digest {
     pub template: String,
     /// The language of its wording and dates.
     pub locale: Locale,
+    /// Whether strangers are offered it: on the subscribe page and in the archive.
+    pub public: bool,
     /// Who it is from: its own sender over that of `[sender]`.
     pub sender: Sender,
 }
@@ -438,13 +443,4 @@ impl Default for Confirmation {
 pub struct Templates {
     /// Files here replace built-in ones of the same name.
     pub dir: Option<PathBuf>,
-}
-
-/// `[web]`.
-#[derive(Clone, Debug, Default)]
-pub struct Web {
-    /// The site that the digest belongs to.
-    pub home_url: Option<Url>,
-    /// Its privacy page.
-    pub privacy_url: Option<Url>,
 }

@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::domain::EmailAddress;
 
+use super::public::{SubscribeShown, WebShown};
 use super::settings::{
     AfterCrash, Backlog, Config, Digest, Matcher, Select, Selector, Sender, Source, SourceKind, TopicRule,
 };
@@ -37,7 +38,8 @@ struct Root<'a> {
     retention: Retention,
     confirmation: Confirmation,
     templates: Templates,
-    web: Web<'a>,
+    web: WebShown<'a>,
+    subscribe: SubscribeShown<'a>,
     source: Vec<SourceShown<'a>>,
     topic: Vec<Topic<'a>>,
     digest: Vec<DigestShown<'a>>,
@@ -116,12 +118,6 @@ struct Templates {
 }
 
 #[derive(Serialize)]
-struct Web<'a> {
-    home_url: &'a str,
-    privacy_url: &'a str,
-}
-
-#[derive(Serialize)]
 struct SourceShown<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,6 +177,7 @@ struct DigestShown<'a> {
     max_articles: usize,
     template: &'a str,
     locale: &'a str,
+    public: bool,
     sender: OwnSender<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     banner: Option<BannerShown<'a>>,
@@ -215,6 +212,7 @@ impl<'a> Root<'a> {
             retention,
             templates,
             web,
+            subscribe,
             ..
         } = config;
         Self {
@@ -256,7 +254,8 @@ impl<'a> Root<'a> {
                 welcome_mail: confirmation.welcome_mail,
             },
             templates: Templates { dir: templates.dir.as_deref().map(write_path).unwrap_or_default() },
-            web: Web { home_url: address(web.home_url.as_ref()), privacy_url: address(web.privacy_url.as_ref()) },
+            web: WebShown::of(web),
+            subscribe: SubscribeShown::of(subscribe),
             source: config.sources.iter().map(source).collect(),
             topic: config
                 .topics
@@ -337,6 +336,7 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
         max_articles: digest.max_articles,
         template: &digest.template,
         locale: digest.locale.as_str(),
+        public: digest.public,
         sender: OwnSender {
             name: &digest.sender.name,
             email: digest.sender.email.as_str(),
@@ -351,7 +351,7 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
     }
 }
 
-fn address(url: Option<&Url>) -> &str {
+pub(super) fn address(url: Option<&Url>) -> &str {
     url.map(Url::as_str).unwrap_or_default()
 }
 

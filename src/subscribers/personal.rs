@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use data_encoding::BASE32_NOPAD;
 
-use super::tokens::{BINDING_LEN, Purpose, TIME_LEN, utf8};
+use super::tokens::{BINDING_LEN, Purpose, TIME_LEN, moment, utf8};
 use super::{Token, TokenError, Tokens};
 use crate::domain::{EmailAddress, PublicId, UtcMillis};
 
@@ -112,7 +112,7 @@ impl Tokens {
         let (subscriber, rest) = self.opened(purpose, token)?;
         let (binding, rest) = rest.split_at_checked(BINDING_LEN).ok_or(TokenError::Malformed)?;
         let (time, digest) = rest.split_at_checked(TIME_LEN).ok_or(TokenError::Malformed)?;
-        let at = UtcMillis(time.iter().fold(0, |sum, byte| (sum << 8) | i64::from(*byte)));
+        let at = moment(time);
         Ok(PersonalClaim { subscriber, digest: utf8(digest.to_vec())?, at, binding: binding.to_vec() })
     }
 }

@@ -57,6 +57,7 @@ fn digest(
     let template =
         table.given("template").and_then(|field| field.parse(|text| values::template(text, scene.templates)));
     let locale = table.given("locale").and_then(|field| field.parse(locale)).unwrap_or_default();
+    let public = table.field("public").and_then(|field| field.boolean()).unwrap_or(true);
     let sender = match table.field("sender") {
         Some(field) => field.table(keys::OWN_SENDER).and_then(|table| own_sender(&table, sender, scene)),
         None => sender.cloned(),
@@ -75,6 +76,7 @@ fn digest(
         banner,
         template: template.unwrap_or_else(|| values::BUILT_IN_TEMPLATE.to_owned()),
         locale,
+        public,
         sender: sender?,
     })
 }

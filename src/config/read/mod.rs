@@ -3,6 +3,7 @@
 mod confirmation;
 mod digest;
 mod people;
+mod public;
 mod secret;
 mod sender;
 mod site;
@@ -41,7 +42,8 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
     let leave = people::leave(&root.table("leave", keys::LEAVE));
     let retention = people::retention(&root.table("retention", keys::RETENTION));
     let confirmation = confirmation::confirmation(&root.table("confirmation", keys::CONFIRMATION));
-    let web = site::web(&root.table("web", keys::WEB));
+    let web = public::web(&root.table("web", keys::WEB), folder);
+    let subscribe = public::subscribe(&root.table("subscribe", keys::SUBSCRIBE), folder);
     let topics = source::topics(&root);
     let sources = source::sources(&root, &topics);
     let digests = digest::digests(&root, &sources, &topics, sender.as_ref(), &scene);
@@ -61,6 +63,7 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
         confirmation,
         templates,
         web,
+        subscribe,
         ignored_variables,
     })
 }

@@ -8,7 +8,7 @@ use chrono_tz::Europe::London;
 use postround::compose::{IssueArticle, IssueContent, Section};
 use postround::config::{
     AfterCrash, Backlog, Banner, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Secret, Sender, Server,
-    Smtp, Store, StoreUrl, Templates, Web,
+    Smtp, Store, StoreUrl, Subscribe, Templates, Web,
 };
 use postround::domain::{EmailAddress, Locale, Random, UtcMillis};
 use postround::render::{Frame, Slots};
@@ -75,6 +75,7 @@ pub fn digest() -> Digest {
         }),
         template: "digest".into(),
         locale: Locale::default(),
+        public: true,
         sender: sender(),
     }
 }
@@ -110,7 +111,9 @@ pub fn config() -> Config {
         web: Web {
             home_url: Some(url("https://earlyhelp.example/")),
             privacy_url: Some(url("https://earlyhelp.example/privacy")),
+            ..Web::default()
         },
+        subscribe: Subscribe::default(),
     }
 }
 

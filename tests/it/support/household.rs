@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use postround::app::Notices;
 use postround::config::{
-    AfterCrash, Backlog, Collect, Config, Confirmation, Delivery, Digest, Leave, RelayUrl, Retention, Secret, Sender,
-    Server, Smtp, StoreUrl, Templates, Topic, Web,
+    AfterCrash, Backlog, Collect, Config, Confirmation, Delivery, Digest, Leave, RelayUrl, Retention, Secret, Sender, Server, Smtp,
+    StoreUrl, Subscribe, Templates, Topic, Web,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
+use postround::render::Renderer;
 use postround::schedule::Schedule;
 use postround::store::Session;
 use postround::subscribers::{
@@ -41,6 +43,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         banner: None,
         template: "digest".to_owned(),
         locale: Locale::default(),
+        public: true,
         sender: sender.clone(),
     };
     Config {
@@ -73,7 +76,8 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         retention: Retention::default(),
         confirmation: Confirmation::default(),
         templates: Templates::default(),
-        web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), privacy_url: None },
+        web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), ..Web::default() },
+        subscribe: Subscribe::default(),
     }
 }
 
@@ -95,6 +99,15 @@ pub async fn subscribers_with(
     let subscribers =
         Subscribers::new(store.store.clone(), config.into(), keys.into(), clock.clone(), Arc::new(SystemRandom));
     (subscribers, clock)
+}
+
+/// What queues their mails.
+pub fn notices(subscribers: &Subscribers) -> Notices {
+    let renderer = Renderer::new(None).unwrap();
+    let config = subscribers.config().clone();
+    let keys = Keys::read(&config.store.keys).unwrap().unwrap();
+    let clock = Arc::new(TestClock::at(MONDAY));
+    Notices::new(config.into(), renderer.into(), keys.into(), clock, Arc::new(SystemRandom))
 }
 
 /// An address.
