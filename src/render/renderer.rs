@@ -49,7 +49,8 @@ impl Renderer {
 
     /// Whether a digest can name this template.
     pub fn has_template(&self, name: &str) -> bool {
-        self.templates.has(name, ".html") || self.templates.has(name, ".txt")
+        let is_there = self.templates.has(name, ".html") || self.templates.has(name, ".txt");
+        name == DIGEST || is_there && !is_built_in(name)
     }
 
     /// Renders an issue for one locale, with a mark for each slot.

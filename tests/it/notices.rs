@@ -73,7 +73,7 @@ impl House {
         Message::parse(&row.mime, &row.marker).unwrap().splice(&slots, &mut out);
         let message = mail_parser::MessageParser::default().parse(&out).unwrap();
         let headers = String::from_utf8_lossy(&out[..out.windows(4).position(|four| four == b"\r\n\r\n").unwrap()]);
-        format!("{}\n\n{}", headers.replace('\r', ""), message.body_text(0).unwrap())
+        format!("{}\n\n{}", headers.replace('\r', ""), message.body_text(0).unwrap().replace('\r', ""))
     }
 }
 
