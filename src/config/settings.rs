@@ -418,26 +418,6 @@ impl Retention {
     }
 }
 
-/// `[confirmation]`.
-#[derive(Clone, Debug)]
-pub struct Confirmation {
-    /// How long the link in a confirmation mail works.
-    pub valid_for: Duration,
-    /// After how long somebody who has not answered is asked once more; none: never.
-    pub reminder_after: Option<Duration>,
-    /// After how long somebody who has not answered is forgotten.
-    pub forget_after: Duration,
-    /// Whether whoever confirms gets a mail with the latest issue.
-    pub welcome_mail: bool,
-}
-
-impl Default for Confirmation {
-    fn default() -> Self {
-        let day = Duration::from_secs(86_400);
-        Self { valid_for: 7 * day, reminder_after: None, forget_after: 30 * day, welcome_mail: false }
-    }
-}
-
 /// `[templates]`.
 #[derive(Clone, Debug, Default)]
 pub struct Templates {
