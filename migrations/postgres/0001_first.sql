@@ -221,6 +221,14 @@ create table suppressions (
     created_at bigint not null
 );
 
+-- People whom an import brought without evidence, and when each is asked to confirm.
+create table asks (
+    subscriber_id bigint primary key references subscribers (id) on delete cascade,
+    due_at bigint not null,
+    source text collate "C" not null
+);
+create index asks_by_due on asks (due_at);
+
 -- The subscriptions that a digest may be mailed to, from `since` on: the one place that says who. Confirmed, not left,
 -- not suppressed; a pause that is not over lies ahead.
 create view live_subscriptions as

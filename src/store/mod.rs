@@ -4,10 +4,12 @@
 //! store knows no policy: what may happen when is the business of the rooms that call it.
 
 mod articles;
+mod asks;
 mod consent;
 mod deliveries;
 mod digests;
 mod error;
+mod imports;
 mod issues;
 mod layout;
 mod mails;
@@ -34,6 +36,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection as _, PgPool, Sqlite, SqlitePool};
 
 pub use articles::{ArticleRow, NewArticle, Put, StoryRow};
+pub use asks::Ask;
 pub use consent::ConsentRow;
 pub use deliveries::{DeliveryRow, NewDelivery, Totals};
 pub use error::StoreError;
@@ -47,7 +50,7 @@ pub use session::Session;
 use session::{Connection, Kind};
 pub use sources::SourceRow;
 pub use subscribers::{SubscriberRow, SubscriptionRow};
-pub use suppressions::SuppressionRow;
+pub use suppressions::{SuppressedRow, SuppressionRow};
 
 use crate::config::StoreUrl;
 
@@ -186,9 +189,11 @@ impl Store {
     pub fn queries() -> impl Iterator<Item = &'static Query> {
         [
             articles::ALL,
+            asks::ALL,
             consent::ALL,
             deliveries::ALL,
             digests::ALL,
+            imports::ALL,
             issues::ALL,
             layout::ALL,
             mails::ALL,

@@ -187,7 +187,7 @@ impl Keys {
     }
 
     /// What the store remembers of the suppression key: enough to tell another one, of no use for anything else.
-    fn fingerprint(&self) -> String {
+    pub fn fingerprint(&self) -> String {
         HEXLOWER.encode(&hmac::sign(&self.suppression, b"fingerprint of this key").as_ref()[..16])
     }
 

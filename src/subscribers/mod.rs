@@ -1,32 +1,37 @@
-//! Join, confirm, prefer, leave, consent, tokens, import.
+//! Join, confirm, prefer, leave, consent, tokens, import, export, suppression.
 //!
 //! Each action is a file and a method of [`Subscribers`]. What a person is mailed is not this room's business: whoever
 //! calls hands in a [`Notify`] that queues notices within the same transaction.
 
 mod add;
+mod asks;
 mod choice;
 mod choose;
 mod confirm;
+mod export;
 mod import;
 mod keys;
 mod leave;
 mod notice;
 mod record;
 mod refusal;
+mod suppress;
 mod tokens;
 
 use std::sync::Arc;
 
 pub use add::{Added, NewSubscriber};
+pub use asks::Rate;
 pub use choice::{ChoiceError, Chosen, Topics, resolve as resolve_choice, topics_of};
 pub use choose::{Chose, Preferences};
 pub use confirm::Confirmed;
-pub use import::{Import, ImportBasis, ImportReport, RefusedRow};
+pub use import::{Format, Import, ImportBasis, ImportReport, RefusedRow, SkippedRow};
 pub use keys::{Keys, KeysError};
 pub use leave::{Leave, Left};
 pub use notice::{Notice, NoticeKind, Notify, NotifyError, SecretLink};
 pub use record::{Record, RecordDigest, RecordEvent};
 pub use refusal::{Refusal, SuppressionReason};
+pub use suppress::{Lifted, Suppressed, SuppressionList};
 pub use tokens::{CONFIRM_LIFETIME, ConfirmClaim, DigestClaim, Token, TokenError, Tokens};
 
 use crate::config::Config;
@@ -66,6 +71,9 @@ pub enum SubscribersError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// An export could not be written.
+    #[error("cannot write the export: {0}")]
+    Export(std::io::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
