@@ -13,6 +13,7 @@ mod deliver;
 mod demo;
 mod due;
 mod flow;
+mod imports;
 mod readme;
 mod render;
 mod store;

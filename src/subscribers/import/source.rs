@@ -15,7 +15,7 @@ const MOST_FILES: usize = 1000;
 const MOST_OCTETS: u64 = 4 << 30;
 /// How many octets one may become, beyond a start that small files need: text does not shrink further.
 const MOST_GROWTH: u64 = 200;
-const START: u64 = 10 << 20;
+const START: u64 = 1 << 20;
 
 /// One table: a file, or a file in a ZIP file. It can be read again and again.
 #[derive(Clone, Debug)]
