@@ -18,6 +18,9 @@ use crate::web::{self, AppState};
 /// How often the schedule, the polls and the open issues are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How often it is looked who has not answered.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
 /// How long a part that fell over, or a digest whose issue could not be composed, rests at first.
 const REST: Duration = Duration::from_secs(5);
 
@@ -30,7 +33,7 @@ const LONGEST_REST: Duration = Duration::from_secs(300);
 /// When the pages' templates are not usable.
 pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), web::WebError> {
     let (stop, stopped) = watch::channel(false);
-    let router = web::router(AppState::new(app.subscribers())?);
+    let router = web::router(AppState::new(app.subscribers(), app.notices())?);
     let mut parts = JoinSet::new();
     let signal = until(stopped.clone());
     parts.spawn(async move {
@@ -38,7 +41,7 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
             tracing::error!(%error, "the web server has ended");
         }
     });
-    for part in [Part::Collect, Part::Compose, Part::Tend, Part::Ask, Part::Deliver] {
+    for part in [Part::Collect, Part::Compose, Part::Tend, Part::Ask, Part::Deliver, Part::Housekeep] {
         parts.spawn(keep(app.clone(), part, stopped.clone()));
     }
     shutdown.await;
@@ -55,6 +58,7 @@ enum Part {
     Tend,
     Ask,
     Deliver,
+    Housekeep,
 }
 
 /// Runs a part until it is told to stop; starts it again when it falls over.
@@ -69,6 +73,7 @@ async fn keep(app: App, part: Part, stopped: watch::Receiver<bool>) {
                 Part::Tend => tend(&app, stopped).await,
                 Part::Ask => ask(&app, stopped).await,
                 Part::Deliver => deliver(&app, stopped).await,
+                Part::Housekeep => housekeep(&app, stopped).await,
             }
         };
         match tokio::spawn(run).await {
@@ -189,6 +194,29 @@ async fn ask(app: &App, stopped: watch::Receiver<bool>) {
             Some(Ok(0)) => {}
             Some(Ok(asked)) => tracing::info!(asked, "people of an import are asked to confirm"),
             Some(Err(error)) => tracing::error!(%error, "people of an import could not be asked"),
+        }
+    }
+}
+
+/// Reminds and forgets those who have not confirmed.
+async fn housekeep(app: &App, stopped: watch::Receiver<bool>) {
+    let (subscribers, notices) = (app.subscribers(), app.notices());
+    loop {
+        let step = async { (subscribers.remind(&notices).await, subscribers.forget_unconfirmed().await) };
+        let Some((reminded, forgotten)) = unless_stopped(&stopped, step).await else { return };
+        match reminded {
+            Ok(0) => {}
+            Ok(reminded) => tracing::info!(reminded, "asked once more who had not answered"),
+            Err(error) => tracing::error!(%error, "nobody could be reminded"),
+        }
+        match forgotten {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "forgot who never answered"),
+            Err(error) => tracing::error!(%error, "those who never answered could not be forgotten"),
+        }
+        tokio::select! {
+            () = until(stopped.clone()) => return,
+            () = tokio::time::sleep(HOUSEKEEPING) => {}
         }
     }
 }

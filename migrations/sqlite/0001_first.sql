@@ -152,6 +152,7 @@ create table subscribers (
     confirmed_at integer
 ) strict;
 create unique index subscribers_by_address_hash on subscribers (address_hash);
+create index subscribers_pending on subscribers (created_at) where state = 'pending';
 
 -- `topics` is `*` for all, later ones included, else the chosen ids, sorted, with commas between.
 create table subscriptions (
@@ -166,6 +167,31 @@ create table subscriptions (
     unique (subscriber_id, digest)
 ) strict;
 create index subscriptions_by_digest on subscriptions (digest, state, subscriber_id);
+
+-- What was asked for and waits for the answer: the name and language that somebody typed, which count when this very
+-- request is confirmed. The link in the mail says which one it is, by its moment.
+create table join_requests (
+    id integer primary key autoincrement,
+    subscriber_id integer not null references subscribers (id) on delete cascade,
+    asked_at integer not null,
+    choice text not null,
+    name text not null,
+    locale text,
+    reminded_at integer,
+    unique (subscriber_id, asked_at)
+) strict;
+create index join_requests_by_time on join_requests (asked_at);
+
+-- When the last three mails went to an address that a stranger can set off, whoever is behind it, known or erased; and
+-- how many more were asked for since.
+create table notice_slots (
+    address_hash text primary key,
+    first_at integer not null,
+    second_at integer not null,
+    last_at integer not null,
+    refused integer not null
+) strict;
+create index notice_slots_by_time on notice_slots (last_at);
 
 -- The one queue of every mail. Test sends go to addresses that are no subscriber's.
 create table deliveries (

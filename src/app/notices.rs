@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 
 use crate::compose::new_mail;
 use crate::config::{Config, Digest};
-use crate::domain::{Clock, PublicId, Random, SystemRandom};
+use crate::domain::{Clock, PublicId, Random, SystemRandom, UtcMillis};
 use crate::render::{self, Frame, Renderer};
 use crate::schedule::local_day;
 use crate::store::{NewDelivery, NewMail, Session};
@@ -34,9 +34,36 @@ impl Notices {
 impl Notify for Notices {
     async fn notify(&self, session: &mut Session, notice: &Notice) -> Result<(), NotifyError> {
         let now = self.clock.now();
+        let mail = self.mail(session, notice, now).await?;
+        let NoticeKind::Confirm { link, .. } = &notice.kind else {
+            return Err("there is no template for this notice".into());
+        };
+        let delivery = NewDelivery {
+            mail,
+            issue: None,
+            kind: "confirmation",
+            digest: Some(&notice.digest),
+            subscriber: Some(notice.subscriber),
+            address: &notice.address,
+            name: "",
+            priority: PRIORITY,
+            link: Some(&link.0),
+        };
+        session.insert_delivery(&delivery, now).await?;
+        Ok(())
+    }
+
+    async fn rehearse(&self, session: &mut Session, notice: &Notice) -> Result<(), NotifyError> {
+        self.mail(session, notice, self.clock.now()).await.map(|_| ())
+    }
+}
+
+impl Notices {
+    /// Renders the mail of a notice, unless others have got the same before; gives its row.
+    async fn mail(&self, session: &mut Session, notice: &Notice, now: UtcMillis) -> Result<i64, NotifyError> {
         let digest_of = self.config.digest(&notice.digest);
         let digest_of = digest_of.ok_or("the digest that it is about is gone from the configuration")?;
-        let NoticeKind::Confirm { choice, link, expires_at, .. } = &notice.kind else {
+        let NoticeKind::Confirm { choice, expires_at, .. } = &notice.kind else {
             return Err("there is no template for this notice".into());
         };
         let locale = notice.locale.as_ref().unwrap_or(&digest_of.locale);
@@ -55,30 +82,17 @@ impl Notify for Notices {
         let mail =
             self.renderer.confirmation(&frame, &render::Confirmation { first_issue, valid_days }, &Same::default())?;
         let fingerprint = HEXLOWER.encode(digest(&SHA256, mail.mime.as_bytes()).as_ref());
-        let mail = match session.mail_by_fingerprint(&fingerprint).await? {
-            Some(id) => id,
+        match session.mail_by_fingerprint(&fingerprint).await? {
+            Some(id) => Ok(id),
             None => {
                 let salt = PublicId::new(&SystemRandom);
                 let new = NewMail {
                     fingerprint: Some(&fingerprint),
                     ..new_mail(None, "confirmation", digest_of, "", locale, &mail, salt.as_str())
                 };
-                session.insert_mail(&new, now).await?
+                Ok(session.insert_mail(&new, now).await?)
             }
-        };
-        let delivery = NewDelivery {
-            mail,
-            issue: None,
-            kind: "confirmation",
-            digest: Some(&digest_of.id),
-            subscriber: Some(notice.subscriber),
-            address: &notice.address,
-            name: "",
-            priority: PRIORITY,
-            link: Some(&link.0),
-        };
-        session.insert_delivery(&delivery, now).await?;
-        Ok(())
+        }
     }
 }
 

@@ -1,7 +1,19 @@
 //! Every key that a configuration may have, table by table.
 
-pub const ROOT: &[&str] =
-    &["server", "store", "sender", "smtp", "delivery", "collect", "source", "topic", "digest", "templates", "web"];
+pub const ROOT: &[&str] = &[
+    "server",
+    "store",
+    "sender",
+    "smtp",
+    "delivery",
+    "collect",
+    "source",
+    "topic",
+    "digest",
+    "templates",
+    "web",
+    "confirmation",
+];
 pub const SERVER: &[&str] = &["listen", "public_url"];
 pub const STORE: &[&str] = &["url", "keys"];
 pub const SENDER: &[&str] = &["name", "email", "reply_to", "postal_address", "legal", "contact_url", "social"];
@@ -32,6 +44,7 @@ pub const DIGEST: &[&str] = &[
 pub const BANNER: &[&str] = &["text", "url", "from", "until"];
 pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
 pub const TEMPLATES: &[&str] = &["dir"];
+pub const CONFIRMATION: &[&str] = &["valid_for", "reminder_after", "forget_after", "welcome_mail"];
 pub const WEB: &[&str] = &["home_url", "privacy_url"];
 
 /// Tables that are there once, with their keys: what the environment can set.
@@ -44,6 +57,7 @@ pub const ONCE: &[(&str, &[&str])] = &[
     ("collect", COLLECT),
     ("templates", TEMPLATES),
     ("web", WEB),
+    ("confirmation", CONFIRMATION),
 ];
 
 /// The one table within those, whose names are the operator's own.

@@ -35,6 +35,8 @@ pub struct Config {
     pub topics: Vec<Topic>,
     /// The digests, in the order of the file.
     pub digests: Vec<Digest>,
+    /// How people are asked whether they really want it.
+    pub confirmation: Confirmation,
     /// The operator's own templates.
     pub templates: Templates,
     /// Addresses of the site around.
@@ -362,6 +364,26 @@ pub struct Banner {
     pub from: Option<NaiveDate>,
     /// Its last day.
     pub until: Option<NaiveDate>,
+}
+
+/// `[confirmation]`.
+#[derive(Clone, Debug)]
+pub struct Confirmation {
+    /// How long the link in a confirmation mail works.
+    pub valid_for: Duration,
+    /// After how long somebody who has not answered is asked once more; none: never.
+    pub reminder_after: Option<Duration>,
+    /// After how long somebody who has not answered is forgotten.
+    pub forget_after: Duration,
+    /// Whether whoever confirms gets a mail with the latest issue.
+    pub welcome_mail: bool,
+}
+
+impl Default for Confirmation {
+    fn default() -> Self {
+        let day = Duration::from_secs(86_400);
+        Self { valid_for: 7 * day, reminder_after: None, forget_after: 30 * day, welcome_mail: false }
+    }
 }
 
 /// `[templates]`.

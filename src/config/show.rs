@@ -33,6 +33,7 @@ struct Root<'a> {
     smtp: Smtp<'a>,
     delivery: Delivery,
     collect: Collect,
+    confirmation: Confirmation,
     templates: Templates,
     web: Web<'a>,
     source: Vec<SourceShown<'a>>,
@@ -72,6 +73,14 @@ struct Smtp<'a> {
     connections: usize,
     messages_per_connection: usize,
     tls_ca_file: String,
+}
+
+#[derive(Serialize)]
+struct Confirmation {
+    valid_for: String,
+    reminder_after: String,
+    forget_after: String,
+    welcome_mail: bool,
 }
 
 #[derive(Serialize)]
@@ -179,7 +188,7 @@ struct BannerShown<'a> {
 
 impl<'a> Root<'a> {
     fn of(config: &'a Config) -> Self {
-        let Config { server, store, sender, smtp, delivery, collect, templates, web, .. } = config;
+        let Config { server, store, sender, smtp, delivery, collect, confirmation, templates, web, .. } = config;
         Self {
             server: Server { listen: server.listen.to_string(), public_url: &server.public_url },
             store: Store { url: write_store(&store.url), keys: write_path(&store.keys) },
@@ -202,6 +211,12 @@ impl<'a> Root<'a> {
             collect: Collect {
                 allow_private_networks: collect.allow_private_networks,
                 backlog: backlog(collect.backlog),
+            },
+            confirmation: Confirmation {
+                valid_for: write_duration(confirmation.valid_for),
+                reminder_after: confirmation.reminder_after.map(write_duration).unwrap_or_default(),
+                forget_after: write_duration(confirmation.forget_after),
+                welcome_mail: confirmation.welcome_mail,
             },
             templates: Templates { dir: templates.dir.as_deref().map(write_path).unwrap_or_default() },
             web: Web { home_url: address(web.home_url.as_ref()), privacy_url: address(web.privacy_url.as_ref()) },

@@ -4,6 +4,7 @@ mod address;
 mod locale;
 mod random;
 mod states;
+mod suggestion;
 mod time;
 
 pub use address::{AddressError, EmailAddress};

@@ -9,6 +9,7 @@ mod consent;
 mod deliveries;
 mod digests;
 mod error;
+mod forget;
 mod imports;
 mod issues;
 mod layout;
@@ -17,7 +18,9 @@ mod meta;
 mod nodes;
 mod query;
 mod queue;
+mod requests;
 mod session;
+mod slots;
 mod sources;
 mod subscribers;
 mod suppressions;
@@ -46,6 +49,7 @@ pub use mails::{Followed, MailRow, NewMail};
 pub use nodes::NodeRow;
 pub use query::Query;
 pub use queue::{ClaimedRow, Mark};
+pub use requests::{JoinRequestRow, UnansweredRow};
 pub use session::Session;
 use session::{Connection, Kind};
 pub use sources::SourceRow;
@@ -193,6 +197,7 @@ impl Store {
             consent::ALL,
             deliveries::ALL,
             digests::ALL,
+            forget::ALL,
             imports::ALL,
             issues::ALL,
             layout::ALL,
@@ -200,6 +205,8 @@ impl Store {
             meta::ALL,
             nodes::ALL,
             queue::ALL,
+            requests::ALL,
+            slots::ALL,
             sources::ALL,
             subscribers::ALL,
             suppressions::ALL,

@@ -6,9 +6,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::choice::{Chosen, Topics};
-use super::{Notify, Origin, Subscribers, SubscribersError};
+use super::{NOTICE_SPACING, Notify, Origin, Subscribers, SubscribersError, take_notice_slot};
 use crate::domain::{EmailAddress, SubscriberState, SubscriptionState, UtcMillis};
-use crate::store::{Ask, Durability};
+use crate::store::{Ask, Durability, Session, StoreError, SubscriberRow};
 
 /// How many are asked in one transaction.
 const BATCH: i64 = 50;
@@ -91,21 +91,30 @@ impl Subscribers {
         }
     }
 
+    /// Asks one, where they may still be asked: neither known otherwise by now, nor mailed too often.
     async fn ask_one(
         &self,
-        session: &mut crate::store::Session,
+        session: &mut Session,
         ask: &Ask,
         notify: &impl Notify,
     ) -> Result<bool, SubscribersError> {
+        let now = self.now();
+        let Some(before) = row_of(session, ask.subscriber_id).await? else { return Ok(false) };
+        if !waits(session, &before).await? {
+            session.take_ask(ask.subscriber_id).await?;
+            return Ok(false);
+        }
+        if !take_notice_slot(session, &before.address_hash, now).await? {
+            session.postpone_ask(ask.subscriber_id, now.plus(NOTICE_SPACING)).await?;
+            return Ok(false);
+        }
         session.lock_subscriber(ask.subscriber_id).await?;
         // Another process may have taken it since.
         if !session.take_ask(ask.subscriber_id).await? {
             return Ok(false);
         }
-        let rows = session.subscribers_after(ask.subscriber_id - 1, 1).await?;
-        let Some(row) = rows.into_iter().find(|row| row.id == ask.subscriber_id) else { return Ok(false) };
-        let suppression = session.suppression(&row.address_hash).await?;
-        if row.state != SubscriberState::Pending || suppression.is_some() {
+        let Some(row) = row_of(session, ask.subscriber_id).await? else { return Ok(false) };
+        if !waits(session, &row).await? {
             return Ok(false);
         }
         let have = session.subscriptions_among(&[row.id]).await?;
@@ -122,6 +131,15 @@ impl Subscribers {
         self.ask(session, &row, &address, &choice, origin, notify).await?;
         Ok(true)
     }
+}
+
+async fn row_of(session: &mut Session, id: i64) -> Result<Option<SubscriberRow>, StoreError> {
+    Ok(session.subscribers_after(id - 1, 1).await?.into_iter().find(|row| row.id == id))
+}
+
+/// Whether somebody is still without an answer, and may be mailed.
+async fn waits(session: &mut Session, row: &SubscriberRow) -> Result<bool, StoreError> {
+    Ok(row.state == SubscriberState::Pending && session.suppression(&row.address_hash).await?.is_none())
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ async fn answer(state: &AppState, token: &str, agreed: bool) -> Result<Response,
     let (question, offer) = (question(state, &claim), offer(state, &claim.choice));
     if agreed {
         let wording = format!("{question} You will get {offer} [{BUTTON}]");
-        verdict = subscribers.confirm(&claim, &wording, Origin::PAGE).await?;
+        verdict = subscribers.confirm(&claim, &wording, Origin::PAGE, &*state.notices).await?;
     } else if verdict == Confirmed::Now {
         let values = json!({
             "question": question, "address": address, "offer": offer, "button": BUTTON, "test": false,

@@ -26,8 +26,9 @@ use tokio::sync::oneshot;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::app::Notices;
 use crate::domain::Locale;
-use crate::subscribers::{CONFIRM_LIFETIME, Subscribers, SubscribersError, TokenError};
+use crate::subscribers::{Subscribers, SubscribersError, TokenError};
 use pages::Pages;
 
 /// The largest body that is read; a form of ours has a few hundred octets.
@@ -51,17 +52,18 @@ pub enum WebError {
 #[derive(Clone)]
 pub struct AppState {
     subscribers: Subscribers,
+    notices: Arc<Notices>,
     pages: Arc<Pages>,
 }
 
 impl AppState {
-    /// Loads the pages; store and configuration are those of `subscribers`.
+    /// Loads the pages; store and configuration are those of `subscribers`, and `notices` queues the mails.
     ///
     /// # Errors
     /// When one of them is broken.
-    pub fn new(subscribers: Subscribers) -> Result<Self, WebError> {
+    pub fn new(subscribers: Subscribers, notices: Notices) -> Result<Self, WebError> {
         let pages = Arc::new(Pages::new(subscribers.config())?);
-        Ok(Self { subscribers, pages })
+        Ok(Self { subscribers, notices: notices.into(), pages })
     }
 
     /// The language of a page about a digest; of none, that of the first.
@@ -76,7 +78,7 @@ impl AppState {
         let locale = self.locale(None);
         match error {
             TokenError::Expired => {
-                let days = (CONFIRM_LIFETIME.as_secs() / 86_400).to_string();
+                let days = (self.subscribers.config().confirmation.valid_for.as_secs() / 86_400).to_string();
                 self.pages.message_with(StatusCode::GONE, &locale, "expired_link", &[("count", &days)])
             }
             TokenError::Malformed | TokenError::Forged => {

@@ -28,7 +28,7 @@ impl Pages {
         let app = program.app(Arc::new(TestClock::at(MONDAY))).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = web::router(AppState::new(app.subscribers()).unwrap());
+        let router = web::router(AppState::new(app.subscribers(), app.notices()).unwrap());
         tokio::spawn(web::serve(listener, router, std::future::pending()));
         let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { program, app, url, client }

@@ -1,5 +1,6 @@
 //! The document to settings, table by table.
 
+mod confirmation;
 mod digest;
 mod secret;
 mod sender;
@@ -36,6 +37,7 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
     let collect = site::collect(&root.table("collect", keys::COLLECT));
     let templates = site::templates(&root.table("templates", keys::TEMPLATES), &scene);
     let scene = Scene { templates: templates.dir.as_deref(), ..scene };
+    let confirmation = confirmation::confirmation(&root.table("confirmation", keys::CONFIRMATION));
     let web = site::web(&root.table("web", keys::WEB));
     let topics = source::topics(&root);
     let sources = source::sources(&root, &topics);
@@ -51,6 +53,7 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
         sources: sources.read,
         topics: topics.read,
         digests,
+        confirmation,
         templates,
         web,
         ignored_variables,

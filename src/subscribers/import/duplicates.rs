@@ -104,7 +104,7 @@ impl Duplicates {
 
 fn key(hasher: &RandomState, address: &EmailAddress) -> u64 {
     // As the keyed hash of the address, which it stands for.
-    hasher.hash_one(address.as_str().to_lowercase()) & !STATE
+    hasher.hash_one(address.folded()) & !STATE
 }
 
 fn by_strictness(level: u64) -> SubscriberState {

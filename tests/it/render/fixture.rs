@@ -7,8 +7,8 @@ use chrono::NaiveDate;
 use chrono_tz::Europe::London;
 use postround::compose::{IssueArticle, IssueContent, Section};
 use postround::config::{
-    AfterCrash, Backlog, Banner, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp, Store,
-    StoreUrl, Templates, Web,
+    AfterCrash, Backlog, Banner, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Secret, Sender, Server,
+    Smtp, Store, StoreUrl, Templates, Web,
 };
 use postround::domain::{EmailAddress, Locale, Random, UtcMillis};
 use postround::render::{Frame, Slots};
@@ -101,6 +101,7 @@ pub fn config() -> Config {
         sources: Vec::new(),
         topics: Vec::new(),
         digests: vec![digest()],
+        confirmation: Confirmation::default(),
         templates: Templates::default(),
         web: Web {
             home_url: Some(url("https://earlyhelp.example/")),

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use postround::config::{
-    AfterCrash, Backlog, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp, StoreUrl,
-    Templates, Topic, Web,
+    AfterCrash, Backlog, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp,
+    StoreUrl, Templates, Topic, Web,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
 use postround::schedule::Schedule;
@@ -64,6 +64,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
             digest("weekly", "Early Help Weekly", &["news", "features", "interviews"]),
             digest("jobs", "Jobs & Posts", &["jobs"]),
         ],
+        confirmation: Confirmation::default(),
         templates: Templates::default(),
         web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), privacy_url: None },
     }
@@ -71,7 +72,17 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
 
 /// The actions on subscribers of a store, and the clock that they go by.
 pub async fn subscribers(store: &TestStore, public_url: &str) -> (Subscribers, Arc<TestClock>) {
-    let config = config(store, public_url);
+    subscribers_with(store, public_url, |_| {}).await
+}
+
+/// The same with another configuration.
+pub async fn subscribers_with(
+    store: &TestStore,
+    public_url: &str,
+    change: impl FnOnce(&mut Config),
+) -> (Subscribers, Arc<TestClock>) {
+    let mut config = config(store, public_url);
+    change(&mut config);
     let keys = Keys::open(&config.store.keys, &store.store, &SystemRandom).await.unwrap();
     let clock = Arc::new(TestClock::at(MONDAY));
     let subscribers =
