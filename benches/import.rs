@@ -100,7 +100,11 @@ fn write_people(path: &Path, rows: u64) -> std::io::Result<()> {
     writeln!(file, "email,name,state,topics,digests,locale,confirmed_at,evidence")?;
     for row in 0..rows {
         let mixed = row.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(20) % 1_000_000_007;
-        writeln!(file, "reader.{mixed}.{row}@mail{}.example,Reader {row},confirmed,,weekly,en-GB,2024-05-06T07:08:09Z,", row % 997)?;
+        writeln!(
+            file,
+            "reader.{mixed}.{row}@mail{}.example,Reader {row},confirmed,,weekly,en-GB,2024-05-06T07:08:09Z,",
+            row % 997
+        )?;
     }
     file.flush()
 }

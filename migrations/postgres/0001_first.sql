@@ -139,10 +139,11 @@ create table issue_variants (
     primary key (issue_id, topics, locale)
 );
 
+-- One address has one row: its hash is unique, whatever the case of its letters.
 create table subscribers (
     id bigint generated always as identity primary key,
     public_id text collate "C" not null unique,
-    email text collate "C" not null unique,
+    email text collate "C" not null,
     address_hash text collate "C" not null,
     name text collate "C" not null,
     state text collate "C" not null,

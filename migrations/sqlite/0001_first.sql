@@ -139,10 +139,11 @@ create table issue_variants (
     primary key (issue_id, topics, locale)
 ) strict;
 
+-- One address has one row: its hash is unique, whatever the case of its letters.
 create table subscribers (
     id integer primary key autoincrement,
     public_id text not null unique,
-    email text not null unique,
+    email text not null,
     address_hash text not null,
     name text not null,
     state text not null,

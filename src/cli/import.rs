@@ -147,7 +147,10 @@ fn preview(plan: &ImportReport) -> Result<(), CliError> {
     }
     reasons(plan)?;
     if plan.asked > 0 {
-        output::line(format!("{} are asked to confirm; they get nothing else before they agree", output::count(plan.asked)))?;
+        output::line(format!(
+            "{} are asked to confirm; they get nothing else before they agree",
+            output::count(plan.asked)
+        ))?;
     }
     Ok(())
 }
@@ -176,7 +179,10 @@ fn summarise(report: &ImportReport) -> Result<(), CliError> {
     ))?;
     reasons(report)?;
     if report.applied && report.asked > 0 {
-        output::line(format!("{} are asked to confirm; `serve` asks them at the rate given", output::count(report.asked)))?;
+        output::line(format!(
+            "{} are asked to confirm; `serve` asks them at the rate given",
+            output::count(report.asked)
+        ))?;
     }
     Ok(())
 }
@@ -186,7 +192,10 @@ fn hints(report: &ImportReport, import: &Import<'_>) {
         output::note(format!("note: the column `{column}` means nothing here and was ignored"));
     }
     if report.repeated > 0 {
-        output::note(format!("note: {} rows repeat somebody; the strictest state counts", output::count(report.repeated)));
+        output::note(format!(
+            "note: {} rows repeat somebody; the strictest state counts",
+            output::count(report.repeated)
+        ));
     }
     if !report.unknown.is_empty() {
         let ids: Vec<&str> = report.unknown.iter().map(String::as_str).collect();

@@ -119,13 +119,7 @@ async fn list_csv(app: &App) -> Result<(), CliError> {
     table.flush().map_err(CliError::Output)
 }
 
-async fn add(
-    context: &Context,
-    app: &App,
-    email: &EmailAddress,
-    reason: Reason,
-    note: &str,
-) -> Result<(), CliError> {
+async fn add(context: &Context, app: &App, email: &EmailAddress, reason: Reason, note: &str) -> Result<(), CliError> {
     let done = app.subscribers().suppress(email, reason.into(), note, Origin::COMMAND_LINE).await?;
     if context.json {
         return output::json(&done);
@@ -163,8 +157,7 @@ async fn import_file(
     reason: Reason,
     note: &str,
 ) -> Result<(), CliError> {
-    let report =
-        app.subscribers().import_suppressions(import, reason.into(), note, Origin::COMMAND_LINE).await?;
+    let report = app.subscribers().import_suppressions(import, reason.into(), note, Origin::COMMAND_LINE).await?;
     if context.json {
         output::json(&report)?;
     } else {

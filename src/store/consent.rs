@@ -89,7 +89,19 @@ impl Session {
         let rows = super::query::json(rows.iter().map(|row| {
             let (what, by) = ((&row.event, &row.digest, row.at.0), (&row.source, &row.actor));
             let (network, agent) = (&row.network, &row.agent);
-            (row.subscriber_id, &row.address, what.0, what.1, what.2, by.0, by.1, network, agent, &row.wording, &row.evidence)
+            (
+                row.subscriber_id,
+                &row.address,
+                what.0,
+                what.1,
+                what.2,
+                by.0,
+                by.1,
+                network,
+                agent,
+                &row.wording,
+                &row.evidence,
+            )
         }));
         execute!(self, ADD_CONSENTS, &rows).map(|_| ())
     }

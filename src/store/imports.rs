@@ -65,11 +65,11 @@ queries! {
     };
     CANCEL_OPEN_OF = {
         sqlite "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-            where state in ('queued', 'claimed', 'deferred', 'uncertain') and kind <> 'confirmation'
+            where state in ('queued', 'claimed', 'deferred', 'uncertain') and kind not in ('confirmation', 'manage', 'address', 'moved')
               and subscriber_id in (select value ->> 0 from json_each($1))
               and (subscriber_id, digest) in (select value ->> 0, value ->> 1 from json_each($1))"
         postgres "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-            where state in ('queued', 'claimed', 'deferred', 'uncertain') and kind <> 'confirmation'
+            where state in ('queued', 'claimed', 'deferred', 'uncertain') and kind not in ('confirmation', 'manage', 'address', 'moved')
               and (subscriber_id, digest) in
                 (select (value ->> 0)::bigint, value ->> 1 from jsonb_array_elements($1::jsonb) as e (value))"
     };
@@ -88,7 +88,17 @@ impl Session {
             let confirmed_at = row.confirmed_at.map(|at| at.0);
             let (state, locale) = (row.state.as_str(), row.locale.as_deref());
             let times = (row.created_at.0, row.updated_at.0);
-            (row.public_id.as_str(), &row.email, &row.address_hash, &row.name, state, locale, times.0, times.1, confirmed_at)
+            (
+                row.public_id.as_str(),
+                &row.email,
+                &row.address_hash,
+                &row.name,
+                state,
+                locale,
+                times.0,
+                times.1,
+                confirmed_at,
+            )
         }));
         fetch_all!(self, ADD_SUBSCRIBERS as (i64, PublicId), &rows)
     }

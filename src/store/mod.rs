@@ -64,6 +64,13 @@ static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 /// Longest wait for a connection, or for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What SQLite's writer keeps of the file in memory: 24 MB, in its own notation.
+const WRITER_CACHE: &str = "-24000";
+
+/// After how many pages SQLite brings its log into the file. More pages are written once instead of several times in a
+/// large import, and fewer keep the pause short.
+const CHECKPOINT: &str = "4000";
+
 /// How surely a commit survives a loss of power.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Durability {
@@ -146,7 +153,7 @@ impl Store {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.clone())
+            .connect_with(options.clone().pragma("cache_size", WRITER_CACHE).pragma("wal_autocheckpoint", CHECKPOINT))
             .await
             .map_err(open)?;
         SQLITE_MIGRATIONS.run(&write).await?;

@@ -11,7 +11,7 @@ use crate::domain::{EmailAddress, SubscriberState, SubscriptionState, UtcMillis}
 use crate::store::{Ask, Durability, Session, StoreError, SubscriberRow};
 
 /// How many are asked in one transaction.
-const BATCH: i64 = 50;
+const BATCH: i64 = 20;
 
 /// How many people are asked in which time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,12 +92,7 @@ impl Subscribers {
     }
 
     /// Asks one, where they may still be asked: neither known otherwise by now, nor mailed too often.
-    async fn ask_one(
-        &self,
-        session: &mut Session,
-        ask: &Ask,
-        notify: &impl Notify,
-    ) -> Result<bool, SubscribersError> {
+    async fn ask_one(&self, session: &mut Session, ask: &Ask, notify: &impl Notify) -> Result<bool, SubscribersError> {
         let now = self.now();
         let Some(before) = row_of(session, ask.subscriber_id).await? else { return Ok(false) };
         if !waits(session, &before).await? {
@@ -120,9 +115,8 @@ impl Subscribers {
         let have = session.subscriptions_among(&[row.id]).await?;
         let wanted = have.iter().filter(|have| have.state != SubscriptionState::Left);
         let offered = wanted.filter(|have| self.config.digest(&have.digest).is_some());
-        let choice: Vec<Chosen> = offered
-            .map(|have| Chosen { digest: have.digest.clone(), topics: Topics::parse(&have.topics) })
-            .collect();
+        let choice: Vec<Chosen> =
+            offered.map(|have| Chosen { digest: have.digest.clone(), topics: Topics::parse(&have.topics) }).collect();
         let Ok(address) = EmailAddress::parse(&row.email) else { return Ok(false) };
         if choice.is_empty() {
             return Ok(false);

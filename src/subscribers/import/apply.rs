@@ -1,6 +1,6 @@
 //! Writes a chunk of checked rows in one short transaction, or says what it would do.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::decide::{Decision, Known, Numbered, Update, fresh, gone, left};
 use super::report::Counts;
@@ -30,11 +30,7 @@ struct Changes<'c> {
 
 impl Subscribers {
     /// Says what a chunk would do.
-    pub(super) async fn plan_chunk(
-        &self,
-        chunk: &[Numbered],
-        import: &Import<'_>,
-    ) -> Result<Counts, SubscribersError> {
+    pub(super) async fn plan_chunk(&self, chunk: &[Numbered], import: &Import<'_>) -> Result<Counts, SubscribersError> {
         let known = Known::look_up(&mut self.store.read().await?, chunk).await?;
         let mut counts = Counts::default();
         let asks = import.basis == ImportBasis::Ask;
@@ -88,13 +84,16 @@ impl Subscribers {
         session.lock_subscribers_among(&hashes).await?;
         let known = Known::look_up(&mut session, chunk).await?;
         let mut changes = Changes::default();
-        let mut ids = known.taken.clone();
+        let mut taken = known.taken.clone();
+        let mut fresh_id = PublicId::together(self.random.as_ref());
         for numbered in chunk {
             let row = &numbered.row;
             match known.decide(numbered, import.basis, now) {
                 Decision::Add(state) => {
                     changes.counts.add(row);
-                    changes.new.push((self.newcomer(row, state, &mut ids, now), row));
+                    let own = row.past.as_ref().and_then(|past| past.id.clone());
+                    let id = own.filter(|id| taken.insert(id.clone())).unwrap_or_else(&mut fresh_id);
+                    changes.new.push((newcomer(row, state, id, now), row));
                 }
                 Decision::Update(update) => {
                     changes.counts.update(row);
@@ -115,29 +114,22 @@ impl Subscribers {
         session.commit().await?;
         Ok(changes.counts)
     }
+}
 
-    /// The row of somebody who is not known; the public id of an export is kept, where nobody has it.
-    fn newcomer(
-        &self,
-        row: &Row,
-        state: SubscriberState,
-        taken: &mut HashSet<PublicId>,
-        now: UtcMillis,
-    ) -> SubscriberRow {
-        let confirmed = state == SubscriberState::Confirmed;
-        let own = row.past.as_ref().and_then(|past| past.id.clone()).filter(|id| taken.insert(id.clone()));
-        SubscriberRow {
-            id: 0,
-            public_id: own.unwrap_or_else(|| PublicId::new(self.random.as_ref())),
-            email: row.address.as_str().to_owned(),
-            address_hash: row.address_hash.clone(),
-            name: row.name.clone(),
-            state,
-            locale: row.locale.as_ref().map(|locale| locale.as_str().to_owned()),
-            created_at: row.created_at.unwrap_or(now),
-            updated_at: now,
-            confirmed_at: row.claim.confirmed_at.or(confirmed.then_some(now)),
-        }
+/// The row of somebody who is not known.
+fn newcomer(row: &Row, state: SubscriberState, public_id: PublicId, now: UtcMillis) -> SubscriberRow {
+    let confirmed = state == SubscriberState::Confirmed;
+    SubscriberRow {
+        id: 0,
+        public_id,
+        email: row.address.as_str().to_owned(),
+        address_hash: row.address_hash.clone(),
+        name: row.name.clone(),
+        state,
+        locale: row.locale.as_ref().map(|locale| locale.as_str().to_owned()),
+        created_at: row.created_at.unwrap_or(now),
+        updated_at: now,
+        confirmed_at: row.claim.confirmed_at.or(confirmed.then_some(now)),
     }
 }
 

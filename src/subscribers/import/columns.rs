@@ -255,7 +255,10 @@ mod tests {
         for (header, format) in [
             ("uuid,email,name,attributes,status,created_at,updated_at", Format::Listmonk),
             ("Email Address,First Name,Last Name,MEMBER_RATING,OPTIN_TIME,CONFIRM_TIME,LEID,TAGS", Format::Mailchimp),
-            ("Email,Is this subscriber confirmed,Is this subscriber blacklisted,Entered,List Membership", Format::PhpList),
+            (
+                "Email,Is this subscriber confirmed,Is this subscriber blacklisted,Entered,List Membership",
+                Format::PhpList,
+            ),
             ("email,confirmed,blacklisted,optedin,htmlemail,uniqid,entered,modified", Format::PhpList),
             ("email,name,confirmed", Format::Csv),
             ("email,uuid", Format::Csv),

@@ -7,8 +7,8 @@ use super::row::Row;
 use super::{ImportBasis, strictness};
 use crate::domain::{PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{Session, StoreError, SubscriberRow, SubscriptionRow};
-use crate::subscribers::add::subscription;
 use crate::subscribers::SuppressionReason;
+use crate::subscribers::add::subscription;
 
 /// What is to be done with a row.
 pub(super) enum Decision {

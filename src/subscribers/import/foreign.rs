@@ -82,8 +82,8 @@ fn phplist(cells: &Cells<'_>) -> Result<Claim, String> {
         SubscriberState::Pending
     };
     let entered = cells.get(Column::CreatedAt).map(|at| format!(", entered {}", values::shown(at)));
-    let evidence = flag(Column::Evidence)?
-        .then(|| format!("phpList: confirmed by the person{}", entered.unwrap_or_default()));
+    let evidence =
+        flag(Column::Evidence)?.then(|| format!("phpList: confirmed by the person{}", entered.unwrap_or_default()));
     Ok(Claim { state: Some(state), evidence, ..Claim::default() })
 }
 
@@ -92,17 +92,15 @@ fn mailchimp(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, String> 
     let (confirmed_at, unsubscribed, cleaned) =
         (at(Column::ConfirmedAt)?, at(Column::UnsubTime)?, at(Column::CleanTime)?);
     let has = |column| reading.layout.columns.contains(&Some(column));
-    let by_row = if cleaned.is_some() {
-        Some(Told::Cleaned)
-    } else {
-        unsubscribed.map(|_| Told::Unsubscribed)
-    };
+    let by_row = if cleaned.is_some() { Some(Told::Cleaned) } else { unsubscribed.map(|_| Told::Unsubscribed) };
     let told = match (by_row, reading.told) {
         (Some(told), _) | (None, Some(told)) => told,
         (None, None) if has(Column::UnsubTime) || has(Column::CleanTime) => {
-            return Err("whether this person has left cannot be told: the time is empty, and the file is not called as \
+            return Err(
+                "whether this person has left cannot be told: the time is empty, and the file is not called as \
                         Mailchimp calls it"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         (None, None) => Told::Subscribed,
     };
@@ -158,9 +156,7 @@ pub(super) fn group_columns(record: &csv::StringRecord, reading: &Reading<'_>) -
     let named = |column: &Column| reading.layout.columns.iter().position(|have| have.as_ref() == Some(column));
     let candidates = reading.layout.extra.iter().copied();
     let candidates = candidates.chain([Column::Membership, Column::Lists].iter().filter_map(named));
-    candidates
-        .filter(|at| groups_at(reading, record, *at).iter().any(|group| reading.chooser.offers(group)))
-        .collect()
+    candidates.filter(|at| groups_at(reading, record, *at).iter().any(|group| reading.chooser.offers(group))).collect()
 }
 
 fn groups_at(reading: &Reading<'_>, record: &csv::StringRecord, at: usize) -> Vec<String> {

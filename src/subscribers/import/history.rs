@@ -20,9 +20,8 @@ pub(super) struct Mark {
 
 impl Mark {
     pub(super) fn read(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!("`{}` is no suppression; one looks like `manual 2026-11-23T08:00:00Z by phone`", shown(text))
-        };
+        let wrong =
+            || format!("`{}` is no suppression; one looks like `manual 2026-11-23T08:00:00Z by phone`", shown(text));
         let mut words = text.splitn(3, ' ');
         let reason = words.next().unwrap_or_default();
         let known = SuppressionReason::parse(reason);

@@ -39,6 +39,8 @@ use report::Lines;
 
 /// How many rows are written in one transaction: so few that whoever leaves meanwhile does not wait.
 const CHUNK: usize = 2000;
+/// How many rows are in memory at once, to be put in order.
+const BATCH: usize = 40_000;
 
 /// What to import.
 #[derive(Clone, Debug)]
@@ -63,15 +65,7 @@ pub struct Import<'a> {
 impl<'a> Import<'a> {
     /// That file on those grounds, with everything else as usual.
     pub fn new(path: &'a Path, basis: ImportBasis<'a>) -> Self {
-        Self {
-            path,
-            basis,
-            skip_bad: false,
-            format: Format::Detect,
-            rate: Rate::default(),
-            report: None,
-            dry: false,
-        }
+        Self { path, basis, skip_bad: false, format: Format::Detect, rate: Rate::default(), report: None, dry: false }
     }
 
     /// Where the report by line goes.
@@ -166,6 +160,7 @@ impl Subscribers {
         let (read, written) = futures_util::future::join(reading, writing).await;
         written?;
         read??;
+        report.skipped_rows.sort_by_key(|row| row.line);
         report.written = lines.finish()?;
         Ok(report)
     }
@@ -173,10 +168,9 @@ impl Subscribers {
 
 /// Runs what reads files beside the rest.
 async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SubscribersError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| SubscribersError::File {
-        path: PathBuf::new(),
-        source: std::io::Error::other(error),
-    })
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| SubscribersError::File { path: PathBuf::new(), source: std::io::Error::other(error) })
 }
 
 /// The more the less may be mailed.

@@ -197,19 +197,33 @@ impl ImportReport {
 pub(super) struct Lines {
     path: Option<PathBuf>,
     file: Option<csv::Writer<File>>,
+    /// What waits to be put in order.
+    waiting: Vec<(u64, [String; 3])>,
 }
 
 impl Lines {
     /// Written to `path`, or nowhere.
     pub(super) fn to(path: Option<PathBuf>) -> Self {
-        Self { path, file: None }
+        Self { path, file: None, waiting: Vec::new() }
     }
 
     fn write(&mut self, line: u64, outcome: &str, email: &str, reason: &str) -> Result<(), SubscribersError> {
-        if self.path.is_none() {
-            return Ok(());
+        if self.path.is_some() {
+            // Made at once, so that a folder that cannot be written to is found before anything is imported.
+            self.make()?;
+            self.waiting.push((line, [outcome, email, reason].map(str::to_owned)));
         }
-        self.make()?.write_record([&line.to_string(), outcome, email, reason]).map_err(io::Error::other).or_else(|e| self.failed(e))
+        if self.waiting.len() < super::BATCH { Ok(()) } else { self.put_down() }
+    }
+
+    fn put_down(&mut self) -> Result<(), SubscribersError> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.sort_by_key(|(line, _)| *line);
+        for (line, [outcome, email, reason]) in waiting {
+            let written = self.make()?.write_record([line.to_string(), outcome, email, reason]);
+            written.map_err(io::Error::other).or_else(|error| self.failed(error))?;
+        }
+        Ok(())
     }
 
     /// Makes the file, if there is none yet.
@@ -242,6 +256,7 @@ impl Lines {
 
     /// Writes what is left; gives the file, where one was made.
     pub(super) fn finish(mut self) -> Result<Option<PathBuf>, SubscribersError> {
+        self.put_down()?;
         let Some(mut file) = self.file.take() else { return Ok(None) };
         file.flush().or_else(|error| self.failed(error))?;
         Ok(self.path)

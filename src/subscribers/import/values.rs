@@ -124,8 +124,7 @@ pub(super) fn past(text: &str, now: UtcMillis) -> Result<UtcMillis, String> {
 pub(super) fn moment(text: &str) -> Result<UtcMillis, String> {
     let naive = |format| NaiveDateTime::parse_from_str(text, format).map(|time| UtcMillis::from(time.and_utc()));
     let day = || {
-        NaiveDate::parse_from_str(text, "%Y-%m-%d")
-            .map(|day| UtcMillis::from(day.and_time(NaiveTime::MIN).and_utc()))
+        NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|day| UtcMillis::from(day.and_time(NaiveTime::MIN).and_utc()))
     };
     DateTime::parse_from_rfc3339(text)
         .map(UtcMillis::from)

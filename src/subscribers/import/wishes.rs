@@ -90,10 +90,8 @@ impl Chooser {
             }
         }
         let wanted = exact.iter().filter(|have| have.state != SubscriptionState::Left);
-        let chosen = |have: &SubscriptionRow| Chosen {
-            digest: have.digest.clone(),
-            topics: Topics::parse(&have.topics),
-        };
+        let chosen =
+            |have: &SubscriptionRow| Chosen { digest: have.digest.clone(), topics: Topics::parse(&have.topics) };
         Ok(Wishes { choice: wanted.map(chosen).collect(), chosen: true, exact, foreign })
     }
 
@@ -118,8 +116,7 @@ impl Chooser {
         let mut choice = Vec::new();
         for digest in &self.config.digests {
             let offered = topics_of(&self.config, digest);
-            let only: BTreeSet<String> =
-                offered.into_iter().filter(|topic| topics.contains(topic.as_str())).collect();
+            let only: BTreeSet<String> = offered.into_iter().filter(|topic| topics.contains(topic.as_str())).collect();
             let topics = match (only.is_empty(), digests.contains(digest.id.as_str())) {
                 (true, false) => continue,
                 (true, true) => Topics::All,
@@ -157,9 +154,7 @@ pub(in crate::subscribers) fn write_subscriptions(subscriptions: &[SubscriptionR
             text.push(' ');
             text.push_str(have.state.as_str());
         }
-        for (word, moment) in
-            [("until", have.paused_until), ("left", have.left_at), ("since", Some(have.created_at))]
-        {
+        for (word, moment) in [("until", have.paused_until), ("left", have.left_at), ("since", Some(have.created_at))] {
             if let Some(moment) = moment {
                 text.push_str(&format!(" {word}={}", at(moment)));
             }
@@ -176,7 +171,10 @@ fn read_subscriptions(text: &str) -> Result<Vec<SubscriptionRow>, String> {
         let mut words = part.split_whitespace();
         let first = words.next().unwrap_or_default();
         let wrong = || {
-            format!("`{}` is no subscription; one looks like `weekly=*` or `weekly=news,jobs paused until=2026-12-24`", shown(part))
+            format!(
+                "`{}` is no subscription; one looks like `weekly=*` or `weekly=news,jobs paused until=2026-12-24`",
+                shown(part)
+            )
         };
         let (digest, topics) = first.split_once('=').ok_or_else(wrong)?;
         let is_id = |id: &str| {

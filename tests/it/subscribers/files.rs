@@ -172,8 +172,12 @@ fn whatever_bytes_a_file_has_it_is_answered_with_a_report_or_an_error() {
     });
     let path = store.folder.path().join("any");
     let beginnings = prop::sample::select(vec![
-        "", "email,name,state,consent,subscriptions,suppressed\n", "Email Address,MEMBER_RATING,CONFIRM_TIME,UNSUB_TIME\n",
-        "uuid,email,name,attributes,status\n", "email;confirmed;blacklisted;List Membership\n", "PK\u{3}\u{4}",
+        "",
+        "email,name,state,consent,subscriptions,suppressed\n",
+        "Email Address,MEMBER_RATING,CONFIRM_TIME,UNSUB_TIME\n",
+        "uuid,email,name,attributes,status\n",
+        "email;confirmed;blacklisted;List Membership\n",
+        "PK\u{3}\u{4}",
     ]);
     let rows = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..300),
@@ -193,7 +197,8 @@ fn whatever_bytes_a_file_has_it_is_answered_with_a_report_or_an_error() {
                     report.rows
                 );
             }
-            let list = Import { skip_bad: true, report: Some(store.folder.path().join("lines")), ..Import::new(&path, PAPER) };
+            let list =
+                Import { skip_bad: true, report: Some(store.folder.path().join("lines")), ..Import::new(&path, PAPER) };
             let reason = postround::subscribers::SuppressionReason::Manual;
             let origin = postround::subscribers::Origin::COMMAND_LINE;
             let _ = runtime.block_on(subscribers.import_suppressions(&list, reason, "", origin));

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use postround::domain::{PublicId, SubscriptionState};
-use postround::subscribers::{
-    DigestClaim, Import, ImportBasis, Leave, Origin, Subscribers, SuppressionReason, Topics,
-};
+use postround::subscribers::{DigestClaim, Import, ImportBasis, Leave, Origin, Subscribers, SuppressionReason, Topics};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -105,7 +103,8 @@ fn person() -> impl Strategy<Value = String> {
     let digest = prop::sample::select(vec!["weekly", "jobs", "long-gone"]);
     let subscriptions = prop::collection::btree_map(digest, (have, topics, 0_i64..1_000_000_000_000), 1..4);
     let name = "[\\PC&&[^ \u{fffd}\\p{Z}\\p{C}]]{0,9}( [\\PC&&[^ \u{fffd}\\p{Z}\\p{C}]]{1,9})?";
-    let suppressed = prop::sample::select(vec!["", "manual 2026-01-02T03:04:05.006Z by \"phone\"", "bounced 2026-01-02T03:04:05Z"]);
+    let suppressed =
+        prop::sample::select(vec!["", "manual 2026-01-02T03:04:05.006Z by \"phone\"", "bounced 2026-01-02T03:04:05Z"]);
     let locale = prop::sample::select(vec!["", "de", "en-US"]);
     (state, subscriptions, name, suppressed, locale).prop_map(|(state, subscriptions, name, suppressed, locale)| {
         let at = |millis: i64| postround::domain::UtcMillis(millis).to_utc().to_rfc3339();
@@ -118,7 +117,17 @@ fn person() -> impl Strategy<Value = String> {
         let gone = state == "unsubscribed";
         let one: Vec<String> = one.filter(|text| !gone || text.contains(" left ")).collect();
         let mut csv = csv::Writer::from_writer(Vec::new());
-        csv.write_record([name.trim(), state, locale, "2020-02-03", "a form", &one.join("; "), suppressed, "2020-01-01T00:00:00.5Z"]).unwrap();
+        csv.write_record([
+            name.trim(),
+            state,
+            locale,
+            "2020-02-03",
+            "a form",
+            &one.join("; "),
+            suppressed,
+            "2020-01-01T00:00:00.5Z",
+        ])
+        .unwrap();
         String::from_utf8(csv.into_inner().unwrap()).unwrap()
     })
 }
@@ -129,7 +138,8 @@ fn a_round_trip_through_an_empty_store_loses_nothing() {
     let config = Config { failure_persistence: None, ..Config::with_cases(12) };
     TestRunner::new(config)
         .run(&prop::collection::vec(person(), 1..30), |people| {
-            let mut csv = "email,name,state,locale,confirmed_at,evidence,subscriptions,suppressed,created_at\n".to_owned();
+            let mut csv =
+                "email,name,state,locale,confirmed_at,evidence,subscriptions,suppressed,created_at\n".to_owned();
             for (index, person) in people.iter().enumerate() {
                 csv.push_str(&format!("reader{index}@northfold.example,{person}"));
             }
