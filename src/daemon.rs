@@ -43,7 +43,7 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
             tracing::error!(%error, "the web server has ended");
         }
     });
-    for part in [Part::Collect, Part::Compose, Part::Tend, Part::Deliver, Part::Housekeep] {
+    for part in [Part::Collect, Part::Compose, Part::Tend, Part::Ask, Part::Deliver, Part::Housekeep] {
         parts.spawn(keep(app.clone(), part, stopped.clone()));
     }
     shutdown.await;
@@ -58,6 +58,7 @@ enum Part {
     Collect,
     Compose,
     Tend,
+    Ask,
     Deliver,
     Housekeep,
 }
@@ -72,6 +73,7 @@ async fn keep(app: App, part: Part, stopped: watch::Receiver<bool>) {
                 Part::Collect => collect(&app, stopped).await,
                 Part::Compose => compose(&app, stopped).await,
                 Part::Tend => tend(&app, stopped).await,
+                Part::Ask => ask(&app, stopped).await,
                 Part::Deliver => deliver(&app, stopped).await,
                 Part::Housekeep => housekeep(&app, stopped).await,
             }
@@ -181,6 +183,19 @@ async fn tend(app: &App, stopped: watch::Receiver<bool>) {
         told = failed;
         if !look_again(&stopped).await {
             return;
+        }
+    }
+}
+
+/// Asks those whom an import brought, when their turn comes.
+async fn ask(app: &App, stopped: watch::Receiver<bool>) {
+    let (subscribers, notices) = (app.subscribers(), app.notices());
+    while look_again(&stopped).await {
+        match unless_stopped(&stopped, subscribers.ask_due(&notices)).await {
+            None => return,
+            Some(Ok(0)) => {}
+            Some(Ok(asked)) => tracing::info!(asked, "people of an import are asked to confirm"),
+            Some(Err(error)) => tracing::error!(%error, "people of an import could not be asked"),
         }
     }
 }

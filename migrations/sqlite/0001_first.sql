@@ -139,10 +139,11 @@ create table issue_variants (
     primary key (issue_id, topics, locale)
 ) strict;
 
+-- One address has one row: its hash is unique, whatever the case of its letters.
 create table subscribers (
     id integer primary key autoincrement,
     public_id text not null unique,
-    email text not null unique,
+    email text not null,
     address_hash text not null,
     name text not null,
     state text not null,
@@ -152,6 +153,7 @@ create table subscribers (
     confirmed_at integer
 ) strict;
 create unique index subscribers_by_address_hash on subscribers (address_hash);
+create index subscribers_pending on subscribers (created_at) where state = 'pending';
 
 -- Ids under which a subscriber was known before two became one, by a change of address: the links that were mailed
 -- then work on.
@@ -268,6 +270,14 @@ create table suppressions (
     note text not null,
     created_at integer not null
 ) strict;
+
+-- People whom an import brought without evidence, and when each is asked to confirm.
+create table asks (
+    subscriber_id integer primary key references subscribers (id) on delete cascade,
+    due_at integer not null,
+    source text not null
+) strict;
+create index asks_by_due on asks (due_at);
 
 -- The subscriptions that a digest may be mailed to, from `since` on: the one place that says who. Confirmed, not left,
 -- not suppressed; a pause that is not over lies ahead.

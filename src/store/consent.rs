@@ -13,7 +13,7 @@ pub struct ConsentRow {
     pub subscriber_id: i64,
     /// The address at that time.
     pub address: String,
-    /// `asked`, `confirmed`, `chose`, `left`, `imported`.
+    /// `asked`, `reminded`, `confirmed`, `chose`, `left`, `imported`.
     pub event: String,
     /// The digest that it is about; none: all.
     pub digest: Option<String>,
@@ -38,15 +38,17 @@ queries! {
         "insert into consent_events (subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
     };
-    // A list of rows is bound in its own way on each.
+    // A list of rows is bound in its own way on each; the fields stand in the order of the columns.
     ADD_CONSENTS = {
-        sqlite "insert into consent_events (subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence)
-            select value ->> 'subscriber_id', value ->> 'address', value ->> 'event', value ->> 'digest',
-                value ->> 'at', value ->> 'source', value ->> 'actor', value ->> 'network', value ->> 'agent', value ->> 'wording', value ->> 'evidence'
+        sqlite "insert into consent_events
+                (subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence)
+            select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+                value ->> 7, value ->> 8, value ->> 9, value ->> 10
             from json_each($1)"
-        postgres "insert into consent_events (subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence)
-            select (value ->> 'subscriber_id')::bigint, value ->> 'address', value ->> 'event', value ->> 'digest',
-                (value ->> 'at')::bigint, value ->> 'source', value ->> 'actor', value ->> 'network', value ->> 'agent', value ->> 'wording', value ->> 'evidence'
+        postgres "insert into consent_events
+                (subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence)
+            select (value ->> 0)::bigint, value ->> 1, value ->> 2, value ->> 3, (value ->> 4)::bigint, value ->> 5,
+                value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10
             from jsonb_array_elements($1::jsonb) as e (value)"
     };
     // A few at a time, so that nobody who writes has to wait for it.
@@ -90,7 +92,23 @@ impl Session {
     /// # Errors
     /// When the database fails.
     pub async fn add_consents(&mut self, rows: &[ConsentRow]) -> Result<(), StoreError> {
-        let rows = serde_json::Value::from_iter(rows.iter().map(as_json)).to_string();
+        let rows = super::query::json(rows.iter().map(|row| {
+            let (what, by) = ((&row.event, &row.digest, row.at.0), (&row.source, &row.actor));
+            let (network, agent) = (&row.network, &row.agent);
+            (
+                row.subscriber_id,
+                &row.address,
+                what.0,
+                what.1,
+                what.2,
+                by.0,
+                by.1,
+                network,
+                agent,
+                &row.wording,
+                &row.evidence,
+            )
+        }));
         execute!(self, ADD_CONSENTS, &rows).map(|_| ())
     }
 
@@ -110,12 +128,4 @@ impl Session {
     pub async fn consent_between(&mut self, first: i64, last: i64) -> Result<Vec<ConsentRow>, StoreError> {
         fetch_all!(self, CONSENT_BETWEEN as ConsentRow, first, last)
     }
-}
-
-/// The columns as they are, times as numbers.
-fn as_json(row: &ConsentRow) -> serde_json::Value {
-    serde_json::json!({
-        "subscriber_id": row.subscriber_id, "address": row.address, "event": row.event, "digest": row.digest,
-        "at": row.at.0, "source": row.source, "actor": row.actor, "network": row.network, "agent": row.agent, "wording": row.wording, "evidence": row.evidence,
-    })
 }

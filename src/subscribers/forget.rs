@@ -20,14 +20,23 @@ impl Subscribers {
             let mut session = self.store.write(Durability::Normal).await?;
             let found = session.lock_unconfirmed(until, CHUNK).await?;
             if found.is_empty() {
-                // Requests of people who are known for other reasons, and addresses that nobody asks for any more.
-                session.prune_join_requests(until).await?;
-                limit::prune(&mut session, now).await?;
-                session.commit().await?;
-                return Ok(forgotten);
+                break;
             }
             forgotten += session.forget_subscribers(&found, now).await?;
             session.commit().await?;
         }
+        self.prune().await?;
+        Ok(forgotten)
+    }
+
+    /// Forgets requests of people who are known for other reasons, and addresses that nobody asks for any more. A
+    /// transaction of its own: whoever takes a slot takes it before a subscriber.
+    async fn prune(&self) -> Result<(), SubscribersError> {
+        let now = self.now();
+        let mut session = self.store.write(Durability::Normal).await?;
+        session.prune_join_requests(now.minus(self.config.confirmation.forget_after)).await?;
+        limit::prune(&mut session, now).await?;
+        session.commit().await?;
+        Ok(())
     }
 }

@@ -256,7 +256,7 @@ impl Keys {
     }
 
     /// What the store remembers of the suppression key: enough to tell another one, of no use for anything else.
-    fn fingerprint(&self) -> String {
+    pub fn fingerprint(&self) -> String {
         fingerprint(&self.suppression)
     }
 

@@ -256,3 +256,12 @@ pub(super) async fn locked(
     session.lock_subscriber(row.id).await?;
     bound(session, claim).await
 }
+
+/// The person of an address, whom nobody else changes until the end of the transaction.
+pub(super) async fn locked_by_hash(
+    session: &mut Session,
+    address_hash: &str,
+) -> Result<Option<SubscriberRow>, SubscribersError> {
+    session.lock_subscribers_among(&[address_hash]).await?;
+    Ok(session.subscriber_by_hash(address_hash).await?)
+}

@@ -1,4 +1,4 @@
-//! Join, confirm, remind, prefer, leave, undo, manage, move, erase, forget, consent, tokens, import.
+//! Join, confirm, remind, prefer, leave, undo, manage, move, erase, forget, consent, tokens, import, export, suppression.
 //!
 //! Each action is a file and a method of [`Subscribers`]. What a person is mailed is not this room's business: whoever
 //! calls hands in a [`Notify`] that queues notices within the same transaction.
@@ -6,11 +6,14 @@
 mod add;
 mod address_change;
 mod ask;
+mod asks;
 mod choice;
 mod choose;
 mod confirm;
 mod data;
+mod edit;
 mod erase;
+mod export;
 mod forget;
 mod import;
 mod join;
@@ -24,6 +27,7 @@ mod record;
 mod refusal;
 mod remind;
 mod retention;
+mod suppress;
 mod together;
 mod tokens;
 mod undo;
@@ -32,12 +36,14 @@ use std::sync::Arc;
 
 pub use add::{Added, NewSubscriber};
 pub use address_change::{ChangeAsked, Changed};
+pub use asks::Rate;
 pub use choice::{ChoiceError, Chosen, Topics, resolve as resolve_choice, topics_of};
 pub use choose::{Chose, Preferences};
 pub use confirm::Confirmed;
 pub use data::{Held, HeldSuppression};
+pub use edit::{Edit, Edited};
 pub use erase::Erased;
-pub use import::{Import, ImportBasis, ImportReport, RefusedRow};
+pub use import::{Format, Import, ImportBasis, ImportReport, RefusedRow, SkippedRow};
 pub use join::{AskedAgain, JoinRequest};
 pub use keys::{Keys, KeysError, Rotated};
 pub use leave::{Goodbye, Leave, Left};
@@ -47,6 +53,7 @@ pub use notice::{Notice, NoticeKind, Notify, NotifyError, SecretLink};
 pub use personal::{CHANGE_LIFETIME, ChangeClaim, MANAGE_LIFETIME, PersonalClaim, UNDO_LIFETIME};
 pub use record::{Record, RecordDigest, RecordEvent, RecordReason};
 pub use refusal::{Refusal, SuppressionReason};
+pub use suppress::{Lifted, Suppressed, SuppressionList};
 pub use tokens::{ConfirmClaim, DigestClaim, Token, TokenError, Tokens};
 pub use undo::{NOTE_LIMIT, Reason, Undone};
 
@@ -91,6 +98,9 @@ pub enum SubscribersError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// An export could not be written.
+    #[error("cannot write the export: {0}")]
+    Export(std::io::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::choice::{Topics, topics_of};
 use super::choose::paused_until;
 use super::{Subscribers, SubscribersError};
-use crate::domain::{EmailAddress, SubscriberState, SubscriptionState, UtcMillis};
+use crate::domain::{EmailAddress, PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{ConsentRow, ReasonRow, Session, SubscriberRow, SubscriptionRow};
 
 /// How many subscribers a list reads at once.
@@ -70,7 +70,7 @@ pub struct RecordDigest {
 /// A consent event.
 #[derive(Clone, Debug, Serialize)]
 pub struct RecordEvent {
-    /// `asked`, `confirmed`, `chose`, `left`, `returned`, `profile`, `moved`, `imported`.
+    /// `asked`, `reminded`, `confirmed`, `chose`, `left`, `returned`, `profile`, `moved`, `imported`.
     pub event: String,
     /// When.
     pub at: UtcMillis,
@@ -104,6 +104,15 @@ impl Subscribers {
         let hash = self.keys.address_hash(address);
         let Some(row) = session.subscriber_by_hash(&hash).await? else { return Ok(None) };
         Ok(Some(self.record_of(&mut session, row).await?))
+    }
+
+    /// What stands outside for whoever has that address.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn public_id(&self, address: &EmailAddress) -> Result<Option<PublicId>, SubscribersError> {
+        let mut session = self.store.read().await?;
+        Ok(session.subscriber_by_hash(&self.keys.address_hash(address)).await?.map(|row| row.public_id))
     }
 
     /// What is held of that subscriber.
