@@ -38,12 +38,11 @@ impl Site {
         let mut config = config(store, "https://post.northfold.example/mail");
         change(&mut config);
         let config = Arc::new(config);
-        let keys = Keys::open(&config.store.keys, &store.store, &SystemRandom).await.unwrap();
+        let keys = Arc::new(Keys::open(&config.store.keys, &store.store, &SystemRandom).await.unwrap());
         let clock = Arc::new(TestClock::at(MONDAY));
         let renderer = Arc::new(Renderer::new(None).unwrap());
-        let notices = Notices::new(config.clone(), renderer, clock.clone());
-        let subscribers =
-            Subscribers::new(store.store.clone(), config, keys.into(), clock.clone(), Arc::new(SystemRandom));
+        let notices = Notices::new(config.clone(), renderer, keys.clone(), clock.clone(), Arc::new(SystemRandom));
+        let subscribers = Subscribers::new(store.store.clone(), config, keys, clock.clone(), Arc::new(SystemRandom));
         let warnings = Arc::new(Mutex::new(Vec::new()));
         let ears = warnings.clone();
         let warn = Arc::new(move |key: &'static str, sentence: String| {
