@@ -3,6 +3,8 @@
 //! `cargo bench --bench import`; with `-- ROWS` for another size. On SQLite in a folder of its own, or where
 //! `POSTROUND_BENCH_STORE` says: an empty database at `postgres://…`.
 
+#![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;

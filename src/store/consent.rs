@@ -44,7 +44,7 @@ queries! {
                 (subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence)
             select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
                 value ->> 7, value ->> 8, value ->> 9, value ->> 10
-            from json_each($1)"
+            from jsonb_each($1)"
         postgres "insert into consent_events
                 (subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence)
             select (value ->> 0)::bigint, value ->> 1, value ->> 2, value ->> 3, (value ->> 4)::bigint, value ->> 5,

@@ -5,13 +5,14 @@ use super::{Session, StoreError, SubscriberRow, SubscriptionRow};
 use crate::domain::{PublicId, UtcMillis};
 
 queries! {
-    // A list of rows is bound in its own way on each; the fields stand in the order of the columns.
+    // A list of rows is bound in its own way on each; the fields stand in the order of the columns. `jsonb_each` spares
+    // SQLite to write each row as text and to read that again.
     ADD_SUBSCRIBERS = {
         sqlite "insert into subscribers
                 (public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at)
             select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
                 value ->> 7, value ->> 8
-            from json_each($1)
+            from jsonb_each($1)
             returning id, public_id"
         postgres "insert into subscribers
                 (public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at)
@@ -34,7 +35,7 @@ queries! {
     ADD_SUBSCRIPTIONS = {
         sqlite "insert into subscriptions (subscriber_id, digest, state, topics, paused_until, created_at, left_at)
             select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-            from json_each($1)"
+            from jsonb_each($1)"
         postgres "insert into subscriptions (subscriber_id, digest, state, topics, paused_until, created_at, left_at)
             select (value ->> 0)::bigint, value ->> 1, value ->> 2, value ->> 3, (value ->> 4)::bigint,
                 (value ->> 5)::bigint, (value ->> 6)::bigint

@@ -2,7 +2,7 @@
 
 use super::choice::{self, Chosen};
 use super::{Notice, NoticeKind, Notify, Origin, SecretLink, Subscribers, SubscribersError, event};
-use crate::domain::{EmailAddress, Locale, UtcMillis};
+use crate::domain::{EmailAddress, Locale, SubscriberState, UtcMillis};
 use crate::store::{JoinRequestRow, Session, SubscriberRow};
 
 /// What is asked for. Name and language count from the confirmation of this very request on.
@@ -65,8 +65,8 @@ impl Subscribers {
         Ok(())
     }
 
-    /// The mail that asks for `choice`, in the looks of its first digest; none when nothing is chosen. Their own language
-    /// stands over the one that was asked in.
+    /// The mail that asks for `choice`, in the looks of its first digest; none when nothing is chosen. It comes in the
+    /// language that was asked in only to people who have no way yet to say which is theirs.
     pub(super) fn question(
         &self,
         row: &SubscriberRow,
@@ -82,7 +82,8 @@ impl Subscribers {
             expires_at: self.expiry(request.asked_at),
             reminder,
         };
-        let locale = locale_of(row.locale.as_deref()).or_else(|| locale_of(request.locale.as_deref()));
+        let asked_in = request.locale.as_deref().filter(|_| row.state != SubscriberState::Confirmed);
+        let locale = locale_of(row.locale.as_deref().or(asked_in));
         Some(Notice { subscriber: row.id, address: address.clone(), locale, digest: first.digest.clone(), kind })
     }
 

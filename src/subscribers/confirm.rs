@@ -170,15 +170,16 @@ async fn settle(
     Ok(())
 }
 
-/// Takes the name and the language of the request that is confirmed. Whoever is known by others keeps those, unless they
-/// had gone and come back now.
+/// Takes the name and the language of the request that is confirmed. Whoever is confirmed has both already, but for a
+/// name that they never gave; whoever comes back may have others now.
 fn adopt(row: &mut SubscriberRow, request: Option<JoinRequestRow>) {
     let Some(request) = request else { return };
     let returns = matches!(row.state, SubscriberState::Unsubscribed | SubscriberState::Bounced);
+    let fresh = row.state == SubscriberState::Pending && row.locale.is_none();
     if !request.name.is_empty() && (row.name.is_empty() || returns) {
         row.name = request.name;
     }
-    if request.locale.is_some() && (row.locale.is_none() || returns) {
+    if request.locale.is_some() && (fresh || returns) {
         row.locale = request.locale;
     }
 }

@@ -173,7 +173,7 @@ fn meaning(format: Format, key: &str) -> Option<Column> {
         Format::PhpList => phplist(key),
         Format::Listmonk => listmonk(key),
     };
-    own.or_else(|| match key {
+    own.or(match key {
         "email" | "emailaddress" | "mail" | "mailaddress" => Some(Column::Email),
         "name" | "fullname" | "displayname" => Some(Column::Name),
         "firstname" | "givenname" | "forename" | "fname" => Some(Column::FirstName),

@@ -54,7 +54,7 @@ impl Part {
         let mut parts = Vec::new();
         for index in 0..archive.len() {
             let member = archive.by_index_raw(index).map_err(broken).map_err(unreadable)?;
-            let name = member.name().map(|name| name.into_owned()).map_err(broken).map_err(unreadable)?;
+            let name = member.name().map(std::borrow::Cow::into_owned).map_err(broken).map_err(unreadable)?;
             let is_table = Path::new(&name).extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"));
             if member.is_file() && is_table && !name.starts_with("__MACOSX") {
                 parts.push(Self { path: path.to_owned(), packed: Some((index, name)) });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use postround::subscribers::{Import, ImportBasis, Origin, SuppressionReason};
 
 use super::{URL, import, states};
-use crate::support::household::{Asked, address, confirmed, subscribers, text};
+use crate::support::household::{Asked, address, confirmed, somebody, subscribers, text};
 use crate::support::{TestStore, on_both};
 
 fn people(store: &TestStore, count: usize) -> std::path::PathBuf {
@@ -52,10 +52,13 @@ on_both! {
         let path = people(&store, 4);
         let import = Import { rate: "1/m".parse().unwrap(), ..Import::new(&path, ImportBasis::Ask) };
         subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
-        confirmed(&subscribers, "reader1@northfold.example", &["weekly"]).await;
-        let shut = address("reader2@northfold.example");
+        // Who comes first is nobody's business; the three others wait.
+        let first = asked.0.lock().unwrap()[0].address.to_string();
+        let mut others = (0..4).map(|index| format!("reader{index}@northfold.example")).filter(|email| *email != first);
+        confirmed(&subscribers, &others.next().unwrap(), &["weekly"]).await;
+        let shut = address(&others.next().unwrap());
         subscribers.suppress(&shut, SuppressionReason::Manual, "", Origin::COMMAND_LINE).await.unwrap();
-        std::fs::write(&path, "email,state\nreader3@northfold.example,unsubscribed\n").unwrap();
+        std::fs::write(&path, format!("email,state\n{},unsubscribed\n", others.next().unwrap())).unwrap();
         subscribers.import(&Import::new(&path, ImportBasis::Rows), &asked, |_, _| {}).await.unwrap();
         clock.advance(Duration::from_secs(600));
         assert_eq!(subscribers.ask_due(&asked).await.unwrap(), 0);
@@ -87,5 +90,29 @@ on_both! {
         }
         let report = import(&store, &subscribers, b"email\nann@northfold.example\n", ImportBasis::Rows, false).await;
         assert!(!report.applied, "asked is not agreed");
+    }
+
+    async fn whoever_is_still_to_be_asked_is_not_forgotten_for_not_answering(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let asked = Asked::default();
+        let path = people(&store, 2);
+        let import = Import { rate: "1/d".parse().unwrap(), ..Import::new(&path, ImportBasis::Ask) };
+        subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
+        clock.advance(Duration::from_secs(40 * 86_400));
+        assert_eq!(subscribers.forget_unconfirmed().await.unwrap(), 1);
+        assert_eq!((subscribers.ask_due(&asked).await.unwrap(), asked.count()), (1, 2));
+        assert_eq!(subscribers.forget_unconfirmed().await.unwrap(), 0);
+    }
+
+    async fn whoever_had_a_mail_of_that_kind_just_now_is_asked_later(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let asked = Asked::default();
+        subscribers.add(&somebody("reader0@northfold.example", &["jobs"]), Origin::PAGE, &asked).await.unwrap();
+        let path = store.folder.path().join("people.csv");
+        std::fs::write(&path, "email,digests\nreader0@northfold.example,weekly\n").unwrap();
+        subscribers.import(&Import::new(&path, ImportBasis::Ask), &asked, |_, _| {}).await.unwrap();
+        assert_eq!(asked.count(), 1);
+        clock.advance(postround::subscribers::NOTICE_SPACING);
+        assert_eq!((subscribers.ask_due(&asked).await.unwrap(), asked.count()), (1, 2));
     }
 }

@@ -132,6 +132,7 @@ on_both! {
         assert_eq!(confirm(&subscribers, &mails[0]).await, Confirmed::Now);
         let topics = text(&store, "select digest || ' ' || topics from subscriptions order by digest").await;
         assert_eq!(topics, "jobs *\nweekly features,news");
+        assert_eq!(text(&store, "select coalesce(locale, 'as the digest') from subscribers").await, "as the digest");
     }
 
     async fn whoever_left_bounced_or_was_erased_comes_back_by_a_confirmation_of_exactly_what_it_names(store: TestStore) {

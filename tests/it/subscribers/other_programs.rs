@@ -1,7 +1,7 @@
 //! Exports of other programs as they come: listmonk's, phpList's, Mailchimp's.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use postround::subscribers::{Format, Import, ImportBasis, ImportReport, Subscribers, SubscribersError};
 
@@ -59,7 +59,7 @@ fn zip(store: &TestStore, files: &[(&str, &str)]) -> PathBuf {
     path
 }
 
-async fn import_zip(subscribers: &Subscribers, path: &PathBuf) -> Result<ImportReport, SubscribersError> {
+async fn import_zip(subscribers: &Subscribers, path: &Path) -> Result<ImportReport, SubscribersError> {
     subscribers.import(&Import::new(path, ImportBasis::Rows), &Asked::default(), |_, _| {}).await
 }
 

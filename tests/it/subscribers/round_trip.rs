@@ -72,7 +72,9 @@ on_both! {
         let report = import(&other, &there, &first).await;
         assert_eq!((report.rows, report.added, report.applied), (6, 6, true), "{:?} {:?}", report.refused, report.skipped_rows);
         assert_eq!(rows(&export(&there).await, true), rows(&first, false));
-        assert_eq!(text(&other, "select email from live_subscriptions where since = 0 order by 1").await, "ben@northfold.example");
+        let live = "select email || ' ' || digest from live_subscriptions where since = 0 order by 1";
+        let expected = "ann@northfold.example jobs\nben@northfold.example weekly";
+        assert_eq!(text(&other, live).await, expected);
         let states = "select state from subscriptions where subscriber_id = 2 order by digest";
         assert_eq!(text(&other, states).await, text(&store, states).await);
         assert_eq!(there.leave(&person("ben").await, Leave::All, Origin::ONE_CLICK).await.unwrap(), postround::subscribers::Left::Now);

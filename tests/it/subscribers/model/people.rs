@@ -31,10 +31,10 @@ pub enum Standing {
     Complained,
 }
 
-/// A suppression.
+/// A suppression; the first is one that a confirmation lifts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bar {
-    Bounced,
+    Liftable,
     Complaint,
     Manual,
 }
@@ -106,7 +106,7 @@ impl Person {
 
     /// Whether nothing that a link can do brings them back.
     pub fn is_barred(&self) -> bool {
-        self.standing == Standing::Complained || self.bar.is_some_and(|(bar, _)| bar != Bar::Bounced)
+        self.standing == Standing::Complained || self.bar.is_some_and(|(bar, _)| bar != Bar::Liftable)
     }
 
     fn is_served(&self) -> bool {
@@ -247,7 +247,7 @@ impl Person {
 
     pub fn bounce(&mut self, now: UtcMillis) {
         if !self.is_barred() {
-            self.bar = Some((Bar::Bounced, now));
+            self.bar = Some((Bar::Liftable, now));
         }
         if matches!(self.standing, Standing::Pending | Standing::Confirmed) {
             (self.standing, self.gone_at) = (Standing::Bounced, now);
@@ -265,10 +265,16 @@ impl Person {
 
     pub fn forget(&mut self, now: UtcMillis) {
         if self.standing == Standing::Pending && self.asked_at <= now.minus(30 * DAY) {
-            let links = std::mem::take(&mut self.links).into_iter().map(|link| Link { dead: true, ..link });
-            let (bar, mails) = (self.bar, std::mem::take(&mut self.mails));
-            *self = Self { links: links.collect(), bar, mails, ..Self::new() };
+            self.vanish();
         }
+    }
+
+    /// Nothing is known of them any more but that they must not be mailed, and how many mails they had. Their links are
+    /// nobody's.
+    fn vanish(&mut self) {
+        let links = std::mem::take(&mut self.links).into_iter().map(|link| Link { dead: true, ..link });
+        let (bar, mails) = (self.bar, std::mem::take(&mut self.mails));
+        *self = Self { links: links.collect(), bar, mails, ..Self::new() };
     }
 }
 
