@@ -116,12 +116,13 @@ impl Notices {
 impl Notify for Notices {
     async fn notify(&self, session: &mut Session, notice: &Notice) -> Result<(), NotifyError> {
         let now = self.clock.now();
+        let digest = self.digest(notice)?;
         let (mail, kind) = self.mail(session, notice, now).await?;
         let delivery = NewDelivery {
             mail,
             issue: None,
             kind,
-            digest: Some(&notice.digest),
+            digest: Some(&digest.id),
             subscriber: Some(notice.subscriber),
             address: &notice.address,
             name: "",
@@ -138,15 +139,20 @@ impl Notify for Notices {
 }
 
 impl Notices {
-    /// Renders the mail of a notice, unless others have got the same before; gives its row, and what its delivery is called.
+    /// The digest that a notice is about.
+    fn digest(&self, notice: &Notice) -> Result<&Digest, NotifyError> {
+        let digest = self.config.digest(&notice.digest);
+        Ok(digest.ok_or("the digest that it is about is gone from the configuration")?)
+    }
+
+    /// Renders the mail of a notice, unless others have got the same before; gives its row and its kind.
     async fn mail(
         &self,
         session: &mut Session,
         notice: &Notice,
         now: UtcMillis,
     ) -> Result<(i64, &'static str), NotifyError> {
-        let digest = self.config.digest(&notice.digest);
-        let digest = digest.ok_or("the digest that it is about is gone from the configuration")?;
+        let digest = self.digest(notice)?;
         let locale = notice.locale.as_ref().unwrap_or(&digest.locale);
         let frame = Frame { digest, config: &self.config, locale, test: false };
         let valid = |until: &UtcMillis| Valid::of_millis(until.0 - now.0);
@@ -173,8 +179,9 @@ impl Notices {
             None => format!("{letter:?}"),
         };
         let rendered = self.rendered(&frame, &letter, &words)?;
+        let kind = kind_of(&notice.kind, &letter);
         let mail = self.stored(session, &frame, letter.template(), &rendered, now).await?;
-        Ok((mail, kind_of(&notice.kind, &letter)))
+        Ok((mail, kind))
     }
 }
 

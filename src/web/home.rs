@@ -140,14 +140,13 @@ impl Texts {
 pub(super) fn texts(state: &AppState, offer: &Offer<'_>, locale: &Locale) -> Texts {
     let config = state.subscribers.config();
     let own = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let titles: Vec<String> = offer.digests().iter().map(|digest| digest.title.clone()).collect();
     let heading = own(&config.web.heading).unwrap_or_else(|| match offer.only() {
         Some(digest) => say(locale, "home.heading", &[("digest", &digest.title)]),
         None => say(locale, "home.heading_of_several", &[("sender", &config.sender.name)]),
     });
     let intro = own(&config.web.intro).unwrap_or_else(|| match offer.only() {
         Some(digest) => intro(state, digest, locale),
-        None => say(locale, "home.intro_of_several", &[("digests", &enumerated(locale, &titles))]),
+        None => say(locale, "home.intro_of_several", &[]),
     });
     Texts { heading, intro }
 }

@@ -10,7 +10,6 @@ mod domains;
 mod limits;
 mod offer;
 mod origin;
-mod typo;
 mod wish;
 
 use std::time::Duration;
@@ -118,7 +117,7 @@ async fn take(reply: &Reply<'_>, visitor: &Visitor, headers: &HeaderMap, body: &
     }
     if !reply.by_script
         && fields.get("kept").is_empty()
-        && let Some(meant) = typo::meant(&wish.address)
+        && let Some(meant) = wish.address.suggestion()
     {
         return Answer::DidYouMean(fields, wish, meant);
     }

@@ -114,7 +114,11 @@ impl<'a> Offer<'a> {
         let part = |chosen: &Chosen| match &chosen.topics {
             Topics::All => name(chosen),
             Topics::Only(topics) => {
-                let topics: Vec<String> = topics.iter().map(|topic| config.topic_title(topic)).collect();
+                // In the digest's order; what it has no more comes last.
+                let has = config.digest(&chosen.digest).map(|digest| topics_of(config, digest)).unwrap_or_default();
+                let mut topics: Vec<&String> = topics.iter().collect();
+                topics.sort_by_key(|topic| has.iter().position(|known| known == *topic).unwrap_or(usize::MAX));
+                let topics: Vec<String> = topics.into_iter().map(|topic| config.topic_title(topic)).collect();
                 let topics = enumerated(locale, &topics);
                 say(locale, "join.digest_with_topics", &[("digest", &name(chosen)), ("topics", &topics)])
             }

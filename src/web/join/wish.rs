@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::offer::Offer;
-use crate::domain::{EmailAddress, Locale};
+use crate::domain::{AddressError, EmailAddress, Locale};
 use crate::subscribers::Chosen;
 use crate::web::form::Form;
 use crate::web::pages::say;
@@ -123,7 +123,7 @@ impl Wish {
         if email.is_empty() {
             return Err(Wrong::new("email", "no_email"));
         }
-        let address = EmailAddress::parse(email).map_err(|_| Wrong::new("email", "bad_email"))?;
+        let address = EmailAddress::parse(email).map_err(|error| Wrong::new("email", key_of(&error)))?;
         let name = text(fields.get("name"), NAME_LIMIT).ok_or(Wrong::new("name", "bad_name"))?;
         let wording = fields.get("wording");
         if wording.chars().count() > WORDING_LIMIT {
@@ -144,6 +144,16 @@ impl Wish {
         }
         let wording = wording.chars().filter(|letter| *letter == '\n' || !letter.is_control()).collect();
         Ok(Self { address, name, locale, choice: offer.choice(&digests, &topics)?, wording })
+    }
+}
+
+/// The sentence on what is wrong with an address; none of them repeats what was typed.
+fn key_of(error: &AddressError) -> &'static str {
+    match error {
+        AddressError::Space(_) => "email_with_space",
+        AddressError::Ending(_) => "email_without_ending",
+        AddressError::TooLong => "long_email",
+        _ => "bad_email",
     }
 }
 

@@ -103,11 +103,10 @@ pub async fn subscribers_with(
 
 /// What queues their mails.
 pub fn notices(subscribers: &Subscribers) -> Notices {
-    let renderer = Renderer::new(None).unwrap();
-    let config = subscribers.config().clone();
+    let config = Arc::new(subscribers.config().clone());
     let keys = Keys::read(&config.store.keys).unwrap().unwrap();
-    let clock = Arc::new(TestClock::at(MONDAY));
-    Notices::new(config.into(), renderer.into(), keys.into(), clock, Arc::new(SystemRandom))
+    let renderer = Renderer::new(None).unwrap();
+    Notices::new(config, renderer.into(), keys.into(), Arc::new(TestClock::at(MONDAY)), Arc::new(SystemRandom))
 }
 
 /// An address.

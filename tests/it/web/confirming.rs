@@ -52,6 +52,7 @@ on_both! {
         let site = Site::open(&store).await;
         site.join(&format!("email={ANN}&digests=weekly&topics=news&topics=features")).await;
         let old = format!("/confirm/{}", link(&store, ANN).await);
+        assert!(site.text(&old).await.contains("Early Help Weekly with News and Features."));
         site.clock.advance(Duration::from_secs(8 * 86_400));
         let before = everything(&store).await;
         for page in [site.get(&old).await, site.post(&old, FORM, "").send().await.unwrap()] {

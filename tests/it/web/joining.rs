@@ -145,7 +145,7 @@ on_both! {
             ("email=", "Enter your email address."),
             ("name=Ann", "Enter your email address."),
             ("email=ann", "such as name@example.org"),
-            ("email=a%40b%0D%0ABcc%3A%20c%40d.example", "such as name@example.org"),
+            ("email=a%40b%0D%0ABcc%3A%20c%40d.example", "without spaces in it"),
             ("email=a%00b%40northfold.example", "such as name@example.org"),
             ("email=%FF%FE%40northfold.example", "such as name@example.org"),
             ("email=ann%40northfold.example&name=a%0Ab", "in one line"),
