@@ -22,7 +22,11 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
     let app = context.open().await?;
     let path = &app.config.store.keys;
     // On several nodes each must know the key before one signs with it.
-    let rotated = Keys::rotate(path, app.store.is_shared() && !now, &SystemRandom).map_err(AppError::Keys)?;
+    let rotated = match app.store.is_shared() && !now {
+        true => Keys::rotate_on_nodes(path, &SystemRandom),
+        false => Keys::rotate(path, &SystemRandom).map(|_| Rotated::Signs),
+    };
+    let rotated = rotated.map_err(AppError::Keys)?;
     if rotated == Rotated::Signs {
         Keys::open(path, &app.store, &SystemRandom).await.map_err(AppError::Keys)?;
     }

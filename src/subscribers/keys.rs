@@ -52,7 +52,7 @@ struct Ring {
 /// Inode, size and time of change: a file that replaces another one has another inode at least.
 type Stamp = (u64, u64, i64, i64);
 
-/// What [`Keys::rotate`] did.
+/// What [`Keys::rotate_on_nodes`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rotated {
     /// A new key signs from now on.
@@ -228,13 +228,25 @@ impl Keys {
         Self::read(path)?.map(|keys| (keys, made)).ok_or_else(|| KeysError::Missing { path: path.to_owned() })
     }
 
-    /// Adds a token key and keeps the old ones, which are accepted for ever. On one node it signs at once. With `wait` it
-    /// is only accepted at first, so that the file can be copied to all nodes before any of them signs with it; a key that
-    /// waits already signs from now on.
+    /// Adds a token key, which signs from then on, and gives the keys as they are now. The old ones are accepted for ever.
     ///
     /// # Errors
     /// When there is no key file, or it cannot be replaced.
-    pub fn rotate(path: &Path, wait: bool, random: &dyn Random) -> Result<Rotated, KeysError> {
+    pub fn rotate(path: &Path, random: &dyn Random) -> Result<Self, KeysError> {
+        Self::turn(path, false, random)?;
+        Self::read(path)?.ok_or_else(|| KeysError::Missing { path: path.to_owned() })
+    }
+
+    /// The same where several nodes have a copy of the file: the new key is only accepted at first, so that all can have it
+    /// before one signs with it. A key that waits already signs from now on.
+    ///
+    /// # Errors
+    /// When there is no key file, or it cannot be replaced.
+    pub fn rotate_on_nodes(path: &Path, random: &dyn Random) -> Result<Rotated, KeysError> {
+        Self::turn(path, true, random)
+    }
+
+    fn turn(path: &Path, wait: bool, random: &dyn Random) -> Result<Rotated, KeysError> {
         let keys = Self::read(path)?.ok_or_else(|| KeysError::Missing { path: path.to_owned() })?;
         let waits = keys.ring.into_inner().unwrap_or_else(PoisonError::into_inner).next.is_some();
         let mut text = std::fs::read_to_string(path).map_err(|source| file_error("read", path, source))?;

@@ -93,7 +93,7 @@ on_both! {
         let path = store.folder.path().join("keys");
         Keys::open(&path, &store.store, &SystemRandom).await.unwrap();
         Keys::open(&path, &store.store, &SystemRandom).await.unwrap();
-        Keys::rotate(&path, false, &SystemRandom).unwrap();
+        Keys::rotate(&path, &SystemRandom).unwrap();
         Keys::open(&path, &store.store, &SystemRandom).await.unwrap();
         let missing = Keys::open(&store.folder.path().join("none"), &store.store, &SystemRandom).await;
         assert!(matches!(missing, Err(KeysError::Missing { .. })));

@@ -6,7 +6,7 @@ use postround::domain::SystemRandom;
 use postround::subscribers::{Keys, KeysError, Rotated, Tokens};
 
 use super::URL;
-use crate::support::{TestStore, on_both};
+use crate::support::on_both;
 
 on_both! {
     async fn a_running_process_knows_the_links_of_a_newer_key_and_signs_with_it_when_it_has_looked(store: TestStore) {
@@ -15,7 +15,7 @@ on_both! {
         let running = open().await;
         let (old, id) = (Tokens::new(running.clone(), URL), Tokens::nobody());
         let before = old.unsubscribe(&id, "weekly");
-        assert_eq!(Keys::rotate(&path, false, &SystemRandom).unwrap(), Rotated::Signs);
+        Keys::rotate(&path, &SystemRandom).unwrap();
         let new = Tokens::new(open().await, URL);
         let after = new.unsubscribe(&id, "weekly");
         assert!(before != after);
@@ -24,7 +24,7 @@ on_both! {
             assert!(tokens.verify_unsubscribe(after.as_str()).is_ok(), "a link of the newer process");
         }
         assert_eq!(old.unsubscribe(&id, "weekly"), after, "it has read the file for that");
-        Keys::rotate(&path, false, &SystemRandom).unwrap();
+        Keys::rotate(&path, &SystemRandom).unwrap();
         assert!(running.refresh() && !running.refresh());
         assert!(old.unsubscribe(&id, "weekly") != after);
     }
@@ -37,10 +37,10 @@ on_both! {
         let there_tokens = Tokens::new(open(&there).await, URL);
         let id = Tokens::nobody();
         let first = here_tokens.unsubscribe(&id, "weekly");
-        assert_eq!(Keys::rotate(&here, true, &SystemRandom).unwrap(), Rotated::Waits);
+        assert_eq!(Keys::rotate_on_nodes(&here, &SystemRandom).unwrap(), Rotated::Waits);
         assert_eq!(Tokens::new(open(&here).await, URL).unsubscribe(&id, "weekly"), first, "it signs nothing yet");
         std::fs::copy(&here, &there).unwrap();
-        assert_eq!(Keys::rotate(&here, true, &SystemRandom).unwrap(), Rotated::Signs);
+        assert_eq!(Keys::rotate_on_nodes(&here, &SystemRandom).unwrap(), Rotated::Signs);
         let second = Tokens::new(open(&here).await, URL).unsubscribe(&id, "weekly");
         assert!(second != first);
         assert!(there_tokens.verify_unsubscribe(second.as_str()).is_ok() && there_tokens.verify_unsubscribe(first.as_str()).is_ok());
@@ -50,7 +50,7 @@ on_both! {
         let (path, backup) = (store.folder.path().join("keys"), store.folder.path().join("backup"));
         Keys::open(&path, &store.store, &SystemRandom).await.unwrap();
         std::fs::copy(&path, &backup).unwrap();
-        Keys::rotate(&path, false, &SystemRandom).unwrap();
+        Keys::rotate(&path, &SystemRandom).unwrap();
         Keys::open(&path, &store.store, &SystemRandom).await.unwrap();
         let old = Keys::open(&backup, &store.store, &SystemRandom).await;
         assert!(matches!(old, Err(KeysError::Old { .. })));

@@ -52,7 +52,7 @@ on_both! {
         let issue = app.composer().compose(&digest, Occasion::Extra).await.unwrap().issue;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let engine = app.engine(app.store.try_lock_deliverer().unwrap().unwrap());
-        let delivering = tokio::spawn(engine.run(async { let _ = stopped.await; }));
+        let delivering = tokio::spawn(async move { engine.run(async { let _ = stopped.await; }).await });
         let composer = app.composer();
         let tending = tokio::spawn(async move {
             loop {
