@@ -105,7 +105,7 @@ on_both! {
         assert_eq!(data["email"], ANN);
         site.clock.advance(Duration::from_secs(3600));
         let (status, page) = site.shown(&everything_link).await;
-        assert!(status == StatusCode::GONE && page.contains("href=\"&#x2F;mail&#x2F;preferences\""), "{page}");
+        assert!(status == StatusCode::GONE && page.contains("href=\"/mail/preferences\""), "{page}");
         assert_eq!(site.act(&everything_link, "do=erase&sure=yes").await.0, StatusCode::GONE);
     }
 
