@@ -10,30 +10,29 @@ use crate::subscribers::{Edit, Edited, Erased, Leave, Left, Origin, Topics, topi
 
 /// Options of `subscriber edit`.
 #[derive(clap::Args, Debug)]
-#[group(required = true, multiple = true, id = "change")]
 pub struct EditArgs {
     /// The address
     email: EmailAddress,
     /// Their name; an empty one removes it
-    #[arg(long, group = "change")]
+    #[arg(long)]
     name: Option<String>,
     /// The language of their mails; an empty one is that of each digest
-    #[arg(long, group = "change", value_parser = locale)]
+    #[arg(long, value_parser = locale)]
     locale: Option<OwnLocale>,
     /// The digest whose topics or pause are changed
     #[arg(long, value_name = "ID")]
     digest: Option<String>,
     /// Its topics; "all" means all of them, later ones included
-    #[arg(long, group = "change", value_delimiter = ',', value_name = "ID", requires = "digest")]
+    #[arg(long, value_delimiter = ',', value_name = "ID", requires = "digest")]
     topics: Vec<String>,
     /// Send nothing of it before that day
-    #[arg(long, group = "change", value_name = "DATE", requires = "digest", conflicts_with = "resume")]
+    #[arg(long, value_name = "DATE", requires = "digest", conflicts_with = "resume")]
     pause: Option<NaiveDate>,
     /// End its pause
-    #[arg(long, group = "change", requires = "digest")]
+    #[arg(long, requires = "digest")]
     resume: bool,
     /// Their new address: it is used when they have confirmed it there
-    #[arg(long, group = "change", value_name = "EMAIL")]
+    #[arg(long, value_name = "EMAIL")]
     address: Option<EmailAddress>,
 }
 
@@ -90,6 +89,12 @@ pub async fn edit(context: &Context, app: &App, args: &EditArgs) -> Result<(), C
         (Some(digest), Some(day)) => Some(Some(start_of_day(day, digest.timezone()))),
         _ => args.resume.then_some(None),
     };
+    let nothing = args.name.is_none() && args.locale.is_none() && args.address.is_none();
+    if nothing && topics.is_none() && pause.is_none() {
+        return Err(CliError::Usage(
+            "say what changes: --name, --locale, --topics, --pause, --resume or --address".to_owned(),
+        ));
+    }
     let edit = Edit {
         name: args.name.clone(),
         locale: args.locale.clone().map(|own| own.0),

@@ -87,6 +87,7 @@ impl Pages {
             "home_url": config.web.home_url,
             "privacy_url": config.web.privacy_url,
             "contact_url": config.sender.contact_url,
+            "lost_url": format!("{base}/preferences"),
             "subscribe_url": format!("{base}/"),
             "archive_url": config.digests.iter().any(|digest| digest.public).then(|| format!("{base}/archive")),
             "style": link(&style),

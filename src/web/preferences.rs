@@ -215,7 +215,8 @@ async fn topics(state: &AppState, digest: &str, has: &Topics, locale: &Locale) -
         let count = counts.get(id).copied().unwrap_or_default().to_string();
         json!({
             "id": id, "title": config.topic_title(id), "description": description, "chosen": has.has(id),
-            "count": say(locale, "preferences.last_month", &[("count", &count)]),
+            // Before the first issue there is nothing to compare.
+            "count": if counts.is_empty() { String::new() } else { say(locale, "preferences.last_month", &[("count", &count)]) },
         })
     };
     Ok(offered.iter().map(topic).collect())

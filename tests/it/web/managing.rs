@@ -7,7 +7,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use reqwest::StatusCode;
 
 use super::site::{FORM, Site, hidden, value};
-use crate::support::household::{confirmed, everything, text};
+use crate::support::household::{confirmed, everything, execute, text};
 use crate::support::{TestStore, on_both};
 
 const ANN: &str = "ann.marsh@northfold.example";
@@ -48,6 +48,21 @@ fn action(page: &str, button: &str) -> String {
     action.strip_prefix("/mail").unwrap().to_owned()
 }
 
+/// An issue of last week with two stories of news and one feature, and one of two months ago.
+async fn stories(store: &TestStore, site: &Site) {
+    let (recent, old) = (site.subscribers.now().0 - 7 * 86_400_000, site.subscribers.now().0 - 60 * 86_400_000);
+    execute(store, &format!(
+        "insert into articles (source, guid, url, canonical, title, excerpt, topic, first_seen_at, updated_at)
+             values ('s', 'g', 'u', 'c', 't', '', 'news', 0, 0);
+         insert into issues (public_id, digest, issue_key, state, subject, issue_date, composed_at, layout_after, recipients)
+             values ('a', 'weekly', 'a', 'sent', '', '', {recent}, 0, 1), ('b', 'weekly', 'b', 'sent', '', '', {old}, 0, 1);
+         insert into issue_articles (issue_id, digest, article_id, canonical, position, listed, topic, source, url, title, excerpt)
+             select i.id, 'weekly', a.id, v.canonical, v.position, 0, v.topic, 's', '', '', '' from issues i, articles a,
+                 (select 'a' as issue, 'c1' as canonical, 1 as position, 'news' as topic union all select 'a', 'c2', 2, 'news'
+                  union all select 'a', 'c2', 3, 'features' union all select 'a', 'c2', 4, 'news'
+                  union all select 'b', 'c3', 1, 'interviews') v where v.issue = i.public_id")).await;
+}
+
 on_both! {
     async fn leaving_can_be_undone_and_asks_why(store: TestStore) {
         let site = Site::open(&store).await;
@@ -80,7 +95,12 @@ on_both! {
         confirmed(&site.subscribers, ANN, &["weekly", "jobs"]).await;
         let (_, preferences) = ann(&store, &site).await;
         let (_, page) = site.shown(&preferences).await;
-        assert!(page.contains("an•••@northfold.example") && !page.contains(ANN) && page.contains("last month: 0 stories"), "{page}");
+        assert!(page.contains("an•••@northfold.example") && !page.contains(ANN) && !page.contains("last month"), "{page}");
+        stories(&store, &site).await;
+        let (_, page) = site.shown(&preferences).await;
+        for count in ["last month: 2 stories", "last month: one story", "last month: 0 stories"] {
+            assert!(page.contains(count), "{page}");
+        }
         for field in ["do=data", "do=erase&sure=yes", "do=address&email=x@saltby.example", "do=join&digest=jobs"] {
             site.act(&preferences, field).await;
         }
