@@ -13,6 +13,7 @@ mod deliver;
 mod demo;
 mod due;
 mod flow;
+mod imports;
 mod notices;
 mod readme;
 mod render;
