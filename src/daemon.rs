@@ -77,7 +77,7 @@ pub async fn serve_with(
             tracing::error!(%error, "the web server has ended");
         }
     });
-    for part in [Part::Collect, Part::Compose, Part::Tend, Part::Deliver, Part::Housekeep] {
+    for part in [Part::Collect, Part::Compose, Part::Tend, Part::Ask, Part::Deliver, Part::Housekeep] {
         parts.spawn(keep(app.clone(), alerts.clone(), part, stopped.clone()));
     }
     shutdown.await;
@@ -93,6 +93,7 @@ enum Part {
     Collect,
     Compose,
     Tend,
+    Ask,
     Deliver,
     Housekeep,
 }
@@ -107,6 +108,7 @@ async fn keep(app: App, alerts: Alerts, part: Part, stopped: watch::Receiver<boo
                 Part::Collect => collect(&app, stopped).await,
                 Part::Compose => compose(&app, &alerts, stopped).await,
                 Part::Tend => tend(&app, stopped).await,
+                Part::Ask => ask(&app, stopped).await,
                 Part::Deliver => deliver(&app, &alerts, stopped).await,
                 Part::Housekeep => housekeep(&app, stopped).await,
             }
@@ -226,6 +228,19 @@ async fn tend(app: &App, stopped: watch::Receiver<bool>) {
     }
 }
 
+/// Asks those whom an import brought, when their turn comes.
+async fn ask(app: &App, stopped: watch::Receiver<bool>) {
+    let (subscribers, notices) = (app.subscribers(), app.notices());
+    while look_again(&stopped).await {
+        match unless_stopped(&stopped, subscribers.ask_due(&notices)).await {
+            None => return,
+            Some(Ok(0)) => {}
+            Some(Ok(asked)) => tracing::info!(asked, "people of an import are asked to confirm"),
+            Some(Err(error)) => tracing::error!(%error, "people of an import could not be asked"),
+        }
+    }
+}
+
 /// Looks for what the operator should hear of, until it is time to stop.
 async fn look_out(mut watch: Watch, stopped: watch::Receiver<bool>) {
     loop {
@@ -245,8 +260,17 @@ async fn look_out(mut watch: Watch, stopped: watch::Receiver<bool>) {
 async fn housekeep(app: &App, stopped: watch::Receiver<bool>) {
     let (subscribers, notices) = (app.subscribers(), app.notices());
     loop {
-        let step = async { (subscribers.remind(&notices).await, subscribers.forget_unconfirmed().await) };
-        let Some((reminded, forgotten)) = unless_stopped(&stopped, step).await else { return };
+        app.keys.refresh();
+        let step = async {
+            let reminded = subscribers.remind(&notices).await;
+            (reminded, subscribers.forget_unconfirmed().await, subscribers.forget_networks().await)
+        };
+        let Some((reminded, forgotten, networks)) = unless_stopped(&stopped, step).await else { return };
+        match networks {
+            Ok(0) => {}
+            Ok(events) => tracing::info!(events, "forgot from which networks people had agreed"),
+            Err(error) => tracing::error!(%error, "old networks could not be forgotten"),
+        }
         match reminded {
             Ok(0) => {}
             Ok(reminded) => tracing::info!(reminded, "asked once more who had not answered"),

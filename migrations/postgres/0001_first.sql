@@ -38,11 +38,14 @@ create table articles (
     unique (source, guid)
 );
 
--- When a digest was first seen with its present schedule: no period before that is caught up.
+-- When a digest was first seen with its present schedule: no period before that is caught up. None that is due while it
+-- is held gets an issue; without an end, it is held until somebody resumes it.
 create table digests (
     digest text collate "C" primary key,
     schedule text collate "C" not null,
-    schedule_since bigint not null
+    schedule_since bigint not null,
+    held_since bigint,
+    held_until bigint
 );
 
 -- The first contact of a digest with a source, at which the backlog was decided.
@@ -140,10 +143,11 @@ create table issue_variants (
     primary key (issue_id, topics, locale)
 );
 
+-- One address has one row: its hash is unique, whatever the case of its letters.
 create table subscribers (
     id bigint generated always as identity primary key,
     public_id text collate "C" not null unique,
-    email text collate "C" not null unique,
+    email text collate "C" not null,
     address_hash text collate "C" not null,
     name text collate "C" not null,
     state text collate "C" not null,
@@ -154,6 +158,14 @@ create table subscribers (
 );
 create unique index subscribers_by_address_hash on subscribers (address_hash);
 create index subscribers_pending on subscribers (created_at) where state = 'pending';
+
+-- Ids under which a subscriber was known before two became one, by a change of address: the links that were mailed
+-- then work on.
+create table former_ids (
+    public_id text collate "C" primary key,
+    subscriber_id bigint not null references subscribers (id) on delete cascade
+);
+create index former_ids_by_subscriber on former_ids (subscriber_id);
 
 -- `topics` is `*` for all, later ones included, else the chosen ids, sorted, with commas between.
 create table subscriptions (
@@ -240,6 +252,19 @@ create table consent_events (
     evidence text collate "C"
 );
 create index consent_events_by_subscriber on consent_events (subscriber_id);
+create index consent_events_with_network on consent_events (at) where network is not null or agent is not null;
+
+-- Why people left, where they said so: one answer for each leaving. When they are forgotten, the count stays.
+create table leave_reasons (
+    id bigint generated always as identity primary key,
+    subscriber_id bigint references subscribers (id) on delete set null,
+    digest text collate "C" not null,
+    left_at bigint not null,
+    reason text collate "C" not null,
+    note text collate "C" not null,
+    unique (subscriber_id, digest, left_at)
+);
+create index leave_reasons_by_digest on leave_reasons (digest, left_at);
 
 -- Keyed hashes of addresses that must not be mailed, whatever is imported.
 create table suppressions (
@@ -249,6 +274,14 @@ create table suppressions (
     note text collate "C" not null,
     created_at bigint not null
 );
+
+-- People whom an import brought without evidence, and when each is asked to confirm.
+create table asks (
+    subscriber_id bigint primary key references subscribers (id) on delete cascade,
+    due_at bigint not null,
+    source text collate "C" not null
+);
+create index asks_by_due on asks (due_at);
 
 -- The subscriptions that a digest may be mailed to, from `since` on: the one place that says who. Confirmed, not left,
 -- not suppressed; a pause that is not over lies ahead.

@@ -35,6 +35,8 @@ struct Root<'a> {
     smtp: Smtp<'a>,
     delivery: Delivery,
     collect: Collect,
+    leave: Leave,
+    retention: Retention,
     confirmation: Confirmation,
     templates: Templates,
     web: WebShown<'a>,
@@ -63,6 +65,7 @@ struct SenderShown<'a> {
     name: &'a str,
     email: &'a str,
     reply_to: &'a str,
+    unsubscribe_email: &'a str,
     postal_address: &'a str,
     legal: &'a str,
     contact_url: &'a str,
@@ -98,6 +101,17 @@ struct Delivery {
 struct Collect {
     allow_private_networks: bool,
     backlog: String,
+}
+
+#[derive(Serialize)]
+struct Leave {
+    goodbye_mail: bool,
+}
+
+#[derive(Serialize)]
+struct Retention {
+    network: String,
+    network_prefix: bool,
 }
 
 #[derive(Serialize)]
@@ -167,6 +181,8 @@ struct DigestShown<'a> {
     schedule: &'a str,
     timezone: &'static str,
     catch_up: String,
+    spread: String,
+    holidays: String,
     min_articles: usize,
     max_articles: usize,
     template: &'a str,
@@ -195,8 +211,21 @@ struct BannerShown<'a> {
 
 impl<'a> Root<'a> {
     fn of(config: &'a Config) -> Self {
-        let Config { server, store, sender, smtp, delivery, collect, confirmation, templates, web, subscribe, .. } =
-            config;
+        let Config {
+            server,
+            store,
+            sender,
+            smtp,
+            delivery,
+            collect,
+            confirmation,
+            leave,
+            retention,
+            templates,
+            web,
+            subscribe,
+            ..
+        } = config;
         Self {
             server: Server {
                 listen: server.listen.to_string(),
@@ -223,6 +252,11 @@ impl<'a> Root<'a> {
             collect: Collect {
                 allow_private_networks: collect.allow_private_networks,
                 backlog: backlog(collect.backlog),
+            },
+            leave: Leave { goodbye_mail: leave.goodbye_mail },
+            retention: Retention {
+                network: write_duration(retention.network),
+                network_prefix: retention.network_prefix,
             },
             confirmation: Confirmation {
                 valid_for: write_duration(confirmation.valid_for),
@@ -253,6 +287,7 @@ fn sender_shown(sender: &Sender) -> SenderShown<'_> {
         name: &sender.name,
         email: sender.email.as_str(),
         reply_to: sender.reply_to.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
+        unsubscribe_email: sender.unsubscribe_email.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
         postal_address: &sender.postal_address,
         legal: &sender.legal,
         contact_url: address(sender.contact_url.as_ref()),
@@ -312,6 +347,8 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
         schedule: digest.schedule.expression(),
         timezone: digest.timezone().name(),
         catch_up: write_duration(digest.catch_up),
+        spread: write_duration(digest.spread),
+        holidays: digest.holidays.as_deref().map(write_path).unwrap_or_default(),
         min_articles: digest.min_articles,
         max_articles: digest.max_articles,
         template: &digest.template,

@@ -33,10 +33,6 @@ queries! {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
                 layout_after, laid_out_at, finished_at, recipients from issues order by id desc"
     };
-    OPEN_ISSUES = {
-        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, recipients from issues where state = 'sending' order by id"
-    };
     LATEST_SENT_ISSUE = {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
                 layout_after, laid_out_at, finished_at, recipients from issues where digest = $1 and state = 'sent'
@@ -52,6 +48,14 @@ queries! {
     TAKE_PINGS = {
         "update issues set pinged_at = $1 where pinged_at is null and scheduled_at is not null and finished_at >= $2
              and state in ('sent', 'skipped') returning digest"
+    };
+    TOPIC_COUNTS = {
+        "select a.topic, count(distinct a.canonical) from issue_articles a join issues i on i.id = a.issue_id
+         where i.digest = $1 and i.composed_at >= $2 and i.state in ('sending', 'sent') group by a.topic"
+    };
+    OPEN_ISSUES = {
+        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
+                layout_after, laid_out_at, finished_at, recipients from issues where state = 'sending' order by id"
     };
     ISSUE_ARTICLES = {
         "select topic, source, url, canonical, title, published_at, excerpt, author, image from issue_articles
@@ -255,6 +259,14 @@ impl Session {
     pub async fn take_pings(&mut self, now: UtcMillis, since: UtcMillis) -> Result<Vec<String>, StoreError> {
         let rows = fetch_all!(self, TAKE_PINGS as (String,), now, since)?;
         Ok(rows.into_iter().map(|(digest,)| digest).collect())
+    }
+
+    /// How many stories of each topic a digest has had since then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn topic_counts(&mut self, digest: &str, since: UtcMillis) -> Result<Vec<(String, i64)>, StoreError> {
+        fetch_all!(self, TOPIC_COUNTS as (String, i64), digest, since)
     }
 
     /// The issues that are being sent, the oldest first.

@@ -8,12 +8,14 @@
 )]
 
 mod alerts;
+mod browser;
 mod collect;
 mod config;
 mod deliver;
 mod demo;
 mod due;
 mod flow;
+mod imports;
 mod notices;
 mod readme;
 mod render;

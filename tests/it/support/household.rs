@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use postround::app::Notices;
 use postround::config::{
-    AfterCrash, Alerts, Backlog, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Secret, Sender, Server,
-    Smtp, StoreUrl, Subscribe, Templates, Topic, Web,
+    AfterCrash, Alerts, Backlog, Collect, Config, Confirmation, Delivery, Digest, Leave, RelayUrl, Retention, Secret,
+    Sender, Server, Smtp, StoreUrl, Subscribe, Templates, Topic, Web,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
 use postround::render::Renderer;
@@ -24,6 +24,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         name: "Early Help Weekly".to_owned(),
         email: address("digest@northfold.example"),
         reply_to: None,
+        unsubscribe_email: None,
         postal_address: "1 High Street, Exampleton EX1 1EX".to_owned(),
         legal: String::new(),
         contact_url: Some("https://northfold.example/contact".parse().unwrap()),
@@ -37,6 +38,8 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         sections: sections.iter().map(|&section| section.to_owned()).collect(),
         schedule: Schedule::parse("0 8 * * MON", chrono_tz::Europe::London).unwrap(),
         catch_up: std::time::Duration::from_secs(3600),
+        spread: std::time::Duration::ZERO,
+        holidays: None,
         min_articles: 1,
         max_articles: 20,
         banner: None,
@@ -72,6 +75,8 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
             digest("weekly", "Early Help Weekly", &["news", "features", "interviews"]),
             digest("jobs", "Jobs & Posts", &["jobs"]),
         ],
+        leave: Leave::default(),
+        retention: Retention::default(),
         confirmation: Confirmation::default(),
         templates: Templates::default(),
         alerts: Alerts::default(),

@@ -288,7 +288,7 @@ impl<'a> World<'a> {
         }
         let path = self.store.folder.path().join("people.csv");
         std::fs::write(&path, format!("email,state,digests\n{},{word},weekly;jobs\n", PEOPLE[who])).unwrap();
-        let import = Import { path: &path, basis: ImportBasis::Confirmed("an old list"), skip_bad: false };
+        let import = Import::new(&path, ImportBasis::Confirmed("an old list"));
         self.subscribers.import(&import, &Asked::default(), |_, _| {}).await.unwrap();
         let now = self.now();
         if self.people[who].import(state, now) && state != Standing::Confirmed {
