@@ -17,6 +17,7 @@ mod secret;
 mod select;
 mod settings;
 mod show;
+mod source;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use public::{Captcha, Confirmation, DARK_GROUND, LIGHT_GROUND, READABLE, Sub
 pub use rate::Rate;
 pub use secret::Secret;
 pub use settings::*;
+pub use source::*;
 
 use reader::Report;
 

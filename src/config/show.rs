@@ -7,9 +7,8 @@ use url::Url;
 use crate::domain::EmailAddress;
 
 use super::public::{SubscribeShown, WebShown};
-use super::settings::{
-    AfterCrash, Backlog, Config, Digest, Matcher, Select, Selector, Sender, Source, SourceKind, TopicRule,
-};
+use super::settings::{AfterCrash, Config, Digest, Sender};
+use super::source::{Backlog, Matcher, Select, Selector, Source, SourceKind, TopicRule};
 use super::urls::{write_relay, write_store};
 use super::values::{write_duration, write_path};
 

@@ -10,9 +10,8 @@ use super::Scene;
 use super::secret::secret;
 use crate::config::nearest::suggestion;
 use crate::config::reader::{Field, Table, shown};
-use crate::config::settings::{
-    AfterCrash, Backlog, Collect, Delivery, RelayUrl, Server, Smtp, Store, StoreUrl, Templates,
-};
+use crate::config::settings::{AfterCrash, Delivery, RelayUrl, Server, Smtp, Store, StoreUrl, Templates};
+use crate::config::source::{Backlog, Collect};
 use crate::config::{urls, values};
 
 /// The longest time that anything here may take.
