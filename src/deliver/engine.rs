@@ -83,6 +83,7 @@ impl Engine {
             mails: Mails::new(Arc::clone(&settings.sender)),
             lease: Lease::new(&store, &settings.timings),
             health: Health::new(settings.timings.relay_pause, settings.timings.relay_pause_max),
+            counts: Arc::default(),
             store,
             settings,
             policy,
@@ -111,6 +112,11 @@ impl Engine {
     /// What the relay itself has last failed with, while it rests from that.
     pub fn relay_trouble(&self) -> Option<String> {
         self.shared.health.paused_until().and_then(|_| self.shared.health.words())
+    }
+
+    /// What it has done so far, in all its runs.
+    pub fn progress(&self) -> Outcome {
+        self.shared.counts.outcome(self.relay_trouble())
     }
 
     /// Tells a running engine that something has been queued.

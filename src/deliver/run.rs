@@ -44,6 +44,8 @@ pub struct Shared {
     pub mails: Mails,
     pub lease: Lease,
     pub health: Health,
+    /// Of all runs.
+    pub counts: Arc<Counts>,
 }
 
 /// One run of the engine.
@@ -72,10 +74,10 @@ impl Run {
     /// A run that has not begun.
     pub fn new(shared: Arc<Shared>, feed: Feed, recorder: Recorder, stops: Stops) -> Self {
         Self {
+            counts: Counts::within(Arc::clone(&shared.counts)),
             shared,
             feed,
             recorder,
-            counts: Counts::default(),
             stops,
             open: AtomicUsize::new(0),
             in_hand: Mutex::default(),
