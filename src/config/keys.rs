@@ -1,13 +1,57 @@
 //! Every key that a configuration may have, table by table.
 
-pub const ROOT: &[&str] =
-    &["server", "store", "sender", "smtp", "delivery", "collect", "source", "topic", "digest", "templates", "web"];
+pub const ROOT: &[&str] = &[
+    "server",
+    "store",
+    "sender",
+    "smtp",
+    "relay",
+    "delivery",
+    "collect",
+    "source",
+    "topic",
+    "digest",
+    "templates",
+    "web",
+];
 pub const SERVER: &[&str] = &["listen", "public_url"];
 pub const STORE: &[&str] = &["url", "keys"];
 pub const SENDER: &[&str] = &["name", "email", "reply_to", "postal_address", "legal", "contact_url", "social"];
-pub const SMTP: &[&str] =
-    &["url", "username", "password", "password_file", "connections", "messages_per_connection", "tls_ca_file"];
-pub const DELIVERY: &[&str] = &["after_crash", "retry_for"];
+pub const SMTP: &[&str] = &[
+    "url",
+    "username",
+    "password",
+    "password_file",
+    "auth",
+    "connections",
+    "messages_per_connection",
+    "rate",
+    "per_domain",
+    "warm_up",
+    "tls_ca_file",
+    "opportunistic_tls",
+    "pipelining",
+    "timeout",
+];
+pub const RELAY: &[&str] = &[
+    "id",
+    "url",
+    "weight",
+    "username",
+    "password",
+    "password_file",
+    "auth",
+    "connections",
+    "messages_per_connection",
+    "rate",
+    "warm_up",
+    "tls_ca_file",
+    "opportunistic_tls",
+    "pipelining",
+    "timeout",
+];
+pub const WARM_UP: &[&str] = &["from", "first_day", "doubles"];
+pub const DELIVERY: &[&str] = &["after_crash", "retry_for", "hold_when_failing"];
 pub const COLLECT: &[&str] = &["allow_private_networks", "backlog"];
 pub const SOURCE: &[&str] = &["id", "feed", "page", "topic", "topics", "poll", "backlog", "select"];
 pub const SELECT: &[&str] = &["item", "title", "link", "date", "date_format", "excerpt", "author", "image", "category"];
@@ -46,5 +90,8 @@ pub const ONCE: &[(&str, &[&str])] = &[
     ("web", WEB),
 ];
 
-/// The one table within those, whose names are the operator's own.
+/// The one table within those of which the environment can set single entries; their names are the operator's own.
 pub const SOCIAL: (&str, &str) = ("sender", "social");
+
+/// Tables within those that the environment cannot set.
+pub const TABLES: &[(&str, &str)] = &[("smtp", "per_domain"), ("smtp", "warm_up")];

@@ -11,10 +11,12 @@ mod keys;
 mod nearest;
 mod read;
 mod reader;
+mod relays;
 mod secret;
 mod select;
 mod settings;
 mod show;
+mod show_relays;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, Place, Problem};
 pub(crate) use nearest::nearest;
+pub use relays::{Auth, Per, Rate, Relay, RelayUrl, Smtp, Tls, WarmUp};
 pub use secret::Secret;
 pub use settings::*;
 

@@ -41,8 +41,8 @@ fn the_least_configuration_has_every_default() {
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.server.public_url, "http://localhost:8080");
     assert_eq!(config.store.keys, Path::new("/etc/postround/data/postround.keys"));
-    assert_eq!(config.smtp.url, RelayUrl::File("/etc/postround/data/outbox".into()));
-    assert_eq!((config.smtp.connections, config.smtp.messages_per_connection), (10, 1000));
+    assert_eq!(config.smtp.relays[0].url, RelayUrl::File("/etc/postround/data/outbox".into()));
+    assert_eq!((config.smtp.relays[0].connections, config.smtp.relays[0].messages_per_connection), (10, 1000));
     assert_eq!(config.delivery.retry_for, Duration::from_secs(48 * 3600));
     let source = &config.sources[0];
     assert_eq!(source.poll, Duration::from_secs(3600));
@@ -69,7 +69,7 @@ fn a_variable_beats_the_file_and_makes_missing_tables() {
     ];
     let config = parse_with(MINIMAL, &env).unwrap();
     assert_eq!(config.sender.email.as_str(), "other@example.org");
-    assert_eq!(config.smtp.connections, 3);
+    assert_eq!(config.smtp.relays[0].connections, 3);
     assert!(config.collect.allow_private_networks);
     assert_eq!(config.sender.social[0].0, "x");
     assert_eq!(config.ignored_variables(), ["POSTROUND_PORT"]);
@@ -82,11 +82,11 @@ fn a_password_comes_from_a_file_or_a_variable() {
     let text = format!("{MINIMAL}\n[smtp]\nusername = \"jo\"\npassword_file = \"secret\"\n");
     let file = folder.path().join("config.toml");
     let config = Config::parse(&text, &file, std::iter::empty()).unwrap();
-    assert_eq!(config.smtp.password.reveal(), "hunter2");
+    assert_eq!(config.smtp.relays[0].password.reveal(), "hunter2");
     assert!(!format!("{config:?}").contains("hunter2"));
     let env = std::iter::once(("POSTROUND_SMTP__PASSWORD".to_owned(), "better".to_owned()));
     let config = Config::parse(&text, &file, env).unwrap();
-    assert_eq!(config.smtp.password.reveal(), "better");
+    assert_eq!(config.smtp.relays[0].password.reveal(), "better");
     assert!(!config.show().contains("better") && !config.show_json().to_string().contains("better"));
 }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::DeliveryState;
-use crate::store::{Mark, Store, StoreError};
+use crate::store::{MOST_MARKS, Mark, Store, StoreError};
 
 /// How many entries wait before whoever brings more has to wait too.
 const WAITING: usize = 256;
-/// The most marks in one statement.
-const TOGETHER: usize = 500;
+/// So many marks go into a statement at least, if they are there; with the last entry some more.
+const TOGETHER: usize = MOST_MARKS / 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -33,9 +33,9 @@ impl Recorder {
 
     /// Records results; does not wait until they are.
     pub async fn record(&self, results: Vec<Mark>) {
-        if !results.is_empty() {
+        for some in results.chunks(TOGETHER) {
             // It is gone only when the engine is: then the next one finds the delivery `sending`.
-            let _ = self.0.send(Entry { marks: results, start: None }).await;
+            let _ = self.0.send(Entry { marks: some.to_vec(), start: None }).await;
         }
     }
 

@@ -136,6 +136,7 @@ impl Session {
         if fetch_one!(self, STILL_SENDING as (i64,), issue, chunk.start)?.0 == 0 {
             return Ok(false);
         }
+        self.queues();
         let laid = execute!(self, LAY_OUT, issue, digest, chunk.start, chunk.end, priority, now)?;
         execute!(self, LAID_OUT_TO, issue, chunk.end, i64::try_from(laid).unwrap_or(i64::MAX))?;
         Ok(true)

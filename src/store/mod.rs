@@ -15,6 +15,7 @@ mod meta;
 mod nodes;
 mod query;
 mod queue;
+mod quotas;
 mod session;
 mod sources;
 mod subscribers;
@@ -26,6 +27,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
@@ -42,7 +45,8 @@ pub use layout::{Audience, Choice, IssueMail};
 pub use mails::{Followed, MailRow, NewMail};
 pub use nodes::NodeRow;
 pub use query::Query;
-pub use queue::{ClaimedRow, Mark};
+pub use queue::{ClaimedRow, MOST_MARKS, Mark};
+pub use quotas::Quota;
 pub use session::Session;
 use session::{Connection, Kind};
 pub use sources::SourceRow;
@@ -62,18 +66,26 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub enum Durability {
     /// On disk before the commit returns: consent, leaving, suppression, issues.
     Full,
-    /// On disk at the next checkpoint or full commit: marks of deliveries. Survives the death of the process all the same.
+    /// Survives the death of the process at once, and is on disk soon: on SQLite at the next checkpoint or full commit, on
+    /// PostgreSQL within three times its `wal_writer_delay`. For marks of deliveries.
     Normal,
 }
 
 /// The store: SQLite or PostgreSQL. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store(Backend);
+pub struct Store(Backend, Arc<Notify>);
 
 #[derive(Clone, Debug)]
 enum Backend {
     Sqlite(Arc<SqliteFile>),
-    Postgres(PgPool),
+    Postgres(PgPools),
+}
+
+#[derive(Clone, Debug)]
+struct PgPools {
+    all: PgPool,
+    /// At `synchronous_commit = off`.
+    marks: PgPool,
 }
 
 #[derive(Debug)]
@@ -139,6 +151,7 @@ impl Store {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
+            .test_before_acquire(false)
             .connect_with(options.clone())
             .await
             .map_err(open)?;
@@ -154,11 +167,12 @@ impl Store {
         let read = SqlitePoolOptions::new()
             .max_connections(8)
             .acquire_timeout(PATIENCE)
+            .test_before_acquire(false)
             .connect_with(options.pragma("query_only", "on"))
             .await
             .map_err(open)?;
         let file = SqliteFile { path: path.to_owned(), read, write, full: AtomicBool::new(true) };
-        Ok(Self(Backend::Sqlite(Arc::new(file))))
+        Ok(Self(Backend::Sqlite(Arc::new(file)), Arc::default()))
     }
 
     async fn open_postgres(url: &str) -> Result<Self, StoreError> {
@@ -172,14 +186,21 @@ impl Store {
         let first = tokio::time::timeout(PATIENCE, sqlx::PgConnection::connect_with(&options)).await;
         let first = first.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(open)?;
         sqlx::Connection::close(first).await.map_err(open)?;
-        let pool = PgPoolOptions::new()
+        let options = options.application_name("postround");
+        let all = PgPoolOptions::new()
             .max_connections(16)
             .acquire_timeout(PATIENCE)
-            .connect_with(options.application_name("postround"))
+            .connect_with(options.clone())
             .await
             .map_err(open)?;
-        POSTGRES_MIGRATIONS.run(&pool).await?;
-        Ok(Self(Backend::Postgres(pool)))
+        POSTGRES_MIGRATIONS.run(&all).await?;
+        // The recorder repeats what failed, so that nothing needs to ask first whether the connection still works.
+        let marks = PgPoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(PATIENCE)
+            .test_before_acquire(false)
+            .connect_lazy_with(options.options([("synchronous_commit", "off")]));
+        Ok(Self(Backend::Postgres(PgPools { all, marks }), Arc::default()))
     }
 
     /// Every named query, for the test that prepares them all.
@@ -195,6 +216,7 @@ impl Store {
             meta::ALL,
             nodes::ALL,
             queue::ALL,
+            quotas::ALL,
             sources::ALL,
             subscribers::ALL,
             suppressions::ALL,
@@ -209,10 +231,13 @@ impl Store {
     /// When no connection could be had.
     pub async fn read(&self) -> Result<Session, StoreError> {
         let begin = |source| StoreError::Transaction { action: "begin", source };
-        Ok(Session(match &self.0 {
-            Backend::Sqlite(file) => Kind::SqliteRead(file.read.acquire().await.map_err(begin)?),
-            Backend::Postgres(pool) => Kind::PostgresRead(pool.acquire().await.map_err(begin)?),
-        }))
+        Ok(Session::new(
+            match &self.0 {
+                Backend::Sqlite(file) => Kind::SqliteRead(file.read.acquire().await.map_err(begin)?),
+                Backend::Postgres(pools) => Kind::PostgresRead(pools.all.acquire().await.map_err(begin)?),
+            },
+            &self.1,
+        ))
     }
 
     /// A writer's session: a transaction. On SQLite it is the only one, so keep it short, and never wait for the
@@ -227,9 +252,11 @@ impl Store {
                 let connection = file.writer(durability).await?;
                 let transaction =
                     sqlx::Transaction::begin(connection, Some(sqlx::SqlSafeStr::into_sql_str("begin immediate")));
-                Ok(Session(Kind::SqliteWrite(transaction.await.map_err(begin)?)))
+                Ok(Session::new(Kind::SqliteWrite(transaction.await.map_err(begin)?), &self.1))
             }
-            Backend::Postgres(pool) => Ok(Session(Kind::PostgresWrite(pool.begin().await.map_err(begin)?))),
+            Backend::Postgres(pools) => {
+                Ok(Session::new(Kind::PostgresWrite(pools.all.begin().await.map_err(begin)?), &self.1))
+            }
         }
     }
 
@@ -240,10 +267,13 @@ impl Store {
     /// When no connection could be had.
     pub async fn marks(&self) -> Result<Session, StoreError> {
         let begin = |source| StoreError::Transaction { action: "begin", source };
-        Ok(Session(match &self.0 {
-            Backend::Sqlite(file) => Kind::SqliteAlone(file.writer(Durability::Normal).await?),
-            Backend::Postgres(pool) => Kind::PostgresRead(pool.acquire().await.map_err(begin)?),
-        }))
+        Ok(Session::new(
+            match &self.0 {
+                Backend::Sqlite(file) => Kind::SqliteAlone(file.writer(Durability::Normal).await?),
+                Backend::Postgres(pools) => Kind::PostgresRead(pools.marks.acquire().await.map_err(begin)?),
+            },
+            &self.1,
+        ))
     }
 
     /// Takes the right to deliver: on SQLite the one lock of the store, on PostgreSQL always (claims have owners there).
@@ -261,6 +291,11 @@ impl Store {
         }
     }
 
+    /// Waits until somebody in this process has queued deliveries.
+    pub async fn queued(&self) {
+        self.1.notified().await;
+    }
+
     /// Whether claims and leases are needed, since other nodes may deliver from this store too.
     pub fn is_shared(&self) -> bool {
         matches!(self.0, Backend::Postgres(_))
@@ -273,7 +308,10 @@ impl Store {
                 file.read.close().await;
                 file.write.close().await;
             }
-            Backend::Postgres(pool) => pool.close().await,
+            Backend::Postgres(pools) => {
+                pools.all.close().await;
+                pools.marks.close().await;
+            }
         }
     }
 }

@@ -1,8 +1,12 @@
 //! What the outside sees of `deliver`: the queue of both databases, and real SMTP conversations at the other end.
 
+mod answers;
 mod broken;
 mod crash;
+mod faults;
 mod leaving;
+mod rates;
 mod relays;
 mod results;
+mod several;
 mod world;

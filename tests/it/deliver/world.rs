@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use postround::config::{AfterCrash, Delivery, RelayUrl, Secret, Smtp, Tls};
+use postround::config::{AfterCrash, Delivery, RelayUrl, Smtp, Tls};
 use postround::deliver::{Engine, Links, Outcome, Settings, Timings};
 use postround::demo::catcher::{Answers, Mailbox, Options, Reply, Turn, serve_with};
 use postround::domain::{
@@ -229,14 +229,8 @@ pub fn outcome(claimed: u64, sent: u64, deferred: u64, failed: u64) -> Outcome {
 
 /// Settings for the relay at `url`, impatient as a test is.
 pub fn settings(url: RelayUrl) -> Settings {
-    let smtp = Smtp {
-        url,
-        username: String::new(),
-        password: Secret::default(),
-        connections: 1,
-        messages_per_connection: 1000,
-        tls_ca_file: None,
-    };
+    let mut smtp = Smtp::to(url);
+    smtp.relays[0].connections = 1;
     let timings = Timings {
         idle: Duration::from_millis(200),
         poll: Duration::from_millis(20),
@@ -249,7 +243,11 @@ pub fn settings(url: RelayUrl) -> Settings {
     };
     Settings {
         smtp,
-        delivery: Delivery { after_crash: AfterCrash::Resend, retry_for: Duration::from_secs(48 * 3600) },
+        delivery: Delivery {
+            after_crash: AfterCrash::Resend,
+            retry_for: Duration::from_secs(48 * 3600),
+            hold_when_failing: None,
+        },
         hello: "client.example".to_owned(),
         sender: Arc::new(|_| EmailAddress::parse("digest@example.org").unwrap()),
         timings,
