@@ -82,10 +82,11 @@ impl Feed {
             let taken = state.take(relay, now, fits);
             (taken, state.jobs.len(), state.pace.has_shares())
         });
-        if left < self.low {
+        let has_one = matches!(taken, Taken::Job(_));
+        if has_one && left < self.low {
             self.drained.notify_one();
         }
-        if others && matches!(taken, Taken::Job(_)) {
+        if others && has_one {
             // A relay that was ahead of its share may not be any more.
             self.changed.notify_waiters();
         }
@@ -117,11 +118,21 @@ impl Feed {
         self.with(State::take_slow)
     }
 
-    /// Looks at or changes the pace.
+    /// Looks at the pace, or changes it so that nothing goes sooner.
     pub fn pace<T>(&self, act: impl FnOnce(&mut Pace) -> T) -> T {
-        let done = self.with(|state| act(&mut state.pace));
+        self.with(|state| act(&mut state.pace))
+    }
+
+    /// Adds places of a relay's quota, or of all.
+    pub fn add_places(&self, relay: Option<usize>, places: u32) {
+        self.with(|state| state.pace.add_places(relay, places));
         self.changed.notify_waiters();
-        done
+    }
+
+    /// A relay does not work: the others need not wait for it.
+    pub fn leave_out(&self, relay: usize) {
+        self.with(|state| state.pace.leave_out(relay));
+        self.changed.notify_waiters();
     }
 
     /// No more will come.

@@ -112,14 +112,15 @@ impl Health {
             return;
         }
         let now = Instant::now();
-        let mut changed = state.failures > 0;
+        let first = state.failures > 0;
         (state.failures, state.until, state.prober, state.words) = (0, None, None, None);
-        if let Some(slow) = &mut state.slow
-            && now >= slow.since + self.timings.throttle_step
-        {
-            slow.connections += 1;
-            slow.since = now;
-            changed = true;
+        let mut changed = first;
+        if let Some(slow) = &mut state.slow {
+            if first {
+                slow.since = now;
+            } else if now >= slow.since + self.timings.throttle_step {
+                (slow.connections, slow.since, changed) = (slow.connections + 1, now, true);
+            }
         }
         drop(state);
         if changed {

@@ -62,7 +62,7 @@ impl Quotas {
             let places = session.take_places(&scope.name, &quotas, block - in_hand, now).await?;
             session.commit().await?;
             if places > 0 {
-                feed.pace(|pace| pace.add_places(scope.relay, places));
+                feed.add_places(scope.relay, places);
             } else {
                 scope.rest(self.rest);
             }

@@ -20,7 +20,7 @@ use super::recorder::Recorder;
 use super::relay::{RelayError, SmtpRelay};
 use super::reply::{Reply, without_addresses};
 use super::settings::Settings;
-use super::station::{Refused, Station};
+use super::station::{Borne, Refused, Station};
 use crate::domain::{Clock, DeliveryState, Random, UtcMillis};
 use crate::store::{ClaimedRow, Mark, Store};
 
@@ -217,19 +217,22 @@ impl Run {
                 };
                 return (vec![self.kept(station, row, attempt, pause, reply.words())], true);
             }
-            Blame::Address => self.bury(row, &reply.words()).await,
+            Blame::Address => {
+                let mark = self.result(station, row, attempt, FAILED, reply.words());
+                return (self.bury(row, mark).await.into_iter().collect(), false);
+            }
             Blame::Failed | Blame::Deferred => {}
         }
         let for_good = blame != Blame::Deferred;
         let refused = Refused { row: row.clone(), attempt, words: reply.words(), for_good };
         let refused = match station.bear(refused, reply) {
-            Err(refused) => refused,
-            Ok((all, true)) => {
+            Borne::Not(refused) => refused,
+            Borne::Enough(all) => {
                 let pause = self.relay_failed(station, &reply.words());
                 let marks = all.into_iter().map(|one| self.kept(station, &one.row, one.attempt, pause, one.words));
                 return (marks.collect(), true);
             }
-            Ok((others, false)) => {
+            Borne::Kept(others) => {
                 return (others.into_iter().map(|one| self.own_fault(station, one)).collect(), false);
             }
         };
@@ -292,7 +295,7 @@ impl Run {
     pub fn relay_failed(&self, station: &Station, words: &str) -> Duration {
         let was_well = station.health.words().is_none();
         let pause = station.health.failed(words, &*self.shared.random);
-        self.feed.pace(|pace| pace.leave_out(station.place));
+        self.feed.leave_out(station.place);
         let (relay, error) = (&station.config.id, without_addresses(words));
         tracing::warn!(relay, error, pause = pause.as_secs_f32(), "the relay failed; the messages are kept");
         if was_well {
@@ -303,7 +306,7 @@ impl Run {
 
     fn throttled(&self, station: &Station, words: &str) -> Duration {
         let pause = station.health.throttled(words, &*self.shared.random);
-        self.feed.pace(|pace| pace.leave_out(station.place));
+        self.feed.leave_out(station.place);
         let (relay, error) = (&station.config.id, without_addresses(words));
         tracing::warn!(relay, error, pause = pause.as_secs_f32(), "the relay asks for less speed");
         self.shared.tell(Event::RelayThrottled { relay: relay.clone(), words: error });
@@ -349,12 +352,16 @@ impl Run {
         }
     }
 
-    /// The address is dead: nothing goes there any more.
-    async fn bury(&self, row: &ClaimedRow, words: &str) {
-        let (Some(subscriber), "digest") = (&row.subscriber, row.kind.as_str()) else { return };
-        let now = self.shared.clock.now();
-        if let Err(error) = super::bury::bury(&self.shared.store, subscriber, &row.address, words, now).await {
-            tracing::warn!(%error, delivery = row.id, "an address that does not exist could not be suppressed");
+    /// The address is dead: nothing goes there any more. Gives the mark back where it has still to be recorded.
+    async fn bury(&self, row: &ClaimedRow, mark: Mark) -> Option<Mark> {
+        let (Some(subscriber), "digest") = (&row.subscriber, row.kind.as_str()) else { return Some(mark) };
+        let Shared { store, node, clock, .. } = &*self.shared;
+        match super::bury::bury(store, node, &mark, subscriber, &row.address, clock.now()).await {
+            Ok(()) => None,
+            Err(error) => {
+                tracing::warn!(%error, delivery = row.id, "an address that does not exist could not be suppressed");
+                Some(mark)
+            }
         }
     }
 

@@ -39,6 +39,16 @@ pub struct Refused {
     pub for_good: bool,
 }
 
+/// What became of a refusal that may be about us.
+pub enum Borne {
+    /// It is none.
+    Not(Refused),
+    /// It is kept back; these, for another reason, are not any more: they were not many.
+    Kept(Vec<Refused>),
+    /// These are many in a row for one reason.
+    Enough(Vec<Refused>),
+}
+
 /// A relay.
 pub struct Station {
     /// Its place among the relays.
@@ -114,10 +124,9 @@ impl Station {
         self.groups_broken.store(0, Ordering::Relaxed);
     }
 
-    /// Keeps a refusal back that may be about us. Gives those that were kept, and whether they are many in a row for one
-    /// reason. `Err`: it is no such refusal.
-    pub fn bear(&self, refused: Refused, reply: &Reply) -> Result<(Vec<Refused>, bool), Refused> {
-        let Some(reason) = grudge(reply) else { return Err(refused) };
+    /// Keeps a refusal back that may be about us.
+    pub fn bear(&self, refused: Refused, reply: &Reply) -> Borne {
+        let Some(reason) = grudge(reply) else { return Borne::Not(refused) };
         let mut grudge = self.grudge.lock().unwrap_or_else(PoisonError::into_inner);
         let mut other = Vec::new();
         if grudge.0 != reason {
@@ -125,11 +134,8 @@ impl Station {
             grudge.0 = reason;
         }
         grudge.1.push(refused);
-        if grudge.1.len() < MANY {
-            return Ok((other, false));
-        }
-        // The others before them were not as many.
-        Ok((std::mem::take(&mut grudge.1), true))
+        // Those for another reason are never many: they would have been taken before.
+        if grudge.1.len() < MANY { Borne::Kept(other) } else { Borne::Enough(std::mem::take(&mut grudge.1)) }
     }
 
     /// What was kept back and is each message's own after all.
