@@ -78,9 +78,11 @@ pub fn blame(step: Step, reply: &Reply) -> Blame {
     }
 }
 
+/// A limit of messages for each connection is none on the speed: the next connection is welcome.
 fn asks_for_less(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    SLOWER.iter().any(|words| text.contains(words))
+    let of_one_connection = ["connection", "session"].iter().any(|word| text.contains(word));
+    !(of_one_connection && text.contains("too many messages")) && SLOWER.iter().any(|words| text.contains(words))
 }
 
 fn denies_relaying(text: &str) -> bool {
@@ -211,6 +213,7 @@ mod tests {
         assert_eq!(blame(Step::Content, &reply(421, "4.7.28 Unusual rate of mail")), Blame::Throttled);
         assert_eq!(blame(Step::Mail, &reply(454, "4.7.0 Throttling failure: maximum")), Blame::Throttled);
         assert_eq!(blame(Step::Content, &reply(550, "5.4.5 Daily user sending limit exceeded")), Blame::Throttled);
+        assert_eq!(blame(Step::Mail, &reply(421, "too many messages in this connection")), Blame::Deferred);
         assert_eq!(blame(Step::Recipient, &reply(450, "4.2.0 Greylisted, try again later")), Blame::Deferred);
         assert_eq!(blame(Step::Recipient, &reply(452, "4.2.2 Mailbox over quota")), Blame::Deferred);
     }

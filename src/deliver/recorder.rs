@@ -1,9 +1,12 @@
 //! The recorder: starts and results of all connections, committed together, many in one statement.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use crate::domain::DeliveryState;
 use crate::store::{MOST_MARKS, Mark, Store, StoreError};
@@ -20,22 +23,45 @@ struct Entry {
     start: Option<(i64, oneshot::Sender<bool>)>,
 }
 
+/// Where messages go out faster than this, a commit waits for company.
+const SOON: Duration = Duration::from_millis(1);
+
 /// Takes marks from the connections. The recorder ends when the last clone is gone.
 #[derive(Clone)]
-pub struct Recorder(mpsc::Sender<Entry>);
+pub struct Recorder {
+    entries: mpsc::Sender<Entry>,
+    in_flight: Arc<AtomicUsize>,
+}
+
+/// A message on its way to the relay, whose result will come.
+pub struct Flight(Arc<AtomicUsize>);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Recorder {
     /// A recorder for the deliveries of `owner`, and the loop that has to run for it.
     pub fn new(store: Store, owner: String) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (sender, entries) = mpsc::channel(WAITING);
-        (Self(sender), record(store, owner, entries))
+        let recorder = Self { entries: sender, in_flight: Arc::default() };
+        let recording = record(store, owner, entries, Arc::clone(&recorder.in_flight));
+        (recorder, recording)
+    }
+
+    /// Tells that a message goes out, for as long as the value lives.
+    pub fn flight(&self) -> Flight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Flight(Arc::clone(&self.in_flight))
     }
 
     /// Records results; does not wait until they are.
     pub async fn record(&self, results: Vec<Mark>) {
         for some in results.chunks(TOGETHER) {
             // It is gone only when the engine is: then the next one finds the delivery `sending`.
-            let _ = self.0.send(Entry { marks: some.to_vec(), start: None }).await;
+            let _ = self.entries.send(Entry { marks: some.to_vec(), start: None }).await;
         }
     }
 
@@ -46,29 +72,42 @@ impl Recorder {
         let id = start.id;
         let mut marks = results;
         marks.push(start);
-        if self.0.send(Entry { marks, start: Some((id, answer)) }).await.is_err() {
+        if self.entries.send(Entry { marks, start: Some((id, answer)) }).await.is_err() {
             return false;
         }
         granted.await.unwrap_or(false)
     }
 }
 
-async fn record(store: Store, owner: String, mut entries: mpsc::Receiver<Entry>) {
+async fn record(store: Store, owner: String, mut entries: mpsc::Receiver<Entry>, in_flight: Arc<AtomicUsize>) {
+    let mut last = Instant::now();
     while let Some(first) = entries.recv().await {
-        let mut marks = first.marks;
-        let mut starts: Vec<_> = first.start.into_iter().collect();
-        // What came in while the last commit ran goes into this one.
-        while marks.len() < TOGETHER
-            && let Ok(entry) = entries.try_recv()
-        {
+        let (mut marks, mut starts, mut count) = (first.marks, Vec::new(), 1);
+        starts.extend(first.start);
+        while marks.len() < TOGETHER {
+            // What came in while the last commit ran goes into this one. Where many come close together, as many wait as
+            // are under way: then neither the relay nor the store is ever idle, and each commit carries half of them.
+            let wait = if count < in_flight.load(Ordering::Relaxed) { last + SOON } else { last };
+            let Some(entry) = next(&mut entries, wait).await else { break };
             marks.extend(entry.marks);
             starts.extend(entry.start);
+            count += 1;
         }
         let granted = commit(&store, &owner, &marks).await;
+        last = Instant::now();
         for (id, answer) in starts {
             // A connection that has gone away in the meantime sends nothing.
             let _ = answer.send(granted.contains(&id));
         }
+    }
+}
+
+/// The next entry, if it is there or comes until then.
+async fn next(entries: &mut mpsc::Receiver<Entry>, until: Instant) -> Option<Entry> {
+    match entries.try_recv() {
+        Ok(entry) => Some(entry),
+        Err(_) if Instant::now() >= until => None,
+        Err(_) => timeout_at(until, entries.recv()).await.ok().flatten(),
     }
 }
 

@@ -226,7 +226,7 @@ impl Run {
         let for_good = blame != Blame::Deferred;
         let refused = Refused { row: row.clone(), attempt, words: reply.words(), for_good };
         let refused = match station.bear(refused, reply) {
-            Borne::Not(refused) => refused,
+            Borne::Not(refused) => *refused,
             Borne::Enough(all) => {
                 let pause = self.relay_failed(station, &reply.words());
                 let marks = all.into_iter().map(|one| self.kept(station, &one.row, one.attempt, pause, one.words));

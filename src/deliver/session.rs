@@ -250,7 +250,9 @@ impl<'r> Line<'r> {
                 return End::Closed;
             };
             let ahead = self.ahead();
+            let flight = self.run.recorder.flight();
             let (delivered, next_opened) = self.conversation.deliver(content, ahead.as_ref().map(envelope)).await;
+            drop(flight);
             if self.delivered(&job, started, delivered).await {
                 if let Some(ahead) = ahead {
                     self.run.give_back(self.station, ahead).await;

@@ -42,7 +42,7 @@ pub struct Refused {
 /// What became of a refusal that may be about us.
 pub enum Borne {
     /// It is none.
-    Not(Refused),
+    Not(Box<Refused>),
     /// It is kept back; these, for another reason, are not any more: they were not many.
     Kept(Vec<Refused>),
     /// These are many in a row for one reason.
@@ -126,7 +126,7 @@ impl Station {
 
     /// Keeps a refusal back that may be about us.
     pub fn bear(&self, refused: Refused, reply: &Reply) -> Borne {
-        let Some(reason) = grudge(reply) else { return Borne::Not(refused) };
+        let Some(reason) = grudge(reply) else { return Borne::Not(Box::new(refused)) };
         let mut grudge = self.grudge.lock().unwrap_or_else(PoisonError::into_inner);
         let mut other = Vec::new();
         if grudge.0 != reason {

@@ -58,6 +58,17 @@ use crate::config::StoreUrl;
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
+/// How PostgreSQL treats marks. What is looked up is a few rows by their keys, in a table that may have a million and be
+/// so new that nobody has counted it: a plan that reads all of it would cost milliseconds for each message.
+const MARKS: [(&str, &str); 6] = [
+    ("synchronous_commit", "off"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("jit", "off"),
+];
+
 /// Longest wait for a connection, or for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -199,7 +210,7 @@ impl Store {
             .max_connections(4)
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
-            .connect_lazy_with(options.options([("synchronous_commit", "off")]));
+            .connect_lazy_with(options.options(MARKS));
         Ok(Self(Backend::Postgres(PgPools { all, marks }), Arc::default()))
     }
 

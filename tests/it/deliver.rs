@@ -6,6 +6,7 @@ mod crash;
 mod faults;
 mod leaving;
 mod rates;
+mod real;
 mod relays;
 mod results;
 mod several;

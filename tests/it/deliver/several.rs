@@ -63,7 +63,7 @@ on_both! {
             }
         };
         let patient = async { tokio::time::timeout(crate::deliver::world::PATIENCE, over).await.unwrap() };
-        engine.run(patient).await;
+        Box::pin(engine.run(patient)).await;
         assert!(first.mailbox.len() > 20, "{} to {}", first.mailbox.len(), second.mailbox.len());
     }
 

@@ -14,7 +14,9 @@ use postround::domain::{
     DeliveryState, EmailAddress, IssueState, PublicId, Random, SubscriberState, SubscriptionState, SystemRandom,
     UtcMillis,
 };
-use postround::store::{Durability, NewDelivery, NewIssue, NewMail, Store, SubscriberRow, SubscriptionRow, Totals};
+use postround::store::{
+    Durability, NewDelivery, NewIssue, NewMail, Session, Store, SubscriberRow, SubscriptionRow, Totals,
+};
 use tokio::net::TcpListener;
 
 use crate::support::{MONDAY, TestClock, TestStore};
@@ -115,17 +117,25 @@ impl World {
 
     /// Adds `count` subscribers, `reader1@x.example` and on, and queues a delivery to each. Gives their row ids.
     pub async fn queue(&self, count: u64) -> Vec<i64> {
+        let mut session = self.store().write(Durability::Full).await.unwrap();
         let mut ids = Vec::new();
         for _ in 0..count {
             let number = self.people.fetch_add(1, Ordering::SeqCst) + 1;
-            ids.push(self.queue_to(&reader(number), &format!("Reader {number}")).await);
+            ids.push(self.add(&mut session, &reader(number), &format!("Reader {number}")).await);
         }
+        session.commit().await.unwrap();
         ids
     }
 
     /// Adds a subscriber and queues a delivery to them. Gives the subscriber's row id.
     pub async fn queue_to(&self, address: &str, name: &str) -> i64 {
         let mut session = self.store().write(Durability::Full).await.unwrap();
+        let subscriber = self.add(&mut session, address, name).await;
+        session.commit().await.unwrap();
+        subscriber
+    }
+
+    async fn add(&self, session: &mut Session, address: &str, name: &str) -> i64 {
         let address = EmailAddress::parse(address).unwrap();
         let subscriber = SubscriberRow {
             id: 0,
@@ -162,7 +172,6 @@ impl World {
             left_at: None,
         };
         session.put_subscription(&subscription).await.unwrap();
-        session.commit().await.unwrap();
         subscriber
     }
 
