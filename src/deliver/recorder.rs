@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use crate::domain::DeliveryState;
-use crate::store::{MOST_MARKS, Mark, Store, StoreError};
+use crate::store::{MOST_MARKS, Mark, Session, Store, StoreError};
 
 /// How many entries wait before whoever brings more has to wait too.
 const WAITING: usize = 256;
@@ -22,6 +22,9 @@ struct Entry {
     marks: Vec<Mark>,
     start: Option<(i64, oneshot::Sender<bool>)>,
 }
+
+/// How long others may wait for the writer's session.
+const HELD: Duration = Duration::from_millis(5);
 
 /// Where messages go out faster than this, a commit waits for company.
 const SOON: Duration = Duration::from_millis(1);
@@ -79,9 +82,17 @@ impl Recorder {
     }
 }
 
+/// The writer's session, kept for a moment, since giving it back and asking for it anew costs as much as a commit.
+struct Writer {
+    store: Store,
+    owner: String,
+    held: Option<(Session, Instant)>,
+}
+
 async fn record(store: Store, owner: String, mut entries: mpsc::Receiver<Entry>, in_flight: Arc<AtomicUsize>) {
+    let mut writer = Writer { store, owner, held: None };
     let mut last = Instant::now();
-    while let Some(first) = entries.recv().await {
+    while let Some(first) = writer.first(&mut entries).await {
         let (mut marks, mut starts, mut count) = (first.marks, Vec::new(), 1);
         starts.extend(first.start);
         while marks.len() < TOGETHER {
@@ -93,7 +104,7 @@ async fn record(store: Store, owner: String, mut entries: mpsc::Receiver<Entry>,
             starts.extend(entry.start);
             count += 1;
         }
-        let granted = commit(&store, &owner, &marks).await;
+        let granted = writer.commit(&marks).await;
         last = Instant::now();
         for (id, answer) in starts {
             // A connection that has gone away in the meantime sends nothing.
@@ -111,27 +122,50 @@ async fn next(entries: &mut mpsc::Receiver<Entry>, until: Instant) -> Option<Ent
     }
 }
 
-/// Commits, again and again until the store takes it: the messages of these results have gone out already. Gives the
-/// starts that were granted.
-async fn commit(store: &Store, owner: &str, marks: &[Mark]) -> HashSet<i64> {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match try_commit(store, owner, marks).await {
-            Ok(granted) => return granted,
-            Err(error) => {
-                let wait = if error.is_transient() { pause } else { LONGEST_PAUSE };
-                tracing::warn!(%error, marks = marks.len(), "results are not recorded yet; deliveries wait for the store");
-                tokio::time::sleep(wait).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+impl Writer {
+    /// The first entry of a commit. Others get the session when it does not come soon.
+    async fn first(&mut self, entries: &mut mpsc::Receiver<Entry>) -> Option<Entry> {
+        if let Some((_, until)) = &self.held {
+            if let Ok(entry) = timeout_at(*until, entries.recv()).await {
+                return entry;
+            }
+            self.held = None;
+        }
+        entries.recv().await
+    }
+
+    /// Commits, again and again until the store takes it: the messages of these results have gone out already. Gives the
+    /// starts that were granted.
+    async fn commit(&mut self, marks: &[Mark]) -> HashSet<i64> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.try_commit(marks).await {
+                Ok(granted) => return granted,
+                Err(error) => {
+                    let wait = if error.is_transient() { pause } else { LONGEST_PAUSE };
+                    let marks = marks.len();
+                    tracing::warn!(%error, marks, "results are not recorded yet; deliveries wait for the store");
+                    tokio::time::sleep(wait).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
             }
         }
     }
-}
 
-async fn try_commit(store: &Store, owner: &str, marks: &[Mark]) -> Result<HashSet<i64>, StoreError> {
-    let taken = store.marks().await?.mark_deliveries(owner, marks).await?;
-    if taken.len() < marks.len() {
-        tracing::debug!(marks = marks.len(), taken = taken.len(), "deliveries were cancelled or taken over");
+    async fn try_commit(&mut self, marks: &[Mark]) -> Result<HashSet<i64>, StoreError> {
+        let (mut session, until) = match self.held.take() {
+            Some((session, until)) if Instant::now() < until => (session, until),
+            old => {
+                // Whoever waits for it has it first.
+                drop(old);
+                (self.store.marks().await?, Instant::now() + HELD)
+            }
+        };
+        let taken = session.mark_deliveries(&self.owner, marks).await?;
+        self.held = Some((session, until));
+        if taken.len() < marks.len() {
+            tracing::debug!(marks = marks.len(), taken = taken.len(), "deliveries were cancelled or taken over");
+        }
+        Ok(taken.into_iter().filter(|(_, state)| state == DeliveryState::Sending.as_str()).map(|(id, _)| id).collect())
     }
-    Ok(taken.into_iter().filter(|(_, state)| state == DeliveryState::Sending.as_str()).map(|(id, _)| id).collect())
 }
