@@ -1,11 +1,11 @@
 //! The relays that take the mails, and how fast they may be given some.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::NaiveDate;
 
+use super::rate::Rate;
 use super::secret::Secret;
 
 /// `[smtp]` and each `[[relay]]`.
@@ -122,47 +122,6 @@ impl Auth {
     /// As a configuration names it.
     pub fn as_str(self) -> &'static str {
         Self::NAMES.iter().find(|(_, auth)| *auth == self).map_or("password", |(name, _)| name)
-    }
-}
-
-/// So many in each window of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// How many; at least 1.
-    pub count: u32,
-    /// In what time.
-    pub per: Per,
-}
-
-/// A window of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Per {
-    /// A second: they are spread over it.
-    Second,
-    /// Any sixty minutes.
-    Hour,
-    /// Any twenty-four hours.
-    Day,
-}
-
-impl Per {
-    /// All of them, with the letter that a configuration has for them.
-    pub const LETTERS: [(char, Self); 3] = [('s', Self::Second), ('h', Self::Hour), ('d', Self::Day)];
-
-    /// Its length.
-    pub fn length(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::Second => 1,
-            Self::Hour => 3600,
-            Self::Day => 86_400,
-        })
-    }
-}
-
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letter = Per::LETTERS.iter().find(|(_, per)| *per == self.per).map_or('s', |(letter, _)| *letter);
-        write!(f, "{}/{letter}", self.count)
     }
 }
 

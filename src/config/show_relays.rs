@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::relays::{Rate, Relay, Smtp, WarmUp};
+use super::rate::Rate;
+use super::relays::{Relay, Smtp, WarmUp};
 use super::urls::write_relay;
 use super::values::{write_duration, write_path};
 

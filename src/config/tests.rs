@@ -291,8 +291,9 @@ fn the_shipped_file_and_the_full_one_name_every_key() {
         (&["digest", "banner"], keys::BANNER),
         (&["digest", "sender"], keys::OWN_SENDER),
     ];
-    // Those two are files, which a text cannot have.
-    let of_files = ["password_file", "tls_ca_file", "templates", "dir", "relay"];
+    // Those are files, which a text cannot have.
+    let of_files =
+        ["password_file", "tls_ca_file", "templates", "dir", "logo", "captcha_secret_file", "holidays", "relay"];
     let full = include_str!("../../tests/config/full.toml").to_owned();
     for (text, left_out) in [(shipped_in_full(), &["relay"][..]), (full, &of_files[..])] {
         let value = toml::Value::Table(text.parse().unwrap());
@@ -309,7 +310,7 @@ fn the_shipped_file_and_the_full_one_name_every_key() {
 #[test]
 fn each_example_of_the_shipped_file_is_right() {
     let answer = parse(&shipped_in_full()).unwrap_err().to_string();
-    // All that may be wrong are files that are not there, and the two ways to give a password.
+    // All that may be wrong are files that are not there, and the two ways to give a secret.
     let others: Vec<&str> = answer
         .lines()
         .filter(|line| {

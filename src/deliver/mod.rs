@@ -29,6 +29,7 @@ mod settings;
 mod station;
 mod stream;
 mod tls;
+mod verdict;
 
 pub use counts::Outcome;
 pub use engine::Engine;

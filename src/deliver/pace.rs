@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::{Per, Rate, Smtp};
+use crate::config::{Rate, Smtp};
+
+/// A rate in this is spread over it; one in more is a quota.
+pub const SECOND: Duration = Duration::from_secs(1);
 
 /// What a limit lets through at once after everybody was held up for a moment.
 const CATCH_UP: Duration = Duration::from_millis(100);
@@ -29,7 +32,7 @@ struct Gate {
 
 impl Gate {
     fn of(rate: Rate) -> Self {
-        Self { step: rate.per.length() / rate.count.max(1), next: Instant::now() }
+        Self { step: rate.per / rate.count.get(), next: Instant::now() }
     }
 
     fn pass(&mut self, now: Instant, nodes: u32) {
@@ -49,7 +52,7 @@ struct Scope {
 
 impl Scope {
     fn new(rates: &[Rate], has_quota: bool) -> Self {
-        let gate = rates.iter().find(|rate| rate.per == Per::Second).map(|rate| Gate::of(*rate));
+        let gate = rates.iter().find(|rate| rate.per == SECOND).map(|rate| Gate::of(*rate));
         Self { gate, places: has_quota.then_some(0) }
     }
 
@@ -89,7 +92,7 @@ pub struct Pace {
 impl Pace {
     /// The limits of a configuration, of which each of `nodes` keeps its part.
     pub fn new(smtp: &Smtp, nodes: Arc<AtomicU32>) -> Self {
-        let has_quota = |rates: &[Rate], warms: bool| warms || rates.iter().any(|rate| rate.per != Per::Second);
+        let has_quota = |rates: &[Rate], warms: bool| warms || rates.iter().any(|rate| rate.per != SECOND);
         let scope = |rates: &[Rate], warms: bool| Scope::new(rates, has_quota(rates, warms));
         let share = |weight| Share { weight, served: 0, last: None };
         Self {
@@ -255,14 +258,14 @@ mod tests {
         passed
     }
 
-    fn rate(count: u32, per: Per) -> Vec<Rate> {
-        vec![Rate { count, per }]
+    fn rate(text: &str) -> Vec<Rate> {
+        vec![Rate::parse(text).unwrap()]
     }
 
     #[tokio::test]
     async fn a_rate_is_that_of_all_relays_and_each_node_keeps_its_part() {
         for (nodes, least, most) in [(1, 499, 506), (3, 165, 172)] {
-            let mut pace = pace(|smtp| smtp.rates = rate(50, Per::Second), nodes);
+            let mut pace = pace(|smtp| smtp.rates = rate("50/s"), nodes);
             let passed: u32 = in_ten_seconds(&mut pace, &[0, 1]).iter().sum();
             assert!((least..=most).contains(&passed), "{passed} on one of {nodes}");
         }
@@ -270,7 +273,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_relay_has_a_rate_of_its_own() {
-        let mut pace = pace(|smtp| smtp.relays[0].rates = rate(5, Per::Second), 1);
+        let mut pace = pace(|smtp| smtp.relays[0].rates = rate("5/s"), 1);
         assert!((50..=51).contains(&in_ten_seconds(&mut pace, &[0])[0]));
     }
 
@@ -285,7 +288,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_quota_lets_through_what_it_has_places_for() {
-        let mut pace = pace(|smtp| smtp.rates = rate(500, Per::Hour), 1);
+        let mut pace = pace(|smtp| smtp.rates = rate("500/h"), 1);
         assert_eq!(in_ten_seconds(&mut pace, &[0]), [0]);
         pace.add_places(None, 7);
         assert_eq!((pace.places(), in_ten_seconds(&mut pace, &[0])), (Some(7), vec![7]));

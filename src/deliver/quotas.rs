@@ -7,9 +7,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::feed::Feed;
-use crate::config::{Per, Rate, Smtp, WarmUp};
+use super::pace::SECOND;
+use crate::config::{Rate, Smtp, WarmUp};
 use crate::domain::UtcMillis;
 use crate::store::{Durability, Quota, Store, StoreError};
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// The most places that a node has in hand of one quota.
 const BLOCK: u32 = 200;
@@ -39,7 +42,7 @@ impl Quotas {
     /// Those of a configuration, looked at again after `poll`.
     pub fn new(smtp: &Smtp, poll: Duration) -> Self {
         let scope = |relay, name: &str, rates: &[Rate], warm_up: Option<WarmUp>| {
-            let rates: Vec<Rate> = rates.iter().copied().filter(|rate| rate.per != Per::Second).collect();
+            let rates: Vec<Rate> = rates.iter().copied().filter(|rate| rate.per != SECOND).collect();
             let is_one = !rates.is_empty() || warm_up.is_some();
             is_one.then(|| Scope { relay, name: name.to_owned(), rates, warm_up, again: Mutex::default() })
         };
@@ -90,10 +93,10 @@ impl Quotas {
 
 impl Scope {
     fn quotas(&self, now: UtcMillis) -> Vec<Quota> {
-        let minutes = |per: Per| i64::try_from(per.length().as_secs() / 60).unwrap_or(i64::MAX);
-        let rates = self.rates.iter().map(|rate| Quota { count: rate.count, minutes: minutes(rate.per) });
+        let minutes = |per: Duration| i64::try_from(per.as_secs() / 60).unwrap_or(i64::MAX);
+        let rates = self.rates.iter().map(|rate| Quota { count: rate.count.get(), minutes: minutes(rate.per) });
         let today = now.to_utc().date_naive();
-        let warm_up = self.warm_up.map(|warm_up| Quota { count: warm_up.on(today), minutes: minutes(Per::Day) });
+        let warm_up = self.warm_up.map(|warm_up| Quota { count: warm_up.on(today), minutes: minutes(DAY) });
         rates.chain(warm_up).collect()
     }
 

@@ -62,9 +62,8 @@ queries! {
                from (values (?,?,?,?,?,?,?,?,?,?,?))) e
          where deliveries.id = e.id and (
              deliveries.owner = e.me and deliveries.state = e.expected and (
-                 e.next <> 'sending' or deliveries.kind <> 'digest' or exists (
-                     select 1 from live_subscriptions l where l.subscriber_id = deliveries.subscriber_id
-                       and l.digest = deliveries.digest and l.since <= e.started_at))
+                 e.next <> 'sending' or exists (
+                     select 1 from startable s where s.id = deliveries.id and s.since <= e.started_at))
              or deliveries.owner = e.me and deliveries.state = 'sending' and e.next = 'sending'
                 and deliveries.started_at = e.started_at
              or deliveries.owner = e.me and deliveries.state = 'claimed' and e.expected = 'sending' and e.next = 'sent'
@@ -86,9 +85,8 @@ queries! {
                    due_at bigint, first_due_at bigint, started_at bigint, finished_at bigint, relay text, answer text)
          where deliveries.id = e.id and (
              deliveries.owner = $1 and deliveries.state = e.expected and (
-                 e.next <> 'sending' or deliveries.kind <> 'digest' or exists (
-                     select 1 from live_subscriptions l where l.subscriber_id = deliveries.subscriber_id
-                       and l.digest = deliveries.digest and l.since <= e.started_at))
+                 e.next <> 'sending' or exists (
+                     select 1 from startable s where s.id = deliveries.id and s.since <= e.started_at))
              or deliveries.owner = $1 and deliveries.state = 'sending' and e.next = 'sending'
                 and deliveries.started_at = e.started_at
              or deliveries.owner = $1 and deliveries.state = 'claimed' and e.expected = 'sending' and e.next = 'sent'
@@ -99,9 +97,8 @@ queries! {
     // For a start that was not granted, when that is because of the subscriber.
     CANCEL_UNWANTED = {
         "update deliveries set state = 'cancelled', owner = null, finished_at = $3
-         where id = $2 and owner = $1 and state = 'claimed' and kind = 'digest' and not exists (
-             select 1 from live_subscriptions l where l.subscriber_id = deliveries.subscriber_id
-               and l.digest = deliveries.digest and l.since <= $3)"
+         where id = $2 and owner = $1 and state = 'claimed'
+           and not exists (select 1 from startable s where s.id = deliveries.id and s.since <= $3)"
     };
     FREE_ALL = {
         "update deliveries set state = case when state = 'claimed' then 'queued' else $1 end, owner = null
@@ -147,7 +144,7 @@ pub struct ClaimedRow {
     pub mail_id: i64,
     /// The issue that it belongs to.
     pub issue_id: Option<i64>,
-    /// `digest`, `confirmation` or `test`.
+    /// `digest`, `test`, `alert`, `review`, or the name of a letter's template.
     pub kind: String,
     /// The digest's id.
     pub digest: Option<String>,
@@ -279,11 +276,13 @@ impl Session {
                 sqlx::query_as(MARK.postgres).bind(owner).bind(json).fetch_all(connection).await
             }
         };
-        let taken = taken.map_err(|source| StoreError::Query { query: MARK.name, source })?;
+        let mut taken = taken.map_err(|source| StoreError::Query { query: MARK.name, source })?;
         if taken.len() < marks.len() {
             for start in marks.iter().filter(|mark| mark.next == DeliveryState::Sending) {
-                if !taken.iter().any(|(id, _)| *id == start.id) {
-                    execute!(self, CANCEL_UNWANTED, owner, start.id, start.started_at)?;
+                if !taken.iter().any(|(id, _)| *id == start.id)
+                    && execute!(self, CANCEL_UNWANTED, owner, start.id, start.started_at)? == 1
+                {
+                    taken.push((start.id, DeliveryState::Cancelled.as_str().to_owned()));
                 }
             }
         }

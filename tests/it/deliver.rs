@@ -10,4 +10,5 @@ mod real;
 mod relays;
 mod results;
 mod several;
+mod starting;
 mod world;

@@ -7,10 +7,13 @@ use super::secret::secret;
 use super::site::path;
 use crate::config::error::Place;
 use crate::config::nearest::suggestion;
+use crate::config::rate::Rate;
 use crate::config::reader::{Field, Table, shown};
-use crate::config::relays::{Auth, Per, Rate, Relay, RelayUrl, Smtp, Tls, WarmUp};
+use crate::config::relays::{Auth, Relay, RelayUrl, Smtp, Tls, WarmUp};
 use crate::config::{keys, urls, values};
 use crate::domain::EmailAddress;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Keys of `[smtp]` that are one relay's own.
 const OWN: [&str; 6] = ["url", "username", "password", "password_file", "auth", "opportunistic_tls"];
@@ -138,12 +141,12 @@ fn opportunistic_tls(table: &Table<'_>, url: &RelayUrl) -> bool {
 /// One rate or a list of them; each window once.
 fn rates(field: &Field<'_>) -> Vec<Rate> {
     let read: Vec<Rate> = match field.is_list() {
-        true => field.items().unwrap_or_default().iter().filter_map(|item| item.parse(rate)).collect(),
+        true => field.items().unwrap_or_default().iter().filter_map(|item| item.parse(Rate::parse)).collect(),
         false => field
             .text()
             .into_iter()
             .flat_map(|text| text.split(','))
-            .filter_map(|one| field.accept(rate(one)))
+            .filter_map(|one| field.accept(Rate::parse(one)))
             .collect(),
     };
     for (place, one) in read.iter().enumerate() {
@@ -154,20 +157,6 @@ fn rates(field: &Field<'_>) -> Vec<Rate> {
     read
 }
 
-/// A rate such as `20/s`, `500/h` or `5000/d`.
-fn rate(text: &str) -> Result<Rate, String> {
-    let wrong = || {
-        format!(
-            "`{}` is not a rate; write a number from 1 on, a slash, and s, h or d, as in `20/s` or `500/h`",
-            shown(text)
-        )
-    };
-    let (count, per) = text.trim().split_once('/').ok_or_else(wrong)?;
-    let count = count.trim().parse().ok().filter(|count| *count > 0).ok_or_else(wrong)?;
-    let per = Per::LETTERS.iter().find(|(letter, _)| per.trim().chars().eq([*letter])).ok_or_else(wrong)?;
-    Ok(Rate { count, per: per.1 })
-}
-
 fn per_domain(table: &Table<'_>) -> Vec<(String, Rate)> {
     let Some(entries) = table.field("per_domain").and_then(|field| field.entries()) else { return Vec::new() };
     let entry = |(name, field): (&str, Field<'_>)| {
@@ -175,8 +164,8 @@ fn per_domain(table: &Table<'_>) -> Vec<(String, Rate)> {
             field.fail(format!("`{}` is no domain; write one as in `\"gmail.com\" = \"20/s\"`", shown(name)));
             return None;
         };
-        let rate = field.parse(rate)?;
-        if rate.per != Per::Second {
+        let rate = field.parse(Rate::parse)?;
+        if rate.per != SECOND {
             field.fail(format!("`{rate}` counts over more than a second; for a domain write as in `20/s`"));
         }
         Some((address.domain().to_owned(), rate))

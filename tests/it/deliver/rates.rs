@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use postround::config::{Per, Rate, WarmUp};
+use postround::config::{Rate, WarmUp};
 use postround::demo::catcher::{Options, Reply, Stage};
 
 use super::world::{Catcher, PATIENCE, World};
 use crate::support::{TestStore, on_both};
 
-fn rate(count: u32, per: Per) -> Rate {
-    Rate { count, per }
+fn rate(text: &str) -> Rate {
+    Rate::parse(text).unwrap()
 }
 
 /// Messages a second by the receiver's clock, between the first and the last.
@@ -37,7 +37,7 @@ on_both! {
         world.queue(300).await;
         let mut settings = catcher.settings();
         settings.smtp.relays[0].connections = 20;
-        settings.smtp.rates = vec![rate(50, Per::Second)];
+        settings.smtp.rates = vec![rate("50/s")];
         let engine = world.engine(settings);
         engine.run(until_sent(&world, 300)).await;
         let rate = received(&catcher);
@@ -52,7 +52,7 @@ on_both! {
         world.queue(60).await;
         let mut settings = catcher.settings();
         settings.smtp.relays[0].connections = 3;
-        settings.smtp.per_domain = vec![("slow.example".to_owned(), rate(2, Per::Second))];
+        settings.smtp.per_domain = vec![("slow.example".to_owned(), rate("2/s"))];
         let engine = world.engine(settings);
         let started = Instant::now();
         engine.run(until_sent(&world, 62)).await;
@@ -69,7 +69,7 @@ on_both! {
         let (world, catcher) = (World::new(test).await, Catcher::plain().await);
         world.queue(30).await;
         let mut settings = catcher.settings();
-        settings.smtp.rates = vec![rate(8, Per::Hour), rate(14, Per::Day)];
+        settings.smtp.rates = vec![rate("8/h"), rate("14/d")];
         settings.smtp.relays[0].connections = 3;
         for (hour, sent) in [(0, 8), (0, 8), (1, 14), (2, 14), (24, 22), (26, 28)] {
             let past = crate::deliver::world::since_monday(postround::domain::Clock::now(&*world.clock));
@@ -133,7 +133,7 @@ async fn three_nodes_keep_to_one_rate_together() {
     let catcher = Catcher::start(Options::default()).await;
     let mut settings = catcher.settings();
     settings.smtp.relays[0].connections = 5;
-    settings.smtp.rates = vec![rate(50, Per::Second)];
+    settings.smtp.rates = vec![rate("50/s")];
     let engines: Vec<_> = (0..3).map(|_| world.engine(settings.clone())).collect();
     let work = async {
         // Until each has seen the others.
@@ -168,7 +168,7 @@ async fn a_slow_relay_does_not_make_up_for_it_beyond_the_rate() {
     let world = World::new(TestStore::sqlite().await).await;
     world.queue(20).await;
     let mut settings = catcher.settings();
-    settings.smtp.relays[0].rates = vec![rate(10, Per::Second)];
+    settings.smtp.relays[0].rates = vec![rate("10/s")];
     let engine = world.engine(settings);
     engine.run(until_sent(&world, 20)).await;
     let mut times: Vec<i64> = catcher.mailbox.messages().iter().map(|mail| mail.at.0).collect();
