@@ -38,11 +38,14 @@ create table articles (
     unique (source, guid)
 );
 
--- When a digest was first seen with its present schedule: no period before that is caught up.
+-- When a digest was first seen with its present schedule: no period before that is caught up. None that is due while it
+-- is held gets an issue; without an end, it is held until somebody resumes it.
 create table digests (
     digest text collate "C" primary key,
     schedule text collate "C" not null,
-    schedule_since bigint not null
+    schedule_since bigint not null,
+    held_since bigint,
+    held_until bigint
 );
 
 -- The first contact of a digest with a source, at which the backlog was decided.

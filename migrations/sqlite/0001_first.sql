@@ -38,11 +38,14 @@ create table articles (
     unique (source, guid)
 ) strict;
 
--- When a digest was first seen with its present schedule: no period before that is caught up.
+-- When a digest was first seen with its present schedule: no period before that is caught up. None that is due while it
+-- is held gets an issue; without an end, it is held until somebody resumes it.
 create table digests (
     digest text primary key,
     schedule text not null,
-    schedule_since integer not null
+    schedule_since integer not null,
+    held_since integer,
+    held_until integer
 ) strict;
 
 -- The first contact of a digest with a source, at which the backlog was decided.

@@ -16,6 +16,7 @@ mod logging;
 mod output;
 mod person;
 mod preview;
+mod reasons;
 mod run;
 mod send_test;
 mod serve;

@@ -38,6 +38,8 @@ pub const DIGEST: &[&str] = &[
     "schedule",
     "timezone",
     "catch_up",
+    "spread",
+    "holidays",
     "min_articles",
     "max_articles",
     "banner",

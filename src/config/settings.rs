@@ -344,6 +344,10 @@ pub struct Digest {
     pub schedule: Schedule,
     /// How late a missed period may still go out.
     pub catch_up: Duration,
+    /// Over how long a time an issue's deliveries are spread; zero: none.
+    pub spread: Duration,
+    /// The calendar of days on which no issue comes out.
+    pub holidays: Option<PathBuf>,
     /// With fewer articles the period is skipped.
     pub min_articles: usize,
     /// How many are shown with an excerpt; the rest is listed by title.

@@ -17,7 +17,11 @@ queries! {
                                  first_due_at, attempts, link, address_hash)
          values ($1, null, $2, $3, $4, $5, $6, 'queued', $7, $8, $8, 0, $9, $10) returning id"
     };
-    ISSUE_TOTALS = { "select state, count(*) from deliveries where issue_id = $1 group by state" };
+    // What waits for its turn in the spread has not been put off by anybody.
+    ISSUE_TOTALS = {
+        "select case when state = 'deferred' and attempts = 0 then 'queued' else state end as state, count(*)
+         from deliveries where issue_id = $1 group by 1"
+    };
     ISSUE_DELIVERIES = {
         "select id, address, name, state, attempts, due_at, started_at, finished_at, relay, answer from deliveries
          where issue_id = $1 and id > $2 order by id limit $3"

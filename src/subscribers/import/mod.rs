@@ -20,6 +20,7 @@ mod values;
 mod wishes;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -37,8 +38,12 @@ use check::{Checked, Scene};
 use decide::Numbered;
 use report::Lines;
 
-/// How many rows are written in one transaction: so few that whoever leaves meanwhile does not wait.
+/// How many rows are written in one transaction at most: so few that whoever leaves meanwhile does not wait.
 const CHUNK: usize = 2000;
+/// How many at least, however long they take.
+const SMALLEST: usize = 100;
+/// How long a transaction may take before the next one gets fewer.
+const LONG: Duration = Duration::from_millis(150);
 /// How many rows are in memory at once, to be put in order.
 const BATCH: usize = 40_000;
 
@@ -140,20 +145,27 @@ impl Subscribers {
         let writing = async {
             // Moved in here, so that reading ends when writing fails.
             let mut chunks = chunks;
-            let mut done = 0;
+            let (mut done, mut size) = (0, CHUNK);
             while let Some(chunk) = chunks.recv().await {
-                let counts = if report.applied {
-                    self.apply_chunk(&chunk, import, &mut || pace.next()).await?
-                } else {
-                    self.plan_chunk(&chunk, import).await?
-                };
-                let asked = counts.asked;
-                report.count(counts, &mut lines)?;
-                if report.applied && asked > 0 {
-                    self.ask_due(notify).await?;
+                let mut rest = chunk.as_slice();
+                while !rest.is_empty() {
+                    let part;
+                    (part, rest) = rest.split_at(size.min(rest.len()));
+                    let begun = Instant::now();
+                    let counts = if report.applied {
+                        self.apply_chunk(part, import, &mut || pace.next()).await?
+                    } else {
+                        self.plan_chunk(part, import).await?
+                    };
+                    size = next_size(size, begun.elapsed());
+                    let asked = counts.asked;
+                    report.count(counts, &mut lines)?;
+                    if report.applied && asked > 0 {
+                        self.ask_due(notify).await?;
+                    }
+                    done += part.len() as u64;
+                    progress(done, all);
                 }
-                done += chunk.len() as u64;
-                progress(done, all);
             }
             Ok::<_, SubscribersError>(())
         };
@@ -163,6 +175,17 @@ impl Subscribers {
         report.skipped_rows.sort_by_key(|row| row.line);
         report.written = lines.finish()?;
         Ok(report)
+    }
+}
+
+/// How many rows the next transaction gets, when one of `size` took so long: on a busy machine fewer, so that nobody waits.
+fn next_size(size: usize, took: Duration) -> usize {
+    if took > LONG {
+        (size / 2).max(SMALLEST)
+    } else if took < LONG / 3 {
+        (size * 2).min(CHUNK)
+    } else {
+        size
     }
 }
 
@@ -181,5 +204,20 @@ fn strictness(state: SubscriberState) -> u8 {
         SubscriberState::Unsubscribed => 2,
         SubscriberState::Bounced => 3,
         SubscriberState::Complained => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transactions_that_take_long_are_followed_by_smaller_ones_and_quick_ones_by_larger() {
+        let ms = Duration::from_millis;
+        assert_eq!(next_size(CHUNK, ms(400)), CHUNK / 2);
+        assert_eq!(next_size(SMALLEST, ms(4000)), SMALLEST);
+        assert_eq!(next_size(500, ms(100)), 500);
+        assert_eq!(next_size(500, ms(20)), 1000);
+        assert_eq!(next_size(CHUNK, ms(1)), CHUNK);
     }
 }

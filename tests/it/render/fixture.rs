@@ -65,6 +65,8 @@ pub fn digest() -> Digest {
         sections: vec!["news".into(), "features".into(), "interviews".into()],
         schedule: Schedule::parse("0 8 * * MON", London).unwrap(),
         catch_up: Duration::from_secs(3600),
+        spread: std::time::Duration::ZERO,
+        holidays: None,
         min_articles: 1,
         max_articles: 20,
         banner: Some(Banner {

@@ -38,6 +38,8 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         sections: sections.iter().map(|&section| section.to_owned()).collect(),
         schedule: Schedule::parse("0 8 * * MON", chrono_tz::Europe::London).unwrap(),
         catch_up: std::time::Duration::from_secs(3600),
+        spread: std::time::Duration::ZERO,
+        holidays: None,
         min_articles: 1,
         max_articles: 20,
         banner: None,
