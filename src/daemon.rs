@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -33,7 +34,8 @@ const LONGEST_REST: Duration = Duration::from_secs(300);
 /// When the pages' templates are not usable.
 pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), web::WebError> {
     let (stop, stopped) = watch::channel(false);
-    let router = web::router(AppState::new(app.subscribers(), app.notices())?);
+    let warn: web::Warn = Arc::new(|key, warning| tracing::warn!(key, warning, "the pages need attention"));
+    let router = web::router(AppState::new(app.subscribers(), app.notices(), warn)?);
     let mut parts = JoinSet::new();
     let signal = until(stopped.clone());
     parts.spawn(async move {

@@ -38,11 +38,14 @@ create table articles (
     unique (source, guid)
 ) strict;
 
--- When a digest was first seen with its present schedule: no period before that is caught up.
+-- When a digest was first seen with its present schedule: no period before that is caught up. None that is due while it
+-- is held gets an issue; without an end, it is held until somebody resumes it.
 create table digests (
     digest text primary key,
     schedule text not null,
-    schedule_since integer not null
+    schedule_since integer not null,
+    held_since integer,
+    held_until integer
 ) strict;
 
 -- The first contact of a digest with a source, at which the backlog was decided.
@@ -194,7 +197,8 @@ create table notice_slots (
 ) strict;
 create index notice_slots_by_time on notice_slots (last_at);
 
--- The one queue of every mail. Test sends go to addresses that are no subscriber's.
+-- The one queue of every mail. Test sends go to addresses that are no subscriber's. Notices carry the hash of their address,
+-- since it need not be the subscriber's own.
 create table deliveries (
     id integer primary key autoincrement,
     mail_id integer not null references mails (id),
@@ -215,6 +219,7 @@ create table deliveries (
     relay text,
     answer text,
     link text,
+    address_hash text,
     unique (issue_id, subscriber_id)
 ) strict;
 create index deliveries_open on deliveries (state, priority, due_at, id) where state in ('queued', 'claimed', 'sending', 'deferred', 'uncertain');
@@ -264,6 +269,24 @@ select b.subscriber_id, b.digest, b.topics, coalesce(s.locale, '') as locale, s.
 from subscriptions b join subscribers s on s.id = b.subscriber_id
 where b.state in ('active', 'paused') and s.state = 'confirmed'
   and not exists (select 1 from suppressions x where x.address_hash = s.address_hash);
+
+-- The deliveries that may be started, from `since` on; the last look before a mail goes out.
+--
+-- A digest and a welcome need a live subscription; a correction too, but a pause does not hold it up. An answer about a
+-- subscription goes also to those who have none: but never to whoever complained, and to a suppressed address only the
+-- confirmation that was asked for, where that can lift it. Mails to staff are no subscriber's.
+create view startable as
+select d.id, case
+    when d.kind in ('digest', 'welcome') then
+        (select l.since from live_subscriptions l where l.subscriber_id = d.subscriber_id and l.digest = d.digest)
+    when d.kind = 'correction' then
+        (select 0 from live_subscriptions l where l.subscriber_id = d.subscriber_id and l.digest = d.digest)
+    when d.kind in ('test', 'alert', 'review') then case when d.subscriber_id is null then 0 end
+    else (select 0 from subscribers s where s.id = d.subscriber_id and s.state <> 'complained' and not exists (
+        select 1 from suppressions x where x.address_hash = coalesce(d.address_hash, s.address_hash)
+          and not (d.kind = 'confirmation' and x.reason in ('erased', 'bounced'))))
+    end as since
+from deliveries d;
 
 -- Processes that deliver, with a counter that a living one raises.
 create table nodes (

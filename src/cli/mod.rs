@@ -109,7 +109,7 @@ async fn dispatch(context: &Context, command: &Command) -> Result<(), CliError> 
         Command::Serve => serve::run(context).await,
         Command::Collect(args) => collect::run(context, args).await,
         Command::Source(command) => source::run(context, command).await,
-        Command::Digest(command) => digest::run(context, command),
+        Command::Digest(command) => digest::run(context, command).await,
         Command::Preview(args) => preview::run(context, args).await,
         Command::SendTest(args) => send_test::run(context, args).await,
         Command::Run(args) => Box::pin(run::run(context, args)).await,

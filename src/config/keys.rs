@@ -12,9 +12,10 @@ pub const ROOT: &[&str] = &[
     "digest",
     "templates",
     "web",
+    "subscribe",
     "confirmation",
 ];
-pub const SERVER: &[&str] = &["listen", "public_url"];
+pub const SERVER: &[&str] = &["listen", "public_url", "trusted_proxies"];
 pub const STORE: &[&str] = &["url", "keys"];
 pub const SENDER: &[&str] = &["name", "email", "reply_to", "postal_address", "legal", "contact_url", "social"];
 pub const SMTP: &[&str] =
@@ -34,18 +35,37 @@ pub const DIGEST: &[&str] = &[
     "schedule",
     "timezone",
     "catch_up",
+    "spread",
+    "holidays",
     "min_articles",
     "max_articles",
     "banner",
     "template",
     "locale",
+    "public",
     "sender",
 ];
 pub const BANNER: &[&str] = &["text", "url", "from", "until"];
 pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
 pub const TEMPLATES: &[&str] = &["dir"];
 pub const CONFIRMATION: &[&str] = &["valid_for", "reminder_after", "forget_after", "welcome_mail"];
-pub const WEB: &[&str] = &["home_url", "privacy_url"];
+pub const WEB: &[&str] = &["home_url", "privacy_url", "title", "heading", "intro", "logo", "accent", "accent_dark"];
+pub const SUBSCRIBE: &[&str] = &[
+    "origins",
+    "per_network",
+    "per_domain",
+    "overall",
+    "min_fill_time",
+    "mx_check",
+    "captcha_script_url",
+    "captcha_verify_url",
+    "captcha_site_key",
+    "captcha_secret",
+    "captcha_secret_file",
+    "captcha_class",
+    "captcha_field",
+    "captcha_origins",
+];
 
 /// Tables that are there once, with their keys: what the environment can set.
 pub const ONCE: &[(&str, &[&str])] = &[
@@ -57,6 +77,7 @@ pub const ONCE: &[(&str, &[&str])] = &[
     ("collect", COLLECT),
     ("templates", TEMPLATES),
     ("web", WEB),
+    ("subscribe", SUBSCRIBE),
     ("confirmation", CONFIRMATION),
 ];
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use ipnet::IpNet;
 use url::Url;
 
+use super::public::{Confirmation, Subscribe, Web};
 use super::secret::Secret;
 use crate::domain::{EmailAddress, Locale};
 use crate::schedule::Schedule;
@@ -39,8 +41,10 @@ pub struct Config {
     pub confirmation: Confirmation,
     /// The operator's own templates.
     pub templates: Templates,
-    /// Addresses of the site around.
+    /// The site around, and its look.
     pub web: Web,
+    /// The form that people join with.
+    pub subscribe: Subscribe,
     /// See [`Config::ignored_variables`].
     pub ignored_variables: Vec<String>,
 }
@@ -72,6 +76,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// How the outside reaches it; ends without a slash.
     pub public_url: String,
+    /// Networks of proxies whose word on where a request comes from counts.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// `[store]`.
@@ -332,6 +338,10 @@ pub struct Digest {
     pub schedule: Schedule,
     /// How late a missed period may still go out.
     pub catch_up: Duration,
+    /// Over how long a time an issue's deliveries are spread; zero: none.
+    pub spread: Duration,
+    /// The calendar of days on which no issue comes out.
+    pub holidays: Option<PathBuf>,
     /// With fewer articles the period is skipped.
     pub min_articles: usize,
     /// How many are shown with an excerpt; the rest is listed by title.
@@ -342,6 +352,8 @@ pub struct Digest {
     pub template: String,
     /// The language of its wording and dates.
     pub locale: Locale,
+    /// Whether strangers are offered it: on the subscribe page and in the archive.
+    pub public: bool,
     /// Who it is from: its own sender over that of `[sender]`.
     pub sender: Sender,
 }
@@ -366,38 +378,9 @@ pub struct Banner {
     pub until: Option<NaiveDate>,
 }
 
-/// `[confirmation]`.
-#[derive(Clone, Debug)]
-pub struct Confirmation {
-    /// How long the link in a confirmation mail works.
-    pub valid_for: Duration,
-    /// After how long somebody who has not answered is asked once more; none: never.
-    pub reminder_after: Option<Duration>,
-    /// After how long somebody who has not answered is forgotten.
-    pub forget_after: Duration,
-    /// Whether whoever confirms gets a mail with the latest issue.
-    pub welcome_mail: bool,
-}
-
-impl Default for Confirmation {
-    fn default() -> Self {
-        let day = Duration::from_secs(86_400);
-        Self { valid_for: 7 * day, reminder_after: None, forget_after: 30 * day, welcome_mail: false }
-    }
-}
-
 /// `[templates]`.
 #[derive(Clone, Debug, Default)]
 pub struct Templates {
     /// Files here replace built-in ones of the same name.
     pub dir: Option<PathBuf>,
-}
-
-/// `[web]`.
-#[derive(Clone, Debug, Default)]
-pub struct Web {
-    /// The site that the digest belongs to.
-    pub home_url: Option<Url>,
-    /// Its privacy page.
-    pub privacy_url: Option<Url>,
 }

@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::domain::EmailAddress;
 
+use super::public::{SubscribeShown, WebShown};
 use super::settings::{
     AfterCrash, Backlog, Config, Digest, Matcher, Select, Selector, Sender, Source, SourceKind, TopicRule,
 };
@@ -35,7 +36,8 @@ struct Root<'a> {
     collect: Collect,
     confirmation: Confirmation,
     templates: Templates,
-    web: Web<'a>,
+    web: WebShown<'a>,
+    subscribe: SubscribeShown<'a>,
     source: Vec<SourceShown<'a>>,
     topic: Vec<Topic<'a>>,
     digest: Vec<DigestShown<'a>>,
@@ -45,6 +47,7 @@ struct Root<'a> {
 struct Server<'a> {
     listen: String,
     public_url: &'a str,
+    trusted_proxies: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -98,12 +101,6 @@ struct Collect {
 #[derive(Serialize)]
 struct Templates {
     dir: String,
-}
-
-#[derive(Serialize)]
-struct Web<'a> {
-    home_url: &'a str,
-    privacy_url: &'a str,
 }
 
 #[derive(Serialize)]
@@ -162,10 +159,13 @@ struct DigestShown<'a> {
     schedule: &'a str,
     timezone: &'static str,
     catch_up: String,
+    spread: String,
+    holidays: String,
     min_articles: usize,
     max_articles: usize,
     template: &'a str,
     locale: &'a str,
+    public: bool,
     sender: OwnSender<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     banner: Option<BannerShown<'a>>,
@@ -188,9 +188,14 @@ struct BannerShown<'a> {
 
 impl<'a> Root<'a> {
     fn of(config: &'a Config) -> Self {
-        let Config { server, store, sender, smtp, delivery, collect, confirmation, templates, web, .. } = config;
+        let Config { server, store, sender, smtp, delivery, collect, confirmation, templates, web, subscribe, .. } =
+            config;
         Self {
-            server: Server { listen: server.listen.to_string(), public_url: &server.public_url },
+            server: Server {
+                listen: server.listen.to_string(),
+                public_url: &server.public_url,
+                trusted_proxies: server.trusted_proxies.iter().map(ToString::to_string).collect(),
+            },
             store: Store { url: write_store(&store.url), keys: write_path(&store.keys) },
             sender: sender_shown(sender),
             smtp: Smtp {
@@ -219,7 +224,8 @@ impl<'a> Root<'a> {
                 welcome_mail: confirmation.welcome_mail,
             },
             templates: Templates { dir: templates.dir.as_deref().map(write_path).unwrap_or_default() },
-            web: Web { home_url: address(web.home_url.as_ref()), privacy_url: address(web.privacy_url.as_ref()) },
+            web: WebShown::of(web),
+            subscribe: SubscribeShown::of(subscribe),
             source: config.sources.iter().map(source).collect(),
             topic: config
                 .topics
@@ -295,10 +301,13 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
         schedule: digest.schedule.expression(),
         timezone: digest.timezone().name(),
         catch_up: write_duration(digest.catch_up),
+        spread: write_duration(digest.spread),
+        holidays: digest.holidays.as_deref().map(write_path).unwrap_or_default(),
         min_articles: digest.min_articles,
         max_articles: digest.max_articles,
         template: &digest.template,
         locale: digest.locale.as_str(),
+        public: digest.public,
         sender: OwnSender {
             name: &digest.sender.name,
             email: digest.sender.email.as_str(),
@@ -313,7 +322,7 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
     }
 }
 
-fn address(url: Option<&Url>) -> &str {
+pub(super) fn address(url: Option<&Url>) -> &str {
     url.map(Url::as_str).unwrap_or_default()
 }
 

@@ -1,6 +1,7 @@
 //! The words of the domain as types that cannot hold a wrong value; every room speaks in them.
 
 mod address;
+mod colour;
 mod locale;
 mod random;
 mod states;
@@ -8,6 +9,7 @@ mod suggestion;
 mod time;
 
 pub use address::{AddressError, EmailAddress};
+pub use colour::{Colour, NoColour};
 pub use locale::{Locale, UnknownLocale};
 pub use random::{PublicId, Random, SystemRandom};
 pub use states::{DeliveryState, IssueState, SubscriberState, SubscriptionState, UnknownState};

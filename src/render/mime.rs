@@ -20,8 +20,8 @@ pub(super) struct Envelope<'a> {
 pub(super) struct List<'a> {
     pub(super) digest: &'a Digest,
     pub(super) public_url: &'a str,
-    /// The issue's number; none in a test.
-    pub(super) issue: Option<i64>,
+    /// What `Feedback-ID` tells it by: the issue's number, or what kind of mail it is.
+    pub(super) campaign: String,
 }
 
 /// The whole message, with CRLF and marks.
@@ -71,8 +71,7 @@ fn headers(envelope: &Envelope<'_>, out: &mut Vec<u8>) {
         line(out, &format!("List-Unsubscribe: <{}>", held(Slot::UnsubscribeUrl)));
         line(out, "List-Unsubscribe-Post: List-Unsubscribe=One-Click");
         line(out, &format!("List-Archive: <{}/archive/{id}>", list.public_url));
-        let issue = list.issue.map_or_else(|| "test".to_owned(), |number| number.to_string());
-        line(out, &format!("Feedback-ID: {issue}:{id}::{}", sender_id(sender)));
+        line(out, &format!("Feedback-ID: {}:{id}::{}", list.campaign, sender_id(sender)));
     }
     line(out, "Auto-Submitted: auto-generated");
     line(out, "X-Auto-Response-Suppress: OOF, AutoReply");

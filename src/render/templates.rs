@@ -19,17 +19,35 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 10] = files![
+const FILES: [(&str, &str); 28] = files![
+    "address.html",
+    "address.txt",
+    "alert.html",
+    "alert.txt",
     "confirmation.html",
     "confirmation.txt",
+    "correction.html",
+    "correction.txt",
     "digest.html",
     "digest.txt",
     "footer.html",
     "footer.txt",
+    "goodbye.html",
+    "goodbye.txt",
     "layout.html",
+    "manage.html",
+    "manage.txt",
+    "moved.html",
+    "moved.txt",
+    "note.html",
+    "note.txt",
     "story.html",
     "story.txt",
+    "subscribed.html",
+    "subscribed.txt",
     "titles.html",
+    "welcome.html",
+    "welcome.txt",
 ];
 
 /// The built-in templates of the mails, by name, as `template export` writes them.
@@ -106,9 +124,8 @@ impl Templates {
 }
 
 /// The names at the top of the views, for suggestions.
-const TOP: [&str; 17] = [
+const TOP: [&str; 18] = [
     "banner",
-    "confirm",
     "count",
     "digest",
     "dir",
@@ -116,6 +133,7 @@ const TOP: [&str; 17] = [
     "issue",
     "lang",
     "lead",
+    "letter",
     "listed",
     "privacy_url",
     "sections",
@@ -123,6 +141,7 @@ const TOP: [&str; 17] = [
     "slot",
     "subject",
     "summary",
+    "test",
     "words",
 ];
 

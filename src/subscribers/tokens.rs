@@ -23,6 +23,7 @@ const TIME_LEN: usize = 6;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Purpose {
     Confirm = b'c' as isize,
+    Form = b'f' as isize,
     Preferences = b'p' as isize,
     Unsubscribe = b'u' as isize,
 }
@@ -162,6 +163,20 @@ impl Tokens {
         self.sealed(Purpose::Confirm, subscriber, &bound, &choice::pack(choice))
     }
 
+    /// The stamp of a form that is handed out at that moment, so that it is known again when it comes back.
+    pub fn form(&self, now: UtcMillis) -> Token {
+        self.sealed(Purpose::Form, &Self::nobody(), &now.0.to_be_bytes()[8 - TIME_LEN..], "")
+    }
+
+    /// When the form of that stamp was handed out.
+    ///
+    /// # Errors
+    /// [`TokenError`]; how old a form may be is not decided here.
+    pub fn verify_form(&self, token: &str) -> Result<UtcMillis, TokenError> {
+        let (_, time) = self.opened(Purpose::Form, token)?;
+        (time.len() == TIME_LEN).then(|| moment(&time)).ok_or(TokenError::Malformed)
+    }
+
     /// Purpose, subscriber, what it is bound to, text, MAC.
     fn sealed(&self, purpose: Purpose, subscriber: &PublicId, bound: &[u8], text: &str) -> Token {
         let id = subscriber.as_str().to_ascii_uppercase();
@@ -218,7 +233,7 @@ impl Tokens {
         }
         let (binding, rest) = rest.split_at(BINDING_LEN);
         let (time, choice) = rest.split_at(TIME_LEN);
-        let asked_at = UtcMillis(time.iter().fold(0, |sum, byte| (sum << 8) | i64::from(*byte)));
+        let asked_at = moment(time);
         // The last letter of an encoded part may also hold bits of what follows, so it is left out.
         let mut binding = BASE32_NOPAD.encode(binding);
         binding.make_ascii_lowercase();
@@ -244,6 +259,11 @@ impl Tokens {
         let id = PublicId::parse(&id).ok_or(TokenError::Malformed)?;
         Ok((id, message[1 + ID_LEN..].to_vec()))
     }
+}
+
+/// A moment of [`TIME_LEN`] octets.
+fn moment(time: &[u8]) -> UtcMillis {
+    UtcMillis(time.iter().fold(0, |sum, byte| (sum << 8) | i64::from(*byte)))
 }
 
 fn utf8(bytes: Vec<u8>) -> Result<String, TokenError> {

@@ -14,6 +14,7 @@ mod demo;
 mod due;
 mod flow;
 mod imports;
+mod notices;
 mod readme;
 mod render;
 mod store;

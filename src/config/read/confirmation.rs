@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::public::Confirmation;
 use crate::config::reader::Table;
-use crate::config::settings::Confirmation;
 use crate::config::values::{self, write_duration};
 
 const HOUR: Duration = Duration::from_secs(3600);

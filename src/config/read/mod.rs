@@ -2,6 +2,7 @@
 
 mod confirmation;
 mod digest;
+mod public;
 mod secret;
 mod sender;
 mod site;
@@ -38,7 +39,8 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
     let templates = site::templates(&root.table("templates", keys::TEMPLATES), &scene);
     let scene = Scene { templates: templates.dir.as_deref(), ..scene };
     let confirmation = confirmation::confirmation(&root.table("confirmation", keys::CONFIRMATION));
-    let web = site::web(&root.table("web", keys::WEB));
+    let web = public::web(&root.table("web", keys::WEB), folder);
+    let subscribe = public::subscribe(&root.table("subscribe", keys::SUBSCRIBE), folder);
     let topics = source::topics(&root);
     let sources = source::sources(&root, &topics);
     let digests = digest::digests(&root, &sources, &topics, sender.as_ref(), &scene);
@@ -56,6 +58,7 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
         confirmation,
         templates,
         web,
+        subscribe,
         ignored_variables,
     })
 }

@@ -8,7 +8,7 @@ use chrono_tz::Europe::London;
 use postround::compose::{IssueArticle, IssueContent, Section};
 use postround::config::{
     AfterCrash, Backlog, Banner, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Secret, Sender, Server,
-    Smtp, Store, StoreUrl, Templates, Web,
+    Smtp, Store, StoreUrl, Subscribe, Templates, Web,
 };
 use postround::domain::{EmailAddress, Locale, Random, UtcMillis};
 use postround::render::{Frame, Slots};
@@ -64,6 +64,8 @@ pub fn digest() -> Digest {
         sections: vec!["news".into(), "features".into(), "interviews".into()],
         schedule: Schedule::parse("0 8 * * MON", London).unwrap(),
         catch_up: Duration::from_secs(3600),
+        spread: std::time::Duration::ZERO,
+        holidays: None,
         min_articles: 1,
         max_articles: 20,
         banner: Some(Banner {
@@ -74,6 +76,7 @@ pub fn digest() -> Digest {
         }),
         template: "digest".into(),
         locale: Locale::default(),
+        public: true,
         sender: sender(),
     }
 }
@@ -85,6 +88,7 @@ pub fn config() -> Config {
         server: Server {
             listen: "127.0.0.1:8080".parse().unwrap(),
             public_url: "https://post.earlyhelp.example".into(),
+            trusted_proxies: Vec::new(),
         },
         store: Store { url: StoreUrl::Sqlite("data/postround.db".into()), keys: "data/postround.keys".into() },
         sender: sender(),
@@ -106,7 +110,9 @@ pub fn config() -> Config {
         web: Web {
             home_url: Some(url("https://earlyhelp.example/")),
             privacy_url: Some(url("https://earlyhelp.example/privacy")),
+            ..Web::default()
         },
+        subscribe: Subscribe::default(),
     }
 }
 
@@ -123,7 +129,7 @@ pub fn slots<'a>(name: &'a str, address: &'a EmailAddress) -> Slots<'a> {
         date: UtcMillis(1_795_420_800_000),
         unsubscribe_url: "https://post.earlyhelp.example/unsubscribe/mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi",
         preferences_url: "https://post.earlyhelp.example/preferences/mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi",
-        confirm_url: "https://post.earlyhelp.example/confirm/mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi",
+        link: "https://post.earlyhelp.example/confirm/mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi",
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use postround::app::Notices;
 use postround::config::{
     AfterCrash, Backlog, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp,
-    StoreUrl, Templates, Topic, Web,
+    StoreUrl, Subscribe, Templates, Topic, Web,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
+use postround::render::Renderer;
 use postround::schedule::Schedule;
 use postround::store::Session;
 use postround::subscribers::{
@@ -35,17 +37,24 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         sections: sections.iter().map(|&section| section.to_owned()).collect(),
         schedule: Schedule::parse("0 8 * * MON", chrono_tz::Europe::London).unwrap(),
         catch_up: std::time::Duration::from_secs(3600),
+        spread: std::time::Duration::ZERO,
+        holidays: None,
         min_articles: 1,
         max_articles: 20,
         banner: None,
         template: "digest".to_owned(),
         locale: Locale::default(),
+        public: true,
         sender: sender.clone(),
     };
     Config {
         ignored_variables: Vec::new(),
         file: store.folder.path().join("config.toml"),
-        server: Server { listen: ([127, 0, 0, 1], 0).into(), public_url: public_url.to_owned() },
+        server: Server {
+            listen: ([127, 0, 0, 1], 0).into(),
+            public_url: public_url.to_owned(),
+            trusted_proxies: Vec::new(),
+        },
         store: postround::config::Store { url: store.url.clone(), keys: store.folder.path().join("keys") },
         sender: sender.clone(),
         smtp: Smtp {
@@ -66,7 +75,8 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         ],
         confirmation: Confirmation::default(),
         templates: Templates::default(),
-        web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), privacy_url: None },
+        web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), ..Web::default() },
+        subscribe: Subscribe::default(),
     }
 }
 
@@ -88,6 +98,14 @@ pub async fn subscribers_with(
     let subscribers =
         Subscribers::new(store.store.clone(), config.into(), keys.into(), clock.clone(), Arc::new(SystemRandom));
     (subscribers, clock)
+}
+
+/// What queues their mails.
+pub fn notices(subscribers: &Subscribers) -> Notices {
+    let config = Arc::new(subscribers.config().clone());
+    let keys = Keys::read(&config.store.keys).unwrap().unwrap();
+    let renderer = Renderer::new(None).unwrap();
+    Notices::new(config, renderer.into(), keys.into(), Arc::new(TestClock::at(MONDAY)), Arc::new(SystemRandom))
 }
 
 /// An address.
