@@ -204,8 +204,17 @@ async fn ask(app: &App, stopped: watch::Receiver<bool>) {
 async fn housekeep(app: &App, stopped: watch::Receiver<bool>) {
     let (subscribers, notices) = (app.subscribers(), app.notices());
     loop {
-        let step = async { (subscribers.remind(&notices).await, subscribers.forget_unconfirmed().await) };
-        let Some((reminded, forgotten)) = unless_stopped(&stopped, step).await else { return };
+        app.keys.refresh();
+        let step = async {
+            let reminded = subscribers.remind(&notices).await;
+            (reminded, subscribers.forget_unconfirmed().await, subscribers.forget_networks().await)
+        };
+        let Some((reminded, forgotten, networks)) = unless_stopped(&stopped, step).await else { return };
+        match networks {
+            Ok(0) => {}
+            Ok(events) => tracing::info!(events, "forgot from which networks people had agreed"),
+            Err(error) => tracing::error!(%error, "old networks could not be forgotten"),
+        }
         match reminded {
             Ok(0) => {}
             Ok(reminded) => tracing::info!(reminded, "asked once more who had not answered"),

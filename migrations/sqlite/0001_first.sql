@@ -158,6 +158,14 @@ create table subscribers (
 create unique index subscribers_by_address_hash on subscribers (address_hash);
 create index subscribers_pending on subscribers (created_at) where state = 'pending';
 
+-- Ids under which a subscriber was known before two became one, by a change of address: the links that were mailed
+-- then work on.
+create table former_ids (
+    public_id text primary key,
+    subscriber_id integer not null references subscribers (id) on delete cascade
+) strict;
+create index former_ids_by_subscriber on former_ids (subscriber_id);
+
 -- `topics` is `*` for all, later ones included, else the chosen ids, sorted, with commas between.
 create table subscriptions (
     id integer primary key autoincrement,
@@ -243,6 +251,19 @@ create table consent_events (
     evidence text
 ) strict;
 create index consent_events_by_subscriber on consent_events (subscriber_id);
+create index consent_events_with_network on consent_events (at) where network is not null or agent is not null;
+
+-- Why people left, where they said so: one answer for each leaving. When they are forgotten, the count stays.
+create table leave_reasons (
+    id integer primary key autoincrement,
+    subscriber_id integer references subscribers (id) on delete set null,
+    digest text not null,
+    left_at integer not null,
+    reason text not null,
+    note text not null,
+    unique (subscriber_id, digest, left_at)
+) strict;
+create index leave_reasons_by_digest on leave_reasons (digest, left_at);
 
 -- Keyed hashes of addresses that must not be mailed, whatever is imported.
 create table suppressions (

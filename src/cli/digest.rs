@@ -30,6 +30,11 @@ pub enum Command {
         /// Its id
         id: String,
     },
+    /// Why people left it within the last year, counted, and what they wrote
+    Reasons {
+        /// Its id
+        id: String,
+    },
 }
 
 #[derive(Serialize)]
@@ -57,6 +62,7 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
     let app = context.open().await?;
     let now = app.clock.now();
     match command {
+        Command::Reasons { id } => super::reasons::run(context, id).await,
         Command::List => {
             let mut listed = Vec::new();
             for digest in &app.config.digests {

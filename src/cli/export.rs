@@ -42,8 +42,8 @@ async fn write(app: &App, args: &Args, to: &mut impl Write) -> Result<(), CliErr
         output::note(format!("{} people", output::count(count)));
         return Ok(());
     };
-    let record = subscribers.show(email).await?;
-    let record = record.ok_or_else(|| CliError::Failed(format!("nothing is held of {email}")))?;
-    let text = serde_json::to_string_pretty(&record).map_err(|error| CliError::Output(error.into()))?;
+    let held = subscribers.data_of(email).await?;
+    let held = held.ok_or_else(|| CliError::Failed(format!("nothing is held of {email}")))?;
+    let text = serde_json::to_string_pretty(&held).map_err(|error| CliError::Output(error.into()))?;
     writeln!(to, "{text}").map_err(CliError::Output)
 }

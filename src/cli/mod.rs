@@ -11,9 +11,12 @@ mod error;
 mod export;
 mod import;
 mod issue;
+mod keys;
 mod logging;
 mod output;
+mod person;
 mod preview;
+mod reasons;
 mod run;
 mod send_test;
 mod serve;
@@ -76,6 +79,9 @@ enum Command {
     /// Addresses that must not be mailed, whatever is imported
     #[command(subcommand)]
     Suppression(suppression::Command),
+    /// The keys that sign the links in mails
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// The configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -116,6 +122,7 @@ async fn dispatch(context: &Context, command: &Command) -> Result<(), CliError> 
         Command::Issue(command) => issue::run(context, command).await,
         Command::Subscriber(command) => Box::pin(subscriber::run(context, command)).await,
         Command::Suppression(command) => Box::pin(suppression::run(context, command)).await,
+        Command::Keys(command) => keys::run(context, command).await,
         Command::Config(command) => config::run(context, command),
         Command::Demo(args) => Box::pin(demo::run(context, args)).await,
     }

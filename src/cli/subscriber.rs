@@ -1,6 +1,6 @@
 //! `subscriber`: the subscribers.
 
-use super::{CliError, Context, export, import, output};
+use super::{CliError, Context, export, import, output, person};
 use crate::app::App;
 use crate::domain::{EmailAddress, Locale};
 use crate::subscribers::{Added, NewSubscriber, Origin, Record, resolve_choice};
@@ -17,6 +17,12 @@ pub enum Command {
         /// The address
         email: EmailAddress,
     },
+    /// Changes name, language, topics, a pause or the address of somebody who asked for it
+    Edit(person::EditArgs),
+    /// Leaves for somebody who asked for it
+    Unsubscribe(person::UnsubscribeArgs),
+    /// Forgets somebody, and keeps a keyed hash so that no import brings them back
+    Erase(person::EraseArgs),
     /// Imports a CSV file with a header (email, name, state, topics, digests, locale, confirmed_at, evidence), or an
     /// export of listmonk, phpList or Mailchimp
     Import(import::Args),
@@ -60,6 +66,9 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
             let record = record.ok_or_else(|| CliError::Failed(format!("nothing is held of {email}")))?;
             if context.json { output::json(&record) } else { describe(&record) }
         }
+        Command::Edit(args) => person::edit(context, &app, args).await,
+        Command::Unsubscribe(args) => person::unsubscribe(context, &app, args).await,
+        Command::Erase(args) => person::erase(context, &app, args).await,
         Command::Import(args) => import::run(context, &app, args).await,
         Command::Export(args) => export::run(context, &app, args).await,
     }
@@ -108,6 +117,10 @@ fn describe(record: &Record) -> Result<(), CliError> {
         let topics = if digest.all_topics { "all topics".to_owned() } else { digest.topics.join(", ") };
         let pause = digest.paused_until.map(|until| format!(", until {until}")).unwrap_or_default();
         output::line(format!("  {}: {}{pause} ({topics})", digest.id, digest.state))?;
+    }
+    for reason in &record.reasons {
+        let why = format!("  {}  left {}: {} {}", reason.at, reason.digest, reason.reason, reason.note);
+        output::line(why.trim_end())?;
     }
     for event in &record.consent {
         let about = event.digest.as_deref().unwrap_or_default();

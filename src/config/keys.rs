@@ -10,6 +10,8 @@ pub const ROOT: &[&str] = &[
     "source",
     "topic",
     "digest",
+    "leave",
+    "retention",
     "templates",
     "web",
     "subscribe",
@@ -17,7 +19,8 @@ pub const ROOT: &[&str] = &[
 ];
 pub const SERVER: &[&str] = &["listen", "public_url", "trusted_proxies"];
 pub const STORE: &[&str] = &["url", "keys"];
-pub const SENDER: &[&str] = &["name", "email", "reply_to", "postal_address", "legal", "contact_url", "social"];
+pub const SENDER: &[&str] =
+    &["name", "email", "reply_to", "unsubscribe_email", "postal_address", "legal", "contact_url", "social"];
 pub const SMTP: &[&str] =
     &["url", "username", "password", "password_file", "connections", "messages_per_connection", "tls_ca_file"];
 pub const DELIVERY: &[&str] = &["after_crash", "retry_for"];
@@ -47,6 +50,8 @@ pub const DIGEST: &[&str] = &[
 ];
 pub const BANNER: &[&str] = &["text", "url", "from", "until"];
 pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
+pub const LEAVE: &[&str] = &["goodbye_mail"];
+pub const RETENTION: &[&str] = &["network", "network_prefix"];
 pub const TEMPLATES: &[&str] = &["dir"];
 pub const CONFIRMATION: &[&str] = &["valid_for", "reminder_after", "forget_after", "welcome_mail"];
 pub const WEB: &[&str] = &["home_url", "privacy_url", "title", "heading", "intro", "logo", "accent", "accent_dark"];
@@ -75,6 +80,8 @@ pub const ONCE: &[(&str, &[&str])] = &[
     ("smtp", SMTP),
     ("delivery", DELIVERY),
     ("collect", COLLECT),
+    ("leave", LEAVE),
+    ("retention", RETENTION),
     ("templates", TEMPLATES),
     ("web", WEB),
     ("subscribe", SUBSCRIBE),

@@ -1,6 +1,6 @@
 //! The settings of `config.toml` as the rooms take them: every value here has been checked.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +37,10 @@ pub struct Config {
     pub topics: Vec<Topic>,
     /// The digests, in the order of the file.
     pub digests: Vec<Digest>,
+    /// What happens when people leave.
+    pub leave: Leave,
+    /// How long what is known of people is kept.
+    pub retention: Retention,
     /// How people are asked whether they really want it.
     pub confirmation: Confirmation,
     /// The operator's own templates.
@@ -107,6 +111,8 @@ pub struct Sender {
     pub email: EmailAddress,
     /// Where answers go; none: to the sender.
     pub reply_to: Option<EmailAddress>,
+    /// Where a mail program may send a mail that unsubscribes; none: only the link does.
+    pub unsubscribe_email: Option<EmailAddress>,
     /// The postal address in the footer; may be empty for a relay on this machine.
     pub postal_address: String,
     /// Company or charity number; may be empty.
@@ -376,6 +382,44 @@ pub struct Banner {
     pub from: Option<NaiveDate>,
     /// Its last day.
     pub until: Option<NaiveDate>,
+}
+
+/// `[leave]`.
+#[derive(Clone, Debug, Default)]
+pub struct Leave {
+    /// Whether whoever leaves gets a last mail, with the way back.
+    pub goodbye_mail: bool,
+}
+
+/// `[retention]`.
+#[derive(Clone, Debug)]
+pub struct Retention {
+    /// How long the evidence of consent says from which network and program it came; zero: never.
+    pub network: Duration,
+    /// Whether only the beginning of the network address is kept.
+    pub network_prefix: bool,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { network: Duration::from_secs(365 * 86_400), network_prefix: false }
+    }
+}
+
+impl Retention {
+    /// What the evidence keeps of a network address: all of it, or the first 24 bits of an IPv4 and 48 of an IPv6 address,
+    /// which tell the provider and not the person; `None`: nothing.
+    pub fn network(&self, address: IpAddr) -> Option<String> {
+        if self.network.is_zero() {
+            return None;
+        }
+        let address = address.to_canonical();
+        if !self.network_prefix {
+            return Some(address.to_string());
+        }
+        let length = if address.is_ipv4() { 24 } else { 48 };
+        IpNet::new(address, length).ok().map(|network| network.trunc().to_string())
+    }
 }
 
 /// `[templates]`.

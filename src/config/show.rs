@@ -34,6 +34,8 @@ struct Root<'a> {
     smtp: Smtp<'a>,
     delivery: Delivery,
     collect: Collect,
+    leave: Leave,
+    retention: Retention,
     confirmation: Confirmation,
     templates: Templates,
     web: WebShown<'a>,
@@ -61,6 +63,7 @@ struct SenderShown<'a> {
     name: &'a str,
     email: &'a str,
     reply_to: &'a str,
+    unsubscribe_email: &'a str,
     postal_address: &'a str,
     legal: &'a str,
     contact_url: &'a str,
@@ -96,6 +99,17 @@ struct Delivery {
 struct Collect {
     allow_private_networks: bool,
     backlog: String,
+}
+
+#[derive(Serialize)]
+struct Leave {
+    goodbye_mail: bool,
+}
+
+#[derive(Serialize)]
+struct Retention {
+    network: String,
+    network_prefix: bool,
 }
 
 #[derive(Serialize)]
@@ -188,8 +202,21 @@ struct BannerShown<'a> {
 
 impl<'a> Root<'a> {
     fn of(config: &'a Config) -> Self {
-        let Config { server, store, sender, smtp, delivery, collect, confirmation, templates, web, subscribe, .. } =
-            config;
+        let Config {
+            server,
+            store,
+            sender,
+            smtp,
+            delivery,
+            collect,
+            confirmation,
+            leave,
+            retention,
+            templates,
+            web,
+            subscribe,
+            ..
+        } = config;
         Self {
             server: Server {
                 listen: server.listen.to_string(),
@@ -217,6 +244,11 @@ impl<'a> Root<'a> {
                 allow_private_networks: collect.allow_private_networks,
                 backlog: backlog(collect.backlog),
             },
+            leave: Leave { goodbye_mail: leave.goodbye_mail },
+            retention: Retention {
+                network: write_duration(retention.network),
+                network_prefix: retention.network_prefix,
+            },
             confirmation: Confirmation {
                 valid_for: write_duration(confirmation.valid_for),
                 reminder_after: confirmation.reminder_after.map(write_duration).unwrap_or_default(),
@@ -242,6 +274,7 @@ fn sender_shown(sender: &Sender) -> SenderShown<'_> {
         name: &sender.name,
         email: sender.email.as_str(),
         reply_to: sender.reply_to.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
+        unsubscribe_email: sender.unsubscribe_email.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
         postal_address: &sender.postal_address,
         legal: &sender.legal,
         contact_url: address(sender.contact_url.as_ref()),

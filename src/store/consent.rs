@@ -51,6 +51,12 @@ queries! {
                 value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10
             from jsonb_array_elements($1::jsonb) as e (value)"
     };
+    // A few at a time, so that nobody who writes has to wait for it.
+    FORGET_NETWORKS = {
+        "update consent_events set network = null, agent = null where id in (
+             select c.id from consent_events c where c.at < $1 and (c.network is not null or c.agent is not null)
+             order by c.at limit $2)"
+    };
     CONSENT_BETWEEN = {
         "select subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence
          from consent_events where subscriber_id between $1 and $2 order by subscriber_id, id"
@@ -104,6 +110,15 @@ impl Session {
             )
         }));
         execute!(self, ADD_CONSENTS, &rows).map(|_| ())
+    }
+
+    /// Forgets where up to `limit` events from before that moment came from; the one change to what was written. Says how
+    /// many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_networks(&mut self, before: UtcMillis, limit: i64) -> Result<u64, StoreError> {
+        execute!(self, FORGET_NETWORKS, before, limit)
     }
 
     /// The events of the subscribers with those row ids, both ends included, oldest first for each.

@@ -45,6 +45,17 @@ queries! {
          where subscriber_id = $1 and kind not in ('confirmation', 'manage', 'address', 'moved')
            and state in ('queued', 'claimed', 'deferred', 'uncertain')"
     };
+    // What a leaving cancelled before it was ever started, in an issue that is still being sent.
+    RESTORE_CANCELLED = {
+        "update deliveries set state = 'queued', due_at = $4, finished_at = null
+         where subscriber_id = $1 and digest = $2 and kind = 'digest' and state = 'cancelled' and finished_at = $3
+           and started_at is null
+           and exists (select 1 from issues i where i.id = deliveries.issue_id and i.state = 'sending')"
+    };
+    DELIVERIES_TO = {
+        "select d.kind, d.digest, m.subject, d.address, d.state, d.first_due_at as queued_at, d.finished_at, d.answer
+         from deliveries d join mails m on m.id = d.mail_id where d.subscriber_id = $1 order by d.id"
+    };
     // Whoever has left, paused, bounced out or been suppressed since then is not mailed by a retry.
     RETRY_ISSUE = {
         "update deliveries set state = 'queued', due_at = $2, first_due_at = $2, attempts = 0, finished_at = null
@@ -146,7 +157,52 @@ pub struct DeliveryRow {
     pub answer: Option<String>,
 }
 
+/// A mail to somebody, as they are told of it.
+#[derive(Clone, Debug, Serialize, sqlx::FromRow)]
+pub struct MailedRow {
+    /// `digest`, or what a notice is called.
+    pub kind: String,
+    /// The digest.
+    pub digest: Option<String>,
+    /// Its subject.
+    pub subject: String,
+    /// Where it went, or goes.
+    pub address: String,
+    /// Where it stands.
+    #[sqlx(try_from = "String")]
+    pub state: DeliveryState,
+    /// Since when.
+    pub queued_at: UtcMillis,
+    /// When it was finished.
+    pub finished_at: Option<UtcMillis>,
+    /// The relay's last words on it.
+    pub answer: Option<String>,
+}
+
 impl Session {
+    /// Every mail to a subscriber, the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn deliveries_to(&mut self, subscriber: i64) -> Result<Vec<MailedRow>, StoreError> {
+        fetch_all!(self, DELIVERIES_TO as MailedRow, subscriber)
+    }
+
+    /// Queues again what leaving a digest at that moment cancelled, as far as it was never started and its issue is still
+    /// being sent. Says how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn restore_deliveries(
+        &mut self,
+        subscriber: i64,
+        digest: &str,
+        left_at: UtcMillis,
+        now: UtcMillis,
+    ) -> Result<u64, StoreError> {
+        execute!(self, RESTORE_CANCELLED, subscriber, digest, left_at, now)
+    }
+
     /// Queues one delivery, due now; gives its id.
     ///
     /// # Errors

@@ -15,9 +15,11 @@ mod issues;
 mod layout;
 mod mails;
 mod meta;
+mod moving;
 mod nodes;
 mod query;
 mod queue;
+mod reasons;
 mod requests;
 mod session;
 mod slots;
@@ -41,7 +43,7 @@ use sqlx::{Connection as _, PgPool, Sqlite, SqlitePool};
 pub use articles::{ArticleRow, NewArticle, Put, StoryRow};
 pub use asks::Ask;
 pub use consent::ConsentRow;
-pub use deliveries::{DeliveryRow, NewDelivery, Totals};
+pub use deliveries::{DeliveryRow, MailedRow, NewDelivery, Totals};
 pub use digests::Hold;
 pub use error::StoreError;
 pub use issues::{IssueRow, NewIssue, NewIssueArticle};
@@ -50,6 +52,7 @@ pub use mails::{Followed, MailRow, NewMail};
 pub use nodes::NodeRow;
 pub use query::Query;
 pub use queue::{ClaimedRow, Mark};
+pub use reasons::ReasonRow;
 pub use requests::{JoinRequestRow, UnansweredRow};
 pub use session::Session;
 use session::{Connection, Kind};
@@ -211,8 +214,10 @@ impl Store {
             layout::ALL,
             mails::ALL,
             meta::ALL,
+            moving::ALL,
             nodes::ALL,
             queue::ALL,
+            reasons::ALL,
             requests::ALL,
             slots::ALL,
             sources::ALL,

@@ -57,7 +57,11 @@ queries! {
     };
     SUBSCRIBER_BY_PUBLIC_ID = {
         "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at
-         from subscribers where public_id = $1"
+         from subscribers where public_id = $1
+         union all
+         select s.id, s.public_id, s.email, s.address_hash, s.name, s.state, s.locale, s.created_at, s.updated_at,
+                s.confirmed_at
+         from former_ids f join subscribers s on s.id = f.subscriber_id where f.public_id = $1"
     };
     // On SQLite a writer is alone anyway.
     LOCK_SUBSCRIBER = {
@@ -116,7 +120,7 @@ impl Session {
         fetch_optional!(self, SUBSCRIBER_BY_HASH as SubscriberRow, address_hash)
     }
 
-    /// The subscriber with that public id.
+    /// The subscriber who has that public id, or had it before two became one.
     ///
     /// # Errors
     /// When the database fails.

@@ -89,3 +89,12 @@ pub trait Notify: Sync {
         std::future::ready(Ok(()))
     }
 }
+
+/// Mails nothing, for what has nothing to say.
+pub(super) struct NoMails;
+
+impl Notify for NoMails {
+    async fn notify(&self, _session: &mut Session, _notice: &Notice) -> Result<(), NotifyError> {
+        Ok(())
+    }
+}

@@ -3,19 +3,24 @@
 //! Every route is served at the root and below the path of `public_url`, so that it does not matter whether a proxy
 //! strips that path. A `GET` changes nothing: programs that look into mails follow links.
 
+mod address;
 mod cadence;
 mod confirm;
 mod form;
+mod goodbye;
 mod headers;
 mod health;
 mod home;
 mod join;
 mod language;
 mod look;
+mod lost;
+mod manage;
 mod pages;
 mod preferences;
 mod unsubscribe;
 mod visitor;
+mod when;
 
 use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
@@ -101,6 +106,11 @@ impl AppState {
         digest.map(|digest| digest.locale.clone()).unwrap_or_default()
     }
 
+    /// The language of a page for somebody: their own, else that of the digest.
+    fn locale_for(&self, own: Option<&Locale>, digest: &str) -> Locale {
+        own.cloned().unwrap_or_else(|| self.locale(Some(digest)))
+    }
+
     /// A page that a bad link leads to.
     fn bad_link(&self, error: TokenError) -> Response {
         let locale = self.locale(None);
@@ -131,6 +141,9 @@ pub fn router(state: AppState) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/confirm/{token}", get(confirm::page).post(confirm::act))
         .route("/unsubscribe/{token}", get(unsubscribe::page).post(unsubscribe::act))
+        .route("/goodbye/{token}", get(goodbye::page).post(goodbye::act))
+        .route("/address/{token}", get(address::page).post(address::act))
+        .route("/preferences", get(lost::page).post(lost::act))
         .route("/preferences/{token}", get(preferences::page).post(preferences::act))
         .route("/static/{file}", get(pages::file));
     let base = state.pages.base().to_owned();

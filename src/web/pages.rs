@@ -16,7 +16,7 @@ use crate::wording::Wording;
 
 const STYLE: &str = include_str!("../../templates/pages/style.css");
 
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 13] = [
     ("pages/layout.html", include_str!("../../templates/pages/layout.html")),
     ("pages/confirm.html", include_str!("../../templates/pages/confirm.html")),
     ("pages/confirmed.html", include_str!("../../templates/pages/confirmed.html")),
@@ -24,6 +24,9 @@ const TEMPLATES: [(&str, &str); 10] = [
     ("pages/home.html", include_str!("../../templates/pages/home.html")),
     ("pages/question.html", include_str!("../../templates/pages/question.html")),
     ("pages/goodbye.html", include_str!("../../templates/pages/goodbye.html")),
+    ("pages/erase.html", include_str!("../../templates/pages/erase.html")),
+    ("pages/lost.html", include_str!("../../templates/pages/lost.html")),
+    ("pages/manage.html", include_str!("../../templates/pages/manage.html")),
     ("pages/message.html", include_str!("../../templates/pages/message.html")),
     ("pages/preferences.html", include_str!("../../templates/pages/preferences.html")),
     ("pages/unsubscribe.html", include_str!("../../templates/pages/unsubscribe.html")),
@@ -84,6 +87,7 @@ impl Pages {
             "home_url": config.web.home_url,
             "privacy_url": config.web.privacy_url,
             "contact_url": config.sender.contact_url,
+            "lost_url": format!("{base}/preferences"),
             "subscribe_url": format!("{base}/"),
             "archive_url": config.digests.iter().any(|digest| digest.public).then(|| format!("{base}/archive")),
             "style": link(&style),
@@ -191,26 +195,12 @@ pub(super) fn enumerated(locale: &Locale, names: &[String]) -> String {
     }
 }
 
-/// `one`, `one and two`, `one, two and three`.
-pub(super) fn listed(names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
 /// How a digest is called; one that is no longer configured by its id.
 pub(super) fn title(config: &Config, digest: &str) -> String {
     config.digest(digest).map_or_else(|| digest.to_owned(), |digest| digest.title.clone())
 }
 
-/// How these digests are called; empty: none.
-pub(super) fn titles(config: &Config, digests: &[String]) -> String {
-    listed(&digests.iter().map(|digest| title(config, digest)).collect::<Vec<_>>())
-}
-
-/// The same as the locale writes it.
+/// How these digests are called, as the locale lists them; empty: none.
 pub(super) fn titles_in(locale: &Locale, config: &Config, digests: &[String]) -> String {
     enumerated(locale, &digests.iter().map(|digest| title(config, digest)).collect::<Vec<_>>())
 }

@@ -2,6 +2,7 @@
 
 mod confirmation;
 mod digest;
+mod people;
 mod public;
 mod secret;
 mod sender;
@@ -38,6 +39,8 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
     let collect = site::collect(&root.table("collect", keys::COLLECT));
     let templates = site::templates(&root.table("templates", keys::TEMPLATES), &scene);
     let scene = Scene { templates: templates.dir.as_deref(), ..scene };
+    let leave = people::leave(&root.table("leave", keys::LEAVE));
+    let retention = people::retention(&root.table("retention", keys::RETENTION));
     let confirmation = confirmation::confirmation(&root.table("confirmation", keys::CONFIRMATION));
     let web = public::web(&root.table("web", keys::WEB), folder);
     let subscribe = public::subscribe(&root.table("subscribe", keys::SUBSCRIBE), folder);
@@ -55,6 +58,8 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
         sources: sources.read,
         topics: topics.read,
         digests,
+        leave,
+        retention,
         confirmation,
         templates,
         web,

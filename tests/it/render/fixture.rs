@@ -45,6 +45,7 @@ pub fn sender() -> Sender {
         name: "Early Help Weekly".into(),
         email: EmailAddress::parse("digest@earlyhelp.example").unwrap(),
         reply_to: Some(EmailAddress::parse("desk@earlyhelp.example").unwrap()),
+        unsubscribe_email: None,
         postal_address: "Fernhollow Press, 14 Tannery Row, Alderbridge XR4 7QE".into(),
         legal: "Published by Fernhollow Press Ltd, registered in England and Wales, no. 00000000.".into(),
         contact_url: Some(url("https://earlyhelp.example/contact")),
@@ -105,6 +106,8 @@ pub fn config() -> Config {
         sources: Vec::new(),
         topics: Vec::new(),
         digests: vec![digest()],
+        leave: postround::config::Leave::default(),
+        retention: postround::config::Retention::default(),
         confirmation: Confirmation::default(),
         templates: Templates::default(),
         web: Web {

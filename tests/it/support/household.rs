@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use postround::app::Notices;
 use postround::config::{
-    AfterCrash, Backlog, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp,
-    StoreUrl, Subscribe, Templates, Topic, Web,
+    AfterCrash, Backlog, Collect, Config, Confirmation, Delivery, Digest, Leave, RelayUrl, Retention, Secret, Sender,
+    Server, Smtp, StoreUrl, Subscribe, Templates, Topic, Web,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
 use postround::render::Renderer;
@@ -24,6 +24,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         name: "Early Help Weekly".to_owned(),
         email: address("digest@northfold.example"),
         reply_to: None,
+        unsubscribe_email: None,
         postal_address: "1 High Street, Exampleton EX1 1EX".to_owned(),
         legal: String::new(),
         contact_url: Some("https://northfold.example/contact".parse().unwrap()),
@@ -73,6 +74,8 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
             digest("weekly", "Early Help Weekly", &["news", "features", "interviews"]),
             digest("jobs", "Jobs & Posts", &["jobs"]),
         ],
+        leave: Leave::default(),
+        retention: Retention::default(),
         confirmation: Confirmation::default(),
         templates: Templates::default(),
         web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), ..Web::default() },
