@@ -7,6 +7,7 @@
     reason = "a test that meets the unexpected shall fail at once"
 )]
 
+mod browser;
 mod collect;
 mod config;
 mod deliver;
