@@ -19,6 +19,7 @@
 //! - `wording`: what mails and pages say in each locale
 //! - [`web`]: pages and routes, thin, over the rooms above
 //! - [`domain`]: the words that all of them share, as types
+//! - [`status`]: how the parts are doing, for supervisors and Prometheus
 //! - [`app`]: the rooms wired together; [`daemon`]: keeps them going
 //! - [`cli`]: one file for each command; [`demo`] is the largest of them
 
@@ -34,6 +35,7 @@ pub mod demo;
 pub mod domain;
 pub mod render;
 pub mod schedule;
+pub mod status;
 pub mod store;
 pub mod subscribers;
 pub mod web;

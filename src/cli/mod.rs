@@ -93,6 +93,9 @@ enum Command {
     Demo(demo::Args),
 }
 
+/// How long threads may take that are still at work when a command has ended.
+const LAST_THREADS: std::time::Duration = std::time::Duration::from_millis(200);
+
 /// Reads the command line, runs the command, and gives the exit code. Reports an error on stderr.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -105,7 +108,10 @@ pub fn main() -> ExitCode {
         }
     };
     let context = Context::new(cli.config, cli.json);
-    match runtime.block_on(dispatch(&context, &cli.command)) {
+    let done = runtime.block_on(dispatch(&context, &cli.command));
+    // What still blocks a thread, such as looking up a name, is nobody's any more.
+    runtime.shutdown_timeout(LAST_THREADS);
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::note(error.report());

@@ -19,7 +19,7 @@ pub const ROOT: &[&str] = &[
     "subscribe",
     "confirmation",
 ];
-pub const SERVER: &[&str] = &["listen", "public_url", "trusted_proxies"];
+pub const SERVER: &[&str] = &["listen", "public_url", "trusted_proxies", "metrics_from"];
 pub const STORE: &[&str] = &["url", "keys"];
 pub const SENDER: &[&str] =
     &["name", "email", "reply_to", "unsubscribe_email", "postal_address", "legal", "contact_url", "social"];

@@ -86,6 +86,8 @@ pub struct Server {
     pub public_url: String,
     /// Networks of proxies whose word on where a request comes from counts.
     pub trusted_proxies: Vec<IpNet>,
+    /// Networks that may read the metrics, beside this machine.
+    pub metrics_from: Vec<IpNet>,
 }
 
 /// `[store]`.

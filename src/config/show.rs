@@ -54,6 +54,7 @@ struct Server<'a> {
     listen: String,
     public_url: &'a str,
     trusted_proxies: Vec<String>,
+    metrics_from: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -224,6 +225,7 @@ impl<'a> Root<'a> {
                 listen: server.listen.to_string(),
                 public_url: &server.public_url,
                 trusted_proxies: server.trusted_proxies.iter().map(ToString::to_string).collect(),
+                metrics_from: server.metrics_from.iter().map(ToString::to_string).collect(),
             },
             store: Store { url: write_store(&store.url), keys: write_path(&store.keys) },
             sender: sender_shown(sender),

@@ -168,6 +168,16 @@ impl Health {
         }
     }
 
+    /// Whether it has asked for less speed, and has not had its full speed since.
+    pub fn is_slow(&self) -> bool {
+        self.state().slow.is_some()
+    }
+
+    /// No connection is left that tries it.
+    pub fn disown(&self) {
+        self.state().prober = None;
+    }
+
     /// Waits until the answer of [`Health::admits`] may be another one.
     pub async fn changed(&self) {
         self.changed.notified().await;

@@ -21,6 +21,7 @@ use super::relay::{RelayError, SmtpRelay};
 use super::reply::without_addresses;
 use super::settings::Settings;
 use super::station::Station;
+use super::tally::Tally;
 use crate::domain::{Clock, DeliveryState, Random, UtcMillis};
 use crate::store::{ClaimedRow, Mark, Store};
 
@@ -43,6 +44,8 @@ pub struct Shared {
     pub nodes: Arc<std::sync::atomic::AtomicU32>,
     /// Of all runs.
     pub counts: Arc<Counts>,
+    /// Of this process.
+    pub tally: Arc<Tally>,
 }
 
 impl Shared {
@@ -166,6 +169,7 @@ impl Run {
             Attempt::Started(at) => (DeliveryState::Sending, Some(at.0)),
         };
         self.counts.came_to(fate.state);
+        self.shared.tally.count(row.digest.as_deref(), &row.address, fate.state, &words);
         self.settle(row);
         if finished {
             self.look_after(row.issue_id, fate.state == DeliveryState::Failed);

@@ -123,6 +123,22 @@ impl Totals {
         self.open() + self.sent + self.failed + self.cancelled
     }
 
+    /// Each state as people see it, with its number.
+    pub fn by_state(&self) -> [(&'static str, i64); 7] {
+        use DeliveryState as State;
+        let Self { queued, sending, sent, deferred, failed, cancelled, uncertain } = *self;
+        [
+            (State::Queued, queued),
+            (State::Sending, sending),
+            (State::Sent, sent),
+            (State::Deferred, deferred),
+            (State::Failed, failed),
+            (State::Cancelled, cancelled),
+            (State::Uncertain, uncertain),
+        ]
+        .map(|(state, count)| (state.as_str(), count))
+    }
+
     fn count(&mut self, state: DeliveryState, deliveries: i64) {
         *match state {
             DeliveryState::Queued | DeliveryState::Claimed => &mut self.queued,

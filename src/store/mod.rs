@@ -6,6 +6,7 @@
 mod alerts;
 mod articles;
 mod asks;
+mod census;
 mod consent;
 mod deliveries;
 mod digests;
@@ -46,6 +47,7 @@ use sqlx::{Connection as _, PgPool, Sqlite, SqlitePool};
 
 pub use articles::{ArticleRow, NewArticle, Put, StoryRow};
 pub use asks::Ask;
+pub use census::{Census, PeopleCensus};
 pub use consent::ConsentRow;
 pub use deliveries::{DeliveryRow, MailedRow, NewDelivery, Totals};
 pub use digests::Hold;
@@ -239,6 +241,7 @@ impl Store {
             alerts::ALL,
             articles::ALL,
             asks::ALL,
+            census::ALL,
             consent::ALL,
             deliveries::ALL,
             digests::ALL,

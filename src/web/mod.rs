@@ -41,6 +41,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::app::Notices;
 use crate::domain::Locale;
+use crate::status::Status;
 use crate::subscribers::{DigestClaim, Preferences, Subscribers, SubscribersError, TokenError};
 use join::Guards;
 use pages::Pages;
@@ -53,7 +54,7 @@ const BODY_LIMIT: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(45);
 
 /// How long requests under way may take to end when the server stops.
-const FAREWELL: Duration = Duration::from_secs(10);
+const FAREWELL: Duration = Duration::from_secs(8);
 
 /// Why the pages cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +96,7 @@ pub struct AppState {
     notices: Arc<Notices>,
     pages: Arc<Pages>,
     guards: Arc<Guards>,
+    status: Status,
 }
 
 impl AppState {
@@ -106,7 +108,15 @@ impl AppState {
     pub fn new(subscribers: Subscribers, notices: Notices, warn: Warn) -> Result<Self, WebError> {
         let pages = Arc::new(Pages::new(subscribers.config())?);
         let guards = Arc::new(Guards::new(subscribers.config(), warn)?);
-        Ok(Self { subscribers, notices: notices.into(), pages, guards })
+        let status = Status::new(subscribers.store().clone(), subscribers.now());
+        Ok(Self { subscribers, notices: notices.into(), pages, guards, status })
+    }
+
+    /// The same within a daemon, whose state it tells.
+    #[must_use]
+    pub fn with_status(mut self, status: Status) -> Self {
+        self.status = status;
+        self
     }
 
     /// The language of a page about a digest; of none, that of the first.
@@ -171,6 +181,7 @@ pub fn router(state: AppState) -> Router {
         .route("/subscribe", post(join::act).options(join::preflight))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
         .route("/confirm/{token}", get(confirm::page).post(confirm::act))
         .route("/unsubscribe/{token}", get(unsubscribe::page).post(unsubscribe::act))
         .route("/goodbye/{token}", get(goodbye::page).post(goodbye::act))

@@ -11,6 +11,7 @@ mod alerts;
 mod browser;
 mod collect;
 mod config;
+mod daemon;
 mod deliver;
 mod demo;
 mod due;

@@ -5,7 +5,7 @@ mod front;
 mod joining;
 mod links;
 mod managing;
-mod site;
+pub mod site;
 mod thousands;
 
 use std::sync::Arc;

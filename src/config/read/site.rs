@@ -32,12 +32,13 @@ pub fn server(table: &Table<'_>, scene: &Scene<'_>) -> Server {
     Server {
         listen: listen.unwrap_or(default),
         public_url: public_url(table, scene),
-        trusted_proxies: trusted_proxies(table),
+        trusted_proxies: networks(table, "trusted_proxies"),
+        metrics_from: networks(table, "metrics_from"),
     }
 }
 
-fn trusted_proxies(table: &Table<'_>) -> Vec<IpNet> {
-    let items = table.field("trusted_proxies").and_then(|field| field.items()).unwrap_or_default();
+fn networks(table: &Table<'_>, key: &'static str) -> Vec<IpNet> {
+    let items = table.field(key).and_then(|field| field.items()).unwrap_or_default();
     items.iter().filter_map(|field| field.parse(values::network)).collect()
 }
 

@@ -91,6 +91,7 @@ pub fn config() -> Config {
             listen: "127.0.0.1:8080".parse().unwrap(),
             public_url: "https://post.earlyhelp.example".into(),
             trusted_proxies: Vec::new(),
+            metrics_from: Vec::new(),
         },
         store: Store { url: StoreUrl::Sqlite("data/postround.db".into()), keys: "data/postround.keys".into() },
         sender: sender(),

@@ -56,6 +56,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
             listen: ([127, 0, 0, 1], 0).into(),
             public_url: public_url.to_owned(),
             trusted_proxies: Vec::new(),
+            metrics_from: Vec::new(),
         },
         store: postround::config::Store { url: store.url.clone(), keys: store.folder.path().join("keys") },
         sender: sender.clone(),
