@@ -134,7 +134,7 @@ impl Status {
 
     /// Everything that Prometheus is told, with the sources and digests of `config`.
     pub async fn metrics(&self, config: &Config, now: UtcMillis) -> String {
-        metrics(&self.0, config, now).await
+        Box::pin(metrics(&self.0, config, now)).await
     }
 }
 

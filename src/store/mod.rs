@@ -43,7 +43,7 @@ use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, PgPool, Sqlite, SqlitePool};
+use sqlx::{Connection as _, PgPool, Sqlite, SqlitePool, Transaction};
 
 pub use articles::{ArticleRow, NewArticle, Put, StoryRow};
 pub use asks::Ask;
@@ -141,6 +141,22 @@ impl SqliteFile {
             sqlx::query(pragma).execute(&mut *connection).await.map_err(begin)?;
         }
         Ok(connection)
+    }
+
+    /// A transaction of the writer's.
+    async fn begin(&self, durability: Durability) -> Result<sqlx::Result<Transaction<'static, Sqlite>>, StoreError> {
+        let begin = Some(sqlx::SqlSafeStr::into_sql_str("begin immediate"));
+        Ok(Transaction::begin(self.writer(durability).await?, begin).await)
+    }
+
+    /// Lets another connection be the writer's. On a full disk SQLite takes a transaction back by itself; the driver does
+    /// not see that, and would begin no other on that connection for ever.
+    async fn renew_writer(&self) -> Result<(), StoreError> {
+        let renew = |source| StoreError::Transaction { action: "begin", source };
+        let connection = self.write.acquire().await.map_err(renew)?;
+        // As the pool opens the next one, which it does only when this one is closed.
+        self.full.store(true, Ordering::Relaxed);
+        connection.close().await.map_err(renew)
     }
 }
 
@@ -290,10 +306,14 @@ impl Store {
         let begin = |source| StoreError::Transaction { action: "begin", source };
         match &self.0 {
             Backend::Sqlite(file) => {
-                let connection = file.writer(durability).await?;
-                let transaction =
-                    sqlx::Transaction::begin(connection, Some(sqlx::SqlSafeStr::into_sql_str("begin immediate")));
-                Ok(Session::new(Kind::SqliteWrite(transaction.await.map_err(begin)?), &self.1))
+                let transaction = match file.begin(durability).await? {
+                    Err(sqlx::Error::InvalidSavePointStatement) => {
+                        file.renew_writer().await?;
+                        file.begin(durability).await?
+                    }
+                    begun => begun,
+                };
+                Ok(Session::new(Kind::SqliteWrite(transaction.map_err(begin)?), &self.1))
             }
             Backend::Postgres(pools) => {
                 Ok(Session::new(Kind::PostgresWrite(pools.all.begin().await.map_err(begin)?), &self.1))

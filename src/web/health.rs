@@ -51,6 +51,6 @@ pub(super) async fn metrics(State(state): State<AppState>, visitor: Visitor, hea
         let why = "The metrics are for this machine and for the networks that server.metrics_from names.\n";
         return (StatusCode::FORBIDDEN, why).into_response();
     }
-    let text = state.status.metrics(config, state.subscribers.now()).await;
+    let text = Box::pin(state.status.metrics(config, state.subscribers.now())).await;
     ([(CONTENT_TYPE, FORMAT)], text).into_response()
 }

@@ -1,6 +1,7 @@
 //! The numbers for Prometheus: all there, none about a person, and not for everybody.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use postround::demo::catcher::{Answers, Options, Reply, Stage};
@@ -33,6 +34,19 @@ fn read(text: &str) -> BTreeMap<String, f64> {
         }
     }
     samples
+}
+
+/// The names of all families.
+fn families(text: &str) -> BTreeSet<String> {
+    text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).map(str::to_owned).collect()
+}
+
+/// The names that the manual has.
+fn documented() -> BTreeSet<String> {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operating.md");
+    let manual = std::fs::read_to_string(manual).unwrap();
+    let words = manual.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    words.filter(|word| word.starts_with("postround_")).map(str::to_owned).collect()
 }
 
 on_both! {
@@ -91,6 +105,7 @@ on_both! {
         is("postround_delivery_rate", 1.0 / 60.0);
         assert!(samples.keys().any(|sample| sample.starts_with("postround_polls_total{source=\"news\"")));
         assert!(samples["postround_digest_next_time_seconds{digest=\"weekly\"}"] > 1.7e9);
+        assert_eq!(families(&text), documented(), "docs/operating.md has all of them");
         for personal in ["@", "anna", "greta", "nobody", "marsh", "Wilhelmina", "northfold", "tiny-village", "come back"] {
             assert!(!text.contains(personal), "{personal} in\n{text}");
         }

@@ -1,5 +1,7 @@
 //! SIGTERM and SIGHUP, sent to a real process.
 
+use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postround::demo::catcher;
@@ -101,6 +103,35 @@ async fn a_hangup_takes_what_has_changed_and_a_bad_configuration_changes_nothing
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn systemd_is_told_when_it_is_ready_when_it_reads_again_and_when_it_stops() {
+    let store = TestStore::sqlite().await;
+    let program = Program::on(&store).await;
+    let path = program.folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let socket = Arc::new(socket);
+    let told = async || {
+        let socket = Arc::clone(&socket);
+        let told = move || {
+            let mut message = [0; 200];
+            let length = socket.recv(&mut message).unwrap();
+            String::from_utf8(message[..length].to_vec()).unwrap()
+        };
+        tokio::task::spawn_blocking(told).await.unwrap()
+    };
+    let mut command = program.command(&["serve"]);
+    command.env("NOTIFY_SOCKET", &path);
+    let daemon = Daemon::run(command).await;
+    assert_eq!(told().await.trim(), "READY=1");
+    daemon.signal("HUP");
+    assert!(told().await.starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert_eq!(told().await.trim(), "READY=1");
+    daemon.signal("TERM");
+    assert_eq!(told().await.trim(), "STOPPING=1");
+    assert!(daemon.ended().await.0.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hangup_reads_templates_anew_and_refuses_a_broken_one() {
     let store = TestStore::sqlite().await;
     let program = Program::on(&store).await;
@@ -108,7 +139,7 @@ async fn a_hangup_reads_templates_anew_and_refuses_a_broken_one() {
     let templates = program.folder.path().join("templates");
     let output = program.run(&["template", "export", templates.to_str().unwrap()]).await;
     assert!(output.status.success(), "{output:?}");
-    let mail = templates.join("mail/digest.txt");
+    let mail = templates.join("digest.txt");
     let text = std::fs::read_to_string(&mail).unwrap();
     change(&program, "[collect]", "[templates]\ndir = \"templates\"\n[collect]");
     let daemon = Daemon::start(&program).await;

@@ -136,7 +136,7 @@ async fn a_full_disk_costs_nothing_is_seen_and_is_gone_on_from_when_there_is_roo
     let (status, _) = tiny.daemon.until(|ready| ready["ready"] == true).await;
     assert_eq!(status, StatusCode::OK);
     let (status, page) = tiny.daemon.post("/subscribe", &sign_up(&tiny.daemon).await).await;
-    assert_eq!(status, StatusCode::OK, "{page}");
+    assert_eq!(status, StatusCode::OK, "{page}\n{}", tiny.daemon.log());
     program.mailbox.wait_for(PEOPLE + 1, Duration::from_secs(20)).await.unwrap();
     tiny.daemon.until(|ready| ready["parts"]["deliver"] == "ok" && ready["parts"]["tend"] == "ok").await;
 }
