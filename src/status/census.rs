@@ -34,6 +34,12 @@ impl Census {
         Self { store, work: Slot::new(), people: Slot::new() }
     }
 
+    /// Whether the store answers now, whatever is kept of it.
+    pub async fn answers(&self) -> bool {
+        let ping = async { self.store.read().await?.ping().await };
+        timeout(PATIENCE, ping).await.is_ok_and(|answer| answer.is_ok())
+    }
+
     /// What there is of issues, deliveries and sources. `None`: the store does not answer.
     pub async fn work(&self) -> Option<Counts> {
         let store = self.store.clone();

@@ -15,8 +15,8 @@ pub(super) async fn metrics(status: &Inner, config: &Config, now: UtcMillis) -> 
     results(&mut text, status);
     polls(&mut text, status);
     schedule(&mut text, config, now);
-    let (work, people) = tokio::join!(status.census.work(), status.census.people());
-    let store = if work.is_some() { *lock(&status.store) } else { StoreState::Gone };
+    let (answers, work, people) = tokio::join!(status.census.answers(), status.census.work(), status.census.people());
+    let store = if answers { *lock(&status.store) } else { StoreState::Gone };
     gauge(&mut text, "postround_store_up", "Whether the store can be read and written")
         .sample(&[], store == StoreState::Ok);
     if let Some(work) = &work {

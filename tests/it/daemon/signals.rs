@@ -2,9 +2,10 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use postround::demo::catcher;
+use postround::demo::catcher::{self, Answers, Options, Reply, Stage};
 use reqwest::StatusCode;
 
 use super::{got, mailbox, readers, slow};
@@ -100,6 +101,32 @@ async fn a_hangup_takes_what_has_changed_and_a_bad_configuration_changes_nothing
     daemon.says("source=\"extra\"").await;
     assert!(daemon.get("/").await.1.contains("Exampleton Herald"), "it listens where it did");
     assert_eq!(daemon.metric("postround_config_reload_success").await, Some(1.0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_has_asked_for_less_speed_is_left_alone_after_a_hangup_too() {
+    let store = TestStore::sqlite().await;
+    let connections = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&connections);
+    let answers = Answers::script(move |turn| {
+        seen.fetch_max(turn.connection, Ordering::SeqCst);
+        match turn.stage {
+            Stage::Content { .. } => Some(Reply::new(421, "4.7.28 Too much from you").then_close()),
+            _ => None,
+        }
+    });
+    let program = Program::with_relay(&store, Options { answers, ..Options::default() }).await;
+    readers(&program, 5).await;
+    let daemon = Daemon::start(&program).await;
+    program.json(&["run", "weekly"]).await;
+    daemon.says("the relay asks for less speed").await;
+    daemon.signal("HUP");
+    daemon.says("the configuration was read again, and is in use").await;
+    let before = connections.load(Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(connections.load(Ordering::SeqCst), before, "ten minutes are not over");
+    assert!(program.mailbox.is_empty());
+    assert_eq!(daemon.ready().await.1["relays"], "none works");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
