@@ -10,7 +10,7 @@ use std::time::Duration;
 pub use notices::Notices;
 
 use crate::collect::{FetchError, Fetcher, Limits};
-use crate::compose::Composer;
+use crate::compose::{ClickUrl, Composer};
 use crate::config::Config;
 use crate::deliver::{Engine, Links, Settings, Timings};
 use crate::domain::{Clock, Random, SystemClock, SystemRandom};
@@ -85,7 +85,13 @@ impl App {
             fetcher: self.fetcher.clone(),
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
+            click_url: self.click_url(),
         }
+    }
+
+    fn click_url(&self) -> Arc<ClickUrl> {
+        let tokens = Tokens::new(Arc::clone(&self.keys), &self.config.server.public_url);
+        Arc::new(move |issue, place| tokens.click_url(issue, place))
     }
 
     /// What knows the subscribers.

@@ -9,6 +9,8 @@ mod demo;
 mod digest;
 mod error;
 mod issue;
+mod issue_acts;
+mod issue_details;
 mod logging;
 mod output;
 mod preview;
@@ -107,7 +109,7 @@ async fn dispatch(context: &Context, command: &Command) -> Result<(), CliError> 
         Command::Preview(args) => preview::run(context, args).await,
         Command::SendTest(args) => send_test::run(context, args).await,
         Command::Run(args) => Box::pin(run::run(context, args)).await,
-        Command::Issue(command) => issue::run(context, command).await,
+        Command::Issue(command) => Box::pin(issue::run(context, command)).await,
         Command::Subscriber(command) => Box::pin(subscriber::run(context, command)).await,
         Command::Config(command) => config::run(context, command),
         Command::Demo(args) => Box::pin(demo::run(context, args)).await,

@@ -28,8 +28,12 @@ pub const DIGEST: &[&str] = &[
     "template",
     "locale",
     "sender",
+    "public",
+    "utm",
+    "count_clicks",
 ];
 pub const BANNER: &[&str] = &["text", "url", "from", "until"];
+pub const UTM: &[&str] = &["source", "medium", "campaign"];
 pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
 pub const TEMPLATES: &[&str] = &["dir"];
 pub const WEB: &[&str] = &["home_url", "privacy_url"];

@@ -342,6 +342,33 @@ pub struct Digest {
     pub locale: Locale,
     /// Who it is from: its own sender over that of `[sender]`.
     pub sender: Sender,
+    /// Whether anybody may see it: it is offered to strangers, and its past issues are in the archive.
+    pub public: bool,
+    /// The campaign that its article links name.
+    pub utm: Option<Utm>,
+    /// Whether its article links count how often they are followed, by all readers together.
+    pub count_clicks: bool,
+}
+
+/// The campaign that the article links of a mail name; what is empty is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Utm {
+    /// `utm_source`.
+    pub source: String,
+    /// `utm_medium`.
+    pub medium: String,
+    /// `utm_campaign`.
+    pub campaign: String,
+}
+
+impl Utm {
+    /// The parameters with their values.
+    pub fn parameters(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [("utm_source", &self.source), ("utm_medium", &self.medium), ("utm_campaign", &self.campaign)]
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name, value.as_str()))
+    }
 }
 
 impl Digest {
@@ -362,6 +389,13 @@ pub struct Banner {
     pub from: Option<NaiveDate>,
     /// Its last day.
     pub until: Option<NaiveDate>,
+}
+
+impl Banner {
+    /// Whether it is shown on that day.
+    pub fn is_for(&self, day: NaiveDate) -> bool {
+        self.from.is_none_or(|from| from <= day) && self.until.is_none_or(|until| day <= until)
+    }
 }
 
 /// `[templates]`.

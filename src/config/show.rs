@@ -158,8 +158,19 @@ struct DigestShown<'a> {
     template: &'a str,
     locale: &'a str,
     sender: OwnSender<'a>,
+    public: bool,
+    count_clicks: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    utm: Option<UtmShown<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     banner: Option<BannerShown<'a>>,
+}
+
+#[derive(Serialize)]
+struct UtmShown<'a> {
+    source: &'a str,
+    medium: &'a str,
+    campaign: &'a str,
 }
 
 #[derive(Serialize)]
@@ -289,6 +300,13 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
             email: digest.sender.email.as_str(),
             reply_to: digest.sender.reply_to.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
         },
+        public: digest.public,
+        count_clicks: digest.count_clicks,
+        utm: digest.utm.as_ref().map(|utm| UtmShown {
+            source: &utm.source,
+            medium: &utm.medium,
+            campaign: &utm.campaign,
+        }),
         banner: digest.banner.as_ref().map(|banner| BannerShown {
             text: &banner.text,
             url: address(banner.url.as_ref()),

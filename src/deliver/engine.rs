@@ -263,7 +263,7 @@ impl Engine {
                     // The rest of the claim would be nobody's until the run ends.
                     let unread = std::iter::once(row).chain(rows).map(|row| run.unclaimed(&row)).collect();
                     run.recorder.record(unread).await;
-                    run.take_in(jobs);
+                    hopeless.extend(run.take_in(jobs));
                     run.recorder.record(hopeless).await;
                     return Err(error);
                 }
@@ -276,7 +276,7 @@ impl Engine {
                 }
             }
         }
-        run.take_in(jobs);
+        hopeless.extend(run.take_in(jobs));
         run.recorder.record(hopeless).await;
         Ok(())
     }

@@ -108,11 +108,15 @@ impl Run {
         self.open.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Shares claimed deliveries out to the connections.
-    pub fn take_in(&self, jobs: Vec<Job>) {
-        let ids = jobs.iter().map(|job| job.row.id);
-        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
+    /// Shares claimed deliveries out to the connections. Gives the marks that free those which are in hand already, since
+    /// their issue was held or changed after an earlier claim: two jobs of one delivery could start it twice.
+    #[must_use]
+    pub fn take_in(&self, jobs: Vec<Job>) -> Vec<Mark> {
+        let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        let (jobs, again): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| in_hand.insert(job.row.id));
+        drop(in_hand);
         self.feed.add(jobs);
+        again.iter().map(|job| Mark { relay: None, ..self.mark(&job.row) }).collect()
     }
 
     /// What has been shared out and has no result yet.
@@ -146,6 +150,7 @@ impl Run {
             expected: DeliveryState::Claimed,
             next: DeliveryState::Sending,
             tries: 1,
+            mail: Some(job.row.mail_id),
             started_at: Some(now.0),
             ..self.mark(&job.row)
         }
@@ -262,6 +267,7 @@ impl Run {
             id: row.id,
             expected: DeliveryState::Claimed,
             next: DeliveryState::Queued,
+            mail: None,
             token: None,
             tries: 0,
             due_at: None,

@@ -70,7 +70,9 @@ fn headers(envelope: &Envelope<'_>, out: &mut Vec<u8>) {
         header.end();
         line(out, &format!("List-Unsubscribe: <{}>", held(Slot::UnsubscribeUrl)));
         line(out, "List-Unsubscribe-Post: List-Unsubscribe=One-Click");
-        line(out, &format!("List-Archive: <{}/archive/{id}>", list.public_url));
+        if list.digest.public {
+            line(out, &format!("List-Archive: <{}/archive/{}>", list.public_url, list.digest.id));
+        }
         let issue = list.issue.map_or_else(|| "test".to_owned(), |number| number.to_string());
         line(out, &format!("Feedback-ID: {issue}:{id}::{}", sender_id(sender)));
     }

@@ -5,6 +5,7 @@
 //! [`Message::splice`] puts one recipient's values between the pieces, without a template, an encoder or a copy of the body.
 
 mod confirmation;
+mod correction;
 mod encode;
 mod error;
 mod header;
@@ -18,9 +19,11 @@ mod subject;
 mod templates;
 mod text;
 mod view;
+mod web;
 
 pub use crate::wording::format_date;
 pub use confirmation::Confirmation;
+pub use correction::Correction;
 pub use error::TemplateError;
 pub use message::{Message, SpliceError};
 pub use renderer::Renderer;
@@ -28,6 +31,7 @@ pub use slots::{Slot, Slots, fill};
 pub use subject::subject;
 pub use templates::built_in_templates;
 pub use text::one_line;
+pub use web::web_view;
 
 use crate::config::{Config, Digest};
 use crate::domain::Locale;

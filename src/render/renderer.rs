@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::confirmation::{self, ConfirmView, Confirmation};
+use super::correction::{self, Correction, CorrectionView};
 use super::mime::{Envelope, List, assemble};
 use super::slots::{Marker, Slot, find};
 use super::templates::Templates;
@@ -23,6 +24,7 @@ const SHORT_EXCERPT: usize = 140;
 /// The template that others fall back to for the part that they do not have.
 const DIGEST: &str = "digest";
 const CONFIRMATION: &str = "confirmation";
+const CORRECTION: &str = "correction";
 const REQUIRED: [Slot; 2] = [Slot::UnsubscribeUrl, Slot::PreferencesUrl];
 
 /// The templates, loaded and tried.
@@ -38,12 +40,18 @@ impl Renderer {
     /// [`TemplateError`] for a file that cannot be read, and for the first mistake in a template.
     pub fn new(dir: Option<&Path>) -> Result<Self, TemplateError> {
         let renderer = Self { templates: Templates::load(dir)? };
-        let own = renderer.templates.own().iter().map(String::as_str).filter(|name| *name != CONFIRMATION);
+        let own = renderer
+            .templates
+            .own()
+            .iter()
+            .map(String::as_str)
+            .filter(|name| ![CONFIRMATION, CORRECTION].contains(name));
         for name in [DIGEST].into_iter().chain(own.filter(|name| *name != DIGEST && !is_part(name))) {
             renderer.try_digest(name)?;
         }
         let marker = Marker::new(&SystemRandom);
         renderer.parts(CONFIRMATION, &sample::confirmation(&marker), &marker, &confirmation::REQUIRED)?;
+        renderer.parts(CORRECTION, &sample::correction(&marker), &marker, &correction::REQUIRED)?;
         Ok(renderer)
     }
 
@@ -90,6 +98,24 @@ impl Renderer {
         let view = ConfirmView::of(frame, &subject, confirmation, &marker);
         let (html, text) = self.parts(CONFIRMATION, &view, &marker, &confirmation::REQUIRED)?;
         Ok(finish(frame, subject, html, text, None, &marker, random))
+    }
+
+    /// Renders the correction of an issue, with a mark for each slot.
+    ///
+    /// # Errors
+    /// [`TemplateError`] when the template cannot be rendered, or lacks a link that it must have.
+    pub fn correction(
+        &self,
+        frame: &Frame<'_>,
+        correction: &Correction<'_>,
+        random: &dyn Random,
+    ) -> Result<RenderedMail, TemplateError> {
+        let marker = Marker::new(random);
+        let subject = correction::subject(frame, correction);
+        let view = CorrectionView::of(frame, &subject, correction, &marker);
+        let (html, text) = self.parts(CORRECTION, &view, &marker, &correction::REQUIRED)?;
+        let list = List { digest: frame.digest, public_url: &frame.config.server.public_url, issue: None };
+        Ok(finish(frame, subject, html, text, Some(list), &marker, random))
     }
 
     /// The digest's parts. An issue that would be cut by Gmail is made smaller: first the excerpts are shortened, then articles
@@ -181,7 +207,7 @@ impl Renderer {
 fn is_part(name: &str) -> bool {
     let built_in =
         |name: &str| super::built_in_templates().iter().any(|(file, _)| file.strip_suffix(".html") == Some(name));
-    built_in(name) && name != DIGEST && name != CONFIRMATION
+    built_in(name) && ![DIGEST, CONFIRMATION, CORRECTION].contains(&name)
 }
 
 fn finish(

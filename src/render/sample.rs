@@ -1,6 +1,7 @@
 //! An invented issue that has all that one can have, on which templates are tried when they are loaded.
 
 use super::confirmation::ConfirmView;
+use super::correction::CorrectionView;
 use super::slots::Marker;
 use super::view::{
     ArticleView, BannerView, Common, DigestView, IssueView, LinkView, NumberView, SectionView, SenderView, SlotView,
@@ -21,6 +22,7 @@ pub(super) fn full(marker: &Marker) -> IssueView {
             number: Some(1),
             date: "Monday 23 November 2026".to_owned(),
             label: "Issue 1 · Monday 23 November 2026".to_owned(),
+            web_url: url.clone(),
         },
         banner: Some(BannerView { text: "A sample campaign".to_owned(), url }),
         lead: Some(article("news")),
@@ -34,6 +36,7 @@ pub(super) fn full(marker: &Marker) -> IssueView {
 pub(super) fn bare(marker: &Marker) -> IssueView {
     let mut view = full(marker);
     view.issue.number = None;
+    view.issue.web_url = None;
     view.banner = None;
     view.sections.clear();
     view.listed.clear();
@@ -59,6 +62,13 @@ pub(super) fn bare(marker: &Marker) -> IssueView {
         ..lead
     });
     view
+}
+
+/// A correction.
+pub(super) fn correction(marker: &Marker) -> CorrectionView {
+    let text = ["What was wrong.".to_owned(), "What is right.".to_owned()];
+    let correction = super::Correction { text: &text, subject: "A sample story", date: chrono::NaiveDate::default() };
+    CorrectionView::new(common(marker), &Locale::default(), &correction)
 }
 
 /// A confirmation.

@@ -19,9 +19,11 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 10] = files![
+const FILES: [(&str, &str); 12] = files![
     "confirmation.html",
     "confirmation.txt",
+    "correction.html",
+    "correction.txt",
     "digest.html",
     "digest.txt",
     "footer.html",
@@ -106,9 +108,10 @@ impl Templates {
 }
 
 /// The names at the top of the views, for suggestions.
-const TOP: [&str; 17] = [
+const TOP: [&str; 18] = [
     "banner",
     "confirm",
+    "correction",
     "count",
     "digest",
     "dir",

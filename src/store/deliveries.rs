@@ -28,11 +28,11 @@ queries! {
     CANCEL_OPEN = {
         "update deliveries set state = 'cancelled', owner = null, finished_at = $3
          where subscriber_id = $1 and digest = $2 and kind <> 'confirmation'
-           and state in ('queued', 'claimed', 'deferred', 'uncertain')"
+           and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
     };
     CANCEL_ALL_OPEN = {
         "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-         where subscriber_id = $1 and kind <> 'confirmation' and state in ('queued', 'claimed', 'deferred', 'uncertain')"
+         where subscriber_id = $1 and kind <> 'confirmation' and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
     };
     // Whoever has left, paused, bounced out or been suppressed since then is not mailed by a retry.
     RETRY_ISSUE = {
@@ -50,7 +50,7 @@ pub struct NewDelivery<'a> {
     pub mail: i64,
     /// The issue that it belongs to.
     pub issue: Option<i64>,
-    /// `digest`, `confirmation` or `test`.
+    /// `digest`, `correction`, `confirmation` or `test`.
     pub kind: &'a str,
     /// The digest's id.
     pub digest: Option<&'a str>,
@@ -66,7 +66,7 @@ pub struct NewDelivery<'a> {
     pub link: Option<&'a str>,
 }
 
-/// How many of an issue's deliveries are where. What is claimed counts as queued.
+/// How many of an issue's deliveries are where. What is claimed or held counts as queued.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
     /// Waiting for their turn.
@@ -98,7 +98,7 @@ impl Totals {
 
     fn count(&mut self, state: DeliveryState, deliveries: i64) {
         *match state {
-            DeliveryState::Queued | DeliveryState::Claimed => &mut self.queued,
+            DeliveryState::Queued | DeliveryState::Claimed | DeliveryState::Held => &mut self.queued,
             DeliveryState::Sending => &mut self.sending,
             DeliveryState::Sent => &mut self.sent,
             DeliveryState::Deferred => &mut self.deferred,

@@ -39,17 +39,20 @@ queries! {
     };
     ISSUE_ARTICLES = {
         "select topic, source, url, canonical, title, published_at, excerpt, author, image from issue_articles
-         where issue_id = $1 order by position"
+         where issue_id = $1 and withdrawn_at is null order by position"
     };
     IS_FINISHED = {
         "select count(*) from issues where id = $1 and state = 'sending' and laid_out_at is not null
          and not exists (select 1 from deliveries d where d.issue_id = issues.id
-                         and d.state in ('queued', 'claimed', 'sending', 'deferred', 'uncertain'))"
+                         and d.state in ('queued', 'claimed', 'held', 'sending', 'deferred', 'uncertain'))"
     };
     FINISH_ISSUE = {
-        "update issues set state = 'sent', finished_at = $2 where id = $1 and state = 'sending' and laid_out_at is not null
+        "update issues set state = 'sent', finished_at = $2, first_sent_at = coalesce(first_sent_at,
+             case when exists (select 1 from deliveries d where d.issue_id = $1 and d.state = 'sent')
+                  then cast($2 as bigint) end)
+         where id = $1 and state = 'sending' and laid_out_at is not null
          and not exists (select 1 from deliveries d where d.issue_id = issues.id
-                         and d.state in ('queued', 'claimed', 'sending', 'deferred', 'uncertain'))"
+                         and d.state in ('queued', 'claimed', 'held', 'sending', 'deferred', 'uncertain'))"
     };
 }
 
@@ -90,7 +93,7 @@ pub struct IssueRow {
     /// Where it stands.
     #[sqlx(try_from = "String")]
     pub state: IssueState,
-    /// Why it was skipped.
+    /// Why it was skipped, held or cancelled.
     pub reason: Option<String>,
     /// Its subject.
     pub subject: String,
@@ -223,7 +226,7 @@ impl Session {
         fetch_all!(self, OPEN_ISSUES as IssueRow)
     }
 
-    /// The frozen articles of an issue, in reading order.
+    /// The frozen articles of an issue that are not withdrawn, in reading order.
     ///
     /// # Errors
     /// When the database fails.

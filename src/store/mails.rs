@@ -15,7 +15,7 @@ queries! {
     MAIL_BY_FINGERPRINT = { "select id from mails where fingerprint = $1 order by id limit 1" };
     CANCEL_MAIL = {
         "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-         where mail_id = $1 and state in ('queued', 'claimed', 'deferred', 'uncertain')"
+         where mail_id = $1 and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
     };
     FOLLOW_MAIL = { "select address, state, answer from deliveries where mail_id = $1 order by id" };
 }
@@ -25,7 +25,7 @@ queries! {
 pub struct NewMail<'a> {
     /// The issue that it renders; none for confirmations and test sends.
     pub issue: Option<i64>,
-    /// `digest`, `confirmation` or `test`.
+    /// `digest`, `correction`, `confirmation` or `test`.
     pub kind: &'a str,
     /// The digest's id.
     pub digest: Option<&'a str>,
@@ -56,7 +56,7 @@ pub struct MailRow {
     pub id: i64,
     /// The issue that it renders.
     pub issue_id: Option<i64>,
-    /// `digest`, `confirmation` or `test`.
+    /// `digest`, `correction`, `confirmation` or `test`.
     pub kind: String,
     /// The digest's id.
     pub digest: Option<String>,

@@ -5,20 +5,25 @@
 
 mod articles;
 mod consent;
+mod control;
+mod corrections;
 mod deliveries;
 mod digests;
 mod error;
 mod issues;
 mod layout;
+mod links;
 mod mails;
 mod meta;
 mod nodes;
+mod pages;
 mod query;
 mod queue;
 mod session;
 mod sources;
 mod subscribers;
 mod suppressions;
+mod withdrawals;
 
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -35,12 +40,16 @@ use sqlx::{Connection as _, PgPool, Sqlite, SqlitePool};
 
 pub use articles::{ArticleRow, NewArticle, Put, StoryRow};
 pub use consent::ConsentRow;
+pub use control::{IssueEventRow, NewIssueEvent};
+pub use corrections::CorrectionRow;
 pub use deliveries::{DeliveryRow, NewDelivery, Totals};
 pub use error::StoreError;
 pub use issues::{IssueRow, NewIssue, NewIssueArticle};
 pub use layout::{Audience, Choice, IssueMail};
+pub use links::LinkRow;
 pub use mails::{Followed, MailRow, NewMail};
 pub use nodes::NodeRow;
+pub use pages::{ArchivedRow, NewPage, PageRow};
 pub use query::Query;
 pub use queue::{ClaimedRow, Mark};
 pub use session::Session;
@@ -48,6 +57,7 @@ use session::{Connection, Kind};
 pub use sources::SourceRow;
 pub use subscribers::{SubscriberRow, SubscriptionRow};
 pub use suppressions::SuppressionRow;
+pub use withdrawals::IssueArticleRow;
 
 use crate::config::StoreUrl;
 
@@ -187,17 +197,22 @@ impl Store {
         [
             articles::ALL,
             consent::ALL,
+            control::ALL,
+            corrections::ALL,
             deliveries::ALL,
             digests::ALL,
             issues::ALL,
             layout::ALL,
+            links::ALL,
             mails::ALL,
             meta::ALL,
             nodes::ALL,
+            pages::ALL,
             queue::ALL,
             sources::ALL,
             subscribers::ALL,
             suppressions::ALL,
+            withdrawals::ALL,
         ]
         .into_iter()
         .flatten()

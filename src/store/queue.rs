@@ -16,10 +16,13 @@ queries! {
              (select d.id from deliveries d where d.state = 'deferred' and d.due_at <= $1 order by d.due_at limit $2)"
     };
     // PostgreSQL has writers beside each other: without `skip locked` they would wait for one another's rows, and
-    // without the outer predicate take the same ones. The order is that of the index, so that nothing is sorted.
+    // without the outer predicate take the same ones. The order is that of the index, so that nothing is sorted. A mail
+    // that has been replaced is not sent any more.
     CLAIM = {
         sqlite
-        "update deliveries set state = 'claimed', owner = $1 where state = 'queued' and id in
+        "update deliveries set state = 'claimed', owner = $1,
+             mail_id = coalesce((select m.replaced_by from mails m where m.id = deliveries.mail_id), mail_id)
+         where state = 'queued' and id in
              (select d.id from deliveries d where d.state = 'queued' and d.due_at <= $2 and ($4 = 0 or d.mail_id = $4)
               order by d.priority, d.due_at, d.id limit $3)
          returning id, mail_id, issue_id, kind, digest, address, name, priority, due_at, first_due_at, attempts, link,
@@ -28,14 +31,18 @@ queries! {
         "with next as (select d.id from deliveries d where d.state = 'queued' and d.due_at <= $2
                        and ($4 = 0 or d.mail_id = $4)
                        order by d.priority, d.due_at, d.id limit $3 for update skip locked)
-         update deliveries set state = 'claimed', owner = $1 from next
+         update deliveries set state = 'claimed', owner = $1,
+             mail_id = coalesce((select m.replaced_by from mails m where m.id = deliveries.mail_id), deliveries.mail_id)
+         from next
          where deliveries.id = next.id and deliveries.state = 'queued'
          returning deliveries.id, mail_id, issue_id, kind, digest, address, name, priority, due_at, first_due_at, attempts,
              link, (select s.public_id from subscribers s where s.id = deliveries.subscriber_id) as subscriber"
     };
     // `expected` and `owner`: what has been cancelled, freed or taken over is left alone. A start also looks once more at
     // the subscriber, and comes to `cancelled` when they do not want it any more: leaving cannot cancel what is being
-    // sent, or what a layout beside it has not committed, and either may be queued afterwards. A start that
+    // sent, or what a layout beside it has not committed, and either may be queued afterwards. It also looks at the issue:
+    // what is held or cancelled is not started, and neither is a mail that has been replaced, or is not the one at hand
+    // (`mail`). A start that
     // is marked twice, since its first answer was lost, is granted twice. A result that comes late, when the start has
     // been freed already, still counts; `token` is the start that it belongs to.
     MARK = {
@@ -43,9 +50,9 @@ queries! {
         "update deliveries set
              state = e.next,
              owner = case when e.next = 'sending' then $2 end,
-             attempts = attempts + case when state = 'claimed' and e.next <> 'cancelled' then e.tries else 0 end,
+             attempts = attempts + case when state = 'claimed' and (e.asked <> 'sending' or e.next = 'sending') then e.tries else 0 end,
              due_at = coalesce(e.due_at, deliveries.due_at),
-             started_at = case when e.next = 'cancelled' then deliveries.started_at
+             started_at = case when e.asked = 'sending' and e.next <> 'sending' then deliveries.started_at
                                else coalesce(e.started_at, deliveries.started_at) end,
              finished_at = case when e.next = 'cancelled' then e.started_at else e.finished_at end,
              relay = coalesce(e.relay, deliveries.relay),
@@ -53,15 +60,21 @@ queries! {
          from (select value ->> 'id' as id, value ->> 'expected' as expected, value ->> 'next' as asked,
                       value ->> 'token' as token, value ->> 'tries' as tries, value ->> 'due_at' as due_at,
                       value ->> 'started_at' as started_at, value ->> 'finished_at' as finished_at,
-                      value ->> 'relay' as relay, value ->> 'answer' as answer,
-                      case when value ->> 'next' <> 'sending' or exists (
-                 select 1 from deliveries d where d.id = value ->> 'id' and (d.kind <> 'digest' or exists (
-                     select 1 from live_subscriptions l where l.subscriber_id = d.subscriber_id and l.digest = d.digest
-                       and l.since <= value ->> 'started_at')))
-                      then value ->> 'next' else 'cancelled' end as next
+                      value ->> 'relay' as relay, value ->> 'answer' as answer, value ->> 'mail' as mail,
+                      case when value ->> 'next' <> 'sending' then value ->> 'next' else coalesce((
+                 select case
+                     when d.kind in ('digest', 'correction') and not exists (
+                         select 1 from live_subscriptions l where l.subscriber_id = d.subscriber_id and l.digest = d.digest
+                           and (l.since <= value ->> 'started_at' or d.kind = 'correction')) then 'cancelled'
+                     when i.state in ('cancelled', 'held') then i.state
+                     when m.replaced_by = m.id then 'cancelled'
+                     when m.replaced_by is not null then 'queued'
+                     else 'sending' end
+                 from deliveries d left join issues i on i.id = d.issue_id left join mails m on m.id = d.mail_id
+                 where d.id = value ->> 'id'), 'cancelled') end as next
                from json_each($1)) e
          where deliveries.id = e.id and (
-             deliveries.state = e.expected and deliveries.owner = $2
+             deliveries.state = e.expected and deliveries.owner = $2 and coalesce(e.mail, deliveries.mail_id) = deliveries.mail_id
              or e.asked = 'sending' and deliveries.state = 'sending' and deliveries.owner = $2
                 and deliveries.started_at = e.started_at
              or e.expected = 'sending' and deliveries.started_at = e.token
@@ -71,23 +84,29 @@ queries! {
         "update deliveries set
              state = e.next,
              owner = case when e.next = 'sending' then $2 end,
-             attempts = attempts + case when state = 'claimed' and e.next <> 'cancelled' then e.tries else 0 end,
+             attempts = attempts + case when state = 'claimed' and (e.asked <> 'sending' or e.next = 'sending') then e.tries else 0 end,
              due_at = coalesce(e.due_at, deliveries.due_at),
-             started_at = case when e.next = 'cancelled' then deliveries.started_at
+             started_at = case when e.asked = 'sending' and e.next <> 'sending' then deliveries.started_at
                                else coalesce(e.started_at, deliveries.started_at) end,
              finished_at = case when e.next = 'cancelled' then e.started_at else e.finished_at end,
              relay = coalesce(e.relay, deliveries.relay),
              answer = coalesce(e.answer, deliveries.answer)
-         from (select r.id, r.expected, r.next as asked, r.token, r.tries, r.due_at, r.started_at, r.finished_at, r.relay, r.answer,
-                      case when r.next <> 'sending' or exists (
-                 select 1 from deliveries d where d.id = r.id and (d.kind <> 'digest' or exists (
-                     select 1 from live_subscriptions l where l.subscriber_id = d.subscriber_id and l.digest = d.digest
-                       and l.since <= r.started_at)))
-                      then r.next else 'cancelled' end as next
+         from (select r.id, r.expected, r.next as asked, r.token, r.tries, r.due_at, r.started_at, r.finished_at, r.relay, r.answer, r.mail,
+                      case when r.next <> 'sending' then r.next else coalesce((
+                 select case
+                     when d.kind in ('digest', 'correction') and not exists (
+                         select 1 from live_subscriptions l where l.subscriber_id = d.subscriber_id and l.digest = d.digest
+                           and (l.since <= r.started_at or d.kind = 'correction')) then 'cancelled'
+                     when i.state in ('cancelled', 'held') then i.state
+                     when m.replaced_by = m.id then 'cancelled'
+                     when m.replaced_by is not null then 'queued'
+                     else 'sending' end
+                 from deliveries d left join issues i on i.id = d.issue_id left join mails m on m.id = d.mail_id
+                 where d.id = r.id), 'cancelled') end as next
                from json_to_recordset($1::text::json) as r (id bigint, expected text, next text, token bigint,
-                   tries bigint, due_at bigint, started_at bigint, finished_at bigint, relay text, answer text)) e
+                   tries bigint, due_at bigint, started_at bigint, finished_at bigint, relay text, answer text, mail bigint)) e
          where deliveries.id = e.id and (
-             deliveries.state = e.expected and deliveries.owner = $2
+             deliveries.state = e.expected and deliveries.owner = $2 and coalesce(e.mail, deliveries.mail_id) = deliveries.mail_id
              or e.asked = 'sending' and deliveries.state = 'sending' and deliveries.owner = $2
                 and deliveries.started_at = e.started_at
              or e.expected = 'sending' and deliveries.started_at = e.token
@@ -153,6 +172,8 @@ pub struct Mark {
     pub expected: DeliveryState,
     /// The state that it comes to.
     pub next: DeliveryState,
+    /// For a start: the mail that would go out.
+    pub mail: Option<i64>,
     /// For a result: the `started_at` of the start that it belongs to.
     pub token: Option<i64>,
     /// 1: it counts as an attempt where it was only claimed so far.

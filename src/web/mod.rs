@@ -3,6 +3,10 @@
 //! Every route is served at the root and below the path of `public_url`, so that it does not matter whether a proxy
 //! strips that path. A `GET` changes nothing: programs that look into mails follow links.
 
+mod archive;
+mod archive_feed;
+mod archive_issue;
+mod clicks;
 mod confirm;
 mod form;
 mod headers;
@@ -52,6 +56,8 @@ pub enum WebError {
 pub struct AppState {
     subscribers: Subscribers,
     pages: Arc<Pages>,
+    /// The address of the stylesheet of an issue's page.
+    issue_style: Arc<str>,
 }
 
 impl AppState {
@@ -61,7 +67,8 @@ impl AppState {
     /// When one of them is broken.
     pub fn new(subscribers: Subscribers) -> Result<Self, WebError> {
         let pages = Arc::new(Pages::new(subscribers.config())?);
-        Ok(Self { subscribers, pages })
+        let issue_style = format!("{}{}", pages.base(), pages::issue_style_route()).into();
+        Ok(Self { subscribers, pages, issue_style })
     }
 
     /// The language of a page about a digest; of none, that of the first.
@@ -100,6 +107,12 @@ pub fn router(state: AppState) -> Router {
         .route("/confirm/{token}", get(confirm::page).post(confirm::act))
         .route("/unsubscribe/{token}", get(unsubscribe::page).post(unsubscribe::act))
         .route("/preferences/{token}", get(preferences::page).post(preferences::act))
+        .route("/archive", get(archive::index))
+        .route("/archive/{digest}", get(archive::list))
+        .route("/archive/{digest}/feed.xml", get(archive_feed::show))
+        .route("/archive/{digest}/{issue}", get(archive_issue::show))
+        .route("/r/{token}", get(clicks::follow))
+        .route(&pages::issue_style_route(), get(pages::issue_style))
         .route("/static/{file}", get(pages::style));
     let base = state.pages.base().to_owned();
     let routes = if base.is_empty() { routes } else { routes.clone().nest(&base, routes) };

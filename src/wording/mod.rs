@@ -54,6 +54,11 @@ pub(crate) struct Wording {
     pub(crate) contact: String,
     pub(crate) follow: String,
     pub(crate) privacy: String,
+    pub(crate) web: String,
+
+    pub(crate) correction_subject: String,
+    pub(crate) correction_heading: String,
+    pub(crate) correction_about: String,
 
     pub(crate) confirm_subject: String,
     pub(crate) confirm_summary: String,

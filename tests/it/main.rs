@@ -13,6 +13,7 @@ mod deliver;
 mod demo;
 mod due;
 mod flow;
+mod issues;
 mod readme;
 mod render;
 mod store;

@@ -11,7 +11,7 @@ use super::source::{Sources, Topics};
 use crate::config::error::Place;
 use crate::config::nearest::{listed, suggestion};
 use crate::config::reader::{Table, shown};
-use crate::config::settings::{Banner, Digest, Sender};
+use crate::config::settings::{Banner, Digest, Sender, Utm};
 use crate::config::{keys, subject, urls, values};
 use crate::domain::Locale;
 use crate::schedule::Schedule;
@@ -61,6 +61,9 @@ fn digest(
         Some(field) => field.table(keys::OWN_SENDER).and_then(|table| own_sender(&table, sender, scene)),
         None => sender.cloned(),
     };
+    let flag = |name| table.field(name).and_then(|field| field.boolean());
+    let (public, count_clicks) = (flag("public").unwrap_or(true), flag("count_clicks").unwrap_or(false));
+    let utm = table.field("utm").and_then(|field| field.table(keys::UTM)).map(|table| utm(&table));
     let (id, schedule) = (id?, schedule?);
     Some(Digest {
         title: title.unwrap_or_else(|| values::as_words(&id)),
@@ -76,6 +79,9 @@ fn digest(
         template: template.unwrap_or_else(|| values::BUILT_IN_TEMPLATE.to_owned()),
         locale,
         sender: sender?,
+        public,
+        utm: utm.filter(|utm| *utm != Utm::default()),
+        count_clicks,
     })
 }
 
@@ -152,6 +158,11 @@ fn banner(table: &Table<'_>) -> Option<Banner> {
         table.wrong("until", "comes before `from`; the last day must not be before the first");
     }
     Some(Banner { text: text?.to_owned(), url, from, until })
+}
+
+fn utm(table: &Table<'_>) -> Utm {
+    let value = |name| table.given(name).and_then(|field| field.line()).unwrap_or_default().to_owned();
+    Utm { source: value("source"), medium: value("medium"), campaign: value("campaign") }
 }
 
 fn locale(text: &str) -> Result<Locale, String> {

@@ -34,6 +34,7 @@ fn mark(row: &ClaimedRow, expected: DeliveryState, next: DeliveryState) -> Mark 
         id: row.id,
         expected,
         next,
+        mail: None,
         token: None,
         tries: 1,
         due_at: None,

@@ -75,6 +75,9 @@ pub fn digest() -> Digest {
         template: "digest".into(),
         locale: Locale::default(),
         sender: sender(),
+        public: true,
+        utm: None,
+        count_clicks: false,
     }
 }
 

@@ -41,6 +41,9 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         template: "digest".to_owned(),
         locale: Locale::default(),
         sender: sender.clone(),
+        public: true,
+        utm: None,
+        count_clicks: false,
     };
     Config {
         ignored_variables: Vec::new(),
