@@ -27,8 +27,8 @@ pub const DIGEST: &[&str] = &[
     "banner",
     "template",
     "locale",
-    "sender",
     "public",
+    "sender",
     "utm",
     "count_clicks",
 ];

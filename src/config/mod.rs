@@ -19,6 +19,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod urls;
+mod utm;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ pub use error::{ConfigError, Place, Problem};
 pub(crate) use nearest::nearest;
 pub use secret::Secret;
 pub use settings::*;
+pub use utm::Utm;
 
 use reader::Report;
 

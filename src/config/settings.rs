@@ -9,6 +9,7 @@ use chrono_tz::Tz;
 use url::Url;
 
 use super::secret::Secret;
+use super::utm::Utm;
 use crate::domain::{EmailAddress, Locale};
 use crate::schedule::Schedule;
 
@@ -340,35 +341,14 @@ pub struct Digest {
     pub template: String,
     /// The language of its wording and dates.
     pub locale: Locale,
+    /// Whether strangers are offered it: on the subscribe page and in the archive.
+    pub public: bool,
     /// Who it is from: its own sender over that of `[sender]`.
     pub sender: Sender,
-    /// Whether anybody may see it: it is offered to strangers, and its past issues are in the archive.
-    pub public: bool,
     /// The campaign that its article links name.
     pub utm: Option<Utm>,
     /// Whether its article links count how often they are followed, by all readers together.
     pub count_clicks: bool,
-}
-
-/// The campaign that the article links of a mail name; what is empty is left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Utm {
-    /// `utm_source`.
-    pub source: String,
-    /// `utm_medium`.
-    pub medium: String,
-    /// `utm_campaign`.
-    pub campaign: String,
-}
-
-impl Utm {
-    /// The parameters with their values.
-    pub fn parameters(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        [("utm_source", &self.source), ("utm_medium", &self.medium), ("utm_campaign", &self.campaign)]
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| (name, value.as_str()))
-    }
 }
 
 impl Digest {

@@ -157,8 +157,8 @@ struct DigestShown<'a> {
     max_articles: usize,
     template: &'a str,
     locale: &'a str,
-    sender: OwnSender<'a>,
     public: bool,
+    sender: OwnSender<'a>,
     count_clicks: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     utm: Option<UtmShown<'a>>,
@@ -295,12 +295,12 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
         max_articles: digest.max_articles,
         template: &digest.template,
         locale: digest.locale.as_str(),
+        public: digest.public,
         sender: OwnSender {
             name: &digest.sender.name,
             email: digest.sender.email.as_str(),
             reply_to: digest.sender.reply_to.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
         },
-        public: digest.public,
         count_clicks: digest.count_clicks,
         utm: digest.utm.as_ref().map(|utm| UtmShown {
             source: &utm.source,

@@ -8,10 +8,11 @@ use super::Scene;
 use super::sender::own_sender;
 use super::site::duration;
 use super::source::{Sources, Topics};
+use crate::config::Utm;
 use crate::config::error::Place;
 use crate::config::nearest::{listed, suggestion};
 use crate::config::reader::{Table, shown};
-use crate::config::settings::{Banner, Digest, Sender, Utm};
+use crate::config::settings::{Banner, Digest, Sender};
 use crate::config::{keys, subject, urls, values};
 use crate::domain::Locale;
 use crate::schedule::Schedule;
@@ -57,12 +58,12 @@ fn digest(
     let template =
         table.given("template").and_then(|field| field.parse(|text| values::template(text, scene.templates)));
     let locale = table.given("locale").and_then(|field| field.parse(locale)).unwrap_or_default();
+    let public = table.field("public").and_then(|field| field.boolean()).unwrap_or(true);
     let sender = match table.field("sender") {
         Some(field) => field.table(keys::OWN_SENDER).and_then(|table| own_sender(&table, sender, scene)),
         None => sender.cloned(),
     };
-    let flag = |name| table.field(name).and_then(|field| field.boolean());
-    let (public, count_clicks) = (flag("public").unwrap_or(true), flag("count_clicks").unwrap_or(false));
+    let count_clicks = table.field("count_clicks").and_then(|field| field.boolean()).unwrap_or(false);
     let utm = table.field("utm").and_then(|field| field.table(keys::UTM)).map(|table| utm(&table));
     let (id, schedule) = (id?, schedule?);
     Some(Digest {
@@ -78,8 +79,8 @@ fn digest(
         banner,
         template: template.unwrap_or_else(|| values::BUILT_IN_TEMPLATE.to_owned()),
         locale,
-        sender: sender?,
         public,
+        sender: sender?,
         utm: utm.filter(|utm| *utm != Utm::default()),
         count_clicks,
     })

@@ -74,8 +74,8 @@ pub fn digest() -> Digest {
         }),
         template: "digest".into(),
         locale: Locale::default(),
-        sender: sender(),
         public: true,
+        sender: sender(),
         utm: None,
         count_clicks: false,
     }

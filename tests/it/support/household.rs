@@ -40,8 +40,8 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         banner: None,
         template: "digest".to_owned(),
         locale: Locale::default(),
-        sender: sender.clone(),
         public: true,
+        sender: sender.clone(),
         utm: None,
         count_clicks: false,
     };
