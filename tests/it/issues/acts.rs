@@ -120,7 +120,7 @@ on_both! {
             assert_eq!(desk.started(issue).await.len(), started, "started after cancel had returned");
             desk.answered(issue).await;
             let totals = desk.totals(issue).await;
-            assert_eq!((totals.sent as usize, totals.cancelled as usize), (started, PEOPLE - started));
+            assert_eq!((totals.sent, totals.cancelled), (started as i64, (PEOPLE - started) as i64));
         })
         .await;
         let digest = desk.app.config.digest("weekly").unwrap().clone();
