@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -18,6 +19,9 @@ use crate::web::{self, AppState};
 /// How often the schedule, the polls and the open issues are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How often it is looked who has not answered.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
 /// How long a part that fell over, or a digest whose issue could not be composed, rests at first.
 const REST: Duration = Duration::from_secs(5);
 
@@ -30,7 +34,8 @@ const LONGEST_REST: Duration = Duration::from_secs(300);
 /// When the pages' templates are not usable.
 pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), web::WebError> {
     let (stop, stopped) = watch::channel(false);
-    let router = web::router(AppState::new(app.subscribers())?);
+    let warn: web::Warn = Arc::new(|key, warning| tracing::warn!(key, warning, "the pages need attention"));
+    let router = web::router(AppState::new(app.subscribers(), app.notices(), warn)?);
     let mut parts = JoinSet::new();
     let signal = until(stopped.clone());
     parts.spawn(async move {
@@ -38,7 +43,7 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
             tracing::error!(%error, "the web server has ended");
         }
     });
-    for part in [Part::Collect, Part::Compose, Part::Tend, Part::Deliver] {
+    for part in [Part::Collect, Part::Compose, Part::Tend, Part::Deliver, Part::Housekeep] {
         parts.spawn(keep(app.clone(), part, stopped.clone()));
     }
     shutdown.await;
@@ -54,6 +59,7 @@ enum Part {
     Compose,
     Tend,
     Deliver,
+    Housekeep,
 }
 
 /// Runs a part until it is told to stop; starts it again when it falls over.
@@ -67,6 +73,7 @@ async fn keep(app: App, part: Part, stopped: watch::Receiver<bool>) {
                 Part::Compose => compose(&app, stopped).await,
                 Part::Tend => tend(&app, stopped).await,
                 Part::Deliver => deliver(&app, stopped).await,
+                Part::Housekeep => housekeep(&app, stopped).await,
             }
         };
         match tokio::spawn(run).await {
@@ -174,6 +181,29 @@ async fn tend(app: &App, stopped: watch::Receiver<bool>) {
         told = failed;
         if !look_again(&stopped).await {
             return;
+        }
+    }
+}
+
+/// Reminds and forgets those who have not confirmed.
+async fn housekeep(app: &App, stopped: watch::Receiver<bool>) {
+    let (subscribers, notices) = (app.subscribers(), app.notices());
+    loop {
+        let step = async { (subscribers.remind(&notices).await, subscribers.forget_unconfirmed().await) };
+        let Some((reminded, forgotten)) = unless_stopped(&stopped, step).await else { return };
+        match reminded {
+            Ok(0) => {}
+            Ok(reminded) => tracing::info!(reminded, "asked once more who had not answered"),
+            Err(error) => tracing::error!(%error, "nobody could be reminded"),
+        }
+        match forgotten {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "forgot who never answered"),
+            Err(error) => tracing::error!(%error, "those who never answered could not be forgotten"),
+        }
+        tokio::select! {
+            () = until(stopped.clone()) => return,
+            () = tokio::time::sleep(HOUSEKEEPING) => {}
         }
     }
 }

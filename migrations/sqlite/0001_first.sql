@@ -197,6 +197,7 @@ create table subscribers (
     confirmed_at integer
 ) strict;
 create unique index subscribers_by_address_hash on subscribers (address_hash);
+create index subscribers_pending on subscribers (created_at) where state = 'pending';
 
 -- `topics` is `*` for all, later ones included, else the chosen ids, sorted, with commas between.
 create table subscriptions (
@@ -212,7 +213,33 @@ create table subscriptions (
 ) strict;
 create index subscriptions_by_digest on subscriptions (digest, state, subscriber_id);
 
--- The one queue of every mail. Test sends go to addresses that are no subscriber's.
+-- What was asked for and waits for the answer: the name and language that somebody typed, which count when this very
+-- request is confirmed. The link in the mail says which one it is, by its moment.
+create table join_requests (
+    id integer primary key autoincrement,
+    subscriber_id integer not null references subscribers (id) on delete cascade,
+    asked_at integer not null,
+    choice text not null,
+    name text not null,
+    locale text,
+    reminded_at integer,
+    unique (subscriber_id, asked_at)
+) strict;
+create index join_requests_by_time on join_requests (asked_at);
+
+-- When the last three mails went to an address that a stranger can set off, whoever is behind it, known or erased; and
+-- how many more were asked for since.
+create table notice_slots (
+    address_hash text primary key,
+    first_at integer not null,
+    second_at integer not null,
+    last_at integer not null,
+    refused integer not null
+) strict;
+create index notice_slots_by_time on notice_slots (last_at);
+
+-- The one queue of every mail. Test sends go to addresses that are no subscriber's. Notices carry the hash of their address,
+-- since it need not be the subscriber's own.
 create table deliveries (
     id integer primary key autoincrement,
     mail_id integer not null references mails (id),
@@ -233,6 +260,7 @@ create table deliveries (
     relay text,
     answer text,
     link text,
+    address_hash text,
     correction_id integer references corrections (id),
     unique (issue_id, subscriber_id)
 ) strict;
@@ -285,6 +313,24 @@ select i.id, i.public_id, i.digest, i.number, i.subject, i.issue_date, i.compose
 from issues i join issue_pages p on p.issue_id = i.id
 where i.number is not null and i.state in ('sending', 'sent', 'held')
   and (i.first_sent_at is not null or exists (select 1 from deliveries d where d.issue_id = i.id and d.state = 'sent'));
+
+-- The deliveries that may be started, from `since` on; the last look before a mail goes out.
+--
+-- A digest and a welcome need a live subscription; a correction too, but a pause does not hold it up. An answer about a
+-- subscription goes also to those who have none: but never to whoever complained, and to a suppressed address only the
+-- confirmation that was asked for, where that can lift it. Mails to staff are no subscriber's.
+create view startable as
+select d.id, case
+    when d.kind in ('digest', 'welcome') then
+        (select l.since from live_subscriptions l where l.subscriber_id = d.subscriber_id and l.digest = d.digest)
+    when d.kind = 'correction' then
+        (select 0 from live_subscriptions l where l.subscriber_id = d.subscriber_id and l.digest = d.digest)
+    when d.kind in ('test', 'alert', 'review') then case when d.subscriber_id is null then 0 end
+    else (select 0 from subscribers s where s.id = d.subscriber_id and s.state <> 'complained' and not exists (
+        select 1 from suppressions x where x.address_hash = coalesce(d.address_hash, s.address_hash)
+          and not (d.kind = 'confirmation' and x.reason in ('erased', 'bounced'))))
+    end as since
+from deliveries d;
 
 -- Processes that deliver, with a counter that a living one raises.
 create table nodes (

@@ -8,7 +8,7 @@ use super::composer::new_mail;
 use super::control::{event, wrong_state};
 use super::{ALL_TOPICS, Because, ComposeError, Composer};
 use crate::domain::{IssueState, PublicId};
-use crate::render::Correction;
+use crate::render::Letter;
 use crate::store::{CorrectionRow, Durability};
 
 /// How many deliveries of the issue one transaction looks at.
@@ -47,8 +47,8 @@ impl Composer {
         }
         let fingerprint = HEXLOWER.encode(hash(&SHA256, text.join("\n\n").as_bytes()).as_ref());
         let date: NaiveDate = issue.issue_date.parse().unwrap_or_default();
-        let correction = Correction { text: &text, subject: &issue.subject, date };
-        let mail = self.renderer.correction(&self.frame(digest, &digest.locale), &correction, &*self.random)?;
+        let letter = Letter::Correction { text: &text, subject: &issue.subject, date };
+        let mail = self.renderer.letter(&self.frame(digest, &digest.locale), &letter, &*self.random)?;
 
         let now = self.clock.now();
         let mut session = self.store.write(Durability::Full).await?;

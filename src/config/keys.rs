@@ -1,8 +1,21 @@
 //! Every key that a configuration may have, table by table.
 
-pub const ROOT: &[&str] =
-    &["server", "store", "sender", "smtp", "delivery", "collect", "source", "topic", "digest", "templates", "web"];
-pub const SERVER: &[&str] = &["listen", "public_url"];
+pub const ROOT: &[&str] = &[
+    "server",
+    "store",
+    "sender",
+    "smtp",
+    "delivery",
+    "collect",
+    "source",
+    "topic",
+    "digest",
+    "templates",
+    "web",
+    "subscribe",
+    "confirmation",
+];
+pub const SERVER: &[&str] = &["listen", "public_url", "trusted_proxies"];
 pub const STORE: &[&str] = &["url", "keys"];
 pub const SENDER: &[&str] = &["name", "email", "reply_to", "postal_address", "legal", "contact_url", "social"];
 pub const SMTP: &[&str] =
@@ -36,7 +49,24 @@ pub const BANNER: &[&str] = &["text", "url", "from", "until"];
 pub const UTM: &[&str] = &["source", "medium", "campaign"];
 pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
 pub const TEMPLATES: &[&str] = &["dir"];
-pub const WEB: &[&str] = &["home_url", "privacy_url"];
+pub const CONFIRMATION: &[&str] = &["valid_for", "reminder_after", "forget_after", "welcome_mail"];
+pub const WEB: &[&str] = &["home_url", "privacy_url", "title", "heading", "intro", "logo", "accent", "accent_dark"];
+pub const SUBSCRIBE: &[&str] = &[
+    "origins",
+    "per_network",
+    "per_domain",
+    "overall",
+    "min_fill_time",
+    "mx_check",
+    "captcha_script_url",
+    "captcha_verify_url",
+    "captcha_site_key",
+    "captcha_secret",
+    "captcha_secret_file",
+    "captcha_class",
+    "captcha_field",
+    "captcha_origins",
+];
 
 /// Tables that are there once, with their keys: what the environment can set.
 pub const ONCE: &[(&str, &[&str])] = &[
@@ -48,6 +78,8 @@ pub const ONCE: &[(&str, &[&str])] = &[
     ("collect", COLLECT),
     ("templates", TEMPLATES),
     ("web", WEB),
+    ("subscribe", SUBSCRIBE),
+    ("confirmation", CONFIRMATION),
 ];
 
 /// The one table within those, whose names are the operator's own.

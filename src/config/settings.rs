@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use ipnet::IpNet;
 use url::Url;
 
+use super::public::{Confirmation, Subscribe, Web};
 use super::secret::Secret;
 use super::utm::Utm;
 use crate::domain::{EmailAddress, Locale};
@@ -36,10 +38,14 @@ pub struct Config {
     pub topics: Vec<Topic>,
     /// The digests, in the order of the file.
     pub digests: Vec<Digest>,
+    /// How people are asked whether they really want it.
+    pub confirmation: Confirmation,
     /// The operator's own templates.
     pub templates: Templates,
-    /// Addresses of the site around.
+    /// The site around, and its look.
     pub web: Web,
+    /// The form that people join with.
+    pub subscribe: Subscribe,
     /// See [`Config::ignored_variables`].
     pub ignored_variables: Vec<String>,
 }
@@ -71,6 +77,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// How the outside reaches it; ends without a slash.
     pub public_url: String,
+    /// Networks of proxies whose word on where a request comes from counts.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// `[store]`.
@@ -383,13 +391,4 @@ impl Banner {
 pub struct Templates {
     /// Files here replace built-in ones of the same name.
     pub dir: Option<PathBuf>,
-}
-
-/// `[web]`.
-#[derive(Clone, Debug, Default)]
-pub struct Web {
-    /// The site that the digest belongs to.
-    pub home_url: Option<Url>,
-    /// Its privacy page.
-    pub privacy_url: Option<Url>,
 }

@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::domain::EmailAddress;
 
+use super::public::{SubscribeShown, WebShown};
 use super::settings::{
     AfterCrash, Backlog, Config, Digest, Matcher, Select, Selector, Sender, Source, SourceKind, TopicRule,
 };
@@ -33,8 +34,10 @@ struct Root<'a> {
     smtp: Smtp<'a>,
     delivery: Delivery,
     collect: Collect,
+    confirmation: Confirmation,
     templates: Templates,
-    web: Web<'a>,
+    web: WebShown<'a>,
+    subscribe: SubscribeShown<'a>,
     source: Vec<SourceShown<'a>>,
     topic: Vec<Topic<'a>>,
     digest: Vec<DigestShown<'a>>,
@@ -44,6 +47,7 @@ struct Root<'a> {
 struct Server<'a> {
     listen: String,
     public_url: &'a str,
+    trusted_proxies: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -75,6 +79,14 @@ struct Smtp<'a> {
 }
 
 #[derive(Serialize)]
+struct Confirmation {
+    valid_for: String,
+    reminder_after: String,
+    forget_after: String,
+    welcome_mail: bool,
+}
+
+#[derive(Serialize)]
 struct Delivery {
     after_crash: &'static str,
     retry_for: String,
@@ -89,12 +101,6 @@ struct Collect {
 #[derive(Serialize)]
 struct Templates {
     dir: String,
-}
-
-#[derive(Serialize)]
-struct Web<'a> {
-    home_url: &'a str,
-    privacy_url: &'a str,
 }
 
 #[derive(Serialize)]
@@ -190,9 +196,14 @@ struct BannerShown<'a> {
 
 impl<'a> Root<'a> {
     fn of(config: &'a Config) -> Self {
-        let Config { server, store, sender, smtp, delivery, collect, templates, web, .. } = config;
+        let Config { server, store, sender, smtp, delivery, collect, confirmation, templates, web, subscribe, .. } =
+            config;
         Self {
-            server: Server { listen: server.listen.to_string(), public_url: &server.public_url },
+            server: Server {
+                listen: server.listen.to_string(),
+                public_url: &server.public_url,
+                trusted_proxies: server.trusted_proxies.iter().map(ToString::to_string).collect(),
+            },
             store: Store { url: write_store(&store.url), keys: write_path(&store.keys) },
             sender: sender_shown(sender),
             smtp: Smtp {
@@ -214,8 +225,15 @@ impl<'a> Root<'a> {
                 allow_private_networks: collect.allow_private_networks,
                 backlog: backlog(collect.backlog),
             },
+            confirmation: Confirmation {
+                valid_for: write_duration(confirmation.valid_for),
+                reminder_after: confirmation.reminder_after.map(write_duration).unwrap_or_default(),
+                forget_after: write_duration(confirmation.forget_after),
+                welcome_mail: confirmation.welcome_mail,
+            },
             templates: Templates { dir: templates.dir.as_deref().map(write_path).unwrap_or_default() },
-            web: Web { home_url: address(web.home_url.as_ref()), privacy_url: address(web.privacy_url.as_ref()) },
+            web: WebShown::of(web),
+            subscribe: SubscribeShown::of(subscribe),
             source: config.sources.iter().map(source).collect(),
             topic: config
                 .topics
@@ -316,7 +334,7 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
     }
 }
 
-fn address(url: Option<&Url>) -> &str {
+pub(super) fn address(url: Option<&Url>) -> &str {
     url.map(Url::as_str).unwrap_or_default()
 }
 

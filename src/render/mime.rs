@@ -20,8 +20,8 @@ pub(super) struct Envelope<'a> {
 pub(super) struct List<'a> {
     pub(super) digest: &'a Digest,
     pub(super) public_url: &'a str,
-    /// The issue's number; none in a test.
-    pub(super) issue: Option<i64>,
+    /// What `Feedback-ID` tells it by: the issue's number, or what kind of mail it is.
+    pub(super) campaign: String,
 }
 
 /// The whole message, with CRLF and marks.
@@ -73,8 +73,7 @@ fn headers(envelope: &Envelope<'_>, out: &mut Vec<u8>) {
         if list.digest.public {
             line(out, &format!("List-Archive: <{}/archive/{}>", list.public_url, list.digest.id));
         }
-        let issue = list.issue.map_or_else(|| "test".to_owned(), |number| number.to_string());
-        line(out, &format!("Feedback-ID: {issue}:{id}::{}", sender_id(sender)));
+        line(out, &format!("Feedback-ID: {}:{id}::{}", list.campaign, sender_id(sender)));
     }
     line(out, "Auto-Submitted: auto-generated");
     line(out, "X-Auto-Response-Suppress: OOF, AutoReply");

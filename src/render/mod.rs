@@ -4,12 +4,11 @@
 //! the whole message, with a random mark for each [`Slot`]. [`Message::parse`] cuts the message at its marks, and
 //! [`Message::splice`] puts one recipient's values between the pieces, without a template, an encoder or a copy of the body.
 
-mod confirmation;
-mod correction;
 mod encode;
 mod error;
 mod header;
 mod inline;
+mod letter;
 mod message;
 mod mime;
 mod renderer;
@@ -22,9 +21,8 @@ mod view;
 mod web;
 
 pub use crate::wording::format_date;
-pub use confirmation::Confirmation;
-pub use correction::Correction;
 pub use error::TemplateError;
+pub use letter::{Letter, Valid, Wanted};
 pub use message::{Message, SpliceError};
 pub use renderer::Renderer;
 pub use slots::{Slot, Slots, fill};
@@ -36,7 +34,7 @@ pub use web::web_view;
 use crate::config::{Config, Digest};
 use crate::domain::Locale;
 
-/// How much of a digest's title a confirmation's subject has, in characters.
+/// How much of a digest's title a letter's subject has, in characters.
 const TITLE_LIMIT: usize = 60;
 
 /// What a mail is rendered for, beside its content.

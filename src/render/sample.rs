@@ -1,7 +1,8 @@
-//! An invented issue that has all that one can have, on which templates are tried when they are loaded.
+//! An invented issue that has all that one can have, and one letter of each kind, on which templates are tried when they are loaded.
 
-use super::confirmation::ConfirmView;
-use super::correction::CorrectionView;
+use chrono::NaiveDate;
+
+use super::letter::{Letter, LetterView, Valid, Wanted};
 use super::slots::Marker;
 use super::view::{
     ArticleView, BannerView, Common, DigestView, IssueView, LinkView, NumberView, SectionView, SenderView, SlotView,
@@ -64,16 +65,28 @@ pub(super) fn bare(marker: &Marker) -> IssueView {
     view
 }
 
-/// A correction.
-pub(super) fn correction(marker: &Marker) -> CorrectionView {
-    let text = ["What was wrong.".to_owned(), "What is right.".to_owned()];
-    let correction = super::Correction { text: &text, subject: "A sample story", date: chrono::NaiveDate::default() };
-    CorrectionView::new(common(marker), &Locale::default(), &correction)
+/// Each kind of letter once.
+pub(super) fn letters() -> [Letter<'static>; 9] {
+    let wanted = vec![Wanted { digest: TITLE.to_owned(), topics: vec!["News".to_owned(), "Features".to_owned()] }];
+    let valid = Valid::Days(7);
+    [
+        Letter::Confirmation { wanted, first_issue: None, days: 7, reminder: false },
+        Letter::Subscribed,
+        Letter::Manage { valid: Valid::Hours(1) },
+        Letter::Address { valid },
+        Letter::Moved,
+        Letter::Goodbye { valid },
+        Letter::Welcome { latest: None },
+        Letter::Correction { text: &[], subject: "A sample story", date: NaiveDate::default() },
+        Letter::Alert { subject: "A sample warning", text: &[] },
+    ]
 }
 
-/// A confirmation.
-pub(super) fn confirmation(marker: &Marker) -> ConfirmView {
-    ConfirmView::new(common(marker), &Locale::default(), &super::Confirmation { first_issue: None, valid_days: 7 })
+/// What a letter's template sees, with the stories of an issue.
+pub(super) fn letter(letter: &Letter<'_>, marker: &Marker) -> LetterView {
+    let IssueView { issue, listed, .. } = full(marker);
+    let view = LetterView::new(common(marker), &Locale::default(), letter);
+    LetterView { issue: Some(issue), listed, ..view }
 }
 
 fn section(topic: &str) -> SectionView {
@@ -104,6 +117,7 @@ fn common(marker: &Marker) -> Common {
         dir: "ltr",
         subject: "A sample story".to_owned(),
         summary: "Also inside: another sample story".to_owned(),
+        test: "A sample test".to_owned(),
         digest: DigestView { id: "weekly".to_owned(), title: TITLE.to_owned() },
         home_url: url.clone(),
         privacy_url: url.clone(),

@@ -26,8 +26,8 @@ pub enum Slot {
     UnsubscribeUrl,
     /// Where one changes what one gets.
     PreferencesUrl,
-    /// Where one confirms one's address.
-    ConfirmUrl,
+    /// The one link that the mail is for, as that which confirms an address.
+    Link,
 }
 
 impl Slot {
@@ -40,7 +40,7 @@ impl Slot {
         Self::Address,
         Self::UnsubscribeUrl,
         Self::PreferencesUrl,
-        Self::ConfirmUrl,
+        Self::Link,
     ];
 
     /// The greeting in a locale.
@@ -60,7 +60,7 @@ impl Slot {
             Self::Greeting(_) => "greeting",
             Self::UnsubscribeUrl => "unsubscribe_url",
             Self::PreferencesUrl => "preferences_url",
-            Self::ConfirmUrl => "confirm_url",
+            Self::Link => "link",
         }
     }
 
@@ -76,7 +76,7 @@ impl Slot {
             Self::Greeting(place) => ['g', char::from(b'a' + place)],
             Self::UnsubscribeUrl => ['u', 'n'],
             Self::PreferencesUrl => ['p', 'r'],
-            Self::ConfirmUrl => ['c', 'o'],
+            Self::Link => ['c', 'o'],
         }
     }
 
@@ -151,8 +151,8 @@ pub struct Slots<'a> {
     pub unsubscribe_url: &'a str,
     /// Where one changes what one gets.
     pub preferences_url: &'a str,
-    /// Where one confirms one's address.
-    pub confirm_url: &'a str,
+    /// The one link that the mail is for; empty where it is for none.
+    pub link: &'a str,
 }
 
 impl Slots<'_> {
@@ -169,7 +169,7 @@ impl Slots<'_> {
             Slot::Date => push(&self.date.to_string()),
             Slot::UnsubscribeUrl => line(self.unsubscribe_url, &mut push),
             Slot::PreferencesUrl => line(self.preferences_url, &mut push),
-            Slot::ConfirmUrl => line(self.confirm_url, &mut push),
+            Slot::Link => line(self.link, &mut push),
             Slot::Greeting(place) => {
                 let words = Wording::at(place);
                 let name = one_line(self.name);

@@ -19,7 +19,11 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 12] = files![
+const FILES: [(&str, &str); 28] = files![
+    "address.html",
+    "address.txt",
+    "alert.html",
+    "alert.txt",
     "confirmation.html",
     "confirmation.txt",
     "correction.html",
@@ -28,10 +32,22 @@ const FILES: [(&str, &str); 12] = files![
     "digest.txt",
     "footer.html",
     "footer.txt",
+    "goodbye.html",
+    "goodbye.txt",
     "layout.html",
+    "manage.html",
+    "manage.txt",
+    "moved.html",
+    "moved.txt",
+    "note.html",
+    "note.txt",
     "story.html",
     "story.txt",
+    "subscribed.html",
+    "subscribed.txt",
     "titles.html",
+    "welcome.html",
+    "welcome.txt",
 ];
 
 /// The built-in templates of the mails, by name, as `template export` writes them.
@@ -110,8 +126,6 @@ impl Templates {
 /// The names at the top of the views, for suggestions.
 const TOP: [&str; 18] = [
     "banner",
-    "confirm",
-    "correction",
     "count",
     "digest",
     "dir",
@@ -119,6 +133,7 @@ const TOP: [&str; 18] = [
     "issue",
     "lang",
     "lead",
+    "letter",
     "listed",
     "privacy_url",
     "sections",
@@ -126,6 +141,7 @@ const TOP: [&str; 18] = [
     "slot",
     "subject",
     "summary",
+    "test",
     "words",
 ];
 

@@ -13,7 +13,7 @@ pub struct ConsentRow {
     pub subscriber_id: i64,
     /// The address at that time.
     pub address: String,
-    /// `asked`, `confirmed`, `chose`, `left`, `imported`.
+    /// `asked`, `reminded`, `confirmed`, `chose`, `left`, `imported`.
     pub event: String,
     /// The digest that it is about; none: all.
     pub digest: Option<String>,

@@ -12,6 +12,11 @@ queries! {
                                  first_due_at, attempts, link)
          values ($1, $2, $3, $4, $5, $6, $7, 'queued', $8, $9, $9, 0, $10) returning id"
     };
+    INSERT_NOTICE = {
+        "insert into deliveries (mail_id, issue_id, kind, digest, subscriber_id, address, name, state, priority, due_at,
+                                 first_due_at, attempts, link, address_hash)
+         values ($1, null, $2, $3, $4, $5, $6, 'queued', $7, $8, $8, 0, $9, $10) returning id"
+    };
     ISSUE_TOTALS = { "select state, count(*) from deliveries where issue_id = $1 group by state" };
     ISSUE_DELIVERIES = {
         "select id, address, name, state, attempts, due_at, started_at, finished_at, relay, answer from deliveries
@@ -25,14 +30,16 @@ queries! {
         "select id, address, name, state, attempts, due_at, started_at, finished_at, relay, answer from deliveries
          where id = $1"
     };
+    // Answers to what somebody asks for are not what they leave.
     CANCEL_OPEN = {
         "update deliveries set state = 'cancelled', owner = null, finished_at = $3
-         where subscriber_id = $1 and digest = $2 and kind <> 'confirmation'
+         where subscriber_id = $1 and digest = $2 and kind not in ('confirmation', 'manage', 'address', 'moved')
            and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
     };
     CANCEL_ALL_OPEN = {
         "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-         where subscriber_id = $1 and kind <> 'confirmation' and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
+         where subscriber_id = $1 and kind not in ('confirmation', 'manage', 'address', 'moved')
+           and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
     };
     // Whoever has left, paused, bounced out or been suppressed since then is not mailed by a retry.
     RETRY_ISSUE = {
@@ -50,7 +57,7 @@ pub struct NewDelivery<'a> {
     pub mail: i64,
     /// The issue that it belongs to.
     pub issue: Option<i64>,
-    /// `digest`, `correction`, `confirmation` or `test`.
+    /// `digest`, `test`, `alert`, `review`, or what a notice is called.
     pub kind: &'a str,
     /// The digest's id.
     pub digest: Option<&'a str>,
@@ -154,6 +161,34 @@ impl Session {
             d.priority,
             now,
             d.link
+        )?;
+        Ok(row.0)
+    }
+
+    /// Queues a mail about somebody's own subscription, due now; `address_hash` is the keyed hash of its address, by which
+    /// the start finds out whether it has been suppressed. Gives its id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_notice(
+        &mut self,
+        d: &NewDelivery<'_>,
+        address_hash: &str,
+        now: UtcMillis,
+    ) -> Result<i64, StoreError> {
+        let row = fetch_one!(
+            self,
+            INSERT_NOTICE as (i64,),
+            d.mail,
+            d.kind,
+            d.digest,
+            d.subscriber,
+            d.address.as_str(),
+            d.name,
+            d.priority,
+            now,
+            d.link,
+            address_hash
         )?;
         Ok(row.0)
     }

@@ -37,6 +37,11 @@ queries! {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
                 layout_after, laid_out_at, finished_at, recipients from issues where state = 'sending' order by id"
     };
+    LATEST_SENT_ISSUE = {
+        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
+                layout_after, laid_out_at, finished_at, recipients from issues where digest = $1 and state = 'sent'
+         order by id desc limit 1"
+    };
     ISSUE_ARTICLES = {
         "select topic, source, url, canonical, title, published_at, excerpt, author, image from issue_articles
          where issue_id = $1 and withdrawn_at is null order by position"
@@ -216,6 +221,14 @@ impl Session {
     /// When the database fails.
     pub async fn issues(&mut self) -> Result<Vec<IssueRow>, StoreError> {
         fetch_all!(self, ISSUES as IssueRow)
+    }
+
+    /// The latest issue of a digest that has gone out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn latest_sent_issue(&mut self, digest: &str) -> Result<Option<IssueRow>, StoreError> {
+        fetch_optional!(self, LATEST_SENT_ISSUE as IssueRow, digest)
     }
 
     /// The issues that are being sent, the oldest first.

@@ -10,6 +10,7 @@ mod corrections;
 mod deliveries;
 mod digests;
 mod error;
+mod forget;
 mod issues;
 mod layout;
 mod links;
@@ -19,7 +20,9 @@ mod nodes;
 mod pages;
 mod query;
 mod queue;
+mod requests;
 mod session;
+mod slots;
 mod sources;
 mod subscribers;
 mod suppressions;
@@ -52,6 +55,7 @@ pub use nodes::NodeRow;
 pub use pages::{ArchivedRow, NewPage, PageRow};
 pub use query::Query;
 pub use queue::{ClaimedRow, Mark};
+pub use requests::{JoinRequestRow, UnansweredRow};
 pub use session::Session;
 use session::{Connection, Kind};
 pub use sources::SourceRow;
@@ -201,6 +205,7 @@ impl Store {
             corrections::ALL,
             deliveries::ALL,
             digests::ALL,
+            forget::ALL,
             issues::ALL,
             layout::ALL,
             links::ALL,
@@ -209,6 +214,8 @@ impl Store {
             nodes::ALL,
             pages::ALL,
             queue::ALL,
+            requests::ALL,
+            slots::ALL,
             sources::ALL,
             subscribers::ALL,
             suppressions::ALL,

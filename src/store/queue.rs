@@ -63,9 +63,7 @@ queries! {
                       value ->> 'relay' as relay, value ->> 'answer' as answer, value ->> 'mail' as mail,
                       case when value ->> 'next' <> 'sending' then value ->> 'next' else coalesce((
                  select case
-                     when d.kind in ('digest', 'correction') and not exists (
-                         select 1 from live_subscriptions l where l.subscriber_id = d.subscriber_id and l.digest = d.digest
-                           and (l.since <= value ->> 'started_at' or d.kind = 'correction')) then 'cancelled'
+                     when not exists (select 1 from startable s where s.id = d.id and s.since <= value ->> 'started_at') then 'cancelled'
                      when i.state in ('cancelled', 'held') then i.state
                      when m.replaced_by = m.id then 'cancelled'
                      when m.replaced_by is not null then 'queued'
@@ -94,9 +92,7 @@ queries! {
          from (select r.id, r.expected, r.next as asked, r.token, r.tries, r.due_at, r.started_at, r.finished_at, r.relay, r.answer, r.mail,
                       case when r.next <> 'sending' then r.next else coalesce((
                  select case
-                     when d.kind in ('digest', 'correction') and not exists (
-                         select 1 from live_subscriptions l where l.subscriber_id = d.subscriber_id and l.digest = d.digest
-                           and (l.since <= r.started_at or d.kind = 'correction')) then 'cancelled'
+                     when not exists (select 1 from startable s where s.id = d.id and s.since <= r.started_at) then 'cancelled'
                      when i.state in ('cancelled', 'held') then i.state
                      when m.replaced_by = m.id then 'cancelled'
                      when m.replaced_by is not null then 'queued'
@@ -141,7 +137,7 @@ pub struct ClaimedRow {
     pub mail_id: i64,
     /// The issue that it belongs to.
     pub issue_id: Option<i64>,
-    /// `digest`, `confirmation` or `test`.
+    /// `digest`, `test`, `alert`, `review`, or the name of a letter's template.
     pub kind: String,
     /// The digest's id.
     pub digest: Option<String>,

@@ -194,7 +194,7 @@ impl Keys {
     /// The keyed hash that stands for an address in suppressions and lookups: 52 lower-case base32 letters. The case of
     /// the local part does not count, since one mailbox must not slip through by its spelling.
     pub fn address_hash(&self, address: &EmailAddress) -> String {
-        let text = format!("address {}", address.as_str().to_lowercase());
+        let text = format!("address {}", address.folded());
         BASE32_NOPAD.encode(hmac::sign(&self.suppression, text.as_bytes()).as_ref()).to_ascii_lowercase()
     }
 

@@ -1,18 +1,23 @@
-//! Join, confirm, prefer, leave, consent, tokens, import.
+//! Join, confirm, remind, prefer, leave, forget, consent, tokens, import.
 //!
 //! Each action is a file and a method of [`Subscribers`]. What a person is mailed is not this room's business: whoever
 //! calls hands in a [`Notify`] that queues notices within the same transaction.
 
 mod add;
+mod ask;
 mod choice;
 mod choose;
 mod confirm;
+mod forget;
 mod import;
+mod join;
 mod keys;
 mod leave;
+mod limit;
 mod notice;
 mod record;
 mod refusal;
+mod remind;
 mod tokens;
 
 use std::sync::Arc;
@@ -22,16 +27,18 @@ pub use choice::{ChoiceError, Chosen, Topics, resolve as resolve_choice, topics_
 pub use choose::{Chose, Preferences};
 pub use confirm::Confirmed;
 pub use import::{Import, ImportBasis, ImportReport, RefusedRow};
+pub use join::{AskedAgain, JoinRequest};
 pub use keys::{Keys, KeysError};
 pub use leave::{Leave, Left};
+pub use limit::{NOTICE_SPACING, NOTICE_WINDOW, take_notice_slot};
 pub use notice::{Notice, NoticeKind, Notify, NotifyError, SecretLink};
 pub use record::{Record, RecordDigest, RecordEvent};
 pub use refusal::{Refusal, SuppressionReason};
-pub use tokens::{CONFIRM_LIFETIME, ConfirmClaim, DigestClaim, Token, TokenError, Tokens};
+pub use tokens::{ConfirmClaim, DigestClaim, Token, TokenError, Tokens};
 
 use crate::config::Config;
-use crate::domain::{Clock, EmailAddress, Locale, Random, UtcMillis};
-use crate::store::{ConsentRow, Session, Store, StoreError, SubscriberRow};
+use crate::domain::{Clock, EmailAddress, Random, UtcMillis};
+use crate::store::{ConsentRow, Store, StoreError, SubscriberRow};
 
 /// All that the actions on subscribers need; cheap to clone.
 #[derive(Clone)]
@@ -92,6 +99,9 @@ impl<'a> Origin<'a> {
     /// The person's mail program, by RFC 8058.
     pub const ONE_CLICK: Self = Self { source: "one-click", actor: "subscriber", network: None, agent: None };
 
+    /// The program itself, when it asks once more.
+    pub const REMINDER: Self = Self { source: "reminder", actor: "operator", network: None, agent: None };
+
     /// The same, from a network address and a program there.
     pub fn from(self, network: Option<&'a str>, agent: Option<&'a str>) -> Self {
         Self { network, agent, ..self }
@@ -107,7 +117,7 @@ impl Subscribers {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        let tokens = Tokens::new(keys.clone(), &config.server.public_url);
+        let tokens = Tokens::new(keys.clone(), &config.server.public_url).valid_for(config.confirmation.valid_for);
         Self { store, config, keys, tokens, clock, random }
     }
 
@@ -129,42 +139,6 @@ impl Subscribers {
     /// The present moment.
     pub fn now(&self) -> UtcMillis {
         self.clock.now()
-    }
-
-    /// Asks a subscriber to confirm `choice`, and notes that.
-    async fn ask(
-        &self,
-        session: &mut Session,
-        row: &SubscriberRow,
-        address: &EmailAddress,
-        choice: &[Chosen],
-        origin: Origin<'_>,
-        notify: &impl Notify,
-    ) -> Result<(), SubscribersError> {
-        let now = self.now();
-        // The link confirms all that was chosen, in the looks of the first.
-        let Some(first) = choice.first() else { return Ok(()) };
-        let kind = NoticeKind::Confirm {
-            choice: choice.to_vec(),
-            link: SecretLink(self.tokens.confirm_url(&row.public_id, address, choice, now)),
-            expires_at: now.plus(CONFIRM_LIFETIME),
-            reminder: false,
-        };
-        let notice = Notice {
-            subscriber: row.id,
-            address: address.clone(),
-            locale: row.locale.as_deref().and_then(|code| Locale::parse(code).ok()),
-            digest: first.digest.clone(),
-            kind,
-        };
-        notify.notify(session, &notice).await.map_err(SubscribersError::Notify)?;
-        for chosen in choice {
-            let mut event = event(row, "asked", now, origin);
-            event.digest = Some(chosen.digest.clone());
-            event.evidence = Some(format!("topics {}", chosen.topics.stored()));
-            session.add_consent(&event).await?;
-        }
-        Ok(())
     }
 }
 

@@ -48,7 +48,7 @@ pub struct RecordDigest {
 /// A consent event.
 #[derive(Clone, Debug, Serialize)]
 pub struct RecordEvent {
-    /// `asked`, `confirmed`, `chose`, `left`, `imported`.
+    /// `asked`, `reminded`, `confirmed`, `chose`, `left`, `imported`.
     pub event: String,
     /// When.
     pub at: UtcMillis,

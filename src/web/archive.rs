@@ -169,7 +169,7 @@ pub(super) fn page(
 
 /// An answer that anybody may keep, and has to ask after each time: what is withdrawn is gone at once.
 pub(super) fn asked_again(headers: &HeaderMap, kind: &'static str, body: String) -> Response {
-    let tag = format!("\"{}\"", fingerprint(&body));
+    let tag = format!("\"{}\"", fingerprint(body.as_bytes()));
     let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let is_known = known.flat_map(|tags| tags.split(',')).any(|known| known.trim().trim_start_matches("W/") == tag);
     let kept = [(CACHE_CONTROL, "no-cache".to_owned()), (ETAG, tag)];

@@ -6,16 +6,23 @@
 mod archive;
 mod archive_feed;
 mod archive_issue;
+mod cadence;
 mod clicks;
 mod confirm;
 mod form;
 mod headers;
 mod health;
+mod home;
+mod join;
+mod language;
+mod look;
 mod pages;
 mod preferences;
 mod unsubscribe;
+mod visitor;
 
 use std::future::{Future, IntoFuture};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,15 +30,17 @@ use axum::extract::{DefaultBodyLimit, FromRequestParts, Path};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::app::Notices;
 use crate::domain::Locale;
-use crate::subscribers::{CONFIRM_LIFETIME, Subscribers, SubscribersError, TokenError};
+use crate::subscribers::{Subscribers, SubscribersError, TokenError};
+use join::Guards;
 use pages::Pages;
 
 /// The largest body that is read; a form of ours has a few hundred octets.
@@ -49,26 +58,47 @@ pub enum WebError {
     /// A built-in page is broken.
     #[error("a page cannot be shown: {0}")]
     Template(#[from] tera::Error),
+    /// The logo is gone.
+    #[error("cannot read the logo {path}: {source}", path = path.display())]
+    Logo {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The way to the CAPTCHA's provider cannot be set up.
+    #[error("cannot set up the HTTP client that verifies CAPTCHAs: {0}")]
+    Client(reqwest::Error),
+    /// The system's resolver cannot be used.
+    #[error("cannot look up domains, as subscribe.mx_check asks for: {0}")]
+    Resolver(String),
 }
+
+/// Tells the operator something, under a key for what is the same thing.
+pub type Warn = Arc<dyn Fn(&'static str, String) + Send + Sync>;
 
 /// What the pages need; cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
     subscribers: Subscribers,
+    notices: Arc<Notices>,
     pages: Arc<Pages>,
+    guards: Arc<Guards>,
     /// The address of the stylesheet of an issue's page.
     issue_style: Arc<str>,
 }
 
 impl AppState {
-    /// Loads the pages; store and configuration are those of `subscribers`.
+    /// Loads the pages; store and configuration are those of `subscribers`. `notices` queues what is mailed to people,
+    /// `warn` tells the operator.
     ///
     /// # Errors
-    /// When one of them is broken.
-    pub fn new(subscribers: Subscribers) -> Result<Self, WebError> {
+    /// When a page is broken, or something that the configuration asks for cannot be had.
+    pub fn new(subscribers: Subscribers, notices: Notices, warn: Warn) -> Result<Self, WebError> {
         let pages = Arc::new(Pages::new(subscribers.config())?);
+        let guards = Arc::new(Guards::new(subscribers.config(), warn)?);
         let issue_style = format!("{}{}", pages.base(), pages::issue_style_route()).into();
-        Ok(Self { subscribers, pages, issue_style })
+        Ok(Self { subscribers, notices: notices.into(), pages, guards, issue_style })
     }
 
     /// The language of a page about a digest; of none, that of the first.
@@ -83,7 +113,7 @@ impl AppState {
         let locale = self.locale(None);
         match error {
             TokenError::Expired => {
-                let days = (CONFIRM_LIFETIME.as_secs() / 86_400).to_string();
+                let days = (self.subscribers.config().confirmation.valid_for.as_secs() / 86_400).to_string();
                 self.pages.message_with(StatusCode::GONE, &locale, "expired_link", &[("count", &days)])
             }
             TokenError::Malformed | TokenError::Forged => {
@@ -102,6 +132,8 @@ impl AppState {
 /// All routes, with the limits and headers that hold for each of them.
 pub fn router(state: AppState) -> Router {
     let routes = Router::new()
+        .route("/", get(home::page))
+        .route("/subscribe", post(join::act).options(join::preflight))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/confirm/{token}", get(confirm::page).post(confirm::act))
@@ -113,9 +145,12 @@ pub fn router(state: AppState) -> Router {
         .route("/archive/{digest}/{issue}", get(archive_issue::show))
         .route("/r/{token}", get(clicks::follow))
         .route(&pages::issue_style_route(), get(pages::issue_style))
-        .route("/static/{file}", get(pages::style));
+        .route("/static/{file}", get(pages::file));
     let base = state.pages.base().to_owned();
-    let routes = if base.is_empty() { routes } else { routes.clone().nest(&base, routes) };
+    let routes = match base.as_str() {
+        "" => routes,
+        base => routes.clone().route(&format!("{base}/"), get(home::page)).nest(base, routes),
+    };
     let (pages, locale) = (state.pages.clone(), state.locale(None));
     routes
         .fallback(pages::not_found)
@@ -161,8 +196,9 @@ pub async fn serve(
         }
         tokio::time::sleep(FAREWELL).await;
     };
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::select! {
-        served = axum::serve(listener, router).with_graceful_shutdown(signal).into_future() => served,
+        served = axum::serve(listener, service).with_graceful_shutdown(signal).into_future() => served,
         () = patience => Ok(()),
     }
 }

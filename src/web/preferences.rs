@@ -178,12 +178,6 @@ fn dates(state: &AppState, id: &str) -> Vec<Value> {
     days.into_iter().map(|day| json!({ "value": day.to_string(), "label": in_words(state, id, day) })).collect()
 }
 
-/// The day of a digest's next issue, in words.
-pub(super) fn next_issue(state: &AppState, digest: &str) -> Option<String> {
-    let next = state.subscribers.config().digest(digest)?.schedule.next_after(state.subscribers.now())?;
-    Some(long_date(state, digest, next))
-}
-
 /// A day as the digest writes it.
 fn in_words(state: &AppState, digest: &str, day: NaiveDate) -> String {
     let locale = state.subscribers.config().digest(digest).map(|digest| digest.locale.clone());

@@ -14,6 +14,7 @@ mod demo;
 mod due;
 mod flow;
 mod issues;
+mod notices;
 mod readme;
 mod render;
 mod store;

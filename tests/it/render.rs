@@ -13,7 +13,7 @@ use fixture::{Counting, config, each, frame, issue, slots};
 use postround::compose::IssueContent;
 use postround::config::Config;
 use postround::domain::{EmailAddress, Locale};
-use postround::render::{Confirmation, Message, RenderedMail, Renderer, fill};
+use postround::render::{Letter, Message, RenderedMail, Renderer, Wanted, fill};
 
 static RENDERER: LazyLock<Renderer> = LazyLock::new(|| Renderer::new(None).unwrap());
 
@@ -24,8 +24,14 @@ pub fn render(content: &IssueContent, config: &Config) -> RenderedMail {
 
 /// The confirmation of a digest whose first issue is known.
 pub fn confirmation(config: &Config) -> RenderedMail {
-    let asked = Confirmation { first_issue: Some(fixture::day("2026-11-30")), valid_days: 7 };
-    RENDERER.confirmation(&frame(config), &asked, &Counting::new()).unwrap()
+    let wanted = vec![Wanted { digest: config.digests[0].title.clone(), topics: Vec::new() }];
+    let first_issue = Some(fixture::day("2026-11-30"));
+    letter(config, &Letter::Confirmation { wanted, first_issue, days: 7, reminder: false })
+}
+
+/// A letter in the language of the first digest.
+pub fn letter(config: &Config, letter: &Letter<'_>) -> RenderedMail {
+    RENDERER.letter(&frame(config), letter, &Counting::new()).unwrap()
 }
 
 /// The message to one recipient.

@@ -2,6 +2,9 @@
 
 mod coming_back;
 mod files;
+mod joining;
+mod model;
+mod waiting;
 
 use std::time::Duration;
 
@@ -48,10 +51,10 @@ on_both! {
         assert_eq!(states(&store).await, format!("{ANN} pending"));
         clock.advance(Duration::from_secs(60));
         let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
-        assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Now);
+        assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap(), Confirmed::Now);
         assert_eq!(states(&store).await, format!("{ANN} confirmed"));
         let after = everything(&store).await;
-        assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Already);
+        assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap(), Confirmed::Already);
         assert_eq!(everything(&store).await, after);
     }
 
@@ -60,21 +63,21 @@ on_both! {
         let asked = Asked::default();
         subscribers.add(&somebody(ANN, &["weekly"]), Origin::PAGE, &asked).await.unwrap();
         let old = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
-        subscribers.confirm(&old, "Yes?", Origin::PAGE).await.unwrap();
+        subscribers.confirm(&old, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap();
         clock.advance(Duration::from_secs(60));
         let id = public_id(&store).await;
         assert_eq!(subscribers.leave(&id, Leave::Digest("weekly"), Origin::PAGE).await.unwrap(), Left::Now);
         assert_eq!(subscribers.leave(&id, Leave::All, Origin::PAGE).await.unwrap(), Left::Already);
         assert_eq!(subscribers.leave(&Tokens::nobody(), Leave::All, Origin::PAGE).await.unwrap(), Left::Unknown);
         assert_eq!(states(&store).await, format!("{ANN} unsubscribed"));
-        assert_eq!(subscribers.confirm(&old, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Stale);
+        assert_eq!(subscribers.confirm(&old, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap(), Confirmed::Stale);
         let refused = subscribers.add_confirmed(&somebody(ANN, &["weekly"]), "a form", Origin::COMMAND_LINE).await;
         assert!(matches!(refused, Err(SubscribersError::Refused { refusal: Refusal::Left, .. })));
         clock.advance(Duration::from_secs(60));
         subscribers.add(&somebody(ANN, &["weekly"]), Origin::PAGE, &asked).await.unwrap();
         assert_eq!(states(&store).await, format!("{ANN} unsubscribed"));
         let new = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
-        assert_eq!(subscribers.confirm(&new, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Now);
+        assert_eq!(subscribers.confirm(&new, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap(), Confirmed::Now);
         assert_eq!(states(&store).await, format!("{ANN} confirmed"));
     }
 
@@ -198,7 +201,7 @@ proptest! {
         let confirm = tokens.confirm(&id, &address(ANN), &choice, MONDAY);
         let claim = tokens.verify_confirm(confirm.as_str(), MONDAY).unwrap();
         prop_assert_eq!((&claim.choice[..], claim.asked_at), (&choice[..], MONDAY));
-        let late = MONDAY.plus(postround::subscribers::CONFIRM_LIFETIME);
+        let late = MONDAY.plus(Duration::from_secs(7 * 86_400));
         prop_assert_eq!(tokens.verify_confirm(confirm.as_str(), late), Err(TokenError::Expired));
 
         let mut changed = token.as_str().to_owned();

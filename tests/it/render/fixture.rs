@@ -7,8 +7,8 @@ use chrono::NaiveDate;
 use chrono_tz::Europe::London;
 use postround::compose::{IssueArticle, IssueContent, Section};
 use postround::config::{
-    AfterCrash, Backlog, Banner, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp, Store,
-    StoreUrl, Templates, Web,
+    AfterCrash, Backlog, Banner, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Secret, Sender, Server,
+    Smtp, Store, StoreUrl, Subscribe, Templates, Web,
 };
 use postround::domain::{EmailAddress, Locale, Random, UtcMillis};
 use postround::render::{Frame, Slots};
@@ -88,6 +88,7 @@ pub fn config() -> Config {
         server: Server {
             listen: "127.0.0.1:8080".parse().unwrap(),
             public_url: "https://post.earlyhelp.example".into(),
+            trusted_proxies: Vec::new(),
         },
         store: Store { url: StoreUrl::Sqlite("data/postround.db".into()), keys: "data/postround.keys".into() },
         sender: sender(),
@@ -104,11 +105,14 @@ pub fn config() -> Config {
         sources: Vec::new(),
         topics: Vec::new(),
         digests: vec![digest()],
+        confirmation: Confirmation::default(),
         templates: Templates::default(),
         web: Web {
             home_url: Some(url("https://earlyhelp.example/")),
             privacy_url: Some(url("https://earlyhelp.example/privacy")),
+            ..Web::default()
         },
+        subscribe: Subscribe::default(),
     }
 }
 
@@ -125,7 +129,7 @@ pub fn slots<'a>(name: &'a str, address: &'a EmailAddress) -> Slots<'a> {
         date: UtcMillis(1_795_420_800_000),
         unsubscribe_url: "https://post.earlyhelp.example/unsubscribe/mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi",
         preferences_url: "https://post.earlyhelp.example/preferences/mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi",
-        confirm_url: "https://post.earlyhelp.example/confirm/mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi",
+        link: "https://post.earlyhelp.example/confirm/mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi",
     }
 }
 

@@ -57,11 +57,11 @@ on_both! {
             // A link from before the suppression is not what they ask for now.
             subscribers.add(&new, Origin::PAGE, &asked).await.unwrap();
             let early = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
-            assert_eq!(subscribers.confirm(&early, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Stale);
+            assert_eq!(subscribers.confirm(&early, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap(), Confirmed::Stale);
             clock.advance(Duration::from_secs(60));
             subscribers.add(&new, Origin::PAGE, &asked).await.unwrap();
             let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
-            assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Now);
+            assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap(), Confirmed::Now);
             assert_eq!(text(&store, "select reason from suppressions").await, "");
             execute(&store, "update subscribers set state = 'pending'; delete from subscriptions").await;
         }
@@ -76,7 +76,7 @@ on_both! {
         clock.advance(Duration::from_secs(60));
         subscribers.leave(&public_id(&store).await, Leave::All, Origin::PAGE).await.unwrap();
         let before = everything(&store).await;
-        assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Stale);
+        assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap(), Confirmed::Stale);
         assert_eq!(everything(&store).await, before);
     }
 
@@ -86,7 +86,7 @@ on_both! {
         subscribers.add(&somebody(ANN, &["weekly"]), Origin::PAGE, &mine).await.unwrap();
         subscribers.add(&somebody(ANN, &["jobs"]), Origin::PAGE, &other).await.unwrap();
         let claim = subscribers.tokens().verify_confirm(&mine.token(), subscribers.now()).unwrap();
-        subscribers.confirm(&claim, "Yes?", Origin::PAGE).await.unwrap();
+        subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap();
         assert_eq!(text(&store, "select digest || ' ' || state from subscriptions").await, "weekly active");
     }
 

@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use postround::app::Notices;
 use postround::config::{
-    AfterCrash, Backlog, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp, StoreUrl,
-    Templates, Topic, Web,
+    AfterCrash, Backlog, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp,
+    StoreUrl, Subscribe, Templates, Topic, Web,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
+use postround::render::Renderer;
 use postround::schedule::Schedule;
 use postround::store::Session;
 use postround::subscribers::{
@@ -48,7 +50,11 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
     Config {
         ignored_variables: Vec::new(),
         file: store.folder.path().join("config.toml"),
-        server: Server { listen: ([127, 0, 0, 1], 0).into(), public_url: public_url.to_owned() },
+        server: Server {
+            listen: ([127, 0, 0, 1], 0).into(),
+            public_url: public_url.to_owned(),
+            trusted_proxies: Vec::new(),
+        },
         store: postround::config::Store { url: store.url.clone(), keys: store.folder.path().join("keys") },
         sender: sender.clone(),
         smtp: Smtp {
@@ -67,19 +73,39 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
             digest("weekly", "Early Help Weekly", &["news", "features", "interviews"]),
             digest("jobs", "Jobs & Posts", &["jobs"]),
         ],
+        confirmation: Confirmation::default(),
         templates: Templates::default(),
-        web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), privacy_url: None },
+        web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), ..Web::default() },
+        subscribe: Subscribe::default(),
     }
 }
 
 /// The actions on subscribers of a store, and the clock that they go by.
 pub async fn subscribers(store: &TestStore, public_url: &str) -> (Subscribers, Arc<TestClock>) {
-    let config = config(store, public_url);
+    subscribers_with(store, public_url, |_| {}).await
+}
+
+/// The same with another configuration.
+pub async fn subscribers_with(
+    store: &TestStore,
+    public_url: &str,
+    change: impl FnOnce(&mut Config),
+) -> (Subscribers, Arc<TestClock>) {
+    let mut config = config(store, public_url);
+    change(&mut config);
     let keys = Keys::open(&config.store.keys, &store.store, &SystemRandom).await.unwrap();
     let clock = Arc::new(TestClock::at(MONDAY));
     let subscribers =
         Subscribers::new(store.store.clone(), config.into(), keys.into(), clock.clone(), Arc::new(SystemRandom));
     (subscribers, clock)
+}
+
+/// What queues their mails.
+pub fn notices(subscribers: &Subscribers) -> Notices {
+    let config = Arc::new(subscribers.config().clone());
+    let keys = Keys::read(&config.store.keys).unwrap().unwrap();
+    let renderer = Renderer::new(None).unwrap();
+    Notices::new(config, renderer.into(), keys.into(), Arc::new(TestClock::at(MONDAY)), Arc::new(SystemRandom))
 }
 
 /// An address.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use postround::collect::read_feed;
 use postround::compose::{Because, Occasion};
+use postround::web::{AppState, router, serve};
 use reqwest::StatusCode;
 use scraper::{Html, Selector};
 use tempfile::tempdir;
@@ -26,8 +27,8 @@ impl Pages {
         pages.app = pages.program.app(Arc::new(TestClock::at(MONDAY))).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         pages.url = format!("http://{}", listener.local_addr().unwrap());
-        let router = postround::web::router(postround::web::AppState::new(pages.app.subscribers()).unwrap());
-        tokio::spawn(postround::web::serve(listener, router, std::future::pending()));
+        let router = router(AppState::new(pages.app.subscribers(), pages.app.notices(), Arc::new(|_, _| {})).unwrap());
+        tokio::spawn(serve(listener, router, std::future::pending()));
         pages
     }
 
@@ -212,8 +213,8 @@ on_both! {
         );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = postround::web::router(postround::web::AppState::new(subscribers).unwrap());
-        tokio::spawn(postround::web::serve(listener, router, std::future::pending()));
+        let router = router(AppState::new(subscribers, pages.app.notices(), Arc::new(|_, _| {})).unwrap());
+        tokio::spawn(serve(listener, router, std::future::pending()));
         let headings = |page: &str| texts(page, ".sheet h1, .sheet h2, .sheet h3");
         let (_, then) = pages.archive("/weekly/1").await;
         let (_, now) = changed.get(&format!("{url}/archive/weekly/1")).await;
