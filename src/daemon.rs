@@ -43,7 +43,7 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
             tracing::error!(%error, "the web server has ended");
         }
     });
-    for part in [Part::Collect, Part::Compose, Part::Tend, Part::Deliver, Part::Housekeep] {
+    for part in [Part::Collect, Part::Compose, Part::Tend, Part::Ask, Part::Deliver, Part::Housekeep] {
         parts.spawn(keep(app.clone(), part, stopped.clone()));
     }
     shutdown.await;
@@ -58,6 +58,7 @@ enum Part {
     Collect,
     Compose,
     Tend,
+    Ask,
     Deliver,
     Housekeep,
 }
@@ -72,6 +73,7 @@ async fn keep(app: App, part: Part, stopped: watch::Receiver<bool>) {
                 Part::Collect => collect(&app, stopped).await,
                 Part::Compose => compose(&app, stopped).await,
                 Part::Tend => tend(&app, stopped).await,
+                Part::Ask => ask(&app, stopped).await,
                 Part::Deliver => deliver(&app, stopped).await,
                 Part::Housekeep => housekeep(&app, stopped).await,
             }
@@ -185,12 +187,34 @@ async fn tend(app: &App, stopped: watch::Receiver<bool>) {
     }
 }
 
+/// Asks those whom an import brought, when their turn comes.
+async fn ask(app: &App, stopped: watch::Receiver<bool>) {
+    let (subscribers, notices) = (app.subscribers(), app.notices());
+    while look_again(&stopped).await {
+        match unless_stopped(&stopped, subscribers.ask_due(&notices)).await {
+            None => return,
+            Some(Ok(0)) => {}
+            Some(Ok(asked)) => tracing::info!(asked, "people of an import are asked to confirm"),
+            Some(Err(error)) => tracing::error!(%error, "people of an import could not be asked"),
+        }
+    }
+}
+
 /// Reminds and forgets those who have not confirmed.
 async fn housekeep(app: &App, stopped: watch::Receiver<bool>) {
     let (subscribers, notices) = (app.subscribers(), app.notices());
     loop {
-        let step = async { (subscribers.remind(&notices).await, subscribers.forget_unconfirmed().await) };
-        let Some((reminded, forgotten)) = unless_stopped(&stopped, step).await else { return };
+        app.keys.refresh();
+        let step = async {
+            let reminded = subscribers.remind(&notices).await;
+            (reminded, subscribers.forget_unconfirmed().await, subscribers.forget_networks().await)
+        };
+        let Some((reminded, forgotten, networks)) = unless_stopped(&stopped, step).await else { return };
+        match networks {
+            Ok(0) => {}
+            Ok(events) => tracing::info!(events, "forgot from which networks people had agreed"),
+            Err(error) => tracing::error!(%error, "old networks could not be forgotten"),
+        }
         match reminded {
             Ok(0) => {}
             Ok(reminded) => tracing::info!(reminded, "asked once more who had not answered"),

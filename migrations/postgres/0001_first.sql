@@ -38,11 +38,14 @@ create table articles (
     unique (source, guid)
 );
 
--- When a digest was first seen with its present schedule: no period before that is caught up.
+-- When a digest was first seen with its present schedule: no period before that is caught up. None that is due while it
+-- is held gets an issue; without an end, it is held until somebody resumes it.
 create table digests (
     digest text collate "C" primary key,
     schedule text collate "C" not null,
-    schedule_since bigint not null
+    schedule_since bigint not null,
+    held_since bigint,
+    held_until bigint
 );
 
 -- The first contact of a digest with a source, at which the backlog was decided.
@@ -184,10 +187,11 @@ create table corrections (
     unique (issue_id, fingerprint)
 );
 
+-- One address has one row: its hash is unique, whatever the case of its letters.
 create table subscribers (
     id bigint generated always as identity primary key,
     public_id text collate "C" not null unique,
-    email text collate "C" not null unique,
+    email text collate "C" not null,
     address_hash text collate "C" not null,
     name text collate "C" not null,
     state text collate "C" not null,
@@ -198,6 +202,14 @@ create table subscribers (
 );
 create unique index subscribers_by_address_hash on subscribers (address_hash);
 create index subscribers_pending on subscribers (created_at) where state = 'pending';
+
+-- Ids under which a subscriber was known before two became one, by a change of address: the links that were mailed
+-- then work on.
+create table former_ids (
+    public_id text collate "C" primary key,
+    subscriber_id bigint not null references subscribers (id) on delete cascade
+);
+create index former_ids_by_subscriber on former_ids (subscriber_id);
 
 -- `topics` is `*` for all, later ones included, else the chosen ids, sorted, with commas between.
 create table subscriptions (
@@ -264,9 +276,12 @@ create table deliveries (
     correction_id bigint references corrections (id),
     unique (issue_id, subscriber_id)
 );
-create index deliveries_open on deliveries (state, priority, due_at, id) where state in ('queued', 'claimed', 'sending', 'deferred', 'uncertain');
+-- What a delivery passes through in the course of an attempt is in none of the indexes but the one of its owner, so that a
+-- start changes no index, and a result one.
+create index deliveries_queued on deliveries (priority, due_at, id) where state = 'queued';
 create index deliveries_deferred on deliveries (due_at) where state = 'deferred';
-create index deliveries_by_issue on deliveries (issue_id, state);
+create index deliveries_owned on deliveries (owner) where owner is not null;
+create index deliveries_by_state on deliveries (issue_id, state) where state not in ('claimed', 'sending', 'sent');
 create index deliveries_by_subscriber on deliveries (subscriber_id);
 create unique index deliveries_by_correction on deliveries (correction_id, subscriber_id) where correction_id is not null;
 
@@ -286,6 +301,19 @@ create table consent_events (
     evidence text collate "C"
 );
 create index consent_events_by_subscriber on consent_events (subscriber_id);
+create index consent_events_with_network on consent_events (at) where network is not null or agent is not null;
+
+-- Why people left, where they said so: one answer for each leaving. When they are forgotten, the count stays.
+create table leave_reasons (
+    id bigint generated always as identity primary key,
+    subscriber_id bigint references subscribers (id) on delete set null,
+    digest text collate "C" not null,
+    left_at bigint not null,
+    reason text collate "C" not null,
+    note text collate "C" not null,
+    unique (subscriber_id, digest, left_at)
+);
+create index leave_reasons_by_digest on leave_reasons (digest, left_at);
 
 -- Keyed hashes of addresses that must not be mailed, whatever is imported.
 create table suppressions (
@@ -295,6 +323,14 @@ create table suppressions (
     note text collate "C" not null,
     created_at bigint not null
 );
+
+-- People whom an import brought without evidence, and when each is asked to confirm.
+create table asks (
+    subscriber_id bigint primary key references subscribers (id) on delete cascade,
+    due_at bigint not null,
+    source text collate "C" not null
+);
+create index asks_by_due on asks (due_at);
 
 -- The subscriptions that a digest may be mailed to, from `since` on: the one place that says who. Confirmed, not left,
 -- not suppressed; a pause that is not over lies ahead.
@@ -337,4 +373,13 @@ create table nodes (
     node text collate "C" primary key,
     beat bigint not null,
     started_at bigint not null
+);
+
+-- How many places of a quota have been taken in which minute since 1970, by whichever node. The row of minute 0 is the one
+-- that whoever counts locks first.
+create table quotas (
+    scope text collate "C" not null,
+    minute bigint not null,
+    taken bigint not null,
+    primary key (scope, minute)
 );

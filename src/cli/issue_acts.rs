@@ -50,10 +50,10 @@ pub async fn act(context: &Context, app: &App, id: i64, wish: Wish, why: &Becaus
     let (composer, actor) = (app.composer(), actor());
     let because = because(why, &actor);
     match wish {
-        Wish::Hold => composer.hold(id, because).await?,
-        Wish::Resume => composer.resume(id, because).await?,
+        Wish::Hold => composer.hold_issue(id, because).await?,
+        Wish::Resume => composer.resume_issue(id, because).await?,
         Wish::Retry => {
-            let retried = composer.retry(id, because).await?;
+            let retried = composer.retry_issue(id, because).await?;
             output::note(format!("{} queued again; `serve` delivers them", output::count(retried)));
         }
     }
@@ -65,7 +65,7 @@ pub async fn cancel(context: &Context, app: &App, id: i64, why: &Because, yes: b
     let report = IssueReport::read(&app.store, id).await?;
     agreed(yes, &format!("{}\nCancel it for good?", report.describe()))?;
     let actor = actor();
-    app.composer().cancel(id, because(why, &actor)).await?;
+    app.composer().cancel_issue(id, because(why, &actor)).await?;
     issue::show(context, &IssueReport::read(&app.store, id).await?)
 }
 

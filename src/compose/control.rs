@@ -23,7 +23,7 @@ impl Composer {
     ///
     /// # Errors
     /// When there is no such issue, it is not being sent, or the store fails.
-    pub async fn hold(&self, id: i64, because: Because<'_>) -> Result<(), ComposeError> {
+    pub async fn hold_issue(&self, id: i64, because: Because<'_>) -> Result<(), ComposeError> {
         let issue = self.known_issue(id).await?;
         let mut session = self.store.write(Durability::Full).await?;
         session.lock_digest(&issue.digest).await?;
@@ -40,7 +40,7 @@ impl Composer {
     ///
     /// # Errors
     /// When there is no such issue, it is not held, or the store fails.
-    pub async fn resume(&self, id: i64, because: Because<'_>) -> Result<(), ComposeError> {
+    pub async fn resume_issue(&self, id: i64, because: Because<'_>) -> Result<(), ComposeError> {
         let issue = self.known_issue(id).await?;
         let mut session = self.store.write(Durability::Full).await?;
         session.lock_digest(&issue.digest).await?;
@@ -57,7 +57,7 @@ impl Composer {
     ///
     /// # Errors
     /// When there is no such issue, it is sent or skipped already, or the store fails.
-    pub async fn cancel(&self, id: i64, because: Because<'_>) -> Result<(), ComposeError> {
+    pub async fn cancel_issue(&self, id: i64, because: Because<'_>) -> Result<(), ComposeError> {
         let issue = self.known_issue(id).await?;
         let mut session = self.store.write(Durability::Full).await?;
         session.lock_digest(&issue.digest).await?;
@@ -81,7 +81,7 @@ impl Composer {
     ///
     /// # Errors
     /// When there is no such issue, it has no deliveries, or the store fails.
-    pub async fn retry(&self, id: i64, because: Because<'_>) -> Result<u64, ComposeError> {
+    pub async fn retry_issue(&self, id: i64, because: Because<'_>) -> Result<u64, ComposeError> {
         let issue = self.known_issue(id).await?;
         if !matches!(issue.state, IssueState::Sending | IssueState::Held | IssueState::Sent) {
             return Err(wrong_state(&issue, "tried again", "only one that is or was being sent can be"));

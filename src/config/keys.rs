@@ -5,11 +5,14 @@ pub const ROOT: &[&str] = &[
     "store",
     "sender",
     "smtp",
+    "relay",
     "delivery",
     "collect",
     "source",
     "topic",
     "digest",
+    "leave",
+    "retention",
     "templates",
     "web",
     "subscribe",
@@ -17,10 +20,43 @@ pub const ROOT: &[&str] = &[
 ];
 pub const SERVER: &[&str] = &["listen", "public_url", "trusted_proxies"];
 pub const STORE: &[&str] = &["url", "keys"];
-pub const SENDER: &[&str] = &["name", "email", "reply_to", "postal_address", "legal", "contact_url", "social"];
-pub const SMTP: &[&str] =
-    &["url", "username", "password", "password_file", "connections", "messages_per_connection", "tls_ca_file"];
-pub const DELIVERY: &[&str] = &["after_crash", "retry_for"];
+pub const SENDER: &[&str] =
+    &["name", "email", "reply_to", "unsubscribe_email", "postal_address", "legal", "contact_url", "social"];
+pub const SMTP: &[&str] = &[
+    "url",
+    "username",
+    "password",
+    "password_file",
+    "auth",
+    "connections",
+    "messages_per_connection",
+    "rate",
+    "per_domain",
+    "warm_up",
+    "tls_ca_file",
+    "opportunistic_tls",
+    "pipelining",
+    "timeout",
+];
+pub const RELAY: &[&str] = &[
+    "id",
+    "url",
+    "weight",
+    "username",
+    "password",
+    "password_file",
+    "auth",
+    "connections",
+    "messages_per_connection",
+    "rate",
+    "warm_up",
+    "tls_ca_file",
+    "opportunistic_tls",
+    "pipelining",
+    "timeout",
+];
+pub const WARM_UP: &[&str] = &["from", "first_day", "doubles"];
+pub const DELIVERY: &[&str] = &["after_crash", "retry_for", "hold_when_failing"];
 pub const COLLECT: &[&str] = &["allow_private_networks", "backlog"];
 pub const SOURCE: &[&str] = &["id", "feed", "page", "topic", "topics", "poll", "backlog", "select"];
 pub const SELECT: &[&str] = &["item", "title", "link", "date", "date_format", "excerpt", "author", "image", "category"];
@@ -35,6 +71,8 @@ pub const DIGEST: &[&str] = &[
     "schedule",
     "timezone",
     "catch_up",
+    "spread",
+    "holidays",
     "min_articles",
     "max_articles",
     "banner",
@@ -48,6 +86,8 @@ pub const DIGEST: &[&str] = &[
 pub const BANNER: &[&str] = &["text", "url", "from", "until"];
 pub const UTM: &[&str] = &["source", "medium", "campaign"];
 pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
+pub const LEAVE: &[&str] = &["goodbye_mail"];
+pub const RETENTION: &[&str] = &["network", "network_prefix"];
 pub const TEMPLATES: &[&str] = &["dir"];
 pub const CONFIRMATION: &[&str] = &["valid_for", "reminder_after", "forget_after", "welcome_mail"];
 pub const WEB: &[&str] = &["home_url", "privacy_url", "title", "heading", "intro", "logo", "accent", "accent_dark"];
@@ -76,11 +116,16 @@ pub const ONCE: &[(&str, &[&str])] = &[
     ("smtp", SMTP),
     ("delivery", DELIVERY),
     ("collect", COLLECT),
+    ("leave", LEAVE),
+    ("retention", RETENTION),
     ("templates", TEMPLATES),
     ("web", WEB),
     ("subscribe", SUBSCRIBE),
     ("confirmation", CONFIRMATION),
 ];
 
-/// The one table within those, whose names are the operator's own.
+/// The one table within those of which the environment can set single entries; their names are the operator's own.
 pub const SOCIAL: (&str, &str) = ("sender", "social");
+
+/// Tables within those that the environment cannot set.
+pub const TABLES: &[(&str, &str)] = &[("smtp", "per_domain"), ("smtp", "warm_up")];

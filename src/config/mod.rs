@@ -13,10 +13,13 @@ mod public;
 mod rate;
 mod read;
 mod reader;
+mod relays;
 mod secret;
 mod select;
 mod settings;
 mod show;
+mod show_relays;
+mod source;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -30,8 +33,10 @@ pub use error::{ConfigError, Place, Problem};
 pub(crate) use nearest::nearest;
 pub use public::{Captcha, Confirmation, DARK_GROUND, LIGHT_GROUND, READABLE, Subscribe, Web};
 pub use rate::Rate;
+pub use relays::{Auth, Relay, RelayUrl, Smtp, Tls, WarmUp};
 pub use secret::Secret;
 pub use settings::*;
+pub use source::*;
 pub use utm::Utm;
 
 use reader::Report;

@@ -1,6 +1,6 @@
 //! The settings of `config.toml` as the rooms take them: every value here has been checked.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +10,9 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::public::{Confirmation, Subscribe, Web};
+use super::relays::Smtp;
 use super::secret::Secret;
+use super::source::{Collect, Source, Topic};
 use super::utm::Utm;
 use crate::domain::{EmailAddress, Locale};
 use crate::schedule::Schedule;
@@ -26,7 +28,7 @@ pub struct Config {
     pub store: Store,
     /// Who the mails are from, unless a digest has its own.
     pub sender: Sender,
-    /// The relay that takes the mails.
+    /// The relays that take the mails, and what holds for all of them.
     pub smtp: Smtp,
     /// How deliveries are treated.
     pub delivery: Delivery,
@@ -38,6 +40,10 @@ pub struct Config {
     pub topics: Vec<Topic>,
     /// The digests, in the order of the file.
     pub digests: Vec<Digest>,
+    /// What happens when people leave.
+    pub leave: Leave,
+    /// How long what is known of people is kept.
+    pub retention: Retention,
     /// How people are asked whether they really want it.
     pub confirmation: Confirmation,
     /// The operator's own templates.
@@ -108,6 +114,8 @@ pub struct Sender {
     pub email: EmailAddress,
     /// Where answers go; none: to the sender.
     pub reply_to: Option<EmailAddress>,
+    /// Where a mail program may send a mail that unsubscribes; none: only the link does.
+    pub unsubscribe_email: Option<EmailAddress>,
     /// The postal address in the footer; may be empty for a relay on this machine.
     pub postal_address: String,
     /// Company or charity number; may be empty.
@@ -118,63 +126,6 @@ pub struct Sender {
     pub social: Vec<(String, Url)>,
 }
 
-/// `[smtp]`.
-#[derive(Clone, Debug)]
-pub struct Smtp {
-    /// What takes the mails.
-    pub url: RelayUrl,
-    /// The account; empty: no authentication.
-    pub username: String,
-    /// Its password.
-    pub password: Secret,
-    /// How many connections at once; at least 1.
-    pub connections: usize,
-    /// After how many messages a connection is closed and opened anew; at least 1.
-    pub messages_per_connection: usize,
-    /// A file of certificates to trust beside the system's.
-    pub tls_ca_file: Option<PathBuf>,
-}
-
-/// What takes the mails.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RelayUrl {
-    /// A folder that gets one `.eml` for each message.
-    File(PathBuf),
-    /// An SMTP server.
-    Smtp {
-        /// Host name or IP address.
-        host: String,
-        /// Port.
-        port: u16,
-        /// How the connection is protected.
-        tls: Tls,
-    },
-}
-
-/// How a connection to a relay is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tls {
-    /// Not at all: `smtp://`.
-    None,
-    /// Upgraded by STARTTLS, which must work: `smtp+starttls://`.
-    StartTls,
-    /// From the first byte: `smtps://`.
-    Wrapped,
-}
-
-impl RelayUrl {
-    /// Whether what it takes stays on this machine: a folder, or a server on a loopback address.
-    pub fn is_local(&self) -> bool {
-        match self {
-            Self::File(_) => true,
-            Self::Smtp { host, .. } => {
-                host == "localhost"
-                    || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-            }
-        }
-    }
-}
-
 /// `[delivery]`.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -182,6 +133,8 @@ pub struct Delivery {
     pub after_crash: AfterCrash,
     /// How long a delivery that is refused for now is tried again.
     pub retry_for: Duration,
+    /// An issue is held when so many in a hundred of its latest deliveries have failed.
+    pub hold_when_failing: Option<u8>,
 }
 
 /// What happens to a delivery whose deliverer died in the middle.
@@ -191,135 +144,6 @@ pub enum AfterCrash {
     Resend,
     /// It waits, `uncertain`, for an operator.
     Hold,
-}
-
-/// `[collect]`.
-#[derive(Clone, Debug)]
-pub struct Collect {
-    /// Whether sources may be on this machine or a private network.
-    pub allow_private_networks: bool,
-    /// What a digest takes at its first contact with a source.
-    pub backlog: Backlog,
-}
-
-/// What a digest takes of what a source has at their first contact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backlog {
-    /// What was published within one period of the digest before now, and what has no date.
-    Period,
-    /// Everything.
-    All,
-    /// Nothing.
-    None,
-    /// What was published on that day or later, in the digest's zone, and what has no date.
-    Since(NaiveDate),
-}
-
-/// `[[source]]`.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// Its id.
-    pub id: String,
-    /// The feed or the page.
-    pub kind: SourceKind,
-    /// Which topic an article belongs to.
-    pub topics: TopicRules,
-    /// How often `serve` reads it.
-    pub poll: Duration,
-    /// Its own backlog, before that of `[collect]`.
-    pub backlog: Option<Backlog>,
-}
-
-impl Source {
-    /// The address it is read from.
-    pub fn url(&self) -> &Url {
-        match &self.kind {
-            SourceKind::Feed(url) | SourceKind::Page { url, .. } => url,
-        }
-    }
-}
-
-/// Where a source's articles are found.
-#[derive(Clone, Debug)]
-pub enum SourceKind {
-    /// RSS, Atom or JSON Feed.
-    Feed(Url),
-    /// An HTML listing page.
-    Page {
-        /// Its address.
-        url: Url,
-        /// Where on the page the articles are.
-        select: Box<Select>,
-    },
-}
-
-/// Where on a listing page the parts of an article are.
-#[derive(Clone, Debug)]
-pub struct Select {
-    /// One match for each article.
-    pub item: Selector,
-    /// The title, within the item.
-    pub title: Selector,
-    /// The link; without `@attribute`, its `href`.
-    pub link: Selector,
-    /// The date.
-    pub date: Option<Selector>,
-    /// How the date is written, in `strftime` directives as `%d/%m/%Y`; none: usual ways are tried.
-    pub date_format: Option<String>,
-    /// The excerpt.
-    pub excerpt: Option<Selector>,
-    /// The author.
-    pub author: Option<Selector>,
-    /// The picture; without `@attribute`, its `src`.
-    pub image: Option<Selector>,
-    /// A label such as "Feature", for topic rules on `category`.
-    pub category: Option<Selector>,
-}
-
-/// A CSS selector with an optional attribute, as in `a.more@href`. The CSS has been tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Selector {
-    /// The CSS; empty: the item itself.
-    pub css: String,
-    /// The attribute to read instead of the text.
-    pub attribute: Option<String>,
-}
-
-/// Which topic an article belongs to: the first rule that matches.
-#[derive(Clone, Debug, Default)]
-pub struct TopicRules(pub Vec<TopicRule>);
-
-/// A rule: all of its matchers must match; none: it always does.
-#[derive(Clone, Debug)]
-pub struct TopicRule {
-    /// On the title.
-    pub title: Option<Matcher>,
-    /// On the address.
-    pub url: Option<Matcher>,
-    /// On any category.
-    pub category: Option<Matcher>,
-    /// The topic that it gives.
-    pub topic: String,
-}
-
-/// Words that must occur, whole and in any case, or a `/regex/`.
-#[derive(Clone, Debug)]
-pub enum Matcher {
-    /// These words, in this order, beside each other.
-    Words(String),
-    /// This expression somewhere.
-    Regex(regex::Regex),
-}
-
-/// `[[topic]]`.
-#[derive(Clone, Debug)]
-pub struct Topic {
-    /// Its id, as sources and sections name it.
-    pub id: String,
-    /// How people see it.
-    pub title: String,
-    /// A sentence on it; may be empty.
-    pub description: String,
 }
 
 /// `[[digest]]`.
@@ -339,6 +163,10 @@ pub struct Digest {
     pub schedule: Schedule,
     /// How late a missed period may still go out.
     pub catch_up: Duration,
+    /// Over how long a time an issue's deliveries are spread; zero: none.
+    pub spread: Duration,
+    /// The calendar of days on which no issue comes out.
+    pub holidays: Option<PathBuf>,
     /// With fewer articles the period is skipped.
     pub min_articles: usize,
     /// How many are shown with an excerpt; the rest is listed by title.
@@ -383,6 +211,44 @@ impl Banner {
     /// Whether it is shown on that day.
     pub fn is_for(&self, day: NaiveDate) -> bool {
         self.from.is_none_or(|from| from <= day) && self.until.is_none_or(|until| day <= until)
+    }
+}
+
+/// `[leave]`.
+#[derive(Clone, Debug, Default)]
+pub struct Leave {
+    /// Whether whoever leaves gets a last mail, with the way back.
+    pub goodbye_mail: bool,
+}
+
+/// `[retention]`.
+#[derive(Clone, Debug)]
+pub struct Retention {
+    /// How long the evidence of consent says from which network and program it came; zero: never.
+    pub network: Duration,
+    /// Whether only the beginning of the network address is kept.
+    pub network_prefix: bool,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { network: Duration::from_secs(365 * 86_400), network_prefix: false }
+    }
+}
+
+impl Retention {
+    /// What the evidence keeps of a network address: all of it, or the first 24 bits of an IPv4 and 48 of an IPv6 address,
+    /// which tell the provider and not the person; `None`: nothing.
+    pub fn network(&self, address: IpAddr) -> Option<String> {
+        if self.network.is_zero() {
+            return None;
+        }
+        let address = address.to_canonical();
+        if !self.network_prefix {
+            return Some(address.to_string());
+        }
+        let length = if address.is_ipv4() { 24 } else { 48 };
+        IpNet::new(address, length).ok().map(|network| network.trunc().to_string())
     }
 }
 

@@ -7,10 +7,10 @@ use url::Url;
 use crate::domain::EmailAddress;
 
 use super::public::{SubscribeShown, WebShown};
-use super::settings::{
-    AfterCrash, Backlog, Config, Digest, Matcher, Select, Selector, Sender, Source, SourceKind, TopicRule,
-};
-use super::urls::{write_relay, write_store};
+use super::settings::{AfterCrash, Config, Digest, Sender};
+use super::show_relays::{RelayShown, SmtpShown, relays_shown};
+use super::source::{Backlog, Matcher, Select, Selector, Source, SourceKind, TopicRule};
+use super::urls::write_store;
 use super::values::{write_duration, write_path};
 
 impl Config {
@@ -31,9 +31,13 @@ struct Root<'a> {
     server: Server<'a>,
     store: Store,
     sender: SenderShown<'a>,
-    smtp: Smtp<'a>,
+    smtp: SmtpShown<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    relay: Vec<RelayShown<'a>>,
     delivery: Delivery,
     collect: Collect,
+    leave: Leave,
+    retention: Retention,
     confirmation: Confirmation,
     templates: Templates,
     web: WebShown<'a>,
@@ -61,21 +65,12 @@ struct SenderShown<'a> {
     name: &'a str,
     email: &'a str,
     reply_to: &'a str,
+    unsubscribe_email: &'a str,
     postal_address: &'a str,
     legal: &'a str,
     contact_url: &'a str,
     #[serde(serialize_with = "as_map")]
     social: &'a [(String, Url)],
-}
-
-#[derive(Serialize)]
-struct Smtp<'a> {
-    url: String,
-    username: &'a str,
-    password: &'static str,
-    connections: usize,
-    messages_per_connection: usize,
-    tls_ca_file: String,
 }
 
 #[derive(Serialize)]
@@ -90,12 +85,24 @@ struct Confirmation {
 struct Delivery {
     after_crash: &'static str,
     retry_for: String,
+    hold_when_failing: String,
 }
 
 #[derive(Serialize)]
 struct Collect {
     allow_private_networks: bool,
     backlog: String,
+}
+
+#[derive(Serialize)]
+struct Leave {
+    goodbye_mail: bool,
+}
+
+#[derive(Serialize)]
+struct Retention {
+    network: String,
+    network_prefix: bool,
 }
 
 #[derive(Serialize)]
@@ -159,6 +166,8 @@ struct DigestShown<'a> {
     schedule: &'a str,
     timezone: &'static str,
     catch_up: String,
+    spread: String,
+    holidays: String,
     min_articles: usize,
     max_articles: usize,
     template: &'a str,
@@ -196,8 +205,21 @@ struct BannerShown<'a> {
 
 impl<'a> Root<'a> {
     fn of(config: &'a Config) -> Self {
-        let Config { server, store, sender, smtp, delivery, collect, confirmation, templates, web, subscribe, .. } =
-            config;
+        let Config {
+            server,
+            store,
+            sender,
+            smtp,
+            delivery,
+            collect,
+            confirmation,
+            leave,
+            retention,
+            templates,
+            web,
+            subscribe,
+            ..
+        } = config;
         Self {
             server: Server {
                 listen: server.listen.to_string(),
@@ -206,24 +228,24 @@ impl<'a> Root<'a> {
             },
             store: Store { url: write_store(&store.url), keys: write_path(&store.keys) },
             sender: sender_shown(sender),
-            smtp: Smtp {
-                url: write_relay(&smtp.url),
-                username: &smtp.username,
-                password: if smtp.password.is_empty() { "" } else { "***" },
-                connections: smtp.connections,
-                messages_per_connection: smtp.messages_per_connection,
-                tls_ca_file: smtp.tls_ca_file.as_deref().map(write_path).unwrap_or_default(),
-            },
+            smtp: SmtpShown::of(smtp),
+            relay: relays_shown(smtp),
             delivery: Delivery {
                 after_crash: match delivery.after_crash {
                     AfterCrash::Resend => "resend",
                     AfterCrash::Hold => "hold",
                 },
                 retry_for: write_duration(delivery.retry_for),
+                hold_when_failing: delivery.hold_when_failing.map(|share| format!("{share}%")).unwrap_or_default(),
             },
             collect: Collect {
                 allow_private_networks: collect.allow_private_networks,
                 backlog: backlog(collect.backlog),
+            },
+            leave: Leave { goodbye_mail: leave.goodbye_mail },
+            retention: Retention {
+                network: write_duration(retention.network),
+                network_prefix: retention.network_prefix,
             },
             confirmation: Confirmation {
                 valid_for: write_duration(confirmation.valid_for),
@@ -250,6 +272,7 @@ fn sender_shown(sender: &Sender) -> SenderShown<'_> {
         name: &sender.name,
         email: sender.email.as_str(),
         reply_to: sender.reply_to.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
+        unsubscribe_email: sender.unsubscribe_email.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
         postal_address: &sender.postal_address,
         legal: &sender.legal,
         contact_url: address(sender.contact_url.as_ref()),
@@ -309,6 +332,8 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
         schedule: digest.schedule.expression(),
         timezone: digest.timezone().name(),
         catch_up: write_duration(digest.catch_up),
+        spread: write_duration(digest.spread),
+        holidays: digest.holidays.as_deref().map(write_path).unwrap_or_default(),
         min_articles: digest.min_articles,
         max_articles: digest.max_articles,
         template: &digest.template,

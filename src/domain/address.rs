@@ -115,6 +115,9 @@ impl EmailAddress {
     /// What two spellings of one mailbox have in common: the case of the local part does not count here, though what was
     /// typed is what is mailed to.
     pub fn folded(&self) -> String {
+        if self.text.is_ascii() {
+            return self.text.to_ascii_lowercase();
+        }
         let folded = self.text.chars().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c });
         // A small letter may have a composed form where the capital one has none.
         folded.nfc().collect()

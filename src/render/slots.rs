@@ -24,6 +24,8 @@ pub enum Slot {
     Greeting(u8),
     /// Where one leaves the digest.
     UnsubscribeUrl,
+    /// The token of that, for a mail that leaves. Not for templates.
+    UnsubscribeToken,
     /// Where one changes what one gets.
     PreferencesUrl,
     /// The one link that the mail is for, as that which confirms an address.
@@ -32,13 +34,14 @@ pub enum Slot {
 
 impl Slot {
     /// Those that are no greeting.
-    const FIXED: [Self; 8] = [
+    const FIXED: [Self; 9] = [
         Self::To,
         Self::MessageId,
         Self::Date,
         Self::Name,
         Self::Address,
         Self::UnsubscribeUrl,
+        Self::UnsubscribeToken,
         Self::PreferencesUrl,
         Self::Link,
     ];
@@ -59,6 +62,7 @@ impl Slot {
             Self::Address => "address",
             Self::Greeting(_) => "greeting",
             Self::UnsubscribeUrl => "unsubscribe_url",
+            Self::UnsubscribeToken => "unsubscribe_token",
             Self::PreferencesUrl => "preferences_url",
             Self::Link => "link",
         }
@@ -75,6 +79,7 @@ impl Slot {
             Self::Address => ['a', 'd'],
             Self::Greeting(place) => ['g', char::from(b'a' + place)],
             Self::UnsubscribeUrl => ['u', 'n'],
+            Self::UnsubscribeToken => ['u', 't'],
             Self::PreferencesUrl => ['p', 'r'],
             Self::Link => ['c', 'o'],
         }
@@ -168,6 +173,9 @@ impl Slots<'_> {
             Slot::MessageId => line(self.message_id, &mut push),
             Slot::Date => push(&self.date.to_string()),
             Slot::UnsubscribeUrl => line(self.unsubscribe_url, &mut push),
+            Slot::UnsubscribeToken => {
+                line(self.unsubscribe_url.rsplit('/').next().unwrap_or_default(), &mut push);
+            }
             Slot::PreferencesUrl => line(self.preferences_url, &mut push),
             Slot::Link => line(self.link, &mut push),
             Slot::Greeting(place) => {

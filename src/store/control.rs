@@ -13,24 +13,28 @@ queries! {
     };
     REOPEN_ISSUE = { "update issues set state = 'sending', finished_at = null where id = $1 and state = 'sent'" };
     RECALL = {
-        "update deliveries set state = $2, owner = null, finished_at = $3 where issue_id = $1 and state = 'claimed'"
+        "update deliveries set state = $2, owner = null, finished_at = $3
+         where owner is not null and +issue_id = $1 and state = 'claimed'"
     };
     SET_ASIDE = {
         "update deliveries set state = 'held' where state = 'queued' and id in
-             (select d.id from deliveries d where d.issue_id = $1 and d.state = 'queued' limit $2)
+             (select d.id from deliveries d
+              where d.issue_id = $1 and d.state not in ('claimed', 'sending', 'sent') and d.state = 'queued' limit $2)
          and exists (select 1 from issues i where i.id = $1 and i.state = 'held')"
     };
     // How long it is retried counts from now on: the time that it was held is nobody's refusal.
     PUT_BACK = {
         "update deliveries set state = 'queued', due_at = $3, first_due_at = $3 where state = 'held' and id in
-             (select d.id from deliveries d where d.issue_id = $1 and d.state = 'held' limit $2)
+             (select d.id from deliveries d
+              where d.issue_id = $1 and d.state not in ('claimed', 'sending', 'sent') and d.state = 'held' limit $2)
          and exists (select 1 from issues i where i.id = $1 and i.state = 'sending')"
     };
     CANCEL_REST = {
         "update deliveries set state = 'cancelled', finished_at = $3
          where state in ('queued', 'held', 'deferred', 'uncertain') and id in
              (select d.id from deliveries d
-              where d.issue_id = $1 and d.state in ('queued', 'held', 'deferred', 'uncertain') limit $2)
+              where d.issue_id = $1 and d.state not in ('claimed', 'sending', 'sent')
+                and d.state in ('queued', 'held', 'deferred', 'uncertain') limit $2)
          and exists (select 1 from issues i where i.id = $1 and i.state = 'cancelled')"
     };
     // What was started may have arrived.
@@ -45,8 +49,10 @@ queries! {
     UNSETTLED = {
         "select i.id from issues i
          where i.state = 'cancelled' and i.finished_at is null
-            or i.state = 'held' and exists (select 1 from deliveries d where d.issue_id = i.id and d.state = 'queued')
-            or i.state = 'sending' and exists (select 1 from deliveries d where d.issue_id = i.id and d.state = 'held')
+            or i.state = 'held' and exists (select 1 from deliveries d where d.issue_id = i.id
+                and d.state not in ('claimed', 'sending', 'sent') and d.state = 'queued')
+            or i.state = 'sending' and exists (select 1 from deliveries d where d.issue_id = i.id
+                and d.state not in ('claimed', 'sending', 'sent') and d.state = 'held')
          order by i.id"
     };
     ADD_ISSUE_EVENT = {

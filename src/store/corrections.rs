@@ -17,8 +17,9 @@ queries! {
          from corrections c where c.laid_out_at is null order by c.id"
     };
     CORRECTION_CHUNK_END = {
-        "select max(c.id) from (select d.id from deliveries d where d.issue_id = $1 and d.state = 'sent' and d.id > $2
-                                order by d.id limit $3) c"
+        "select max(c.subscriber_id) from (
+             select d.subscriber_id from deliveries d where d.issue_id = $1 and d.subscriber_id > $2
+             order by d.subscriber_id limit $3) c"
     };
     // To the address that has received the issue. Whoever has paused since has not left.
     LAY_OUT_CORRECTION = {
@@ -28,8 +29,8 @@ queries! {
          from corrections c
          join deliveries d on d.issue_id = c.issue_id and d.kind = 'digest' and d.state = 'sent'
          join live_subscriptions l on l.subscriber_id = d.subscriber_id and l.digest = d.digest
-         where c.id = $1 and d.id > $2 and d.id <= $3
-         order by d.id
+         where c.id = $1 and d.subscriber_id > $2 and d.subscriber_id <= $3
+         order by d.subscriber_id
          on conflict do nothing"
     };
     CORRECTION_AT = { "update corrections set layout_after = $2 where id = $1" };
@@ -48,7 +49,7 @@ pub struct CorrectionRow {
     pub issue_id: i64,
     /// Its mail.
     pub mail_id: i64,
-    /// The last delivery of the issue that has been looked at.
+    /// The last subscriber that has been looked at.
     pub layout_after: i64,
     /// When the last one was laid out.
     pub laid_out_at: Option<UtcMillis>,
@@ -85,7 +86,7 @@ impl Session {
         fetch_all!(self, OPEN_CORRECTIONS as CorrectionRow)
     }
 
-    /// The last of the next `size` deliveries of an issue that have been sent, after the delivery `after`.
+    /// The last of the next `size` subscribers whom an issue went to, after the subscriber `after`.
     ///
     /// # Errors
     /// When the database fails.

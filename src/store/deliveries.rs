@@ -17,7 +17,16 @@ queries! {
                                  first_due_at, attempts, link, address_hash)
          values ($1, null, $2, $3, $4, $5, $6, 'queued', $7, $8, $8, 0, $9, $10) returning id"
     };
-    ISSUE_TOTALS = { "select state, count(*) from deliveries where issue_id = $1 group by state" };
+    // Each part by an index of its own. What is neither at rest nor in anybody's hands has been sent. What waits for its turn
+    // in the spread has not been put off by anybody.
+    ISSUE_TOTALS = {
+        "select case when state = 'deferred' and attempts = 0 then 'queued' else state end as state, count(*)
+         from deliveries where issue_id = $1 and state not in ('claimed', 'sending', 'sent') group by 1
+         union all
+         select state, count(*) from deliveries where owner is not null and +issue_id = $1 group by state
+         union all
+         select 'all', count(*) from deliveries where issue_id = $1"
+    };
     ISSUE_DELIVERIES = {
         "select id, address, name, state, attempts, due_at, started_at, finished_at, relay, answer from deliveries
          where issue_id = $1 and id > $2 order by id limit $3"
@@ -41,10 +50,21 @@ queries! {
          where subscriber_id = $1 and kind not in ('confirmation', 'manage', 'address', 'moved')
            and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
     };
+    // What a leaving cancelled before it was ever started, in an issue that is still being sent.
+    RESTORE_CANCELLED = {
+        "update deliveries set state = 'queued', due_at = $4, finished_at = null
+         where subscriber_id = $1 and digest = $2 and kind = 'digest' and state = 'cancelled' and finished_at = $3
+           and started_at is null
+           and exists (select 1 from issues i where i.id = deliveries.issue_id and i.state in ('sending', 'held'))"
+    };
+    DELIVERIES_TO = {
+        "select d.kind, d.digest, m.subject, d.address, d.state, d.first_due_at as queued_at, d.finished_at, d.answer
+         from deliveries d join mails m on m.id = d.mail_id where d.subscriber_id = $1 order by d.id"
+    };
     // Whoever has left, paused, bounced out or been suppressed since then is not mailed by a retry.
     RETRY_ISSUE = {
         "update deliveries set state = 'queued', due_at = $2, first_due_at = $2, attempts = 0, finished_at = null
-         where issue_id = $1 and state in ('failed', 'uncertain') and exists (
+         where issue_id = $1 and state not in ('claimed', 'sending', 'sent') and state in ('failed', 'uncertain') and exists (
              select 1 from live_subscriptions l where l.subscriber_id = deliveries.subscriber_id
                and l.digest = deliveries.digest and l.since <= $2)"
     };
@@ -142,12 +162,58 @@ pub struct DeliveryRow {
     pub answer: Option<String>,
 }
 
+/// A mail to somebody, as they are told of it.
+#[derive(Clone, Debug, Serialize, sqlx::FromRow)]
+pub struct MailedRow {
+    /// `digest`, or what a notice is called.
+    pub kind: String,
+    /// The digest.
+    pub digest: Option<String>,
+    /// Its subject.
+    pub subject: String,
+    /// Where it went, or goes.
+    pub address: String,
+    /// Where it stands.
+    #[sqlx(try_from = "String")]
+    pub state: DeliveryState,
+    /// Since when.
+    pub queued_at: UtcMillis,
+    /// When it was finished.
+    pub finished_at: Option<UtcMillis>,
+    /// The relay's last words on it.
+    pub answer: Option<String>,
+}
+
 impl Session {
+    /// Every mail to a subscriber, the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn deliveries_to(&mut self, subscriber: i64) -> Result<Vec<MailedRow>, StoreError> {
+        fetch_all!(self, DELIVERIES_TO as MailedRow, subscriber)
+    }
+
+    /// Queues again what leaving a digest at that moment cancelled, as far as it was never started and its issue is still
+    /// being sent. Says how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn restore_deliveries(
+        &mut self,
+        subscriber: i64,
+        digest: &str,
+        left_at: UtcMillis,
+        now: UtcMillis,
+    ) -> Result<u64, StoreError> {
+        execute!(self, RESTORE_CANCELLED, subscriber, digest, left_at, now)
+    }
+
     /// Queues one delivery, due now; gives its id.
     ///
     /// # Errors
     /// When the database fails; [`StoreError::is_conflict`]: the issue has a delivery to this subscriber already.
     pub async fn insert_delivery(&mut self, d: &NewDelivery<'_>, now: UtcMillis) -> Result<i64, StoreError> {
+        self.queues();
         let row = fetch_one!(
             self,
             INSERT_DELIVERY as (i64,),
@@ -176,6 +242,7 @@ impl Session {
         address_hash: &str,
         now: UtcMillis,
     ) -> Result<i64, StoreError> {
+        self.queues();
         let row = fetch_one!(
             self,
             INSERT_NOTICE as (i64,),
@@ -200,8 +267,9 @@ impl Session {
     pub async fn issue_totals(&mut self, issue: i64) -> Result<Totals, StoreError> {
         let mut totals = Totals::default();
         for (state, deliveries) in fetch_all!(self, ISSUE_TOTALS as (String, i64), issue)? {
-            if let Ok(state) = state.parse() {
-                totals.count(state, deliveries);
+            match state.parse() {
+                Ok(state) => totals.count(state, deliveries),
+                Err(_) => totals.sent = deliveries - totals.all(),
             }
         }
         Ok(totals)
@@ -254,6 +322,7 @@ impl Session {
     /// # Errors
     /// When the database fails.
     pub async fn retry_deliveries(&mut self, issue: i64, now: UtcMillis) -> Result<u64, StoreError> {
+        self.queues();
         execute!(self, RETRY_ISSUE, issue, now)
     }
 }

@@ -5,15 +5,17 @@ use super::{Session, StoreError};
 use crate::domain::UtcMillis;
 
 queries! {
-    // Whom another process is busy with is left for the next time.
+    // Whom another process is busy with is left for the next time. Whoever is still to be asked has not failed to answer.
     LOCK_UNCONFIRMED = {
         sqlite "select id from subscribers where state = 'pending' and created_at <= $1 and not exists (
                     select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $1)
                   and not exists (select 1 from deliveries d where d.subscriber_id = subscribers.id and d.state = 'sending')
+                  and not exists (select 1 from asks a where a.subscriber_id = subscribers.id)
                 order by id limit $2"
         postgres "select id from subscribers where state = 'pending' and created_at <= $1 and not exists (
                     select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $1)
                   and not exists (select 1 from deliveries d where d.subscriber_id = subscribers.id and d.state = 'sending')
+                  and not exists (select 1 from asks a where a.subscriber_id = subscribers.id)
                 order by id limit $2 for update skip locked"
     };
     // Looks again at what is locked: a request may have come in between.

@@ -33,14 +33,18 @@ queries! {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
                 layout_after, laid_out_at, finished_at, recipients from issues order by id desc"
     };
-    OPEN_ISSUES = {
-        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, recipients from issues where state = 'sending' order by id"
-    };
     LATEST_SENT_ISSUE = {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
                 layout_after, laid_out_at, finished_at, recipients from issues where digest = $1 and state = 'sent'
          order by id desc limit 1"
+    };
+    TOPIC_COUNTS = {
+        "select a.topic, count(distinct a.canonical) from issue_articles a join issues i on i.id = a.issue_id
+         where i.digest = $1 and i.composed_at >= $2 and i.state in ('sending', 'sent') group by a.topic"
+    };
+    OPEN_ISSUES = {
+        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
+                layout_after, laid_out_at, finished_at, recipients from issues where state = 'sending' order by id"
     };
     ISSUE_ARTICLES = {
         "select topic, source, url, canonical, title, published_at, excerpt, author, image from issue_articles
@@ -49,7 +53,8 @@ queries! {
     IS_FINISHED = {
         "select count(*) from issues where id = $1 and state = 'sending' and laid_out_at is not null
          and not exists (select 1 from deliveries d where d.issue_id = issues.id
-                         and d.state in ('queued', 'claimed', 'held', 'sending', 'deferred', 'uncertain'))"
+                         and d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'held', 'deferred', 'uncertain'))
+         and not exists (select 1 from deliveries d where d.owner is not null and +d.issue_id = issues.id)"
     };
     FINISH_ISSUE = {
         "update issues set state = 'sent', finished_at = $2, first_sent_at = coalesce(first_sent_at,
@@ -57,7 +62,8 @@ queries! {
                   then cast($2 as bigint) end)
          where id = $1 and state = 'sending' and laid_out_at is not null
          and not exists (select 1 from deliveries d where d.issue_id = issues.id
-                         and d.state in ('queued', 'claimed', 'held', 'sending', 'deferred', 'uncertain'))"
+                         and d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'held', 'deferred', 'uncertain'))
+         and not exists (select 1 from deliveries d where d.owner is not null and +d.issue_id = issues.id)"
     };
 }
 
@@ -229,6 +235,14 @@ impl Session {
     /// When the database fails.
     pub async fn latest_sent_issue(&mut self, digest: &str) -> Result<Option<IssueRow>, StoreError> {
         fetch_optional!(self, LATEST_SENT_ISSUE as IssueRow, digest)
+    }
+
+    /// How many stories of each topic a digest has had since then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn topic_counts(&mut self, digest: &str, since: UtcMillis) -> Result<Vec<(String, i64)>, StoreError> {
+        fetch_all!(self, TOPIC_COUNTS as (String, i64), digest, since)
     }
 
     /// The issues that are being sent, the oldest first.

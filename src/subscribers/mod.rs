@@ -1,44 +1,68 @@
-//! Join, confirm, remind, prefer, leave, forget, consent, tokens, import.
+//! Join, confirm, remind, prefer, leave, undo, manage, move, erase, forget, consent, tokens, import, export, suppression.
 //!
 //! Each action is a file and a method of [`Subscribers`]. What a person is mailed is not this room's business: whoever
 //! calls hands in a [`Notify`] that queues notices within the same transaction.
 
 mod add;
+mod address_change;
 mod ask;
+mod asks;
 mod choice;
 mod choose;
 mod confirm;
+mod data;
+mod edit;
+mod erase;
+mod export;
 mod forget;
 mod import;
 mod join;
 mod keys;
 mod leave;
 mod limit;
+mod manage;
 mod notice;
+mod personal;
 mod record;
 mod refusal;
 mod remind;
+mod retention;
+mod suppress;
+mod together;
 mod tokens;
+mod undo;
 
+use std::future::Future;
 use std::sync::Arc;
 
 pub use add::{Added, NewSubscriber};
+pub use address_change::{ChangeAsked, Changed};
+pub use asks::Rate;
 pub use choice::{ChoiceError, Chosen, Topics, resolve as resolve_choice, topics_of};
 pub use choose::{Chose, Preferences};
 pub use confirm::Confirmed;
-pub use import::{Import, ImportBasis, ImportReport, RefusedRow};
+pub use data::{Held, HeldSuppression};
+pub use edit::{Edit, Edited};
+pub use erase::Erased;
+pub use import::{Format, Import, ImportBasis, ImportReport, RefusedRow, SkippedRow};
 pub use join::{AskedAgain, JoinRequest};
-pub use keys::{Keys, KeysError};
-pub use leave::{Leave, Left};
+pub use keys::{Keys, KeysError, Rotated};
+pub use leave::{Goodbye, Leave, Left};
 pub use limit::{NOTICE_SPACING, NOTICE_WINDOW, take_notice_slot};
+pub use manage::{Managed, NAME_LIMIT, Taken};
 pub use notice::{Notice, NoticeKind, Notify, NotifyError, SecretLink};
-pub use record::{Record, RecordDigest, RecordEvent};
+pub use personal::{CHANGE_LIFETIME, ChangeClaim, MANAGE_LIFETIME, PersonalClaim, UNDO_LIFETIME};
+pub use record::{Record, RecordDigest, RecordEvent, RecordReason};
 pub use refusal::{Refusal, SuppressionReason};
+pub use suppress::{Lifted, Suppressed, SuppressionList};
 pub use tokens::{ConfirmClaim, DigestClaim, Token, TokenError, Tokens};
+pub use undo::{NOTE_LIMIT, Reason, Undone};
 
 use crate::config::Config;
 use crate::domain::{Clock, EmailAddress, Random, UtcMillis};
 use crate::store::{ConsentRow, Store, StoreError, SubscriberRow};
+
+use together::Together;
 
 /// All that the actions on subscribers need; cheap to clone.
 #[derive(Clone)]
@@ -49,6 +73,8 @@ pub struct Subscribers {
     tokens: Tokens,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    /// Those who leave at this moment.
+    together: Arc<Together>,
 }
 
 /// Why an action on a subscriber did not happen.
@@ -73,6 +99,9 @@ pub enum SubscribersError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// An export could not be written.
+    #[error("cannot write the export: {0}")]
+    Export(std::io::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -118,7 +147,7 @@ impl Subscribers {
         random: Arc<dyn Random>,
     ) -> Self {
         let tokens = Tokens::new(keys.clone(), &config.server.public_url).valid_for(config.confirmation.valid_for);
-        Self { store, config, keys, tokens, clock, random }
+        Self { store, config, keys, tokens, clock, random, together: Arc::default() }
     }
 
     /// The maker and reader of tokens.
@@ -139,6 +168,17 @@ impl Subscribers {
     /// The present moment.
     pub fn now(&self) -> UtcMillis {
         self.clock.now()
+    }
+}
+
+/// Makes an attempt, and a second one where another writer was first to the same address, which is known by then.
+async fn unless_first<T, F>(attempt: impl Fn() -> F) -> Result<T, SubscribersError>
+where
+    F: Future<Output = Result<T, SubscribersError>>,
+{
+    match attempt().await {
+        Err(SubscribersError::Store(error)) if error.is_conflict() => attempt().await,
+        result => result,
     }
 }
 

@@ -8,6 +8,7 @@ use data_encoding::BASE32_NOPAD;
 
 use super::choice::{self, Chosen};
 use super::keys::Keys;
+use super::personal;
 use crate::domain::{EmailAddress, PublicId, UtcMillis};
 
 /// Octets of the MAC in a token: 128 bits.
@@ -15,14 +16,17 @@ const MAC_LEN: usize = 16;
 /// Octets of a public id.
 const ID_LEN: usize = 16;
 /// Octets of the address's hash that a confirmation is bound to.
-const BINDING_LEN: usize = 8;
+pub(super) const BINDING_LEN: usize = 8;
 /// Octets of the moment at which a confirmation was asked for.
-const TIME_LEN: usize = 6;
+pub(super) const TIME_LEN: usize = 6;
 
 /// What a token may be used for. The letter is part of every token and must never change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Purpose {
+pub(super) enum Purpose {
+    ChangeAddress = b'a' as isize,
     Confirm = b'c' as isize,
+    Undo = b'g' as isize,
+    Manage = b'm' as isize,
     Form = b'f' as isize,
     Link = b'l' as isize,
     Preferences = b'p' as isize,
@@ -156,7 +160,7 @@ impl Tokens {
         Ok((issue, i64::from(u32::from_be_bytes(place))))
     }
 
-    fn url(&self, route: &str, token: &Token) -> String {
+    pub(super) fn url(&self, route: &str, token: &Token) -> String {
         format!("{}/{route}/{}", self.public_url, token.0)
     }
 
@@ -172,10 +176,7 @@ impl Tokens {
 
     /// The token that confirms `choice` for `address`.
     pub fn confirm(&self, subscriber: &PublicId, address: &EmailAddress, choice: &[Chosen], now: UtcMillis) -> Token {
-        let hash = self.keys.address_hash(address).to_ascii_uppercase();
-        let hash = BASE32_NOPAD.decode(hash.as_bytes()).unwrap_or_default();
-        let mut bound = hash[..BINDING_LEN].to_vec();
-        bound.extend_from_slice(&now.0.to_be_bytes()[8 - TIME_LEN..]);
+        let bound = personal::bound(&self.keys.address_hash(address), now);
         self.sealed(Purpose::Confirm, subscriber, &bound, &choice::pack(choice))
     }
 
@@ -194,7 +195,7 @@ impl Tokens {
     }
 
     /// Purpose, subscriber, what it is bound to, text, MAC.
-    fn sealed(&self, purpose: Purpose, subscriber: &PublicId, bound: &[u8], text: &str) -> Token {
+    pub(super) fn sealed(&self, purpose: Purpose, subscriber: &PublicId, bound: &[u8], text: &str) -> Token {
         let id = subscriber.as_str().to_ascii_uppercase();
         let mut bytes = Vec::with_capacity(1 + ID_LEN + bound.len() + text.len() + MAC_LEN);
         bytes.push(purpose as u8);
@@ -258,7 +259,7 @@ impl Tokens {
     }
 
     /// Whose token it is, and what stands between the id and the MAC.
-    fn opened(&self, purpose: Purpose, token: &str) -> Result<(PublicId, Vec<u8>), TokenError> {
+    pub(super) fn opened(&self, purpose: Purpose, token: &str) -> Result<(PublicId, Vec<u8>), TokenError> {
         if token.len() > LONGEST || token.bytes().any(|letter| letter.is_ascii_uppercase()) {
             return Err(TokenError::Malformed);
         }
@@ -278,10 +279,10 @@ impl Tokens {
 }
 
 /// A moment of [`TIME_LEN`] octets.
-fn moment(time: &[u8]) -> UtcMillis {
+pub(super) fn moment(time: &[u8]) -> UtcMillis {
     UtcMillis(time.iter().fold(0, |sum, byte| (sum << 8) | i64::from(*byte)))
 }
 
-fn utf8(bytes: Vec<u8>) -> Result<String, TokenError> {
+pub(super) fn utf8(bytes: Vec<u8>) -> Result<String, TokenError> {
     String::from_utf8(bytes).map_err(|_| TokenError::Malformed)
 }

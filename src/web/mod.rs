@@ -3,6 +3,7 @@
 //! Every route is served at the root and below the path of `public_url`, so that it does not matter whether a proxy
 //! strips that path. A `GET` changes nothing: programs that look into mails follow links.
 
+mod address;
 mod archive;
 mod archive_feed;
 mod archive_issue;
@@ -10,16 +11,20 @@ mod cadence;
 mod clicks;
 mod confirm;
 mod form;
+mod goodbye;
 mod headers;
 mod health;
 mod home;
 mod join;
 mod language;
 mod look;
+mod lost;
+mod manage;
 mod pages;
 mod preferences;
 mod unsubscribe;
 mod visitor;
+mod when;
 
 use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
@@ -39,7 +44,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::app::Notices;
 use crate::domain::Locale;
-use crate::subscribers::{Subscribers, SubscribersError, TokenError};
+use crate::subscribers::{DigestClaim, Preferences, Subscribers, SubscribersError, TokenError};
 use join::Guards;
 use pages::Pages;
 
@@ -108,6 +113,33 @@ impl AppState {
         digest.map(|digest| digest.locale.clone()).unwrap_or_default()
     }
 
+    /// The language of a page for somebody: their own, else that of the digest.
+    fn locale_for(&self, own: Option<&Locale>, digest: &str) -> Locale {
+        own.cloned().unwrap_or_else(|| self.locale(Some(digest)))
+    }
+
+    /// What a digest's link leads to, and the language of its page.
+    async fn of_link(&self, claim: &DigestClaim) -> Result<(Option<Preferences>, Locale), SubscribersError> {
+        let now = self.subscribers.preferences(claim).await?;
+        let locale = self.locale_for(now.as_ref().and_then(|now| now.locale.as_ref()), &claim.digest);
+        Ok((now, locale))
+    }
+
+    /// Does what answers a request to the end, also when whoever asked does not wait for it.
+    async fn to_the_end(
+        &self,
+        locale: &Locale,
+        work: impl Future<Output = Result<Response, SubscribersError>> + Send + 'static,
+    ) -> Response {
+        match tokio::spawn(work).await {
+            Ok(done) => done.unwrap_or_else(|error| self.failed(&error)),
+            Err(error) => {
+                tracing::error!(%error, "the answer to a request fell over");
+                self.pages.message(StatusCode::INTERNAL_SERVER_ERROR, locale, "broken")
+            }
+        }
+    }
+
     /// A page that a bad link leads to.
     fn bad_link(&self, error: TokenError) -> Response {
         let locale = self.locale(None);
@@ -138,6 +170,9 @@ pub fn router(state: AppState) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/confirm/{token}", get(confirm::page).post(confirm::act))
         .route("/unsubscribe/{token}", get(unsubscribe::page).post(unsubscribe::act))
+        .route("/goodbye/{token}", get(goodbye::page).post(goodbye::act))
+        .route("/address/{token}", get(address::page).post(address::act))
+        .route("/preferences", get(lost::page).post(lost::act))
         .route("/preferences/{token}", get(preferences::page).post(preferences::act))
         .route("/archive", get(archive::index))
         .route("/archive/{digest}", get(archive::list))

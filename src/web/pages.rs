@@ -19,7 +19,7 @@ const STYLE: &str = include_str!("../../templates/pages/style.css");
 /// Beside [`STYLE`], for the page of an issue.
 const ISSUE_STYLE: &str = include_str!("../../templates/pages/issue.css");
 
-const TEMPLATES: [(&str, &str); 15] = [
+const TEMPLATES: [(&str, &str); 18] = [
     ("pages/archive-all.html", include_str!("../../templates/pages/archive-all.html")),
     ("pages/archive.html", include_str!("../../templates/pages/archive.html")),
     ("pages/entry.html", include_str!("../../templates/pages/entry.html")),
@@ -32,6 +32,9 @@ const TEMPLATES: [(&str, &str); 15] = [
     ("pages/home.html", include_str!("../../templates/pages/home.html")),
     ("pages/question.html", include_str!("../../templates/pages/question.html")),
     ("pages/goodbye.html", include_str!("../../templates/pages/goodbye.html")),
+    ("pages/erase.html", include_str!("../../templates/pages/erase.html")),
+    ("pages/lost.html", include_str!("../../templates/pages/lost.html")),
+    ("pages/manage.html", include_str!("../../templates/pages/manage.html")),
     ("pages/message.html", include_str!("../../templates/pages/message.html")),
     ("pages/preferences.html", include_str!("../../templates/pages/preferences.html")),
     ("pages/unsubscribe.html", include_str!("../../templates/pages/unsubscribe.html")),
@@ -92,6 +95,7 @@ impl Pages {
             "home_url": config.web.home_url,
             "privacy_url": config.web.privacy_url,
             "contact_url": config.sender.contact_url,
+            "lost_url": format!("{base}/preferences"),
             "subscribe_url": format!("{base}/"),
             "archive_url": config.digests.iter().any(|digest| digest.public).then(|| format!("{base}/archive")),
             "style": link(&style),
@@ -144,7 +148,7 @@ impl Pages {
 }
 
 /// What the pages say under a key, with names filled in; `count` is the number of a plural. A key that nothing is under is
-/// said itself, which a test looks for.
+/// said itself.
 pub(super) fn say(locale: &Locale, key: &str, values: &[(&str, &str)]) -> String {
     let count = values.iter().find(|(name, _)| *name == "count").and_then(|(_, count)| count.parse().ok());
     Wording::of(locale).page(key, count, values, locale).unwrap_or_else(|| key.to_owned())
@@ -213,26 +217,29 @@ pub(super) fn enumerated(locale: &Locale, names: &[String]) -> String {
     }
 }
 
-/// `one`, `one and two`, `one, two and three`.
-pub(super) fn listed(names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
 /// How a digest is called; one that is no longer configured by its id.
 pub(super) fn title(config: &Config, digest: &str) -> String {
     config.digest(digest).map_or_else(|| digest.to_owned(), |digest| digest.title.clone())
 }
 
-/// How these digests are called; empty: none.
-pub(super) fn titles(config: &Config, digests: &[String]) -> String {
-    listed(&digests.iter().map(|digest| title(config, digest)).collect::<Vec<_>>())
-}
-
-/// The same as the locale writes it.
+/// How these digests are called, as the locale lists them; empty: none.
 pub(super) fn titles_in(locale: &Locale, config: &Config, digests: &[String]) -> String {
     enumerated(locale, &digests.iter().map(|digest| title(config, digest)).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_that_a_page_asks_for_has_something_under_it() {
+        let locale = Locale::default();
+        let is_there = |key: &str| Wording::of(&locale).page(key, Some(2), &[], &locale).is_some();
+        for (name, text) in TEMPLATES {
+            for key in text.split("t(key=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+                assert!(is_there(key), "{name} asks for `{key}`");
+            }
+        }
+        assert!(!is_there("confirm.no_such_key"));
+    }
 }

@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use ipnet::IpNet;
 
 use super::AppState;
+use crate::config::Retention;
 use crate::subscribers::Origin;
 
 /// How many letters are kept of what a program calls itself.
@@ -30,16 +31,17 @@ pub(super) struct Visitor {
 }
 
 impl Visitor {
-    fn new(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+    fn new(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet], kept: &Retention) -> Self {
         let network = peer.map(|peer| client(peer.to_canonical(), headers, trusted));
         let agent = headers.get(USER_AGENT).map(|agent| plain(&String::from_utf8_lossy(agent.as_bytes())));
-        let written = network.map(|network| network.to_string());
+        let written = network.and_then(|network| kept.network(network));
         Self { network, agent: agent.filter(|agent| !agent.is_empty()), written }
     }
 
-    /// `origin`, from here.
+    /// `origin`, from here, as far as the evidence keeps it.
     pub(super) fn at<'a>(&'a self, origin: Origin<'a>) -> Origin<'a> {
-        origin.from(self.written.as_deref(), self.agent.as_deref())
+        let agent = self.written.as_ref().and(self.agent.as_deref());
+        origin.from(self.written.as_deref(), agent)
     }
 }
 
@@ -48,7 +50,8 @@ impl FromRequestParts<AppState> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Self::Rejection> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        Ok(Self::new(peer, &parts.headers, &state.subscribers.config().server.trusted_proxies))
+        let config = state.subscribers.config();
+        Ok(Self::new(peer, &parts.headers, &config.server.trusted_proxies, &config.retention))
     }
 }
 
@@ -88,7 +91,10 @@ mod tests {
         let lines = forwarded.iter().map(|line| (FORWARDED_FOR.parse().unwrap(), line.parse().unwrap()));
         let headers: HeaderMap = lines.collect();
         let trusted: Vec<IpNet> = trusted.iter().map(|net| net.parse().unwrap()).collect();
-        Visitor::new(Some(peer.parse().unwrap()), &headers, &trusted).network.unwrap().to_string()
+        Visitor::new(Some(peer.parse().unwrap()), &headers, &trusted, &Retention::default())
+            .network
+            .unwrap()
+            .to_string()
     }
 
     #[rstest]
@@ -119,11 +125,29 @@ mod tests {
         assert_eq!(seen("10.0.0.1", &["203.0.113.9"], &[]), "10.0.0.1");
     }
 
+    #[rstest]
+    #[case::all(365, false, "198.51.100.7", Some("198.51.100.7"))]
+    #[case::the_beginning(365, true, "198.51.100.7", Some("198.51.100.0/24"))]
+    #[case::the_beginning_of_ipv6(365, true, "2001:db8:1:2::7", Some("2001:db8:1::/48"))]
+    #[case::nothing(0, false, "198.51.100.7", None)]
+    fn the_evidence_keeps_what_the_operator_wants_and_no_program_without_a_network(
+        #[case] days: u64,
+        #[case] network_prefix: bool,
+        #[case] peer: &str,
+        #[case] kept: Option<&str>,
+    ) {
+        let retention = Retention { network: std::time::Duration::from_secs(days * 86_400), network_prefix };
+        let headers = HeaderMap::from_iter([(USER_AGENT, "Mail 1.0".parse().unwrap())]);
+        let visitor = Visitor::new(Some(peer.parse().unwrap()), &headers, &[], &retention);
+        let origin = visitor.at(Origin::PAGE);
+        assert_eq!((origin.network, origin.agent), (kept, kept.map(|_| "Mail 1.0")));
+    }
+
     #[test]
     fn a_program_says_its_name_in_printable_letters_and_not_for_ever() {
         let agent = |bytes: &[u8]| {
             let value = axum::http::HeaderValue::from_bytes(bytes).unwrap();
-            Visitor::new(None, &HeaderMap::from_iter([(USER_AGENT, value)]), &[]).agent
+            Visitor::new(None, &HeaderMap::from_iter([(USER_AGENT, value)]), &[], &Retention::default()).agent
         };
         assert_eq!(agent(b"Mail\t1.0 \xc3\xa9"), Some("Mail1.0 é".to_owned()));
         assert_eq!(agent(b" "), None);
@@ -135,7 +159,7 @@ mod tests {
         fn no_header_makes_it_panic(line in "[ -~]{0,60}") {
             let headers = HeaderMap::from_iter([(FORWARDED_FOR.parse().unwrap(), line.parse().unwrap())]);
             let trusted: [IpNet; 1] = ["0.0.0.0/0".parse().unwrap()];
-            Visitor::new(Some("10.0.0.1".parse().unwrap()), &headers, &trusted);
+            Visitor::new(Some("10.0.0.1".parse().unwrap()), &headers, &trusted, &Retention::default());
         }
     }
 }

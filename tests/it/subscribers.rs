@@ -1,9 +1,16 @@
 //! Joining, leaving and importing, on both databases; keys and tokens.
 
+mod asking;
 mod coming_back;
 mod files;
 mod joining;
+mod leaving;
+mod managing;
 mod model;
+mod other_programs;
+mod rotating;
+mod round_trip;
+mod suppressing;
 mod waiting;
 
 use std::time::Duration;
@@ -31,7 +38,8 @@ async fn import(
 ) -> ImportReport {
     let path = store.folder.path().join("people.csv");
     std::fs::write(&path, content).unwrap();
-    subscribers.import(&Import { path: &path, basis, skip_bad }, &Asked::default(), |_, _| {}).await.unwrap()
+    let import = Import { skip_bad, ..Import::new(&path, basis) };
+    subscribers.import(&import, &Asked::default(), |_, _| {}).await.unwrap()
 }
 
 async fn states(store: &TestStore) -> String {
@@ -125,6 +133,8 @@ on_both! {
         assert_eq!(states(&store).await, "");
         let report = import(&store, &subscribers, file, basis, true).await;
         assert_eq!((report.rows, report.added, report.refused.len()), (3, 2, 1));
+        let listed = std::fs::read_to_string(report.written.unwrap()).unwrap();
+        assert!(listed.contains("4,refused,,"), "{listed}");
         assert_eq!(states(&store).await, "a@northfold.example confirmed\nc@northfold.example confirmed");
     }
 
@@ -135,7 +145,7 @@ on_both! {
         assert_eq!((report.added, report.applied), (2, false));
         assert_eq!(everything(&store).await, "");
         let path = store.folder.path().join("people.csv");
-        let (asked, import) = (Asked::default(), Import { path: &path, basis: ImportBasis::Ask, skip_bad: false });
+        let (asked, import) = (Asked::default(), Import::new(&path, ImportBasis::Ask));
         subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
         assert_eq!(asked.count(), 2);
         assert_eq!(states(&store).await, "a@northfold.example pending\nb@northfold.example pending");

@@ -5,7 +5,9 @@ mod confirming;
 mod front;
 mod joining;
 mod links;
+mod managing;
 mod site;
+mod thousands;
 
 use std::sync::Arc;
 

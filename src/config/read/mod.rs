@@ -2,7 +2,9 @@
 
 mod confirmation;
 mod digest;
+mod people;
 mod public;
+mod relays;
 mod secret;
 mod sender;
 mod site;
@@ -29,8 +31,8 @@ pub struct Scene<'a> {
 pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: &Report<'_>) -> Option<Config> {
     let root = Table::open(root, "", keys::ROOT, report)?;
     let folder = file.parent().unwrap_or(Path::new(""));
-    let smtp = site::smtp(&root.table("smtp", keys::SMTP), folder);
-    let scene = Scene { folder, real_relay: !smtp.url.is_local(), templates: None };
+    let smtp = relays::smtp(&root, folder);
+    let scene = Scene { folder, real_relay: !smtp.is_local(), templates: None };
     let server = site::server(&root.table("server", keys::SERVER), &scene);
     let store = site::store(&root.table("store", keys::STORE), &scene);
     let sender = sender::sender(&root.table("sender", keys::SENDER), &scene);
@@ -38,6 +40,8 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
     let collect = site::collect(&root.table("collect", keys::COLLECT));
     let templates = site::templates(&root.table("templates", keys::TEMPLATES), &scene);
     let scene = Scene { templates: templates.dir.as_deref(), ..scene };
+    let leave = people::leave(&root.table("leave", keys::LEAVE));
+    let retention = people::retention(&root.table("retention", keys::RETENTION));
     let confirmation = confirmation::confirmation(&root.table("confirmation", keys::CONFIRMATION));
     let web = public::web(&root.table("web", keys::WEB), folder);
     let subscribe = public::subscribe(&root.table("subscribe", keys::SUBSCRIBE), folder);
@@ -55,6 +59,8 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
         sources: sources.read,
         topics: topics.read,
         digests,
+        leave,
+        retention,
         confirmation,
         templates,
         web,

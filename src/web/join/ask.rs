@@ -212,7 +212,7 @@ impl OncePage {
 }
 
 /// When to come back, in whole seconds.
-fn come_back(response: &mut Response, wait: Duration) {
+pub(crate) fn come_back(response: &mut Response, wait: Duration) {
     let seconds = HeaderValue::from(wait.as_secs().max(1));
     response.headers_mut().insert(RETRY_AFTER, seconds);
 }

@@ -30,6 +30,7 @@ use super::{AppState, Warn, WebError, language};
 use crate::config::Config;
 use crate::domain::Locale;
 use crate::subscribers::{JoinRequest, Origin};
+pub(super) use ask::come_back;
 use ask::{Answer, Reply};
 use captcha::{Verdict, Verifier};
 use domains::Domains;
@@ -111,7 +112,7 @@ async fn take(reply: &Reply<'_>, visitor: &Visitor, headers: &HeaderMap, body: &
         Ok(wish) => wish,
         Err(wrong) => return Answer::Returned(fields, wrong),
     };
-    if !reply.by_script && (!is_ours(reply.state, &fields) || !fields.get("homepage").is_empty()) {
+    if !reply.by_script && (!is_handed_out(reply.state, fields.get("stamp")) || !fields.get("homepage").is_empty()) {
         return Answer::OnceMore(fields, wish);
     }
     if !reply.by_script
@@ -124,20 +125,79 @@ async fn take(reply: &Reply<'_>, visitor: &Visitor, headers: &HeaderMap, body: &
         return answer.unwrap_or_else(|wrong| Answer::Returned(fields, wrong));
     }
     let joined = join(reply, visitor, &fields, &offer, wish).await;
-    let steps = u32::try_from(started.elapsed().as_millis() / STEP.as_millis()).unwrap_or(u32::MAX - 1) + 1;
-    tokio::time::sleep_until(started + STEP * steps).await;
+    step(started).await;
     joined
 }
 
-/// Whether the form is one that we have handed out, not too long ago, and somebody took their time to fill it in.
-fn is_ours(state: &AppState, fields: &Fields) -> bool {
-    let Ok(handed_out) = state.subscribers.tokens().verify_form(fields.get("stamp")) else { return false };
+/// Waits until an answer to what came at `started` may leave.
+async fn step(started: Instant) {
+    let steps = u32::try_from(started.elapsed().as_millis() / STEP.as_millis()).unwrap_or(u32::MAX - 1) + 1;
+    tokio::time::sleep_until(started + STEP * steps).await;
+}
+
+/// Does `work` so that the time it takes tells nothing.
+pub(super) async fn in_steps<T>(work: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let done = work.await;
+    step(started).await;
+    done
+}
+
+/// Whether the form of that stamp is one that we have handed out, not too long ago, and somebody took their time to fill it
+/// in.
+pub(super) fn is_handed_out(state: &AppState, stamp: &str) -> bool {
+    let Ok(handed_out) = state.subscribers.tokens().verify_form(stamp) else { return false };
     let now = state.subscribers.now();
     let least = state.subscribers.config().subscribe.min_fill_time;
     handed_out.plus(least) <= now && now <= handed_out.plus(FORM_LIFETIME)
 }
 
-/// The limits, the CAPTCHA and the domain. None of them depends on whether an address is known.
+/// Why somebody does not come through.
+pub(super) enum Barred {
+    /// There were too many; come back after that time.
+    Later(Duration),
+    /// The CAPTCHA was not solved.
+    Captcha,
+    /// The domain takes no mail.
+    NoSuchDomain,
+    /// It cannot be found out just now.
+    Failed,
+}
+
+/// The limits, the CAPTCHA and the domain, for whoever sets off a mail to an address of `domain`. None of them depends on
+/// whether an address is known. `field` gives the form's field of a name.
+///
+/// # Errors
+/// Why somebody does not come through.
+pub(super) async fn bar(
+    state: &AppState,
+    visitor: &Visitor,
+    field: impl Fn(&str) -> String,
+    domain: &str,
+) -> Result<(), Barred> {
+    let guards = &state.guards;
+    let later = |Later(wait)| Barred::Later(wait);
+    guards.limits.admit(visitor.network).map_err(later)?;
+    if let Some(verifier) = &guards.verifier {
+        match verifier.verify(&field(verifier.field())).await {
+            Verdict::Passed => {}
+            Verdict::Failed => return Err(Barred::Captcha),
+            Verdict::Unknown(reason) => {
+                let sentence = format!("the CAPTCHA cannot be verified, so that nobody can sign up: {reason}");
+                (guards.warn)("captcha_unreachable", sentence);
+                return Err(Barred::Failed);
+            }
+        }
+    }
+    if let Some(domains) = &guards.domains
+        && domains.takes_no_mail(domain).await
+    {
+        return Err(Barred::NoSuchDomain);
+    }
+    guards.limits.turn(domain).await.map_err(later)
+}
+
+/// The same for a sign-up.
 ///
 /// # Errors
 /// The answer to somebody who does not come through, or what is wrong with the form.
@@ -147,26 +207,13 @@ async fn guard(
     fields: &Fields,
     wish: &Wish,
 ) -> Result<(), Result<Answer, Wrong>> {
-    let guards = &reply.state.guards;
-    let later = |Later(wait)| Ok(Answer::Later(wait));
-    guards.limits.admit(visitor.network).map_err(later)?;
-    if let Some(verifier) = &guards.verifier {
-        match verifier.verify(fields.get(verifier.field())).await {
-            Verdict::Passed => {}
-            Verdict::Failed => return Err(Err(Wrong::new("captcha", "captcha"))),
-            Verdict::Unknown(reason) => {
-                let sentence = format!("the CAPTCHA cannot be verified, so that nobody can sign up: {reason}");
-                (guards.warn)("captcha_unreachable", sentence);
-                return Err(Ok(Answer::Failed));
-            }
-        }
-    }
-    if let Some(domains) = &guards.domains
-        && domains.takes_no_mail(wish.address.domain()).await
-    {
-        return Err(Err(Wrong::new("email", "no_such_domain").about(wish.address.domain())));
-    }
-    guards.limits.turn(wish.address.domain()).await.map_err(later)
+    let domain = wish.address.domain();
+    bar(reply.state, visitor, |name| fields.get(name).to_owned(), domain).await.map_err(|barred| match barred {
+        Barred::Later(wait) => Ok(Answer::Later(wait)),
+        Barred::Captcha => Err(Wrong::new("captcha", "captcha")),
+        Barred::NoSuchDomain => Err(Wrong::new("email", "no_such_domain").about(domain)),
+        Barred::Failed => Ok(Answer::Failed),
+    })
 }
 
 /// Joins in a task of its own, so that somebody who goes away does not undo it.

@@ -21,7 +21,7 @@ on_both! {
         let issue = desk.issue().await;
         desk.delivering(async {
             desk.sent(issue, 8).await;
-            desk.app.composer().hold(issue, BECAUSE).await.unwrap();
+            desk.app.composer().hold_issue(issue, BECAUSE).await.unwrap();
             let started = desk.started(issue).await.len();
             tokio::time::sleep(Duration::from_millis(400)).await;
             assert_eq!(desk.started(issue).await.len(), started, "started after hold had returned");
@@ -30,7 +30,7 @@ on_both! {
             assert_eq!((totals.sent, totals.queued), (started as i64, (PEOPLE - started) as i64));
             desk.tend().await;
             assert_eq!(desk.app.store.read().await.unwrap().issue(issue).await.unwrap().unwrap().state, IssueState::Held);
-            desk.app.composer().resume(issue, BECAUSE).await.unwrap();
+            desk.app.composer().resume_issue(issue, BECAUSE).await.unwrap();
             desk.sent(issue, PEOPLE as i64).await;
         })
         .await;
@@ -51,8 +51,8 @@ on_both! {
         desk.delivering(async {
             for round in 1..=12 {
                 tokio::time::sleep(Duration::from_millis(round * 3)).await;
-                if desk.app.composer().hold(issue, BECAUSE).await.is_ok() {
-                    desk.app.composer().resume(issue, BECAUSE).await.unwrap();
+                if desk.app.composer().hold_issue(issue, BECAUSE).await.is_ok() {
+                    desk.app.composer().resume_issue(issue, BECAUSE).await.unwrap();
                 }
                 desk.tend().await;
             }
@@ -69,10 +69,10 @@ on_both! {
         let digest = desk.app.config.digest("weekly").unwrap().clone();
         let occasion = postround::compose::Occasion::Extra;
         let issue = desk.app.composer().compose(&digest, occasion).await.unwrap().issue;
-        desk.app.composer().hold(issue, BECAUSE).await.unwrap();
+        desk.app.composer().hold_issue(issue, BECAUSE).await.unwrap();
         desk.tend().await;
         assert_eq!(desk.totals(issue).await.all(), 0);
-        desk.app.composer().resume(issue, BECAUSE).await.unwrap();
+        desk.app.composer().resume_issue(issue, BECAUSE).await.unwrap();
         desk.tend().await;
         desk.deliver_all(issue).await;
         assert_eq!(desk.got().len(), 5);
@@ -82,12 +82,12 @@ on_both! {
         let desk = Desk::new(&store).await;
         desk.subscribe(3).await;
         let issue = desk.issue().await;
-        desk.app.composer().hold(issue, BECAUSE).await.unwrap();
+        desk.app.composer().hold_issue(issue, BECAUSE).await.unwrap();
         assert_eq!(desk.states(issue, DeliveryState::Held).await, 3);
         let row = desk.app.store.read().await.unwrap().subscribers_after(0, 1).await.unwrap().remove(0);
         let leave = postround::subscribers::Leave::Digest("weekly");
         desk.app.subscribers().leave(&row.public_id, leave, postround::subscribers::Origin::PAGE).await.unwrap();
-        desk.app.composer().resume(issue, BECAUSE).await.unwrap();
+        desk.app.composer().resume_issue(issue, BECAUSE).await.unwrap();
         desk.deliver_all(issue).await;
         let got = desk.got();
         assert!(got.len() == 2 && !got.contains_key(&row.email), "{got:?}");
@@ -114,7 +114,7 @@ on_both! {
         let issue = desk.issue().await;
         desk.delivering(async {
             desk.sent(issue, 8).await;
-            desk.app.composer().cancel(issue, BECAUSE).await.unwrap();
+            desk.app.composer().cancel_issue(issue, BECAUSE).await.unwrap();
             let started = desk.started(issue).await.len();
             tokio::time::sleep(Duration::from_millis(300)).await;
             assert_eq!(desk.started(issue).await.len(), started, "started after cancel had returned");
@@ -128,7 +128,7 @@ on_both! {
         let next = desk.app.store.read().await.unwrap().issue(next).await.unwrap().unwrap();
         assert_eq!(next.state, IssueState::Skipped, "its articles have reached somebody");
         // Done again, it is no mistake.
-        desk.app.composer().cancel(issue, BECAUSE).await.unwrap();
+        desk.app.composer().cancel_issue(issue, BECAUSE).await.unwrap();
     }
 
     async fn retry_queues_what_failed_again_and_the_issue_is_sent_in_the_end(store: TestStore) {
@@ -161,8 +161,8 @@ on_both! {
         desk.subscribe(1).await;
         let issue = desk.issue().await;
         let composer = desk.app.composer();
-        assert!(matches!(composer.resume(issue, BECAUSE).await, Err(ComposeError::WrongState { .. })));
-        assert!(matches!(composer.hold(issue + 7, BECAUSE).await, Err(ComposeError::NoIssue { .. })));
+        assert!(matches!(composer.resume_issue(issue, BECAUSE).await, Err(ComposeError::WrongState { .. })));
+        assert!(matches!(composer.hold_issue(issue + 7, BECAUSE).await, Err(ComposeError::NoIssue { .. })));
         desk.deliver_all(issue).await;
         for wish in ["hold", "cancel", "resume"] {
             let output = desk.program.run(&["issue", wish, &issue.to_string()]).await;

@@ -79,7 +79,7 @@ on_both! {
         assert_eq!(got.keys().collect::<Vec<_>>(), ["ana@northfold.example"]);
         assert!(!got["ana@northfold.example"][0].1.contains("Ferreira"));
         // Not by a retry either.
-        desk.app.composer().retry(issue, BECAUSE).await.unwrap();
+        desk.app.composer().retry_issue(issue, BECAUSE).await.unwrap();
         desk.deliver_all(issue).await;
         assert_eq!(desk.got().len(), 1);
     }

@@ -7,8 +7,8 @@ use chrono::NaiveDate;
 use chrono_tz::Europe::London;
 use postround::compose::{IssueArticle, IssueContent, Section};
 use postround::config::{
-    AfterCrash, Backlog, Banner, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Secret, Sender, Server,
-    Smtp, Store, StoreUrl, Subscribe, Templates, Web,
+    AfterCrash, Backlog, Banner, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Sender, Server, Smtp,
+    Store, StoreUrl, Subscribe, Templates, Web,
 };
 use postround::domain::{EmailAddress, Locale, Random, UtcMillis};
 use postround::render::{Frame, Slots};
@@ -45,6 +45,7 @@ pub fn sender() -> Sender {
         name: "Early Help Weekly".into(),
         email: EmailAddress::parse("digest@earlyhelp.example").unwrap(),
         reply_to: Some(EmailAddress::parse("desk@earlyhelp.example").unwrap()),
+        unsubscribe_email: None,
         postal_address: "Fernhollow Press, 14 Tannery Row, Alderbridge XR4 7QE".into(),
         legal: "Published by Fernhollow Press Ltd, registered in England and Wales, no. 00000000.".into(),
         contact_url: Some(url("https://earlyhelp.example/contact")),
@@ -64,6 +65,8 @@ pub fn digest() -> Digest {
         sections: vec!["news".into(), "features".into(), "interviews".into()],
         schedule: Schedule::parse("0 8 * * MON", London).unwrap(),
         catch_up: Duration::from_secs(3600),
+        spread: std::time::Duration::ZERO,
+        holidays: None,
         min_articles: 1,
         max_articles: 20,
         banner: Some(Banner {
@@ -92,19 +95,18 @@ pub fn config() -> Config {
         },
         store: Store { url: StoreUrl::Sqlite("data/postround.db".into()), keys: "data/postround.keys".into() },
         sender: sender(),
-        smtp: Smtp {
-            url: RelayUrl::File("data/outbox".into()),
-            username: String::new(),
-            password: Secret::default(),
-            connections: 1,
-            messages_per_connection: 1,
-            tls_ca_file: None,
+        smtp: Smtp::to(RelayUrl::File("data/outbox".into())),
+        delivery: Delivery {
+            after_crash: AfterCrash::Resend,
+            retry_for: Duration::from_secs(3600),
+            hold_when_failing: None,
         },
-        delivery: Delivery { after_crash: AfterCrash::Resend, retry_for: Duration::from_secs(3600) },
         collect: Collect { allow_private_networks: false, backlog: Backlog::Period },
         sources: Vec::new(),
         topics: Vec::new(),
         digests: vec![digest()],
+        leave: postround::config::Leave::default(),
+        retention: postround::config::Retention::default(),
         confirmation: Confirmation::default(),
         templates: Templates::default(),
         web: Web {

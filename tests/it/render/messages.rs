@@ -131,6 +131,20 @@ fn a_digest_has_the_headers_of_a_mailing_list_that_one_leaves_with_one_click() {
 }
 
 #[test]
+fn a_mail_program_may_also_unsubscribe_by_mail_where_there_is_a_mailbox_for_it() {
+    let mut config = config();
+    config.digests[0].sender.unsubscribe_email = Some(EmailAddress::parse("leave+100%now@earlyhelp.example").unwrap());
+    let bytes = spliced(&render(&issue(2, 2), &config), "Zoë", &reader());
+    check_form(&bytes);
+    let token = "mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi";
+    let both = format!(
+        "<https://post.earlyhelp.example/unsubscribe/{token}>,\r\n \
+         <mailto:leave+100%25now@earlyhelp.example?subject=unsubscribe%20{token}>"
+    );
+    assert_eq!(header(&parse(&bytes), "List-Unsubscribe"), Some(both.as_str()));
+}
+
+#[test]
 fn a_confirmation_has_no_headers_of_a_list() {
     let bytes = spliced(&confirmation(&config()), "Visit https://spam.example now", &reader());
     let message = std::str::from_utf8(&bytes).unwrap();

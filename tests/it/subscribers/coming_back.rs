@@ -108,7 +108,7 @@ on_both! {
         confirmed(&subscribers, "here@northfold.example", &["weekly"]).await;
         let path = store.folder.path().join("people.csv");
         std::fs::write(&path, format!("email\n{ANN}\nhere@northfold.example\nnew@northfold.example\n")).unwrap();
-        let (asked, ask) = (Asked::default(), Import { path: &path, basis: ImportBasis::Ask, skip_bad: false });
+        let (asked, ask) = (Asked::default(), Import::new(&path, ImportBasis::Ask));
         let report = subscribers.import(&ask, &asked, |_, _| {}).await.unwrap();
         assert_eq!((report.added, report.unchanged, report.skipped, asked.count()), (1, 1, 1, 1));
         clock.advance(Duration::from_secs(60));
@@ -128,7 +128,7 @@ on_both! {
         leaving.lock_subscriber(row.id).await.unwrap();
         let other = subscribers.clone();
         let import = tokio::spawn(async move {
-            let file = Import { path: &path, basis: PAPER, skip_bad: false };
+            let file = Import::new(&path, PAPER);
             other.import(&file, &Asked::default(), |_, _| {}).await.unwrap()
         });
         tokio::time::sleep(Duration::from_millis(200)).await;

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use postround::app::Notices;
 use postround::config::{
-    AfterCrash, Backlog, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp,
-    StoreUrl, Subscribe, Templates, Topic, Web,
+    AfterCrash, Backlog, Collect, Config, Confirmation, Delivery, Digest, Leave, RelayUrl, Retention, Sender, Server,
+    Smtp, StoreUrl, Subscribe, Templates, Topic, Web,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
 use postround::render::Renderer;
@@ -24,6 +24,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         name: "Early Help Weekly".to_owned(),
         email: address("digest@northfold.example"),
         reply_to: None,
+        unsubscribe_email: None,
         postal_address: "1 High Street, Exampleton EX1 1EX".to_owned(),
         legal: String::new(),
         contact_url: Some("https://northfold.example/contact".parse().unwrap()),
@@ -37,6 +38,8 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         sections: sections.iter().map(|&section| section.to_owned()).collect(),
         schedule: Schedule::parse("0 8 * * MON", chrono_tz::Europe::London).unwrap(),
         catch_up: std::time::Duration::from_secs(3600),
+        spread: std::time::Duration::ZERO,
+        holidays: None,
         min_articles: 1,
         max_articles: 20,
         banner: None,
@@ -57,15 +60,12 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         },
         store: postround::config::Store { url: store.url.clone(), keys: store.folder.path().join("keys") },
         sender: sender.clone(),
-        smtp: Smtp {
-            url: RelayUrl::File(store.folder.path().join("outbox")),
-            username: String::new(),
-            password: Secret::default(),
-            connections: 1,
-            messages_per_connection: 1,
-            tls_ca_file: None,
+        smtp: Smtp::to(RelayUrl::File(store.folder.path().join("outbox"))),
+        delivery: Delivery {
+            after_crash: AfterCrash::Resend,
+            retry_for: std::time::Duration::from_secs(3600),
+            hold_when_failing: None,
         },
-        delivery: Delivery { after_crash: AfterCrash::Resend, retry_for: std::time::Duration::from_secs(3600) },
         collect: Collect { allow_private_networks: false, backlog: Backlog::All },
         sources: Vec::new(),
         topics: vec![Topic { id: "news".to_owned(), title: "News".to_owned(), description: "The week".to_owned() }],
@@ -73,6 +73,8 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
             digest("weekly", "Early Help Weekly", &["news", "features", "interviews"]),
             digest("jobs", "Jobs & Posts", &["jobs"]),
         ],
+        leave: Leave::default(),
+        retention: Retention::default(),
         confirmation: Confirmation::default(),
         templates: Templates::default(),
         web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), ..Web::default() },

@@ -227,9 +227,9 @@ on_both! {
         pages.week().await;
         pages.subscribe(ANA).await;
         let issue = pages.compose().await;
-        pages.app.composer().hold(issue, BECAUSE).await.unwrap();
+        pages.app.composer().hold_issue(issue, BECAUSE).await.unwrap();
         assert_eq!(pages.archive("/weekly/1").await.0, StatusCode::NOT_FOUND);
-        pages.app.composer().cancel(issue, BECAUSE).await.unwrap();
+        pages.app.composer().cancel_issue(issue, BECAUSE).await.unwrap();
         assert_eq!(pages.archive("/weekly/1").await.0, StatusCode::NOT_FOUND);
         pages.compose().await;
         pages.deliver().await;

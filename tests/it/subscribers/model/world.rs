@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postround::domain::{DeliveryState, SubscriberState, SystemRandom, UtcMillis};
-use postround::store::{Durability, Mark, SuppressionRow};
+use postround::store::{Durability, ClaimedRow, Mark, SuppressionRow};
 use postround::subscribers::{
     AskedAgain, Confirmed, DigestClaim, Import, ImportBasis, JoinRequest, Keys, Leave, NewSubscriber, Notice,
     NoticeKind, Origin, Subscribers, TokenError,
@@ -288,7 +288,7 @@ impl<'a> World<'a> {
         }
         let path = self.store.folder.path().join("people.csv");
         std::fs::write(&path, format!("email,state,digests\n{},{word},weekly;jobs\n", PEOPLE[who])).unwrap();
-        let import = Import { path: &path, basis: ImportBasis::Confirmed("an old list"), skip_bad: false };
+        let import = Import::new(&path, ImportBasis::Confirmed("an old list"));
         self.subscribers.import(&import, &Asked::default(), |_, _| {}).await.unwrap();
         let now = self.now();
         if self.people[who].import(state, now) && state != Standing::Confirmed {
@@ -321,19 +321,21 @@ impl<'a> World<'a> {
         let now = self.now();
         let mut session = self.subscribers.store().marks().await.unwrap();
         let claimed = session.claim_deliveries("me", now, 1000, None).await.unwrap();
-        let mark = |id, next| Mark {
-            id,
+        let start = |row: &ClaimedRow| Mark {
+            id: row.id,
+            mail: Some(row.mail_id),
             expected: DeliveryState::Claimed,
-            next,
+            next: DeliveryState::Sending,
             token: None,
             tries: 0,
             due_at: None,
+            first_due_at: None,
             started_at: Some(now.0),
             finished_at: None,
             relay: None,
             answer: None,
         };
-        let starts: Vec<Mark> = claimed.iter().map(|row| mark(row.id, DeliveryState::Sending)).collect();
+        let starts: Vec<Mark> = claimed.iter().map(start).collect();
         let granted = session.mark_deliveries("me", &starts).await.unwrap();
         drop(session);
         execute(self.store, "update deliveries set state = 'sent', owner = null where state = 'sending'").await;
