@@ -19,6 +19,7 @@ pub use composer::{Composed, Composer, Occasion, Preview, new_mail};
 pub use content::{IssueArticle, IssueContent, Section};
 pub use control::Because;
 pub use correct::Corrected;
+pub use due::MISSED;
 pub use error::ComposeError;
 pub use latest::latest_issue;
 pub use layout::DIGEST_PRIORITY;

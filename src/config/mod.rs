@@ -38,6 +38,7 @@ pub use secret::Secret;
 pub use settings::*;
 pub use source::*;
 pub use utm::Utm;
+pub(crate) use values::as_words;
 
 use reader::Report;
 

@@ -99,6 +99,7 @@ fn digest(
         sender: sender?,
         utm: utm.filter(|utm| *utm != Utm::default()),
         count_clicks,
+        ping_url: super::site::secret_url(table, "ping_url"),
     })
 }
 

@@ -136,7 +136,7 @@ on_both! {
         let refusing = Arc::clone(&refuses);
         let desk = Desk::with(&store, move |stage| match stage {
             Stage::Command(Command::Recipient { to, .. }) if refusing.load(Ordering::SeqCst) && to.starts_with("reader2@") => {
-                Some(Reply::new(550, "5.1.1 no such user here"))
+                Some(Reply::new(552, "5.2.2 the mailbox is full"))
             }
             _ => None,
         })

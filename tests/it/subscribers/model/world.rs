@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postround::domain::{DeliveryState, SubscriberState, SystemRandom, UtcMillis};
-use postround::store::{Durability, ClaimedRow, Mark, SuppressionRow};
+use postround::store::{ClaimedRow, Durability, Mark, SuppressionRow};
 use postround::subscribers::{
     AskedAgain, Confirmed, DigestClaim, Import, ImportBasis, JoinRequest, Keys, Leave, NewSubscriber, Notice,
     NoticeKind, Origin, Subscribers, TokenError,
