@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::issue_acts::{self, Wish};
 use super::issue_details::Details;
+use super::issue_pace::Progress;
 use super::{CliError, Context, output};
 use crate::domain::{DeliveryState, IssueState, UtcMillis};
 use crate::store::{IssueRow, Session, Store, StoreError, Totals};
@@ -223,10 +224,13 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
             let report = IssueReport::read(&app.store, *id).await?;
             let trouble = trouble(&app.store, *id).await?;
             let details = Details::read(&app.store, *id).await?;
+            let progress = Progress::read(&app.store, &report, app.clock.now()).await?;
             if context.json {
-                return output::json(&Shown { report: &report, trouble: &trouble, details: &details });
+                let (report, trouble, progress, details) = (&report, &trouble, &progress, &details);
+                return output::json(&Shown { report, progress, trouble, details });
             }
             output::line(report.describe())?;
+            progress.print(&report)?;
             trouble.iter().try_for_each(|delivery| {
                 let answer = delivery.answer.as_deref().unwrap_or("no answer");
                 output::line(format!("  {} {}: {answer}", delivery.state, delivery.address))
@@ -252,6 +256,8 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
 struct Shown<'a> {
     #[serde(flatten)]
     report: &'a IssueReport,
+    #[serde(flatten)]
+    progress: &'a Progress,
     trouble: &'a [Trouble],
     #[serde(flatten)]
     details: &'a Details,

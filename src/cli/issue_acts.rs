@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::issue::{self, Because, IssueReport};
+use super::issue_pace::News;
 use super::{CliError, Context, output};
 use crate::app::App;
 use crate::compose;
@@ -125,10 +126,14 @@ fn read(file: &Path) -> Result<String, CliError> {
 pub async fn watch(context: &Context, app: &App, id: i64) -> Result<(), CliError> {
     let first = IssueReport::read(&app.store, id).await?;
     let bar = output::progress(first.recipients.unsigned_abs(), "sending");
+    let mut news = News::default();
     let report = loop {
         let report = IssueReport::read(&app.store, id).await?;
         bar.set_length(report.recipients.unsigned_abs());
         bar.set_position(report.settled().unsigned_abs());
+        for deferral in news.of(&app.store, id).await? {
+            bar.suspend(|| output::note(deferral));
+        }
         if report.is_settled() {
             break report;
         }

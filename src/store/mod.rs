@@ -12,6 +12,7 @@ mod corrections;
 mod deliveries;
 mod digests;
 mod error;
+mod figures;
 mod forget;
 mod imports;
 mod issues;
@@ -32,6 +33,7 @@ mod slots;
 mod sources;
 mod subscribers;
 mod suppressions;
+mod why;
 mod withdrawals;
 
 use std::fs::File;
@@ -57,6 +59,7 @@ pub use corrections::CorrectionRow;
 pub use deliveries::{DeliveryRow, MailedRow, NewDelivery, Totals};
 pub use digests::Hold;
 pub use error::StoreError;
+pub use figures::{DeferralRow, PaceRow};
 pub use issues::{IssueRow, NewIssue, NewIssueArticle};
 pub use layout::{Audience, Choice, IssueMail, Place};
 pub use links::LinkRow;
@@ -73,6 +76,7 @@ use session::{Connection, Kind};
 pub use sources::SourceRow;
 pub use subscribers::{SubscriberRow, SubscriptionRow};
 pub use suppressions::{SuppressedRow, SuppressionRow};
+pub use why::IssueForRow;
 pub use withdrawals::IssueArticleRow;
 
 use crate::config::StoreUrl;
@@ -254,6 +258,7 @@ impl Store {
             corrections::ALL,
             deliveries::ALL,
             digests::ALL,
+            figures::ALL,
             forget::ALL,
             imports::ALL,
             issues::ALL,
@@ -272,6 +277,7 @@ impl Store {
             sources::ALL,
             subscribers::ALL,
             suppressions::ALL,
+            why::ALL,
             withdrawals::ALL,
         ]
         .into_iter()

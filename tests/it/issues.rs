@@ -2,6 +2,7 @@
 
 mod acts;
 mod corrections;
+mod seen;
 mod withdrawals;
 
 use std::collections::BTreeMap;
