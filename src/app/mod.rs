@@ -11,7 +11,7 @@ pub use notices::Notices;
 
 use crate::alerts::{Alerts, PostError, Poster, Teller, Watch};
 use crate::collect::{FetchError, Fetcher, Limits};
-use crate::compose::Composer;
+use crate::compose::{ClickUrl, Composer};
 use crate::config::Config;
 use crate::deliver::{Engine, Links, Settings, Timings};
 use crate::domain::{Clock, Random, SystemClock, SystemRandom};
@@ -95,7 +95,13 @@ impl App {
             fetcher: self.fetcher.clone(),
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
+            click_url: self.click_url(),
         }
+    }
+
+    fn click_url(&self) -> Arc<ClickUrl> {
+        let tokens = Tokens::new(Arc::clone(&self.keys), &self.config.server.public_url);
+        Arc::new(move |issue, place| tokens.click_url(issue, place))
     }
 
     /// What knows the subscribers.

@@ -9,8 +9,12 @@ mod demo;
 mod digest;
 mod error;
 mod export;
+mod forecast;
 mod import;
 mod issue;
+mod issue_acts;
+mod issue_details;
+mod issue_pace;
 mod keys;
 mod logging;
 mod output;
@@ -24,6 +28,7 @@ mod source;
 mod subscriber;
 mod suppression;
 mod template;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -129,7 +134,7 @@ async fn dispatch(context: &Context, command: &Command) -> Result<(), CliError> 
         Command::Preview(args) => preview::run(context, args).await,
         Command::SendTest(args) => send_test::run(context, args).await,
         Command::Run(args) => Box::pin(run::run(context, args)).await,
-        Command::Issue(command) => issue::run(context, command).await,
+        Command::Issue(command) => Box::pin(issue::run(context, command)).await,
         Command::Subscriber(command) => Box::pin(subscriber::run(context, command)).await,
         Command::Suppression(command) => Box::pin(suppression::run(context, command)).await,
         Command::Keys(command) => keys::run(context, command).await,

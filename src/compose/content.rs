@@ -9,7 +9,7 @@ use crate::schedule::local_day;
 use crate::store::StoryRow;
 
 /// An issue's content, in the order that readers see.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IssueContent {
     /// The digest's id.
     pub digest: String,
@@ -26,7 +26,7 @@ pub struct IssueContent {
 }
 
 /// The articles of one topic.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Section {
     /// The topic's id.
     pub topic: String,
@@ -90,5 +90,10 @@ impl IssueContent {
     /// All articles in reading order, the listed ones last.
     pub fn articles(&self) -> impl Iterator<Item = &IssueArticle> {
         self.sections.iter().flat_map(|section| &section.articles).chain(&self.listed)
+    }
+
+    /// The same, to be changed.
+    pub fn articles_mut(&mut self) -> impl Iterator<Item = &mut IssueArticle> {
+        self.sections.iter_mut().flat_map(|section| &mut section.articles).chain(&mut self.listed)
     }
 }

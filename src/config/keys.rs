@@ -81,9 +81,12 @@ pub const DIGEST: &[&str] = &[
     "locale",
     "public",
     "sender",
+    "utm",
+    "count_clicks",
     "ping_url",
 ];
 pub const BANNER: &[&str] = &["text", "url", "from", "until"];
+pub const UTM: &[&str] = &["source", "medium", "campaign"];
 pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
 pub const LEAVE: &[&str] = &["goodbye_mail"];
 pub const RETENTION: &[&str] = &["network", "network_prefix"];

@@ -24,6 +24,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod urls;
+mod utm;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ pub use relays::{Auth, Relay, RelayUrl, Smtp, Tls, WarmUp};
 pub use secret::Secret;
 pub use settings::*;
 pub use source::*;
+pub use utm::Utm;
 pub(crate) use values::as_words;
 
 use reader::Report;

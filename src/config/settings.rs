@@ -13,6 +13,7 @@ use super::public::{Confirmation, Subscribe, Web};
 use super::relays::Smtp;
 use super::secret::Secret;
 use super::source::{Collect, Source, Topic};
+use super::utm::Utm;
 use crate::domain::{EmailAddress, Locale};
 use crate::schedule::Schedule;
 
@@ -184,6 +185,10 @@ pub struct Digest {
     pub public: bool,
     /// Who it is from: its own sender over that of `[sender]`.
     pub sender: Sender,
+    /// The campaign that its article links name.
+    pub utm: Option<Utm>,
+    /// Whether its article links count how often they are followed, by all readers together.
+    pub count_clicks: bool,
     /// Called after each finished or skipped period; whoever knows it can call it too.
     pub ping_url: Option<Secret>,
 }
@@ -206,6 +211,13 @@ pub struct Banner {
     pub from: Option<NaiveDate>,
     /// Its last day.
     pub until: Option<NaiveDate>,
+}
+
+impl Banner {
+    /// Whether it is shown on that day.
+    pub fn is_for(&self, day: NaiveDate) -> bool {
+        self.from.is_none_or(|from| from <= day) && self.until.is_none_or(|until| day <= until)
+    }
 }
 
 /// `[leave]`.

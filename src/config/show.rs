@@ -183,9 +183,19 @@ struct DigestShown<'a> {
     locale: &'a str,
     public: bool,
     sender: OwnSender<'a>,
+    count_clicks: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    utm: Option<UtmShown<'a>>,
     ping_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     banner: Option<BannerShown<'a>>,
+}
+
+#[derive(Serialize)]
+struct UtmShown<'a> {
+    source: &'a str,
+    medium: &'a str,
+    campaign: &'a str,
 }
 
 #[derive(Serialize)]
@@ -349,6 +359,12 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
             email: digest.sender.email.as_str(),
             reply_to: digest.sender.reply_to.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
         },
+        count_clicks: digest.count_clicks,
+        utm: digest.utm.as_ref().map(|utm| UtmShown {
+            source: &utm.source,
+            medium: &utm.medium,
+            campaign: &utm.campaign,
+        }),
         ping_url: secret_address(digest.ping_url.as_ref()),
         banner: digest.banner.as_ref().map(|banner| BannerShown {
             text: &banner.text,

@@ -1,7 +1,7 @@
 //! What a delivery's fate does beyond the delivery: to a dead address, and to an issue that fails.
 
 use crate::domain::{PublicId, SubscriberState, UtcMillis};
-use crate::store::{Durability, Mark, Store, StoreError, SuppressionRow};
+use crate::store::{Durability, Mark, NewIssueEvent, Store, StoreError, SuppressionRow};
 
 /// Records the failure of a delivery of `node`, suppresses the address of its subscriber as a bounce does, and cancels what
 /// they would still get.
@@ -37,13 +37,18 @@ pub async fn bury(
     session.commit().await
 }
 
-/// Holds an issue that is being sent; says whether it was.
+/// Holds an issue that is being sent, and notes why; says whether it did. No start of it is granted from then on; its
+/// deliveries are set aside by whoever tends.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn hold(store: &Store, issue: i64, reason: &str) -> Result<bool, StoreError> {
+pub async fn hold(store: &Store, issue: i64, reason: &str, now: UtcMillis) -> Result<bool, StoreError> {
     let mut session = store.write(Durability::Full).await?;
-    let held = session.hold_issue(issue, reason).await?;
+    let held = session.hold_issue(issue, Some(reason)).await?;
+    if held {
+        let event = NewIssueEvent { event: "held", actor: "postround", note: Some(reason), subject: None };
+        session.add_issue_event(issue, &event, now).await?;
+    }
     session.commit().await?;
     Ok(held)
 }

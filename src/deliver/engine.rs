@@ -322,9 +322,20 @@ impl Engine {
         let (mut jobs, mut hopeless) = (Vec::with_capacity(rows.len()), Vec::new());
         let mut rows = rows.into_iter();
         for row in rows.by_ref() {
-            if row.issue_state.as_deref().is_some_and(|state| state != IssueState::Sending.as_str()) {
-                hopeless.push(run.put_off(&row, LATER));
-                continue;
+            match row.issue_state.as_deref().map(str::parse) {
+                None | Some(Ok(IssueState::Sending)) => {}
+                Some(Ok(IssueState::Held)) => {
+                    hopeless.push(run.unwanted(&row, DeliveryState::Held));
+                    continue;
+                }
+                Some(Ok(IssueState::Cancelled)) => {
+                    hopeless.push(run.unwanted(&row, DeliveryState::Cancelled));
+                    continue;
+                }
+                Some(_) => {
+                    hopeless.push(run.put_off(&row, LATER));
+                    continue;
+                }
             }
             let job = match self.shared.mails.get(&self.shared.store, row.mail_id).await {
                 Ok(Ok(mail)) => Job::new(row, mail),

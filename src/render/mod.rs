@@ -19,6 +19,7 @@ mod subject;
 mod templates;
 mod text;
 mod view;
+mod web;
 
 pub use crate::wording::format_date;
 pub use error::TemplateError;
@@ -30,6 +31,7 @@ pub use slots::{Slot, Slots, fill};
 pub use subject::subject;
 pub use templates::built_in_templates;
 pub use text::one_line;
+pub use web::web_view;
 
 use crate::config::{Config, Digest};
 use crate::domain::Locale;

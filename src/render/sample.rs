@@ -26,6 +26,7 @@ pub(super) fn full(marker: &Marker) -> IssueView {
             number: Some(1),
             date: "Monday 23 November 2026".to_owned(),
             label: "Issue 1 · Monday 23 November 2026".to_owned(),
+            web_url: url.clone(),
         },
         banner: Some(BannerView { text: "A sample campaign".to_owned(), url }),
         lead: Some(article("news")),
@@ -39,6 +40,7 @@ pub(super) fn full(marker: &Marker) -> IssueView {
 pub(super) fn bare(marker: &Marker) -> IssueView {
     let mut view = full(marker);
     view.issue.number = None;
+    view.issue.web_url = None;
     view.banner = None;
     view.sections.clear();
     view.listed.clear();

@@ -71,6 +71,7 @@ pub(super) struct Words {
     contact: &'static str,
     follow: &'static str,
     privacy: &'static str,
+    web: &'static str,
 }
 
 /// The marks of the slots, as templates write them.
@@ -104,6 +105,8 @@ pub(super) struct NumberView {
     pub(super) date: String,
     /// `Issue 42 · Monday 23 November 2026`.
     pub(super) label: String,
+    /// The issue's page in the archive; of a test, the list there. None: the digest is not public.
+    pub(super) web_url: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -170,6 +173,7 @@ impl Words {
             contact: &words.contact,
             follow: &words.follow,
             privacy: &words.privacy,
+            web: &words.web,
         }
     }
 }
@@ -226,7 +230,7 @@ impl IssueView {
         let summary = summary(lead.as_ref(), &sections, &listed, words);
         Self {
             common: Common::new(frame, subject, summary, marker),
-            issue: NumberView::new(content, words),
+            issue: NumberView { web_url: web_url(content, frame), ..NumberView::new(content, words) },
             banner: banner(content, frame),
             lead,
             sections,
@@ -267,7 +271,7 @@ impl NumberView {
             Some(number) => format!("{} · {date}", insert(&words.issue, &[("number", &number.to_string())])),
             None => date.clone(),
         };
-        Self { number: content.number, date, label }
+        Self { number: content.number, date, label, web_url: None }
     }
 }
 
@@ -294,6 +298,13 @@ impl ArticleView {
     }
 }
 
+/// Where the issue is on the web; the same for all readers.
+fn web_url(content: &IssueContent, frame: &Frame<'_>) -> Option<String> {
+    let archive = format!("{}/archive/{}", frame.config.server.public_url, frame.digest.id);
+    let number = content.number.filter(|_| !frame.test);
+    frame.digest.public.then(|| number.map_or_else(|| archive.clone(), |number| format!("{archive}/{number}")))
+}
+
 /// An address that may stand in a link: http or https, as the URL standard writes it, so without spaces and controls.
 fn web_link(address: &str) -> Option<String> {
     let url = Url::parse(address).ok()?;
@@ -303,9 +314,7 @@ fn web_link(address: &str) -> Option<String> {
 /// The banner, on the days that it is for.
 fn banner(content: &IssueContent, frame: &Frame<'_>) -> Option<BannerView> {
     let banner = frame.digest.banner.as_ref()?;
-    let begun = banner.from.is_none_or(|from| from <= content.date);
-    let over = banner.until.is_some_and(|until| until < content.date);
-    (begun && !over).then(|| BannerView {
+    banner.is_for(content.date).then(|| BannerView {
         text: one_line(&banner.text).into_owned(),
         url: banner.url.as_ref().map(|url| url.as_str().to_owned()),
     })

@@ -8,17 +8,22 @@ mod articles;
 mod asks;
 mod census;
 mod consent;
+mod control;
+mod corrections;
 mod deliveries;
 mod digests;
 mod error;
+mod figures;
 mod forget;
 mod imports;
 mod issues;
 mod layout;
+mod links;
 mod mails;
 mod meta;
 mod moving;
 mod nodes;
+mod pages;
 mod query;
 mod queue;
 mod quotas;
@@ -29,6 +34,8 @@ mod slots;
 mod sources;
 mod subscribers;
 mod suppressions;
+mod why;
+mod withdrawals;
 
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -49,13 +56,18 @@ pub use articles::{ArticleRow, NewArticle, Put, StoryRow};
 pub use asks::Ask;
 pub use census::{Census, PeopleCensus};
 pub use consent::ConsentRow;
+pub use control::{IssueEventRow, NewIssueEvent};
+pub use corrections::CorrectionRow;
 pub use deliveries::{DeliveryRow, MailedRow, NewDelivery, Totals};
 pub use digests::Hold;
 pub use error::StoreError;
+pub use figures::{DeferralRow, PaceRow};
 pub use issues::{IssueRow, NewIssue, NewIssueArticle};
 pub use layout::{Audience, Choice, IssueMail, Place};
+pub use links::LinkRow;
 pub use mails::{Followed, MailRow, NewMail};
 pub use nodes::NodeRow;
+pub use pages::{ArchivedRow, NewPage, PageRow};
 pub use query::Query;
 pub use queue::{ClaimedRow, MOST_MARKS, Mark};
 pub use quotas::Quota;
@@ -66,6 +78,8 @@ use session::{Connection, Kind};
 pub use sources::SourceRow;
 pub use subscribers::{SubscriberRow, SubscriptionRow};
 pub use suppressions::{SuppressedRow, SuppressionRow};
+pub use why::IssueForRow;
+pub use withdrawals::IssueArticleRow;
 
 use crate::config::StoreUrl;
 
@@ -259,16 +273,21 @@ impl Store {
             asks::ALL,
             census::ALL,
             consent::ALL,
+            control::ALL,
+            corrections::ALL,
             deliveries::ALL,
             digests::ALL,
+            figures::ALL,
             forget::ALL,
             imports::ALL,
             issues::ALL,
             layout::ALL,
+            links::ALL,
             mails::ALL,
             meta::ALL,
             moving::ALL,
             nodes::ALL,
+            pages::ALL,
             queue::ALL,
             quotas::ALL,
             reasons::ALL,
@@ -277,6 +296,8 @@ impl Store {
             sources::ALL,
             subscribers::ALL,
             suppressions::ALL,
+            why::ALL,
+            withdrawals::ALL,
         ]
         .into_iter()
         .flatten()

@@ -4,7 +4,11 @@
 //! strips that path. A `GET` changes nothing: programs that look into mails follow links.
 
 mod address;
+mod archive;
+mod archive_feed;
+mod archive_issue;
 mod cadence;
+mod clicks;
 mod confirm;
 pub mod dev;
 mod form;
@@ -97,6 +101,8 @@ pub struct AppState {
     pages: Arc<Pages>,
     guards: Arc<Guards>,
     status: Status,
+    /// The address of the stylesheet of an issue's page.
+    issue_style: Arc<str>,
 }
 
 impl AppState {
@@ -109,7 +115,8 @@ impl AppState {
         let pages = Arc::new(Pages::new(subscribers.config())?);
         let guards = Arc::new(Guards::new(subscribers.config(), warn)?);
         let status = Status::new(subscribers.store().clone(), subscribers.now());
-        Ok(Self { subscribers, notices: notices.into(), pages, guards, status })
+        let issue_style = format!("{}{}", pages.base(), pages::issue_style_route()).into();
+        Ok(Self { subscribers, notices: notices.into(), pages, guards, status, issue_style })
     }
 
     /// The same within a daemon, whose state it tells.
@@ -188,6 +195,12 @@ pub fn router(state: AppState) -> Router {
         .route("/address/{token}", get(address::page).post(address::act))
         .route("/preferences", get(lost::page).post(lost::act))
         .route("/preferences/{token}", get(preferences::page).post(preferences::act))
+        .route("/archive", get(archive::index))
+        .route("/archive/{digest}", get(archive::list))
+        .route("/archive/{digest}/feed.xml", get(archive_feed::show))
+        .route("/archive/{digest}/{issue}", get(archive_issue::show))
+        .route("/r/{token}", get(clicks::follow))
+        .route(&pages::issue_style_route(), get(pages::issue_style))
         .route("/static/{file}", get(pages::file));
     let base = state.pages.base().to_owned();
     let routes = match base.as_str() {

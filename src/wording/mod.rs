@@ -59,6 +59,7 @@ pub(crate) struct Wording {
     pub(crate) contact: String,
     pub(crate) follow: String,
     pub(crate) privacy: String,
+    pub(crate) web: String,
 
     /// What the mails beside the digest say, by key.
     mails: Message,

@@ -17,6 +17,7 @@ mod demo;
 mod due;
 mod flow;
 mod imports;
+mod issues;
 mod notices;
 mod readme;
 mod render;

@@ -1,5 +1,6 @@
 //! The pages that links in mails lead to, over real HTTP: a GET changes nothing, a POST acts.
 
+mod archive;
 mod confirming;
 mod front;
 mod joining;

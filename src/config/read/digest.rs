@@ -10,6 +10,7 @@ use super::Scene;
 use super::sender::own_sender;
 use super::site::duration;
 use super::source::{Sources, Topics};
+use crate::config::Utm;
 use crate::config::error::Place;
 use crate::config::nearest::{listed, suggestion};
 use crate::config::reader::{Table, shown};
@@ -76,6 +77,8 @@ fn digest(
         Some(field) => field.table(keys::OWN_SENDER).and_then(|table| own_sender(&table, sender, scene)),
         None => sender.cloned(),
     };
+    let count_clicks = table.field("count_clicks").and_then(|field| field.boolean()).unwrap_or(false);
+    let utm = table.field("utm").and_then(|field| field.table(keys::UTM)).map(|table| utm(&table));
     let (id, schedule) = (id?, schedule?);
     Some(Digest {
         title: title.unwrap_or_else(|| values::as_words(&id)),
@@ -94,6 +97,8 @@ fn digest(
         locale,
         public,
         sender: sender?,
+        utm: utm.filter(|utm| *utm != Utm::default()),
+        count_clicks,
         ping_url: super::site::secret_url(table, "ping_url"),
     })
 }
@@ -184,6 +189,11 @@ fn banner(table: &Table<'_>) -> Option<Banner> {
         table.wrong("until", "comes before `from`; the last day must not be before the first");
     }
     Some(Banner { text: text?.to_owned(), url, from, until })
+}
+
+fn utm(table: &Table<'_>) -> Utm {
+    let value = |name| table.given(name).and_then(|field| field.line()).unwrap_or_default().to_owned();
+    Utm { source: value("source"), medium: value("medium"), campaign: value("campaign") }
 }
 
 fn locale(text: &str) -> Result<Locale, String> {

@@ -79,6 +79,8 @@ pub fn digest() -> Digest {
         locale: Locale::default(),
         public: true,
         sender: sender(),
+        utm: None,
+        count_clicks: false,
         ping_url: None,
     }
 }

@@ -47,6 +47,8 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         locale: Locale::default(),
         public: true,
         sender: sender.clone(),
+        utm: None,
+        count_clicks: false,
         ping_url: None,
     };
     Config {
