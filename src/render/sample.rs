@@ -68,7 +68,7 @@ pub(super) fn letters() -> [Letter<'static>; 9] {
     let wanted = vec![Wanted { digest: TITLE.to_owned(), topics: vec!["News".to_owned(), "Features".to_owned()] }];
     let valid = Valid::Days(7);
     [
-        Letter::Confirmation { wanted, first_issue: None, days: 7, reminder: false },
+        Letter::Confirmation { wanted, first_issue: None, valid, days: 30, reminder: false },
         Letter::Subscribed,
         Letter::Manage { valid: Valid::Hours(1) },
         Letter::Address { valid },

@@ -13,7 +13,7 @@ use fixture::{Counting, config, each, frame, issue, slots};
 use postround::compose::IssueContent;
 use postround::config::Config;
 use postround::domain::{EmailAddress, Locale};
-use postround::render::{Letter, Message, RenderedMail, Renderer, Wanted, fill};
+use postround::render::{Letter, Message, RenderedMail, Renderer, Valid, Wanted, fill};
 
 static RENDERER: LazyLock<Renderer> = LazyLock::new(|| Renderer::new(None).unwrap());
 
@@ -26,7 +26,7 @@ pub fn render(content: &IssueContent, config: &Config) -> RenderedMail {
 pub fn confirmation(config: &Config) -> RenderedMail {
     let wanted = vec![Wanted { digest: config.digests[0].title.clone(), topics: Vec::new() }];
     let first_issue = Some(fixture::day("2026-11-30"));
-    letter(config, &Letter::Confirmation { wanted, first_issue, days: 7, reminder: false })
+    letter(config, &Letter::Confirmation { wanted, first_issue, valid: Valid::Days(7), days: 30, reminder: false })
 }
 
 /// A letter in the language of the first digest.
