@@ -1,6 +1,6 @@
 //! Ten thousand mail programs leave at once while an issue is laid out and sent and a large import runs: none is lost, and
-//! nothing is started to anybody after the answer. Then requests a second on `/unsubscribe` and `/confirm`, with `wrk` where
-//! it is installed.
+//! nothing is started to anybody after the answer. Then requests a second on `/subscribe`, `/confirm` and `/unsubscribe`, with
+//! `wrk` where it is installed.
 //!
 //! `POSTROUND_BENCH_POSTGRES=postgres://…` runs it on an empty PostgreSQL database too; `POSTROUND_BENCH_PEOPLE` says how
 //! many leave.
@@ -161,8 +161,8 @@ async fn links(app: &App, root: &str) -> Vec<(String, String)> {
     }
 }
 
-/// Requests a second by `wrk`, over the links of those who have not left. Who has confirmed stays confirmed; leaving comes
-/// last.
+/// Requests a second by `wrk`: sign-ups of new people, and the links of those who have not left. Who has confirmed stays
+/// confirmed; leaving comes last.
 async fn rates(database: &str, app: &App, folder: &Path, root: &str, links: &[(String, String)]) {
     let stay: Vec<String> = links.iter().skip(1).step_by(2).map(|(_, link)| link.clone()).collect();
     let choice = resolve_choice(&app.config, &[], &[]).unwrap();
@@ -173,23 +173,31 @@ async fn rates(database: &str, app: &App, folder: &Path, root: &str, links: &[(S
         let url = app.subscribers().tokens().confirm_url(&id, &address, &choice, app.clock.now());
         confirm.push(url.replace("http://localhost:8080", root));
     }
-    for (name, method, links, body) in [
-        ("/unsubscribe", "GET", &stay, ""),
-        ("/confirm", "GET", &confirm, ""),
-        ("/confirm", "POST", &confirm, ""),
-        ("/unsubscribe one-click", "POST", &stay, "List-Unsubscribe=One-Click"),
-    ] {
-        let script = folder.join("wrk.lua");
+    let form = [format!("{root}/")];
+    let follow = |links: &[String], method: &str, body: &str| {
         let paths: String = links.iter().map(|link| format!("{:?},\n", link.replace(root, ""))).collect();
-        std::fs::write(
-            &script,
-            format!(
-                "local paths = {{\n{paths}}}\nlocal at = math.random(#paths)\nfunction request()\n  at = at % #paths + 1\n  \
-                 return wrk.format({method:?}, paths[at], {{ [\"content-type\"] = {FORM:?} }}, {body:?})\nend\n"
-            ),
+        format!(
+            "local paths = {{\n{paths}}}\nlocal at = math.random(#paths)\nfunction request()\n  at = at % #paths + 1\n  \
+             return wrk.format({method:?}, paths[at], {{ [\"content-type\"] = {FORM:?} }}, {body:?})\nend\n"
         )
-        .unwrap();
-        let arguments = ["-t1", "-c32", "-d8s", "--latency", "-s", script.to_str().unwrap(), root].map(str::to_owned);
+    };
+    let join = "local at = 0\nfunction request()\n  at = at + 1\n  \
+                local body = string.format('{\"email\": \"new%d@d%d.example\"}', at, at % 5000)\n  \
+                return wrk.format(\"POST\", \"/subscribe\", { [\"content-type\"] = \"application/json\" }, body)\nend\n";
+    for (name, connections, script) in [
+        ("GET /", 32, follow(&form, "GET", "")),
+        // Each is answered at a multiple of a quarter of a second, so that only many at once show what goes through.
+        ("POST /subscribe", 32, join.to_owned()),
+        ("POST /subscribe", 400, join.replace("new%d", "more%d")),
+        ("GET /confirm", 32, follow(&confirm, "GET", "")),
+        ("POST /confirm", 32, follow(&confirm, "POST", "")),
+        ("GET /unsubscribe", 32, follow(&stay, "GET", "")),
+        ("POST /unsubscribe one-click", 32, follow(&stay, "POST", "List-Unsubscribe=One-Click")),
+    ] {
+        let file = folder.join("wrk.lua");
+        std::fs::write(&file, script).unwrap();
+        let arguments = ["-t1", &format!("-c{connections}"), "-d8s", "--latency", "-s", file.to_str().unwrap(), root];
+        let arguments = arguments.map(str::to_owned);
         let run = tokio::task::spawn_blocking(move || std::process::Command::new("wrk").args(arguments).output());
         let Ok(output) = run.await.unwrap() else {
             println!("wrk is not installed: no rates were measured");
@@ -197,7 +205,12 @@ async fn rates(database: &str, app: &App, folder: &Path, root: &str, links: &[(S
         };
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let said = |what: &str| text.lines().find(|line| line.contains(what)).unwrap_or_default().trim().to_owned();
-        println!("{database}: {method} {name}: {}; {}; {}", said("Requests/sec"), said("99%"), said("Non-2xx"));
+        println!(
+            "{database}: {name}, {connections} connections: {}; {}; {}",
+            said("Requests/sec"),
+            said("99%"),
+            said("Non-2xx")
+        );
     }
 }
 
@@ -230,7 +243,7 @@ async fn app(folder: &Path, store: &str) -> App {
     });
     let text = format!(
         "[store]\nurl = \"{store}\"\n[sender]\nemail = \"d@example.org\"\n[smtp]\nurl = \"file:outbox\"\n[collect]\n\
-         allow_private_networks = true\nbacklog = \"all\"\n[[source]]\nid = \"news\"\nfeed = \"{feed}\"\n\
+         allow_private_networks = true\nbacklog = \"all\"\n[subscribe]\noverall = \"1000000/s\"\n[[source]]\nid = \"news\"\nfeed = \"{feed}\"\n\
          [[digest]]\nid = \"weekly\"\nsources = [\"news\"]\nschedule = \"0 8 * * MON\"\n"
     );
     let config = Config::parse(&text, &folder.join("config.toml"), std::iter::empty()).unwrap();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use chrono::NaiveDate;
@@ -174,7 +175,8 @@ impl Notices {
             NoticeKind::Confirm { choice, expires_at, reminder, .. } => Letter::Confirmation {
                 wanted: self.wanted(choice),
                 first_issue: self.first_issue(choice, now),
-                days: u32::try_from((expires_at.0 - now.0 + 43_200_000) / 86_400_000).unwrap_or_default(),
+                valid: valid(expires_at),
+                days: whole_days(self.config.confirmation.forget_after),
                 reminder: *reminder,
             },
             NoticeKind::AlreadySubscribed => Letter::Subscribed,
@@ -193,6 +195,11 @@ impl Notices {
         let mail = self.stored(session, &frame, letter.template(), &rendered, now).await?;
         Ok((mail, kind))
     }
+}
+
+/// Never less than it is.
+fn whole_days(time: Duration) -> u32 {
+    u32::try_from(time.as_secs().div_ceil(86_400)).unwrap_or(u32::MAX)
 }
 
 /// What the delivery of a notice is called: as its template, but that a reminder was not asked for.

@@ -23,7 +23,9 @@ pub enum Letter<'a> {
         wanted: Vec<Wanted>,
         /// The day of the first issue that they get, where it is known.
         first_issue: Option<NaiveDate>,
-        /// How long the link works, in days; after that the address is forgotten.
+        /// How long the link works.
+        valid: Valid,
+        /// After how many days without an answer the request is forgotten.
         days: u32,
         /// Whether it is asked once more.
         reminder: bool,
@@ -299,7 +301,7 @@ fn plain(say: &Say<'_>, letter: &Letter<'_>, common: &Common) -> (String, Letter
 }
 
 fn confirmation(say: &Say<'_>, letter: &Letter<'_>, common: &Common) -> (String, LetterWords) {
-    let Letter::Confirmation { wanted, first_issue, days, reminder } = letter else { return Default::default() };
+    let Letter::Confirmation { wanted, first_issue, valid, days, reminder } = letter else { return Default::default() };
     let date = first_issue.map(|date| say.words.date(date, true));
     let dated = |key: &str| match &date {
         Some(date) => say.with(&format!("confirmation.{key}_with_date"), &[("date", date)], None),
@@ -323,7 +325,10 @@ fn confirmation(say: &Say<'_>, letter: &Letter<'_>, common: &Common) -> (String,
         text: vec![say.one(ask)],
         items: if is_listed { wanted.iter().map(Wanted::line).collect() } else { Vec::new() },
         button: Some(ButtonView { label: say.one("confirmation.button"), url: common.slot.link.clone() }),
-        note: vec![dated("next"), say.with("confirmation.ignore", &[], Some(*days))],
+        note: vec![
+            dated("next"),
+            format!("{} {}", say.valid(*valid), say.with("confirmation.ignore", &[], Some(*days))),
+        ],
         ..LetterWords::default()
     };
     (summary, words)

@@ -86,7 +86,8 @@ pub(super) fn wild(marker: &Marker) -> IssueView {
 pub(super) fn known() -> Value {
     let marker = Marker::new(&SystemRandom);
     let wanted = vec![Wanted { digest: TITLE.to_owned(), topics: vec![TITLE.to_owned()] }];
-    let confirmation = Letter::Confirmation { wanted, first_issue: None, days: 7, reminder: false };
+    let confirmation =
+        Letter::Confirmation { wanted, first_issue: None, valid: Valid::Days(7), days: 30, reminder: false };
     let mut known = serde_json::to_value(letter(&confirmation, &marker)).unwrap_or_default();
     let issue = serde_json::to_value(full(&marker)).unwrap_or_default();
     if let (Value::Object(known), Value::Object(issue)) = (&mut known, issue) {
@@ -170,7 +171,7 @@ pub(super) fn letters() -> [Letter<'static>; 9] {
     let wanted = vec![Wanted { digest: TITLE.to_owned(), topics: vec!["News".to_owned(), "Features".to_owned()] }];
     let valid = Valid::Days(7);
     [
-        Letter::Confirmation { wanted, first_issue: None, days: 7, reminder: false },
+        Letter::Confirmation { wanted, first_issue: None, valid, days: 30, reminder: false },
         Letter::Subscribed,
         Letter::Manage { valid: Valid::Hours(1) },
         Letter::Address { valid },

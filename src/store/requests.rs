@@ -1,6 +1,6 @@
 //! Requests that wait for a confirmation, and whom to remind of one.
 
-use super::query::{execute, fetch_all, fetch_optional, queries};
+use super::query::{execute, fetch_all, fetch_optional, json, queries};
 use super::{Session, StoreError};
 use crate::domain::UtcMillis;
 
@@ -39,6 +39,12 @@ queries! {
     REQUEST = {
         "select subscriber_id, asked_at, choice, name, locale from join_requests
          where subscriber_id = $1 and asked_at = $2"
+    };
+    // A list of keys is bound in its own way on each.
+    DROP_REQUESTS_OF = {
+        sqlite "delete from join_requests where subscriber_id in (select value from json_each($1))"
+        postgres "delete from join_requests
+            where subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
     };
     DROP_REQUESTS = { "delete from join_requests where subscriber_id = $1" };
     // The reminder of somebody who may still be asked again is remembered.
@@ -90,6 +96,17 @@ impl Session {
     /// When the database fails.
     pub async fn drop_join_requests(&mut self, subscriber: i64) -> Result<(), StoreError> {
         execute!(self, DROP_REQUESTS, subscriber).map(|_| ())
+    }
+
+    /// Forgets all requests of many subscribers.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn drop_join_requests_of(&mut self, subscribers: &[i64]) -> Result<(), StoreError> {
+        if subscribers.is_empty() {
+            return Ok(());
+        }
+        execute!(self, DROP_REQUESTS_OF, &json(subscribers)).map(|_| ())
     }
 
     /// Forgets the requests of that moment and before.

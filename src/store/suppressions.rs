@@ -43,10 +43,12 @@ queries! {
         postgres "select address_hash, reason, note, created_at from suppressions
             where address_hash in (select jsonb_array_elements_text($1::jsonb))"
     };
+    // What only an owner lifts gives way to nothing that a confirmation lifts, whoever comes first of two at once.
     SUPPRESS = {
         "insert into suppressions (address_hash, reason, note, created_at) values ($1, $2, $3, $4)
          on conflict (address_hash) do update
-            set reason = excluded.reason, note = excluded.note, created_at = excluded.created_at"
+            set reason = excluded.reason, note = excluded.note, created_at = excluded.created_at
+            where suppressions.reason not in ('complaint', 'manual') or excluded.reason in ('manual', suppressions.reason)"
     };
     SUPPRESSIONS_AFTER = {
         "select x.id, x.address_hash, x.reason, x.note, x.created_at, s.email
@@ -58,13 +60,16 @@ queries! {
         sqlite "insert into suppressions (address_hash, reason, note, created_at)
             select value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each($1) where true
             on conflict (address_hash) do update
-                set reason = excluded.reason, note = excluded.note, created_at = excluded.created_at"
+                set reason = excluded.reason, note = excluded.note, created_at = excluded.created_at
+                where suppressions.reason not in ('complaint', 'manual') or excluded.reason in ('manual', suppressions.reason)"
         postgres "insert into suppressions (address_hash, reason, note, created_at)
             select value ->> 0, value ->> 1, value ->> 2, (value ->> 3)::bigint
             from jsonb_array_elements($1::jsonb) as e (value)
             on conflict (address_hash) do update
-                set reason = excluded.reason, note = excluded.note, created_at = excluded.created_at"
+                set reason = excluded.reason, note = excluded.note, created_at = excluded.created_at
+                where suppressions.reason not in ('complaint', 'manual') or excluded.reason in ('manual', suppressions.reason)"
     };
+    BLANK_SUPPRESSION = { "update suppressions set note = '' where address_hash = $1" };
     // Everything that is on its way to somebody: no kind of mail is spared.
     CANCEL_ALL_OF = {
         sqlite "update deliveries set state = 'cancelled', owner = null, finished_at = $2
@@ -107,7 +112,8 @@ impl Session {
         fetch_all!(self, SUPPRESSIONS_AMONG as SuppressionRow, &hashes)
     }
 
-    /// Suppresses an address; the newest reason stands.
+    /// Suppresses an address; the newest reason stands, but that a complaint gives way only to an operator's word, and
+    /// that to nothing.
     ///
     /// # Errors
     /// When the database fails.
@@ -115,13 +121,21 @@ impl Session {
         execute!(self, SUPPRESS, &row.address_hash, &row.reason, &row.note, row.created_at).map(|_| ())
     }
 
-    /// Suppresses many addresses; the newest reason of each stands.
+    /// Suppresses many addresses, as [`Session::suppress`] does.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn suppress_many(&mut self, rows: &[SuppressionRow]) -> Result<(), StoreError> {
         let rows = json(rows.iter().map(|row| (&row.address_hash, &row.reason, &row.note, row.created_at.0)));
         execute!(self, SUPPRESS_MANY, &rows).map(|_| ())
+    }
+
+    /// Forgets what was noted with a suppression.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn blank_suppression(&mut self, address_hash: &str) -> Result<(), StoreError> {
+        execute!(self, BLANK_SUPPRESSION, address_hash).map(|_| ())
     }
 
     /// The next `limit` suppressions after the row id `after`.

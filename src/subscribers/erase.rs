@@ -50,20 +50,17 @@ impl Subscribers {
 
     async fn erase_within(&self, session: &mut Session, row: &SubscriberRow) -> Result<(), SubscribersError> {
         let now = self.now();
-        let known = session.suppression(&row.address_hash).await?.map(|known| SuppressionReason::parse(&known.reason));
-        // A complaint and an operator's word are stricter, and stay.
-        let strict = matches!(known, Some(SuppressionReason::Complaint | SuppressionReason::Manual));
-        if !strict {
-            let complained = row.state == SubscriberState::Complained;
-            let reason = if complained { SuppressionReason::Complaint } else { SuppressionReason::Erased };
-            let row = SuppressionRow {
-                address_hash: row.address_hash.clone(),
-                reason: reason.as_str().to_owned(),
-                note: String::new(),
-                created_at: now,
-            };
-            session.suppress(&row).await?;
-        }
+        let complained = row.state == SubscriberState::Complained;
+        let reason = if complained { SuppressionReason::Complaint } else { SuppressionReason::Erased };
+        let kept = SuppressionRow {
+            address_hash: row.address_hash.clone(),
+            reason: reason.as_str().to_owned(),
+            note: String::new(),
+            created_at: now,
+        };
+        // A complaint and an operator's word are stricter, and stay; what was noted with them may name somebody.
+        session.suppress(&kept).await?;
+        session.blank_suppression(&row.address_hash).await?;
         session.blank_reasons(row.id).await?;
         session.forget_subscribers(&[row.id], now).await?;
         Ok(())

@@ -84,6 +84,8 @@ impl Subscribers {
                 }
             }
             Some(row) if self.may_be_asked(&mut session, &row).await? => {
+                // Where it goes is what is stored, so that nobody's spelling of it takes a link elsewhere.
+                let address = &EmailAddress::parse(&row.email).unwrap_or_else(|_| address.clone());
                 let choice = self.still_offered(&have.iter().map(chosen).collect::<Vec<_>>());
                 self.ask(&mut session, &row, address, &choice, origin, notify).await?;
             }

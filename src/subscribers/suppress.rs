@@ -105,14 +105,17 @@ impl Subscribers {
         // Also where it was suppressed before: nothing must be on its way.
         let stopped = session.cancel_everything(&hashes, &addresses, now).await?;
         let (mut updates, mut events) = (Vec::new(), Vec::new());
-        for row in &rows {
-            let Some(person) = known.iter().find(|person| person.address_hash == row.address_hash) else { continue };
-            let reason = SuppressionReason::parse(&row.reason);
-            if let Some(state) = state_after(person.state, reason) {
-                updates.push(SubscriberRow { state, updated_at: now, ..person.clone() });
+        for entry in entries {
+            let Some(person) = known.iter().find(|person| person.address_hash == entry.hash) else { continue };
+            let reason = entry.reason.unwrap_or(otherwise);
+            // A suppression that weighs more may be lifted one day: that they complained, or bounced, is known by then.
+            let state = state_after(person.state, reason);
+            if state.is_none() && !rows.iter().any(|row| row.address_hash == entry.hash) {
+                continue;
             }
+            updates.extend(state.map(|state| SubscriberRow { state, updated_at: now, ..person.clone() }));
             let mut event = event(person, "suppressed", now, origin);
-            event.evidence = Some(format!("{}: {}", row.reason, row.note).trim_end_matches(": ").to_owned());
+            event.evidence = Some(format!("{}: {}", reason.as_str(), entry.note).trim_end_matches(": ").to_owned());
             events.push(event);
         }
         if !updates.is_empty() {

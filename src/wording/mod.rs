@@ -212,14 +212,18 @@ mod tests {
         assert_eq!(WORDINGS.len(), FILES.len());
     }
 
-    /// Each key with the names in braces that its sentence has. What the pages say may be missing in a locale.
+    /// Each key with the names in braces that its sentence has.
     fn keys(file: &str) -> BTreeMap<String, Vec<String>> {
         let table: toml::Table = file.parse().unwrap();
         let mut keys = BTreeMap::new();
-        for (key, value) in table.iter().filter(|(key, _)| *key != "pages") {
-            note(key, value, &mut keys);
-        }
+        table.iter().for_each(|(key, value)| note(key, value, &mut keys));
         keys
+    }
+
+    /// Whether these are the plural forms of one sentence.
+    fn counts(table: &toml::Table) -> bool {
+        table.contains_key("other")
+            && table.keys().all(|form| ["zero", "one", "two", "few", "many", "other"].contains(&form.as_str()))
     }
 
     fn note(key: &str, value: &toml::Value, keys: &mut BTreeMap<String, Vec<String>>) {
@@ -231,7 +235,7 @@ mod tests {
         };
         match value {
             toml::Value::String(text) => _ = keys.insert(key.to_owned(), names(text)),
-            toml::Value::Table(table) => match table.get("other") {
+            toml::Value::Table(table) => match table.get("other").filter(|_| counts(table)) {
                 Some(other) => _ = keys.insert(key.to_owned(), names(other.as_str().unwrap())),
                 None => table.iter().for_each(|(part, value)| note(&format!("{key}.{part}"), value, keys)),
             },
@@ -243,6 +247,27 @@ mod tests {
     fn all_locales_have_the_same_keys_with_the_same_names_in_them() {
         for (code, file) in FILES {
             assert_eq!(keys(file), keys(FILES[0].1), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_is_counted_is_said_in_each_form_that_the_locale_has() {
+        fn check(code: &str, key: &str, value: &toml::Value) {
+            let toml::Value::Table(table) = value else { return };
+            if counts(table) {
+                let forms: Vec<&str> = table.keys().map(String::as_str).collect();
+                let expected: &[&str] = match code {
+                    "cy" => &["few", "many", "one", "other", "two", "zero"],
+                    _ => &["one", "other"],
+                };
+                assert_eq!(forms, expected, "{code}: {key}");
+            } else {
+                table.iter().for_each(|(part, value)| check(code, &format!("{key}.{part}"), value));
+            }
+        }
+        for (code, file) in FILES {
+            let table: toml::Table = file.parse().unwrap();
+            table.iter().for_each(|(key, value)| check(code, key, value));
         }
     }
 

@@ -82,7 +82,7 @@ fn link() -> SecretLink {
 }
 
 fn confirm(choice: Vec<Chosen>, reminder: bool) -> NoticeKind {
-    NoticeKind::Confirm { choice, link: link(), expires_at: UtcMillis(MONDAY.0 + 30 * 24 * HOUR - 5), reminder }
+    NoticeKind::Confirm { choice, link: link(), expires_at: UtcMillis(MONDAY.0 + 7 * 24 * HOUR - 5), reminder }
 }
 
 fn whole(digest: &str) -> Chosen {
@@ -153,7 +153,20 @@ on_both! {
         house.notify(zoe, "zoe@reader.example", None, confirm(choice, false)).await;
         let message = house.latest("zoe@reader.example").await;
         assert!(message.contains("Early Help Weekly: Features, News\nJobs & Posts\n"), "{message}");
-        assert!(message.contains("after 30 days"), "{message}");
+    }
+
+    async fn a_confirmation_says_how_long_its_link_works_and_when_the_request_is_forgotten(test: TestStore) {
+        let house = House::new(test).await;
+        let zoe = house.person("zoe@reader.example").await;
+        for (reminder, locale, link, forgotten) in [
+            (false, None, "The link works for 7 days.", "forget the request after 30 days"),
+            (true, None, "The link works for 7 days.", "forget the request after 30 days"),
+            (false, Some("de"), "Der Link gilt 7 Tage.", "vergessen die Anfrage nach 30 Tagen"),
+        ] {
+            house.notify(zoe, "zoe@reader.example", locale, confirm(vec![whole("weekly")], reminder)).await;
+            let message = house.latest("zoe@reader.example").await.replace('\n', " ");
+            assert!(message.contains(link) && message.contains(forgotten), "{message}");
+        }
     }
 
     async fn a_notice_of_a_digest_that_is_gone_is_an_error_and_queues_nothing(test: TestStore) {

@@ -26,7 +26,7 @@ pub fn render(content: &IssueContent, config: &Config) -> RenderedMail {
 pub fn confirmation(config: &Config) -> RenderedMail {
     let wanted = vec![Wanted { digest: config.digests[0].title.clone(), topics: Vec::new() }];
     let first_issue = Some(fixture::day("2026-11-30"));
-    letter(config, &Letter::Confirmation { wanted, first_issue, days: 7, reminder: false })
+    letter(config, &Letter::Confirmation { wanted, first_issue, valid: Valid::Days(7), days: 30, reminder: false })
 }
 
 /// A letter in the language of the first digest.
@@ -142,7 +142,13 @@ fn letters(code: &str) -> Vec<(&'static str, RenderedMail)> {
     let text = ["The deadline is March 2028, and not March 2027 as we wrote.".to_owned(), "We are sorry.".to_owned()];
     let whole = Wanted { digest: config.digests[0].title.clone(), topics: Vec::new() };
     let part = Wanted { digest: "Jobs & Posts".to_owned(), topics: vec!["North".to_owned(), "South".to_owned()] };
-    let confirmation = |wanted, first_issue, reminder| Letter::Confirmation { wanted, first_issue, days: 7, reminder };
+    let confirmation = |wanted, first_issue, reminder| Letter::Confirmation {
+        wanted,
+        first_issue,
+        valid: Valid::Days(7),
+        days: 30,
+        reminder,
+    };
     let first = Some(fixture::day("2026-11-30"));
     let all = [
         ("confirmation", confirmation(vec![whole.clone()], first, false)),

@@ -24,6 +24,8 @@ struct Changes<'c> {
     put: Vec<SubscriptionRow>,
     cancel: Vec<(i64, String)>,
     drop: Vec<(i64, String)>,
+    /// The row ids of those who were pending until now.
+    confirmed: Vec<i64>,
     events: Vec<ConsentRow>,
     suppressions: Vec<SuppressionRow>,
     /// The row ids of those who are asked.
@@ -90,6 +92,8 @@ impl Subscribers {
         let mut fresh_id = PublicId::together(self.random.as_ref());
         for numbered in chunk {
             let row = &numbered.row;
+            // Also of somebody who is left alone otherwise.
+            changes.suppressions.extend(known.new_suppression(row, now));
             match known.decide(numbered, import.basis, now) {
                 Decision::Add(state) => {
                     changes.counts.add(row);
@@ -145,8 +149,8 @@ impl Changes<'_> {
         self.put.extend(update.put);
         self.cancel.extend(update.cancel.into_iter().map(|digest| (id, digest)));
         self.drop.extend(update.drop.into_iter().map(|digest| (id, digest)));
-        if update.suppress {
-            self.suppressions.extend(suppression(row));
+        if update.confirms {
+            self.confirmed.push(id);
         }
         if update.ask {
             self.ask.push(id);
@@ -177,7 +181,6 @@ impl Changes<'_> {
             }));
             if let Some(past) = &row.past {
                 self.events.extend(past.events.iter().map(|event| event.row(person.id)));
-                self.suppressions.extend(suppression(row));
             }
             self.events.push(imported(person, row, import, origin, now));
             if person.state == SubscriberState::Pending {
@@ -198,6 +201,7 @@ impl Changes<'_> {
             session.update_subscribers(&self.updates).await?;
             session.drop_subscriptions(&self.drop).await?;
             session.put_subscriptions(&self.put).await?;
+            session.drop_join_requests_of(&self.confirmed).await?;
             session.cancel_deliveries_of(&self.cancel, now).await?;
         }
         for row in &self.suppressions {
@@ -211,16 +215,6 @@ impl Changes<'_> {
         }
         Ok(())
     }
-}
-
-fn suppression(row: &Row) -> Option<SuppressionRow> {
-    let mark = row.past.as_ref()?.suppressed.as_ref()?;
-    Some(SuppressionRow {
-        address_hash: row.address_hash.clone(),
-        reason: mark.reason.as_str().to_owned(),
-        note: mark.note.clone(),
-        created_at: mark.since,
-    })
 }
 
 /// The evidence of what was imported.

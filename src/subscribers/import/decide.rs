@@ -6,9 +6,9 @@ use super::report::Skip;
 use super::row::Row;
 use super::{ImportBasis, strictness};
 use crate::domain::{PublicId, SubscriberState, SubscriptionState, UtcMillis};
-use crate::store::{Session, StoreError, SubscriberRow, SubscriptionRow};
+use crate::store::{Session, StoreError, SubscriberRow, SubscriptionRow, SuppressionRow};
 use crate::subscribers::SuppressionReason;
-use crate::subscribers::add::subscription;
+use crate::subscribers::add::{is_wanted, subscription};
 
 /// What is to be done with a row.
 pub(super) enum Decision {
@@ -25,10 +25,10 @@ pub(super) struct Update {
     pub(super) put: Vec<SubscriptionRow>,
     /// Digests whose open deliveries are stopped.
     pub(super) cancel: Vec<String>,
-    /// Digests that they had been asked about, and that are not part of what is confirmed.
+    /// Digests that they had been asked about, before the file's take their place.
     pub(super) drop: Vec<String>,
-    /// Whether the address becomes suppressed.
-    pub(super) suppress: bool,
+    /// Whether they were pending until now: what waits for their answer is of no use any more.
+    pub(super) confirms: bool,
     /// Whether they are pending and want more, so that what they were asked before does not cover it.
     pub(super) ask: bool,
 }
@@ -90,8 +90,7 @@ impl Known {
             if strictness(wanted) <= strictness(known.state) {
                 return self.suppression(row, known);
             }
-            let suppress = self.suppresses(row);
-            return Decision::Update(Box::new(Update { suppress, ..leave(known, have, wanted, now) }));
+            return Decision::Update(Box::new(leave(known, have, wanted, now)));
         }
         match (suppressed, known.state) {
             (Some(reason), _) => Decision::Skip(because(reason)),
@@ -107,6 +106,28 @@ impl Known {
         }
     }
 
+    /// The suppression that a row brings, where none here weighs as much. That somebody complained is one even where
+    /// nothing else is known of them: they may have been erased.
+    pub(super) fn new_suppression(&self, row: &Row, now: UtcMillis) -> Option<SuppressionRow> {
+        let known = self.suppressed.get(&row.address_hash).copied();
+        let heavier = |reason: SuppressionReason| known.is_none_or(|known| known.weight() < reason.weight());
+        let suppression = |reason: SuppressionReason, note: &str, created_at| SuppressionRow {
+            address_hash: row.address_hash.clone(),
+            reason: reason.as_str().to_owned(),
+            note: note.to_owned(),
+            created_at,
+        };
+        let mark = row.past.as_ref().and_then(|past| past.suppressed.as_ref());
+        if let Some(mark) = mark.filter(|mark| heavier(mark.reason)) {
+            return Some(suppression(mark.reason, &mark.note, mark.since));
+        }
+        let complained = row.claim.state == Some(SubscriberState::Complained);
+        let nobody = known.is_some() && !self.rows.contains_key(&row.address_hash);
+        let complaint = SuppressionReason::Complaint;
+        (complained && nobody && heavier(complaint))
+            .then(|| suppression(complaint, "", row.claim.left_at.unwrap_or(now).min(now)))
+    }
+
     /// Of somebody who has gone here as well only a suppression can be new.
     fn suppression(&self, row: &Row, known: &SubscriberRow) -> Decision {
         if !self.suppresses(row) {
@@ -117,15 +138,14 @@ impl Known {
             put: Vec::new(),
             cancel: Vec::new(),
             drop: Vec::new(),
-            suppress: true,
+            confirms: false,
             ask: false,
         };
         Decision::Update(Box::new(update))
     }
 
     fn suppresses(&self, row: &Row) -> bool {
-        row.past.as_ref().is_some_and(|past| past.suppressed.is_some())
-            && !self.suppressed.contains_key(&row.address_hash)
+        self.new_suppression(row, UtcMillis(0)).is_some()
     }
 
     /// Brings together a row and somebody who is pending or confirmed.
@@ -151,21 +171,20 @@ impl Known {
         if let Some(locale) = row.locale.as_ref().filter(|_| !numbered.again || known.locale.is_none()) {
             next.locale = Some(locale.as_str().to_owned());
         }
-        // Their own choices of topics, and what they have left, are newer than any file.
+        // Their own choices of topics, and what they have left, are newer than any file. What somebody who has not
+        // confirmed seems to want may be another's wish: the file's takes its place.
         let wishes = &row.wishes;
-        let agreed = wishes.chosen && (wanted == SubscriberState::Confirmed || known.state == SubscriberState::Pending);
-        let missing = |digest: &str| !have.iter().any(|have| have.digest == digest);
+        let agreed = confirms
+            || wishes.chosen && (wanted == SubscriberState::Confirmed || known.state == SubscriberState::Pending);
+        let stands = |digest: &str| have.iter().any(|have| have.digest == digest && !(confirms && is_wanted(have)));
         let mut put = Vec::new();
         if agreed {
-            put.extend(fresh(row, known.id, now).into_iter().filter(|new| missing(&new.digest)));
+            put.extend(fresh(row, known.id, now).into_iter().filter(|new| !stands(&new.digest)));
         }
         let ask = !put.is_empty() && next.state == SubscriberState::Pending;
-        let mut drop = Vec::new();
-        if confirms && wishes.chosen {
-            let unasked = |have: &&SubscriptionRow| !wishes.choice.iter().any(|chosen| chosen.digest == have.digest);
-            drop.extend(have.iter().filter(unasked).map(|have| have.digest.clone()));
-        }
-        let stricter = stricter(&wishes.exact, have, now);
+        let replaced = have.iter().filter(|have| confirms && is_wanted(have));
+        let drop: Vec<String> = replaced.map(|have| have.digest.clone()).collect();
+        let stricter = if confirms { Vec::new() } else { stricter(&wishes.exact, have, now) };
         let mut cancel: Vec<String> = stricter.iter().map(|have| have.digest.clone()).collect();
         let remain = have.iter().filter(|have| !drop.contains(&have.digest) && !cancel.contains(&have.digest));
         let stays = remain.chain(&put).chain(&stricter).any(|have| have.state != SubscriptionState::Left);
@@ -181,7 +200,7 @@ impl Known {
             cancel = have.iter().map(|have| have.digest.clone()).collect();
         }
         next.updated_at = now;
-        Decision::Update(Box::new(Update { row: next, put, cancel, drop, suppress, ask }))
+        Decision::Update(Box::new(Update { row: next, put, cancel, drop, confirms, ask }))
     }
 }
 
@@ -216,7 +235,7 @@ fn leave(known: &SubscriberRow, have: &[SubscriptionRow], wanted: SubscriberStat
         put: open.map(|have| left(have.clone(), now)).collect(),
         cancel: have.iter().map(|have| have.digest.clone()).collect(),
         drop: Vec::new(),
-        suppress: false,
+        confirms: false,
         ask: false,
     }
 }

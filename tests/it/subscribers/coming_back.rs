@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use postround::domain::{SubscriberState, UtcMillis};
+use postround::domain::{Locale, SubscriberState, UtcMillis};
 use postround::store::{Durability, SuppressionRow};
 use postround::subscribers::{
-    Added, Confirmed, Import, ImportBasis, Leave, Origin, Refusal, Subscribers, SubscribersError,
+    Added, Chosen, Confirmed, Import, ImportBasis, JoinRequest, Leave, Origin, Refusal, Subscribers, SubscribersError,
+    Topics,
 };
 
 use super::{ANN, URL, import, public_id, states};
-use crate::support::household::{Asked, confirmed, everything, execute, somebody, subscribers, text};
+use crate::support::household::{Asked, address, confirmed, everything, execute, somebody, subscribers, text};
 use crate::support::{MONDAY, TestStore, on_both};
 
 const PAPER: ImportBasis<'static> = ImportBasis::Confirmed("paper forms");
@@ -35,7 +36,7 @@ on_both! {
     async fn a_suppression_by_hand_or_a_complaint_lets_nobody_in_however_it_is_spelled(store: TestStore) {
         let (subscribers, _clock) = subscribers(&store, URL).await;
         let asked = Asked::default();
-        for (reason, refused) in [("manual", Refusal::Suppressed(MONDAY)), ("complaint", Refusal::Complained)] {
+        for (reason, refused) in [("complaint", Refusal::Complained), ("manual", Refusal::Suppressed(MONDAY))] {
             suppress(&store, &subscribers, reason, MONDAY).await;
             let new = somebody(ANN, &["weekly"]);
             assert_eq!(refusal(&subscribers.add(&new, Origin::PAGE, &asked).await), Some(refused));
@@ -99,6 +100,36 @@ on_both! {
         let report = import(&store, &subscribers, b"email,digests\nben@northfold.example,weekly\n", PAPER, false).await;
         assert_eq!(report.updated, 1);
         assert_eq!(text(&store, "select digest || ' ' || state from subscriptions").await, "weekly active\nweekly active");
+    }
+
+    async fn whoever_a_file_confirms_gets_what_it_says_and_nothing_that_a_stranger_typed(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let topics = Topics::Only(["news".to_owned()].into());
+        for (row, expected) in [
+            (",,", "jobs *, weekly *"),
+            ("weekly,,", "weekly *"),
+            (",features,", "weekly features"),
+            ("weekly,interviews;features,de", "weekly features,interviews"),
+        ] {
+            let typed = JoinRequest {
+                address: address(ANN),
+                name: "Visit casino.example".to_owned(),
+                locale: Locale::parse("fr").ok(),
+                choice: vec![Chosen { digest: "weekly".to_owned(), topics: topics.clone() }],
+                wording: "Yes".to_owned(),
+            };
+            subscribers.join(&typed, Origin::PAGE, &Asked::default()).await.unwrap();
+            let file = format!("email,digests,topics,locale\n{ANN},{row}\n");
+            assert_eq!(import(&store, &subscribers, file.as_bytes(), PAPER, false).await.updated, 1);
+            let got = "select digest || ' ' || topics from subscriptions order by digest";
+            assert_eq!(text(&store, got).await.replace('\n', ", "), expected, "{row}");
+            let who = "select state || ' ' || name || '|' || coalesce(locale, '') from subscribers";
+            let locale = row.rsplit(',').next().unwrap();
+            assert_eq!(text(&store, who).await, format!("confirmed |{locale}"));
+            assert_eq!(text(&store, "select name from join_requests").await, "", "what was typed is of no use any more");
+            let all = "delete from subscriptions; delete from consent_events; delete from subscribers; delete from notice_slots";
+            execute(&store, all).await;
+        }
     }
 
     async fn asking_a_whole_file_asks_nobody_who_left_and_nobody_twice(store: TestStore) {

@@ -82,6 +82,7 @@ on_both! {
         subscribers.mail_lost_link(&address("nobody@northfold.example"), Origin::PAGE, &asked).await.unwrap();
         for reason in ["manual", "complaint", "erased", "bounced"] {
             clock.advance(SPACED);
+            execute(&store, "delete from suppressions").await;
             suppress(&store, ANN, reason).await;
             subscribers.mail_lost_link(&address(ANN), Origin::PAGE, &asked).await.unwrap();
         }

@@ -39,8 +39,10 @@ pub(super) enum Step {
     ByHand { who: usize, lift: bool },
     /// An operator has them on paper.
     Evidence { who: usize, digests: u8, topics: u8 },
-    /// A file has them in that state.
-    Import { who: usize, state: usize },
+    /// A file has them in that state, and names digests and topics, or none.
+    Import { who: usize, state: usize, digests: u8, topics: u8 },
+    /// They have everything erased, by their link or by an operator.
+    Erase { who: usize, by_link: bool },
     /// An issue of a digest is laid out for whoever gets it now.
     LayOut { digest: usize },
     /// All that is queued is started.
@@ -68,7 +70,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => who.clone().prop_map(|who| Step::Complain { who }),
         1 => (who.clone(), any::<bool>()).prop_map(|(who, lift)| Step::ByHand { who, lift }),
         1 => wanted.prop_map(|(who, digests, topics)| Step::Evidence { who, digests, topics }),
-        2 => (who, 0..4_usize).prop_map(|(who, state)| Step::Import { who, state }),
+        3 => (who.clone(), 0..4_usize, 0..4_u8, 0..8_u8).prop_map(|(who, state, digests, topics)| Step::Import { who, state, digests, topics }),
+        2 => (who, any::<bool>()).prop_map(|(who, by_link)| Step::Erase { who, by_link }),
         3 => digest.prop_map(|digest| Step::LayOut { digest }),
         3 => Just(Step::Deliver),
         1 => Just(Step::Rotate),

@@ -1,8 +1,8 @@
 //! Suppression by hand: nothing is mailed there, whatever is imported, until it is lifted.
 
-use postround::store::NewDelivery;
+use postround::store::{Durability, NewDelivery, SuppressionRow};
 use postround::subscribers::{
-    Import, ImportBasis, ImportReport, Origin, Refusal, Subscribers, SubscribersError, SuppressionList,
+    Erased, Import, ImportBasis, ImportReport, Origin, Refusal, Subscribers, SubscribersError, SuppressionList,
     SuppressionReason,
 };
 
@@ -61,7 +61,7 @@ on_both! {
         confirmed(&subscribers, "ben@northfold.example", &["weekly"]).await;
         execute(&store, "insert into mails (kind, digest, topics, locale, subject, html, body_text, mime, marker, salt, created_at)
             values ('digest', 'weekly', '', '', '', '', '', '', '', '', 0)").await;
-        let mut session = subscribers.store().write(postround::store::Durability::Full).await.unwrap();
+        let mut session = subscribers.store().write(Durability::Full).await.unwrap();
         let elsewhere = address("Other@northfold.example");
         for (kind, to, subscriber) in [
             ("digest", address(ANN), Some(1)), ("confirmation", address(ANN), Some(1)),
@@ -108,6 +108,61 @@ on_both! {
             subscribers.suppress(&address(ANN), reason, "", Origin::COMMAND_LINE).await.unwrap();
             assert_eq!(text(&store, "select reason from suppressions").await, kept);
         }
+    }
+
+    async fn whatever_comes_later_a_complaint_and_an_operators_word_stay_and_a_complaint_is_remembered(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let reasons = "select reason || ' ' || note from suppressions";
+        let nobody = "ben@northfold.example";
+        for (strict, word) in [(SuppressionReason::Complaint, "complaint"), (BY_HAND, "manual")] {
+            confirmed(&subscribers, ANN, &["weekly"]).await;
+            for who in [ANN, nobody] {
+                subscribers.suppress(&address(who), strict, "kept", Origin::COMMAND_LINE).await.unwrap();
+                subscribers.suppress(&address(who), SuppressionReason::Bounced, "", Origin::COMMAND_LINE).await.unwrap();
+                suppress_file(&store, &subscribers, &format!("email,reason\n{who},bounced\n{who},erased\n"), false).await;
+                let export = format!("email,state,suppressed\n{who},bounced,bounced 2026-01-01T00:00:00Z\n");
+                import(&store, &subscribers, export.as_bytes(), ImportBasis::Rows, false).await;
+            }
+            // Another process, which looked before the stricter one was there.
+            let hash = text(&store, "select address_hash from subscribers").await;
+            let mut session = subscribers.store().write(Durability::Full).await.unwrap();
+            let late = SuppressionRow { address_hash: hash, reason: "bounced".to_owned(), note: String::new(), created_at: MONDAY };
+            session.suppress(&late).await.unwrap();
+            session.suppress_many(&[late]).await.unwrap();
+            session.commit().await.unwrap();
+            assert_eq!(text(&store, reasons).await, format!("{word} kept\n{word} kept"));
+            assert_eq!(subscribers.erase_address(&address(ANN)).await.unwrap(), Erased::Now);
+            assert_eq!(text(&store, &format!("{reasons} order by note")).await, format!("{word} \n{word} kept"), "a note may name somebody");
+            execute(&store, "delete from suppressions; delete from notice_slots").await;
+        }
+        // Lifting an operator's word does not bring back whoever complained meanwhile.
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        subscribers.suppress(&address(ANN), BY_HAND, "", Origin::COMMAND_LINE).await.unwrap();
+        subscribers.suppress(&address(ANN), SuppressionReason::Complaint, "", Origin::COMMAND_LINE).await.unwrap();
+        assert_eq!((text(&store, "select reason from suppressions").await.as_str(), states(&store).await), ("manual", format!("{ANN} complained")));
+        subscribers.unsuppress(ANN, Origin::COMMAND_LINE).await.unwrap().unwrap();
+        assert_eq!(states(&store).await, format!("{ANN} unsubscribed"));
+    }
+
+    async fn a_complaint_in_a_file_takes_the_place_of_what_a_confirmation_would_lift(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        for (who, file) in [
+            ("erased@northfold.example", "email,state\nerased@northfold.example,complained\n"),
+            ("marked@northfold.example", "email,state,suppressed\nmarked@northfold.example,confirmed,complaint 2026-01-01T00:00:00Z\n"),
+            (ANN, "email,suppressed\nann.marsh@northfold.example,manual 2026-01-01T00:00:00Z by phone\n"),
+        ] {
+            if who == ANN {
+                confirmed(&subscribers, ANN, &["weekly"]).await;
+            }
+            let reason = if who == ANN { SuppressionReason::Bounced } else { SuppressionReason::Erased };
+            subscribers.suppress(&address(who), reason, "", Origin::COMMAND_LINE).await.unwrap();
+            import(&store, &subscribers, file.as_bytes(), ImportBasis::Confirmed("a list"), false).await;
+            let asked = Asked::default();
+            subscribers.add(&somebody(who, &["weekly"]), Origin::PAGE, &asked).await.unwrap_err();
+            assert_eq!(asked.count(), 0);
+        }
+        let kept = "select reason from suppressions order by id";
+        assert_eq!(text(&store, kept).await, "complaint\ncomplaint\nmanual");
     }
 
     async fn a_list_is_read_one_a_line_with_a_header_or_as_hashes_of_the_same_keys(store: TestStore) {

@@ -31,10 +31,11 @@ pub enum Standing {
     Complained,
 }
 
-/// A suppression; the first is one that a confirmation lifts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A suppression. A confirmation lifts the first two; a later one takes no place of one that stands behind it here.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
 pub enum Bar {
-    Liftable,
+    Erased,
+    Bounced,
     Complaint,
     Manual,
 }
@@ -106,7 +107,7 @@ impl Person {
 
     /// Whether nothing that a link can do brings them back.
     pub fn is_barred(&self) -> bool {
-        self.standing == Standing::Complained || self.bar.is_some_and(|(bar, _)| bar != Bar::Liftable)
+        self.standing == Standing::Complained || self.bar.is_some_and(|(bar, _)| bar >= Bar::Complaint)
     }
 
     fn is_served(&self) -> bool {
@@ -216,39 +217,74 @@ impl Person {
         }
     }
 
-    /// A file has them in that state; whether it counts.
-    pub fn import(&mut self, state: Standing, now: UtcMillis) -> bool {
+    /// A file has them in that state, and names what they want, or does not.
+    pub fn import(&mut self, state: Standing, named: Option<&Wanted>, now: UtcMillis) {
         let all = Wanted::from_iter((0..DIGESTS.len()).map(|digest| (digest, ALL)));
         let known = self.standing != Standing::Unknown;
         if !known && self.bar.is_some() {
-            return false;
+            // A complaint is kept even of somebody of whom nothing else is.
+            if state == Standing::Complained {
+                self.suppress(Bar::Complaint, now);
+            }
+            return;
         }
+        let wanted = named.unwrap_or(&all);
         if state == Standing::Confirmed {
-            let may = !known || self.is_served();
-            for digest in all.keys().filter(|digest| may && !self.left.contains_key(digest)) {
-                self.gets.entry(*digest).or_insert(Got { topics: ALL, paused_until: None });
+            let pending = self.standing == Standing::Pending && self.bar.is_none();
+            if pending {
+                self.gets.clear();
+            }
+            // Whoever is confirmed gets no more than they chose, unless the file names it.
+            let may = !known || pending || self.is_served() && named.is_some();
+            let taken = wanted.iter().filter(|(digest, _)| may && !self.left.contains_key(digest));
+            for (digest, topics) in taken {
+                self.gets.entry(*digest).or_insert(Got { topics: *topics, paused_until: None });
                 self.standing = state;
             }
-            return may;
+            return;
         }
         if known && strictness(state) <= strictness(self.standing) {
-            return false;
+            return;
         }
         if !known {
-            self.gets = fresh(&all);
+            self.gets = fresh(wanted);
         }
         (self.standing, self.gone_at) = (state, now);
         if state == Standing::Left {
             let gets = std::mem::take(&mut self.gets);
             self.left.extend(gets.into_keys().map(|digest| (digest, now)));
         }
-        true
+    }
+
+    /// A suppression that weighs more than what there is.
+    pub fn suppress(&mut self, bar: Bar, now: UtcMillis) {
+        if self.bar.is_none_or(|(before, _)| before < bar) {
+            self.bar = Some((bar, now));
+        }
+    }
+
+    /// An operator lifts whatever suppression there is; a complaint has been a leaving then.
+    pub fn lift(&mut self, now: UtcMillis) {
+        self.bar = None;
+        if self.standing == Standing::Complained {
+            (self.standing, self.gone_at) = (Standing::Left, now);
+        }
+    }
+
+    /// Nothing is kept but that they must not be mailed.
+    pub fn erase(&mut self, now: UtcMillis) {
+        if self.standing == Standing::Unknown {
+            return;
+        }
+        if !self.bar.is_some_and(|(bar, _)| bar >= Bar::Complaint) {
+            let complained = self.standing == Standing::Complained;
+            self.bar = Some((if complained { Bar::Complaint } else { Bar::Erased }, now));
+        }
+        self.vanish();
     }
 
     pub fn bounce(&mut self, now: UtcMillis) {
-        if !self.is_barred() {
-            self.bar = Some((Bar::Liftable, now));
-        }
+        self.suppress(Bar::Bounced, now);
         if matches!(self.standing, Standing::Pending | Standing::Confirmed) {
             (self.standing, self.gone_at) = (Standing::Bounced, now);
         }

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postround::domain::{DeliveryState, SubscriberState, SystemRandom, UtcMillis};
-use postround::store::{ClaimedRow, Durability, Mark, SuppressionRow};
+use postround::domain::{DeliveryState, PublicId, SystemRandom, UtcMillis};
+use postround::store::{ClaimedRow, Mark};
 use postround::subscribers::{
-    AskedAgain, Confirmed, DigestClaim, Import, ImportBasis, JoinRequest, Keys, Leave, NewSubscriber, Notice,
-    NoticeKind, Origin, Subscribers, TokenError,
+    AskedAgain, Confirmed, DigestClaim, Erased, Import, ImportBasis, JoinRequest, Keys, Leave, NewSubscriber, Notice,
+    NoticeKind, Origin, Subscribers, SuppressionReason, TokenError,
 };
 
 use super::Step;
-use super::people::{Bar, DIGESTS, Expected, Link, PEOPLE, Person, Standing, Verdict, Wanted};
+use super::people::{Bar, DIGESTS, Expected, Link, PEOPLE, Person, Standing, TOPICS, Verdict, Wanted};
 use super::words::{choice, or_all, state, topics, wanted};
 use crate::support::household::{Asked, address, everything, execute, subscribers_with, text};
 use crate::support::{TestClock, TestStore};
@@ -63,7 +63,8 @@ impl<'a> World<'a> {
             Step::Complain { who } => self.complain(who).await,
             Step::ByHand { who, lift } => self.by_hand(who, lift).await,
             Step::Evidence { who, digests, topics } => self.evidence(who, &wanted(digests, topics)).await,
-            Step::Import { who, state } => self.import(who, state).await,
+            Step::Import { who, state, digests, topics } => self.import(who, state, digests, topics).await,
+            Step::Erase { who, by_link } => self.erase(who, by_link).await,
             Step::LayOut { digest } => self.lay_out(digest).await,
             Step::Deliver => self.deliver().await,
             Step::Rotate => self.rotate(),
@@ -183,10 +184,13 @@ impl<'a> World<'a> {
         if matches!(self.people[who].standing, Standing::Unknown | Standing::Pending) {
             return None;
         }
-        let id = text(self.store, &format!("select public_id from subscribers where lower(email) = '{}'", PEOPLE[who]))
-            .await;
-        let subscriber = postround::domain::PublicId::parse(&id).unwrap();
-        Some(DigestClaim { subscriber, digest: DIGESTS[digest].to_owned() })
+        Some(DigestClaim { subscriber: self.id(who).await?, digest: DIGESTS[digest].to_owned() })
+    }
+
+    /// How they are known outside; none: they are not.
+    async fn id(&self, who: usize) -> Option<PublicId> {
+        let sql = format!("select public_id from subscribers where lower(email) = '{}'", PEOPLE[who]);
+        PublicId::parse(&text(self.store, &sql).await)
     }
 
     async fn leave(&mut self, who: usize, digest: Option<usize>) {
@@ -215,34 +219,16 @@ impl<'a> World<'a> {
         }
     }
 
-    /// What the reading of a bounce or complaint comes to.
-    async fn end(&mut self, who: usize, reason: &str, next: Option<SubscriberState>) {
-        let keys = Keys::read(&self.store.folder.path().join("keys")).unwrap().unwrap();
-        let hash = keys.address_hash(&address(PEOPLE[who]));
-        let row = SuppressionRow {
-            address_hash: hash.clone(),
-            reason: reason.to_owned(),
-            note: String::new(),
-            created_at: self.now(),
-        };
-        let mut session = self.subscribers.store().write(Durability::Full).await.unwrap();
-        session.suppress(&row).await.unwrap();
-        if let (Some(state), Some(mut known)) = (next, session.subscriber_by_hash(&hash).await.unwrap()) {
-            (known.state, known.updated_at) = (state, self.now());
-            session.update_subscriber(&known).await.unwrap();
-            session.cancel_deliveries(known.id, None, self.now()).await.unwrap();
-            self.queue.retain(|waits| waits.0 != who);
-        }
-        session.commit().await.unwrap();
+    async fn suppress(&mut self, who: usize, reason: SuppressionReason) {
+        self.subscribers.suppress(&address(PEOPLE[who]), reason, "", Origin::COMMAND_LINE).await.unwrap();
+        self.queue.retain(|waits| waits.0 != who);
     }
 
     async fn bounce(&mut self, who: usize) {
-        let person = &self.people[who];
-        if person.standing == Standing::Unknown || person.is_barred() {
+        if self.people[who].standing == Standing::Unknown {
             return;
         }
-        let listed = matches!(person.standing, Standing::Pending | Standing::Confirmed);
-        self.end(who, "bounced", listed.then_some(SubscriberState::Bounced)).await;
+        self.suppress(who, SuppressionReason::Bounced).await;
         let now = self.now();
         self.people[who].bounce(now);
     }
@@ -251,22 +237,48 @@ impl<'a> World<'a> {
         if self.claim(who, 0).await.is_none() {
             return;
         }
-        self.end(who, "complaint", Some(SubscriberState::Complained)).await;
+        self.suppress(who, SuppressionReason::Complaint).await;
         let now = self.now();
-        (self.people[who].standing, self.people[who].bar) = (Standing::Complained, Some((Bar::Complaint, now)));
+        self.people[who].standing = Standing::Complained;
+        self.people[who].suppress(Bar::Complaint, now);
     }
 
     async fn by_hand(&mut self, who: usize, lift: bool) {
-        if !lift {
-            self.end(who, "manual", None).await;
-            self.people[who].bar = Some((Bar::Manual, self.now()));
-            return;
+        let now = self.now();
+        if lift {
+            self.subscribers.unsuppress(PEOPLE[who], Origin::COMMAND_LINE).await.unwrap();
+            self.people[who].lift(now);
+        } else {
+            self.suppress(who, SuppressionReason::Manual).await;
+            self.people[who].suppress(Bar::Manual, now);
         }
+    }
+
+    /// By an operator, or by the link that was mailed to them; then no trace of the address is left but its hash.
+    async fn erase(&mut self, who: usize, by_link: bool) {
+        let (known, now) = (self.people[who].standing != Standing::Unknown, self.now());
         let keys = Keys::read(&self.store.folder.path().join("keys")).unwrap().unwrap();
-        let mut session = self.subscribers.store().write(Durability::Full).await.unwrap();
-        session.unsuppress(&keys.address_hash(&address(PEOPLE[who]))).await.unwrap();
-        session.commit().await.unwrap();
-        self.people[who].bar = None;
+        let hash = keys.address_hash(&address(PEOPLE[who]));
+        let erased = match self.id(who).await.filter(|_| by_link) {
+            Some(id) => {
+                let tokens = self.subscribers.tokens();
+                let token = tokens.manage(&id, &hash, DIGESTS[0], now);
+                let claim = tokens.verify_manage(token.as_str(), now).unwrap();
+                let erased = self.subscribers.erase(&claim).await.unwrap();
+                assert_eq!(self.subscribers.erase(&claim).await.unwrap(), Erased::Unknown, "the link is nobody's now");
+                erased
+            }
+            None => self.subscribers.erase_address(&address(PEOPLE[who])).await.unwrap(),
+        };
+        assert_eq!(erased == Erased::Now, known, "{erased:?}");
+        self.people[who].erase(now);
+        if known {
+            self.queue.retain(|waits| waits.0 != who);
+            let traces = "select address from deliveries union all select address from consent_events union all
+                select email from subscribers union all select name from join_requests where name = '' union all
+                select note from suppressions";
+            assert!(!text(self.store, traces).await.to_lowercase().contains(PEOPLE[who]));
+        }
     }
 
     async fn evidence(&mut self, who: usize, wanted: &Wanted) {
@@ -276,22 +288,33 @@ impl<'a> World<'a> {
         self.people[who].evidence(wanted);
     }
 
-    async fn import(&mut self, who: usize, state: usize) {
+    async fn import(&mut self, who: usize, state: usize, digests: u8, topics: u8) {
         let (word, state) = [
             ("confirmed", Standing::Confirmed),
             ("unsubscribed", Standing::Left),
             ("bounced", Standing::Bounced),
             ("complained", Standing::Complained),
         ][state];
-        if (state, self.people[who].standing) == (Standing::Confirmed, Standing::Pending) {
-            return;
-        }
         let path = self.store.folder.path().join("people.csv");
-        std::fs::write(&path, format!("email,state,digests\n{},{word},weekly;jobs\n", PEOPLE[who])).unwrap();
+        // The topics are those of the first digest.
+        let topics = if digests > 1 { 0 } else { topics };
+        let named = match (digests, topics) {
+            (0, 0) => None,
+            (digests, 0) => Some(wanted(digests, 0)),
+            (_, topics) => Some(wanted(1, topics)),
+        };
+        let bits = |names: &[&str], bits: u8| {
+            let named = names.iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0);
+            named.map(|(_, name)| *name).collect::<Vec<_>>().join(";")
+        };
+        let (digests, topics) = (bits(&DIGESTS, digests), bits(&TOPICS, topics));
+        let file = format!("email,state,digests,topics\n{},{word},{digests},{topics}\n", PEOPLE[who]);
+        std::fs::write(&path, file).unwrap();
         let import = Import::new(&path, ImportBasis::Confirmed("an old list"));
         self.subscribers.import(&import, &Asked::default(), |_, _| {}).await.unwrap();
-        let now = self.now();
-        if self.people[who].import(state, now) && state != Standing::Confirmed {
+        let (now, before) = (self.now(), self.people[who].standing);
+        self.people[who].import(state, named.as_ref(), now);
+        if self.people[who].standing != before && state != Standing::Confirmed {
             self.queue.retain(|waits| waits.0 != who);
         }
     }
