@@ -121,6 +121,7 @@ impl App {
                 let own = digest.and_then(|id| config.digest(id)).map(|digest| &digest.sender);
                 own.unwrap_or(&config.sender).email.clone()
             }),
+            dkim: self.config.dkim.as_ref().map(|dkim| Arc::clone(&dkim.signer)),
             timings: Timings::default(),
         };
         let links = Arc::new(MailLinks(Tokens::new(Arc::clone(&self.keys), &self.config.server.public_url)));

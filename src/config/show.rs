@@ -7,7 +7,7 @@ use url::Url;
 use crate::domain::EmailAddress;
 
 use super::public::{SubscribeShown, WebShown};
-use super::settings::{AfterCrash, Config, Digest, Sender};
+use super::settings::{AfterCrash, Config, Digest, DkimNames, Sender};
 use super::show_relays::{RelayShown, SmtpShown, relays_shown};
 use super::source::{Backlog, Matcher, Select, Selector, Source, SourceKind, TopicRule};
 use super::urls::write_store;
@@ -35,6 +35,8 @@ struct Root<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     relay: Vec<RelayShown<'a>>,
     delivery: Delivery,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dkim: Option<DkimShown<'a>>,
     collect: Collect,
     leave: Leave,
     retention: Retention,
@@ -86,6 +88,15 @@ struct Delivery {
     after_crash: &'static str,
     retry_for: String,
     hold_when_failing: String,
+}
+
+#[derive(Serialize)]
+struct DkimShown<'a> {
+    domain: &'a str,
+    selector: &'a str,
+    key_file: String,
+    ed25519_selector: &'a str,
+    ed25519_key_file: String,
 }
 
 #[derive(Serialize)]
@@ -228,6 +239,7 @@ impl<'a> Root<'a> {
                 retry_for: write_duration(delivery.retry_for),
                 hold_when_failing: delivery.hold_when_failing.map(|share| format!("{share}%")).unwrap_or_default(),
             },
+            dkim: config.dkim.as_ref().map(|dkim| dkim_shown(&dkim.names)),
             collect: Collect {
                 allow_private_networks: collect.allow_private_networks,
                 backlog: backlog(collect.backlog),
@@ -268,6 +280,15 @@ fn sender_shown(sender: &Sender) -> SenderShown<'_> {
         contact_url: address(sender.contact_url.as_ref()),
         social: &sender.social,
     }
+}
+
+fn dkim_shown(names: &DkimNames) -> DkimShown<'_> {
+    let (ed25519_selector, ed25519_key_file) = match &names.ed25519 {
+        Some((selector, file)) => (selector.as_str(), write_path(file)),
+        None => ("", String::new()),
+    };
+    let key_file = write_path(&names.key_file);
+    DkimShown { domain: &names.domain, selector: &names.selector, key_file, ed25519_selector, ed25519_key_file }
 }
 
 fn source(source: &Source) -> SourceShown<'_> {

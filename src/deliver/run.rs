@@ -107,15 +107,18 @@ impl Run {
         Ok(conversation)
     }
 
-    /// Shares claimed deliveries out to the connections. Those that their domain lets go much later only, and those of
-    /// issues that are not being sent, go back into the queue.
+    /// Shares claimed deliveries out to the connections, signed. Those that their domain lets go much later only go back
+    /// into the queue.
     pub async fn take_in(&self, jobs: Vec<Job>) {
         let ids = jobs.iter().map(|job| job.row.id);
         self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
-        self.feed.add(jobs);
-        let slow = self.feed.take_slow();
+        let (jobs, slow) = self.feed.sift(jobs);
         let later = slow.iter().map(|(job, wait)| self.put_off(&job.row, *wait)).collect();
         self.recorder.record(later).await;
+        match &self.shared.settings.dkim {
+            Some(signer) => self.sign(signer, jobs).await,
+            None => self.feed.add(jobs),
+        }
     }
 
     /// What has been shared out and has no result yet.

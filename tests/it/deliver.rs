@@ -10,5 +10,6 @@ mod real;
 mod relays;
 mod results;
 mod several;
+mod signed;
 mod starting;
 mod world;
