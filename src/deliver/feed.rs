@@ -95,7 +95,12 @@ impl Feed {
 
     /// Adds deliveries at the end.
     pub fn add(&self, jobs: Vec<Job>) {
-        self.with(|state| state.jobs.extend(jobs));
+        self.with(|state| {
+            if state.jobs.is_empty() {
+                state.pace.was_idle(Instant::now());
+            }
+            state.jobs.extend(jobs);
+        });
         self.changed.notify_waiters();
     }
 
