@@ -97,3 +97,15 @@ impl Default for Timings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Relay;
+
+    #[test]
+    fn a_relay_that_nothing_is_said_of_has_the_times_of_rfc_5321() {
+        let Waits { connect, command, content } = Waits::of(Relay::TIMEOUT);
+        assert_eq!([connect, command, content].map(|wait| wait.as_secs()), [30, 300, 600]);
+    }
+}

@@ -9,6 +9,7 @@ mod rates;
 mod real;
 mod relays;
 mod results;
+mod servers;
 mod several;
 mod signed;
 mod starting;
