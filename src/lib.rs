@@ -14,6 +14,7 @@
 //! - [`deliver`]: mails and subscribers to messages at a relay, from the durable queue
 //! - [`dkim`]: keys and signatures on mails
 //! - [`subscribers`]: join, confirm, prefer, leave, consent, tokens, import
+//! - [`alerts`]: warnings to the operator
 //! - [`schedule`]: cron and time zone to the periods that are due
 //! - [`store`]: all SQL; SQLite and PostgreSQL
 //! - `wording`: what mails and pages say in each locale
@@ -22,6 +23,7 @@
 //! - [`app`]: the rooms wired together; [`daemon`]: keeps them going
 //! - [`cli`]: one file for each command; [`demo`] is the largest of them
 
+pub mod alerts;
 pub mod app;
 pub mod cli;
 pub mod collect;

@@ -18,6 +18,7 @@ mod secret;
 mod select;
 mod settings;
 mod show;
+mod show_dkim;
 mod show_relays;
 mod source;
 mod subject;
@@ -37,6 +38,7 @@ pub use relays::{Auth, Relay, RelayUrl, Smtp, Tls, WarmUp};
 pub use secret::Secret;
 pub use settings::*;
 pub use source::*;
+pub(crate) use values::as_words;
 
 use reader::Report;
 

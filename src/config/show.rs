@@ -7,7 +7,9 @@ use url::Url;
 use crate::domain::EmailAddress;
 
 use super::public::{SubscribeShown, WebShown};
-use super::settings::{AfterCrash, Config, Digest, DkimNames, Sender};
+use super::secret::Secret;
+use super::settings::{AfterCrash, Config, Digest, Sender};
+use super::show_dkim::DkimShown;
 use super::show_relays::{RelayShown, SmtpShown, relays_shown};
 use super::source::{Backlog, Matcher, Select, Selector, Source, SourceKind, TopicRule};
 use super::urls::write_store;
@@ -44,6 +46,7 @@ struct Root<'a> {
     templates: Templates,
     web: WebShown<'a>,
     subscribe: SubscribeShown<'a>,
+    alerts: AlertsShown<'a>,
     source: Vec<SourceShown<'a>>,
     topic: Vec<Topic<'a>>,
     digest: Vec<DigestShown<'a>>,
@@ -91,15 +94,6 @@ struct Delivery {
 }
 
 #[derive(Serialize)]
-struct DkimShown<'a> {
-    domain: &'a str,
-    selector: &'a str,
-    key_file: String,
-    ed25519_selector: &'a str,
-    ed25519_key_file: String,
-}
-
-#[derive(Serialize)]
 struct Collect {
     allow_private_networks: bool,
     backlog: String,
@@ -119,6 +113,12 @@ struct Retention {
 #[derive(Serialize)]
 struct Templates {
     dir: String,
+}
+
+#[derive(Serialize)]
+struct AlertsShown<'a> {
+    email: &'a str,
+    webhook: String,
 }
 
 #[derive(Serialize)]
@@ -185,6 +185,7 @@ struct DigestShown<'a> {
     locale: &'a str,
     public: bool,
     sender: OwnSender<'a>,
+    ping_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     banner: Option<BannerShown<'a>>,
 }
@@ -239,7 +240,7 @@ impl<'a> Root<'a> {
                 retry_for: write_duration(delivery.retry_for),
                 hold_when_failing: delivery.hold_when_failing.map(|share| format!("{share}%")).unwrap_or_default(),
             },
-            dkim: config.dkim.as_ref().map(|dkim| dkim_shown(&dkim.names)),
+            dkim: config.dkim.as_ref().map(|dkim| DkimShown::of(&dkim.names)),
             collect: Collect {
                 allow_private_networks: collect.allow_private_networks,
                 backlog: backlog(collect.backlog),
@@ -258,6 +259,10 @@ impl<'a> Root<'a> {
             templates: Templates { dir: templates.dir.as_deref().map(write_path).unwrap_or_default() },
             web: WebShown::of(web),
             subscribe: SubscribeShown::of(subscribe),
+            alerts: AlertsShown {
+                email: config.alerts.email.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
+                webhook: secret_address(config.alerts.webhook.as_ref()),
+            },
             source: config.sources.iter().map(source).collect(),
             topic: config
                 .topics
@@ -280,15 +285,6 @@ fn sender_shown(sender: &Sender) -> SenderShown<'_> {
         contact_url: address(sender.contact_url.as_ref()),
         social: &sender.social,
     }
-}
-
-fn dkim_shown(names: &DkimNames) -> DkimShown<'_> {
-    let (ed25519_selector, ed25519_key_file) = match &names.ed25519 {
-        Some((selector, file)) => (selector.as_str(), write_path(file)),
-        None => ("", String::new()),
-    };
-    let key_file = write_path(&names.key_file);
-    DkimShown { domain: &names.domain, selector: &names.selector, key_file, ed25519_selector, ed25519_key_file }
 }
 
 fn source(source: &Source) -> SourceShown<'_> {
@@ -355,6 +351,7 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
             email: digest.sender.email.as_str(),
             reply_to: digest.sender.reply_to.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
         },
+        ping_url: secret_address(digest.ping_url.as_ref()),
         banner: digest.banner.as_ref().map(|banner| BannerShown {
             text: &banner.text,
             url: address(banner.url.as_ref()),
@@ -366,6 +363,12 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
 
 pub(super) fn address(url: Option<&Url>) -> &str {
     url.map(Url::as_str).unwrap_or_default()
+}
+
+/// An address without what makes it a secret: its path.
+fn secret_address(url: Option<&Secret>) -> String {
+    let url = url.and_then(|url| Url::parse(url.reveal()).ok());
+    url.map(|url| format!("{}/***", url.origin().ascii_serialization())).unwrap_or_default()
 }
 
 fn backlog(backlog: Backlog) -> String {
