@@ -12,6 +12,7 @@
 //! - [`compose`]: articles to an issue
 //! - [`render`]: an issue to mails with slots
 //! - [`deliver`]: mails and subscribers to messages at a relay, from the durable queue
+//! - [`dkim`]: keys and signatures on mails
 //! - [`subscribers`]: join, confirm, prefer, leave, consent, tokens, import
 //! - [`alerts`]: warnings to the operator
 //! - [`schedule`]: cron and time zone to the periods that are due
@@ -32,6 +33,7 @@ pub mod config;
 pub mod daemon;
 pub mod deliver;
 pub mod demo;
+pub mod dkim;
 pub mod domain;
 pub mod render;
 pub mod schedule;

@@ -168,6 +168,7 @@ impl App {
                 let own = digest.and_then(|id| config.digest(id)).map(|digest| &digest.sender);
                 own.unwrap_or(&config.sender).email.clone()
             }),
+            dkim: self.config.dkim.as_ref().map(|dkim| Arc::clone(&dkim.signer)),
             timings: Timings::default(),
         }
     }

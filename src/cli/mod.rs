@@ -7,6 +7,7 @@ mod config;
 mod context;
 mod demo;
 mod digest;
+mod dkim;
 mod error;
 mod export;
 mod forecast;
@@ -88,6 +89,9 @@ enum Command {
     /// The keys that sign the links in mails
     #[command(subcommand)]
     Keys(keys::Command),
+    /// The keys that sign mails, and what to publish of them
+    #[command(subcommand)]
+    Dkim(dkim::Command),
     /// The configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -138,6 +142,7 @@ async fn dispatch(context: &Context, command: &Command) -> Result<(), CliError> 
         Command::Subscriber(command) => Box::pin(subscriber::run(context, command)).await,
         Command::Suppression(command) => Box::pin(suppression::run(context, command)).await,
         Command::Keys(command) => keys::run(context, command).await,
+        Command::Dkim(command) => dkim::run(context, command),
         Command::Config(command) => config::run(context, command),
         Command::Template(command) => template::run(context, command),
         Command::Demo(args) => Box::pin(demo::run(context, args)).await,

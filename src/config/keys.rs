@@ -7,6 +7,7 @@ pub const ROOT: &[&str] = &[
     "smtp",
     "relay",
     "delivery",
+    "dkim",
     "collect",
     "source",
     "topic",
@@ -58,6 +59,7 @@ pub const RELAY: &[&str] = &[
 ];
 pub const WARM_UP: &[&str] = &["from", "first_day", "doubles"];
 pub const DELIVERY: &[&str] = &["after_crash", "retry_for", "hold_when_failing"];
+pub const DKIM: &[&str] = &["domain", "selector", "key_file", "ed25519_selector", "ed25519_key_file"];
 pub const COLLECT: &[&str] = &["allow_private_networks", "backlog"];
 pub const SOURCE: &[&str] = &["id", "feed", "page", "topic", "topics", "poll", "backlog", "select"];
 pub const SELECT: &[&str] = &["item", "title", "link", "date", "date_format", "excerpt", "author", "image", "category"];
@@ -118,6 +120,7 @@ pub const ONCE: &[(&str, &[&str])] = &[
     ("sender", SENDER),
     ("smtp", SMTP),
     ("delivery", DELIVERY),
+    ("dkim", DKIM),
     ("collect", COLLECT),
     ("leave", LEAVE),
     ("retention", RETENTION),

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDate;
@@ -14,6 +15,7 @@ use super::relays::Smtp;
 use super::secret::Secret;
 use super::source::{Collect, Source, Topic};
 use super::utm::Utm;
+use crate::dkim::Signer;
 use crate::domain::{EmailAddress, Locale};
 use crate::schedule::Schedule;
 
@@ -32,6 +34,8 @@ pub struct Config {
     pub smtp: Smtp,
     /// How deliveries are treated.
     pub delivery: Delivery,
+    /// Who signs the mails; none: nobody, or the relay.
+    pub dkim: Option<Dkim>,
     /// How sources are read.
     pub collect: Collect,
     /// The sources, in the order of the file.
@@ -148,6 +152,28 @@ pub enum AfterCrash {
     Resend,
     /// It waits, `uncertain`, for an operator.
     Hold,
+}
+
+/// `[dkim]`.
+#[derive(Clone, Debug)]
+pub struct Dkim {
+    /// How it is written.
+    pub names: DkimNames,
+    /// What signs, with the keys out of their files.
+    pub signer: Arc<Signer>,
+}
+
+/// Domain, selectors and files of `[dkim]`; the files need not be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DkimNames {
+    /// The domain that signs.
+    pub domain: String,
+    /// The name of the RSA key within the domain.
+    pub selector: String,
+    /// The file of the RSA key.
+    pub key_file: PathBuf,
+    /// Name and file of an Ed25519 key beside it.
+    pub ed25519: Option<(String, PathBuf)>,
 }
 
 /// `[[digest]]`.

@@ -9,6 +9,7 @@ use crate::domain::EmailAddress;
 use super::public::{SubscribeShown, WebShown};
 use super::secret::Secret;
 use super::settings::{AfterCrash, Config, Digest, Sender};
+use super::show_dkim::DkimShown;
 use super::show_relays::{RelayShown, SmtpShown, relays_shown};
 use super::source::{Backlog, Matcher, Select, Selector, Source, SourceKind, TopicRule};
 use super::urls::write_store;
@@ -36,6 +37,8 @@ struct Root<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     relay: Vec<RelayShown<'a>>,
     delivery: Delivery,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dkim: Option<DkimShown<'a>>,
     collect: Collect,
     leave: Leave,
     retention: Retention,
@@ -249,6 +252,7 @@ impl<'a> Root<'a> {
                 retry_for: write_duration(delivery.retry_for),
                 hold_when_failing: delivery.hold_when_failing.map(|share| format!("{share}%")).unwrap_or_default(),
             },
+            dkim: config.dkim.as_ref().map(|dkim| DkimShown::of(&dkim.names)),
             collect: Collect {
                 allow_private_networks: collect.allow_private_networks,
                 backlog: backlog(collect.backlog),

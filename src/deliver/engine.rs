@@ -33,6 +33,9 @@ const AHEAD: usize = 40;
 const LEAST_AHEAD: usize = 200;
 const MOST_AHEAD: usize = 2000;
 
+/// The least where each is signed first: while some are claimed, others that have been signed must be at hand.
+const LEAST_SIGNED_AHEAD: usize = 1000;
+
 /// How many events wait for a listener.
 const EVENTS: usize = 64;
 
@@ -90,7 +93,8 @@ impl Engine {
         random: Arc<dyn Random>,
     ) -> Self {
         let policy = Policy { retry_for: settings.delivery.retry_for, after_crash: settings.delivery.after_crash };
-        let ahead = settings.smtp.connections().saturating_mul(AHEAD).clamp(LEAST_AHEAD, MOST_AHEAD);
+        let least = if settings.dkim.is_some() { LEAST_SIGNED_AHEAD } else { LEAST_AHEAD };
+        let ahead = settings.smtp.connections().saturating_mul(AHEAD).clamp(least, MOST_AHEAD);
         let relays = settings.smtp.relays.iter().enumerate();
         let shared = Shared {
             node: PublicId::new(&*random).to_string(),

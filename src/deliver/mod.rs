@@ -4,7 +4,8 @@
 //! `session`: the envelope, the durable start, the content, the answer. Starts and results of all connections go
 //! through one recorder, which commits many in one statement; whatever the store does not grant is not sent. What a
 //! refusal or a broken connection means for a delivery is decided in `policy` alone. How fast they go is decided in `pace`,
-//! for all relays, each of which is a `station`.
+//! for all relays, each of which is a `station`. Where mails are signed,
+//! `signing` has done so before a connection takes one.
 
 mod bury;
 mod conversation;
@@ -29,6 +30,7 @@ mod reply;
 mod run;
 mod session;
 mod settings;
+mod signing;
 mod station;
 mod stream;
 mod successor;

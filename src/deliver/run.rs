@@ -110,19 +110,22 @@ impl Run {
         Ok(conversation)
     }
 
-    /// Shares claimed deliveries out to the connections. Those that their domain lets go much later only, those of
+    /// Shares claimed deliveries out to the connections, signed. Those that their domain lets go much later only, those of
     /// issues that are not being sent, and those that are in hand already, since their issue was held or changed after an
     /// earlier claim, go back into the queue: two jobs of one delivery could start it twice.
     pub async fn take_in(&self, jobs: Vec<Job>) {
         let (jobs, again) = self.first_taken(jobs);
-        self.feed.add(jobs);
-        let slow = self.feed.take_slow();
+        let (jobs, slow) = self.feed.sift(jobs);
         let mut later: Vec<Mark> = slow.iter().map(|(job, wait)| self.put_off(&job.row, *wait)).collect();
         for job in &again {
             self.counts.came_to(DeliveryState::Queued);
             later.push(mark(&job.row));
         }
         self.recorder.record(later).await;
+        match &self.shared.settings.dkim {
+            Some(signer) => self.sign(signer, jobs).await,
+            None => self.feed.add(jobs),
+        }
     }
 
     /// Takes deliveries in hand; parts those that already were.

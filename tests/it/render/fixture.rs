@@ -103,6 +103,7 @@ pub fn config() -> Config {
             retry_for: Duration::from_secs(3600),
             hold_when_failing: None,
         },
+        dkim: None,
         collect: Collect { allow_private_networks: false, backlog: Backlog::Period },
         sources: Vec::new(),
         topics: Vec::new(),

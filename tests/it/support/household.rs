@@ -68,6 +68,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
             retry_for: std::time::Duration::from_secs(3600),
             hold_when_failing: None,
         },
+        dkim: None,
         collect: Collect { allow_private_networks: false, backlog: Backlog::All },
         sources: Vec::new(),
         topics: vec![Topic { id: "news".to_owned(), title: "News".to_owned(), description: "The week".to_owned() }],
