@@ -64,6 +64,9 @@ impl App {
     /// [`AppError`] when one of them is not usable.
     pub async fn open(config: Arc<Config>) -> Result<Self, AppError> {
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        for gap in &config.templates.gaps {
+            tracing::warn!("{gap}");
+        }
         let renderer = Arc::new(Renderer::new(config.templates.dir.as_deref())?);
         for digest in &config.digests {
             if !renderer.has_template(&digest.template) {

@@ -57,7 +57,7 @@ impl Composer {
         let available = select::topics(&articles);
         let locale = locale_of(&choice.locale, digest);
         let now = self.clock.now();
-        let mail = match variant(&choice.topics, &available) {
+        let mail = match variant(&choice.topics, &available, digest.when_topics_are_empty) {
             None => None,
             Some(topics) => match mails.iter().find(|mail| mail.topics == topics && mail.locale == locale.as_str()) {
                 Some(mail) => Some(mail.id),

@@ -25,11 +25,19 @@ pub const DIGEST: &[&str] = &[
     "min_articles",
     "max_articles",
     "banner",
+    "intro",
+    "when_topics_are_empty",
     "template",
+    "theme",
     "locale",
     "sender",
 ];
 pub const BANNER: &[&str] = &["text", "url", "from", "until"];
+pub const INTRO: &[&str] = &["text", "by"];
+pub const THEME: &[&str] =
+    &["accent", "ink", "muted", "paper", "background", "soft", "dark", "heading_font", "text_font", "logo", "width"];
+pub const COLOURS: &[&str] = &["accent", "ink", "muted", "paper", "background", "soft"];
+pub const LOGO: &[&str] = &["url", "width", "height"];
 pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
 pub const TEMPLATES: &[&str] = &["dir"];
 pub const WEB: &[&str] = &["home_url", "privacy_url"];

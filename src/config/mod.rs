@@ -15,9 +15,12 @@ mod secret;
 mod select;
 mod settings;
 mod show;
+mod source;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod theme;
+mod theme_shown;
 mod urls;
 mod values;
 
@@ -27,6 +30,8 @@ pub use error::{ConfigError, Place, Problem};
 pub(crate) use nearest::nearest;
 pub use secret::Secret;
 pub use settings::*;
+pub use source::*;
+pub use theme::{Colour, Logo, Palette, Theme};
 
 use reader::Report;
 

@@ -6,7 +6,7 @@ use chrono::format::{Fixed, Item, Numeric, Parsed, StrftimeItems};
 use chrono::{TimeZone, Utc};
 
 use super::reader::shown;
-use super::settings::{Matcher, Selector};
+use super::source::{Matcher, Selector};
 
 /// A CSS selector with an optional attribute, as in `a.more@href`.
 pub fn selector(text: &str) -> Result<Selector, String> {

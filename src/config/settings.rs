@@ -9,6 +9,8 @@ use chrono_tz::Tz;
 use url::Url;
 
 use super::secret::Secret;
+use super::source::Source;
+use super::theme::Theme;
 use crate::domain::{EmailAddress, Locale};
 use crate::schedule::Schedule;
 
@@ -206,102 +208,6 @@ pub enum Backlog {
     Since(NaiveDate),
 }
 
-/// `[[source]]`.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// Its id.
-    pub id: String,
-    /// The feed or the page.
-    pub kind: SourceKind,
-    /// Which topic an article belongs to.
-    pub topics: TopicRules,
-    /// How often `serve` reads it.
-    pub poll: Duration,
-    /// Its own backlog, before that of `[collect]`.
-    pub backlog: Option<Backlog>,
-}
-
-impl Source {
-    /// The address it is read from.
-    pub fn url(&self) -> &Url {
-        match &self.kind {
-            SourceKind::Feed(url) | SourceKind::Page { url, .. } => url,
-        }
-    }
-}
-
-/// Where a source's articles are found.
-#[derive(Clone, Debug)]
-pub enum SourceKind {
-    /// RSS, Atom or JSON Feed.
-    Feed(Url),
-    /// An HTML listing page.
-    Page {
-        /// Its address.
-        url: Url,
-        /// Where on the page the articles are.
-        select: Box<Select>,
-    },
-}
-
-/// Where on a listing page the parts of an article are.
-#[derive(Clone, Debug)]
-pub struct Select {
-    /// One match for each article.
-    pub item: Selector,
-    /// The title, within the item.
-    pub title: Selector,
-    /// The link; without `@attribute`, its `href`.
-    pub link: Selector,
-    /// The date.
-    pub date: Option<Selector>,
-    /// How the date is written, in `strftime` directives as `%d/%m/%Y`; none: usual ways are tried.
-    pub date_format: Option<String>,
-    /// The excerpt.
-    pub excerpt: Option<Selector>,
-    /// The author.
-    pub author: Option<Selector>,
-    /// The picture; without `@attribute`, its `src`.
-    pub image: Option<Selector>,
-    /// A label such as "Feature", for topic rules on `category`.
-    pub category: Option<Selector>,
-}
-
-/// A CSS selector with an optional attribute, as in `a.more@href`. The CSS has been tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Selector {
-    /// The CSS; empty: the item itself.
-    pub css: String,
-    /// The attribute to read instead of the text.
-    pub attribute: Option<String>,
-}
-
-/// Which topic an article belongs to: the first rule that matches.
-#[derive(Clone, Debug, Default)]
-pub struct TopicRules(pub Vec<TopicRule>);
-
-/// A rule: all of its matchers must match; none: it always does.
-#[derive(Clone, Debug)]
-pub struct TopicRule {
-    /// On the title.
-    pub title: Option<Matcher>,
-    /// On the address.
-    pub url: Option<Matcher>,
-    /// On any category.
-    pub category: Option<Matcher>,
-    /// The topic that it gives.
-    pub topic: String,
-}
-
-/// Words that must occur, whole and in any case, or a `/regex/`.
-#[derive(Clone, Debug)]
-pub enum Matcher {
-    /// These words, in this order, beside each other.
-    Words(String),
-    /// This expression somewhere.
-    Regex(regex::Regex),
-}
-
 /// `[[topic]]`.
 #[derive(Clone, Debug)]
 pub struct Topic {
@@ -336,8 +242,14 @@ pub struct Digest {
     pub max_articles: usize,
     /// A campaign line on top.
     pub banner: Option<Banner>,
+    /// What stands above the lead story.
+    pub intro: Option<Intro>,
+    /// What somebody gets who chose only topics that an issue does not have.
+    pub when_topics_are_empty: WhenEmpty,
     /// The name of its template, without ending.
     pub template: String,
+    /// Its colours, fonts, logo and width.
+    pub theme: Theme,
     /// The language of its wording and dates.
     pub locale: Locale,
     /// Who it is from: its own sender over that of `[sender]`.
@@ -364,11 +276,32 @@ pub struct Banner {
     pub until: Option<NaiveDate>,
 }
 
+/// What stands above the lead story of a digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intro {
+    /// What it says; an empty line begins a paragraph.
+    pub text: String,
+    /// Who says it; may be empty.
+    pub by: String,
+}
+
+/// What somebody gets who chose only topics that an issue does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenEmpty {
+    /// No mail.
+    #[default]
+    Skip,
+    /// The rest of the issue.
+    Rest,
+}
+
 /// `[templates]`.
 #[derive(Clone, Debug, Default)]
 pub struct Templates {
-    /// Files here replace built-in ones of the same name.
+    /// Files here replace built-in ones of the same name; those in `locales` add locales.
     pub dir: Option<PathBuf>,
+    /// What those locales leave to others to say, a sentence for each.
+    pub gaps: Vec<String>,
 }
 
 /// `[web]`.

@@ -6,9 +6,9 @@ use url::Url;
 
 use crate::domain::EmailAddress;
 
-use super::settings::{
-    AfterCrash, Backlog, Config, Digest, Matcher, Select, Selector, Sender, Source, SourceKind, TopicRule,
-};
+use super::settings::{AfterCrash, Backlog, Config, Digest, Sender, WhenEmpty};
+use super::source::{Matcher, Select, Selector, Source, SourceKind, TopicRule};
+use super::theme_shown::ThemeShown;
 use super::urls::{write_relay, write_store};
 use super::values::{write_duration, write_path};
 
@@ -155,11 +155,21 @@ struct DigestShown<'a> {
     catch_up: String,
     min_articles: usize,
     max_articles: usize,
+    when_topics_are_empty: &'static str,
     template: &'a str,
     locale: &'a str,
     sender: OwnSender<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     banner: Option<BannerShown<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intro: Option<IntroShown<'a>>,
+    theme: ThemeShown<'a>,
+}
+
+#[derive(Serialize)]
+struct IntroShown<'a> {
+    text: &'a str,
+    by: &'a str,
 }
 
 #[derive(Serialize)]
@@ -282,6 +292,10 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
         catch_up: write_duration(digest.catch_up),
         min_articles: digest.min_articles,
         max_articles: digest.max_articles,
+        when_topics_are_empty: match digest.when_topics_are_empty {
+            WhenEmpty::Skip => "skip",
+            WhenEmpty::Rest => "rest",
+        },
         template: &digest.template,
         locale: digest.locale.as_str(),
         sender: OwnSender {
@@ -295,6 +309,8 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
             from: banner.from.map(|day| day.to_string()).unwrap_or_default(),
             until: banner.until.map(|day| day.to_string()).unwrap_or_default(),
         }),
+        intro: digest.intro.as_ref().map(|intro| IntroShown { text: &intro.text, by: &intro.by }),
+        theme: ThemeShown::of(&digest.theme),
     }
 }
 

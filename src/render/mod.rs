@@ -4,9 +4,11 @@
 //! the whole message, with a random mark for each [`Slot`]. [`Message::parse`] cuts the message at its marks, and
 //! [`Message::splice`] puts one recipient's values between the pieces, without a template, an encoder or a copy of the body.
 
+mod article;
 mod confirmation;
 mod encode;
 mod error;
+mod fit;
 mod header;
 mod inline;
 mod message;
@@ -17,6 +19,7 @@ mod slots;
 mod subject;
 mod templates;
 mod text;
+mod theme;
 mod view;
 
 pub use crate::wording::format_date;
@@ -31,6 +34,9 @@ pub use text::one_line;
 
 use crate::config::{Config, Digest};
 use crate::domain::Locale;
+
+/// Gmail cuts a mail near 102,000 octets of HTML, and with it the links of the footer. The slots' values come on top of this.
+const HTML_LIMIT: usize = 98_000;
 
 /// How much of a digest's title a confirmation's subject has, in characters.
 const TITLE_LIMIT: usize = 60;

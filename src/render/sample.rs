@@ -1,12 +1,15 @@
 //! An invented issue that has all that one can have, on which templates are tried when they are loaded.
 
+use super::article::ArticleView;
 use super::confirmation::ConfirmView;
 use super::slots::Marker;
+use super::theme::ThemeView;
 use super::view::{
-    ArticleView, BannerView, Common, DigestView, IssueView, LinkView, NumberView, SectionView, SenderView, SlotView,
+    BannerView, Common, DigestView, IntroView, IssueView, LinkView, NumberView, SectionView, SenderView, SlotView,
     Words,
 };
-use crate::domain::Locale;
+use crate::config::Theme;
+use crate::domain::{Direction, Locale};
 use crate::wording::Wording;
 
 const TITLE: &str = "Sample Weekly";
@@ -23,10 +26,16 @@ pub(super) fn full(marker: &Marker) -> IssueView {
             label: "Issue 1 · Monday 23 November 2026".to_owned(),
         },
         banner: Some(BannerView { text: "A sample campaign".to_owned(), url }),
+        intro: Some(IntroView {
+            paragraphs: vec!["A sample of an intro.".to_owned()],
+            by: Some("Jo Bloggs".to_owned()),
+        }),
         lead: Some(article("news")),
         sections: ["news", "features", "interviews"].map(section).into(),
         listed: vec![article("news")],
-        count: 8,
+        plain: false,
+        unlisted: Some("And 2 more stories".to_owned()),
+        count: 10,
     }
 }
 
@@ -35,6 +44,8 @@ pub(super) fn bare(marker: &Marker) -> IssueView {
     let mut view = full(marker);
     view.issue.number = None;
     view.banner = None;
+    view.intro = None;
+    view.unlisted = None;
     view.sections.clear();
     view.listed.clear();
     view.count = 1;
@@ -56,6 +67,8 @@ pub(super) fn bare(marker: &Marker) -> IssueView {
         author: None,
         image: None,
         meta: String::new(),
+        dir: None,
+        quoted: false,
         ..lead
     });
     view
@@ -69,7 +82,12 @@ pub(super) fn confirmation(marker: &Marker) -> ConfirmView {
 fn section(topic: &str) -> SectionView {
     let mut plain = article(topic);
     plain.image = None;
-    SectionView { topic: topic.to_owned(), title: "Sample".to_owned(), articles: vec![article(topic), plain] }
+    SectionView {
+        topic: topic.to_owned(),
+        title: "Sample".to_owned(),
+        pictured: false,
+        articles: vec![article(topic), plain],
+    }
 }
 
 fn article(topic: &str) -> ArticleView {
@@ -83,6 +101,8 @@ fn article(topic: &str) -> ArticleView {
         author: Some("Jo Bloggs".to_owned()),
         image: Some(URL.to_owned()),
         meta: "4 November 2026 · Sample source".to_owned(),
+        dir: Some(Direction::RightToLeft),
+        quoted: true,
     }
 }
 
@@ -91,7 +111,10 @@ fn common(marker: &Marker) -> Common {
     let url = Some(URL.to_owned());
     Common {
         lang: locale.as_str().to_owned(),
-        dir: "ltr",
+        dir: Direction::LeftToRight,
+        start: Direction::LeftToRight.start(),
+        end: Direction::LeftToRight.end(),
+        theme: ThemeView::of(&Theme::default()),
         subject: "A sample story".to_owned(),
         summary: "Also inside: another sample story".to_owned(),
         digest: DigestView { id: "weekly".to_owned(), title: TITLE.to_owned() },

@@ -19,11 +19,12 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 10] = files![
+const FILES: [(&str, &str); 11] = files![
     "confirmation.html",
     "confirmation.txt",
     "digest.html",
     "digest.txt",
+    "feature.html",
     "footer.html",
     "footer.txt",
     "layout.html",
@@ -106,23 +107,29 @@ impl Templates {
 }
 
 /// The names at the top of the views, for suggestions.
-const TOP: [&str; 17] = [
+const TOP: [&str; 23] = [
     "banner",
     "confirm",
     "count",
     "digest",
     "dir",
+    "end",
     "home_url",
+    "intro",
     "issue",
     "lang",
     "lead",
     "listed",
+    "plain",
     "privacy_url",
     "sections",
     "sender",
     "slot",
+    "start",
     "subject",
     "summary",
+    "theme",
+    "unlisted",
     "words",
 ];
 

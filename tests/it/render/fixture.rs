@@ -8,7 +8,7 @@ use chrono_tz::Europe::London;
 use postround::compose::{IssueArticle, IssueContent, Section};
 use postround::config::{
     AfterCrash, Backlog, Banner, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp, Store,
-    StoreUrl, Templates, Web,
+    StoreUrl, Templates, Theme, Web, WhenEmpty,
 };
 use postround::domain::{EmailAddress, Locale, Random, UtcMillis};
 use postround::render::{Frame, Slots};
@@ -72,7 +72,10 @@ pub fn digest() -> Digest {
             from: Some(day("2026-11-02")),
             until: Some(day("2026-11-30")),
         }),
+        intro: None,
+        when_topics_are_empty: WhenEmpty::Skip,
         template: "digest".into(),
+        theme: Theme::default(),
         locale: Locale::default(),
         sender: sender(),
     }
@@ -223,6 +226,7 @@ pub fn issue(count: usize, shown: usize) -> IssueContent {
         title: "Early Help Weekly".into(),
         number: Some(42),
         date: day("2026-11-23"),
+        intro: None,
         sections: Vec::new(),
         listed: Vec::new(),
     };

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use postround::config::{
     AfterCrash, Backlog, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp, StoreUrl,
-    Templates, Topic, Web,
+    Templates, Theme, Topic, Web, WhenEmpty,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
 use postround::schedule::Schedule;
@@ -38,7 +38,10 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         min_articles: 1,
         max_articles: 20,
         banner: None,
+        intro: None,
+        when_topics_are_empty: WhenEmpty::Skip,
         template: "digest".to_owned(),
+        theme: Theme::default(),
         locale: Locale::default(),
         sender: sender.clone(),
     };
