@@ -9,8 +9,8 @@ use divan::Bencher;
 use divan::counter::BytesCount;
 use fixture::{Counting, config, each, frame, issue, slots};
 use lettre::message::{Mailbox, MessageBuilder, MultiPart};
-use postround::domain::EmailAddress;
-use postround::render::{Message, RenderedMail, Renderer, fill};
+use postround::domain::{EmailAddress, Locale};
+use postround::render::{Frame, Message, RenderedMail, Renderer, fill};
 
 fn main() {
     divan::main();
@@ -26,6 +26,17 @@ fn mail() -> RenderedMail {
 fn render_an_issue_of_20_articles(bencher: Bencher<'_, '_>) {
     let (renderer, config, content) = (Renderer::new(None).unwrap(), config(), issue(20, 20));
     bencher.bench(|| renderer.digest(&content, &frame(&config), &Counting::new()).unwrap());
+}
+
+/// What a digest with eight choices of topics and locales costs: each is a mail of its own.
+#[divan::bench]
+fn render_an_issue_of_40_articles_in_8_variants(bencher: Bencher<'_, '_>) {
+    let (renderer, config, content) = (Renderer::new(None).unwrap(), config(), issue(40, 20));
+    let locales = ["en-GB", "en-US", "de", "fr", "es", "nl", "cy", "en-GB"].map(|code| Locale::parse(code).unwrap());
+    bencher.bench(|| {
+        let mail = |locale| renderer.digest(&content, &Frame { locale, ..frame(&config) }, &Counting::new()).unwrap();
+        locales.iter().map(|locale| mail(locale).mime.len()).sum::<usize>()
+    });
 }
 
 #[divan::bench]

@@ -29,6 +29,9 @@ pub(super) struct ArticleView {
     pub(super) topic: String,
     pub(super) source: String,
     pub(super) title: String,
+    /// The title for attributes. They keep angle brackets when the styles are worked in, and old Outlook looks for its
+    /// conditions anywhere.
+    pub(super) label: String,
     /// None when its address is neither http nor https.
     pub(super) url: Option<String>,
     pub(super) date: Option<String>,
@@ -60,6 +63,7 @@ impl ArticleView {
             dir: direction(&title).filter(|dir| *dir != words.direction()),
             quoted: title.starts_with(['“', '„', '«', '‘', '"', '\'']),
             source,
+            label: title.replace('<', "‹").replace('>', "›"),
             title,
             url,
             date,

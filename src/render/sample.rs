@@ -95,6 +95,7 @@ fn article(topic: &str) -> ArticleView {
         topic: topic.to_owned(),
         source: "Sample source".to_owned(),
         title: "A sample story".to_owned(),
+        label: "A sample story".to_owned(),
         url: Some(URL.to_owned()),
         date: Some("4 November 2026".to_owned()),
         excerpt: "What a sample story is about.".to_owned(),

@@ -69,8 +69,8 @@ impl ThemeView {
         Self {
             light,
             dark,
-            heading_font: theme.heading_font.clone(),
-            text_font: theme.text_font.clone(),
+            heading_font: fonts(&theme.heading_font),
+            text_font: fonts(&theme.text_font),
             logo,
             width,
             paper: width + 2 * EDGE,
@@ -97,4 +97,9 @@ impl Colours {
             on_accent: palette.on_accent().to_string(),
         }
     }
+}
+
+/// A list of fonts without the spaces: each paragraph of a mail repeats it.
+fn fonts(list: &str) -> String {
+    list.split(',').map(str::trim).collect::<Vec<_>>().join(",")
 }

@@ -42,7 +42,7 @@ pub(crate) fn load(dir: &Path) -> Result<Vec<String>, Vec<String>> {
         match read(&code, &path) {
             Ok((_, missing)) if missing.is_empty() => {}
             Ok((base, missing)) => {
-                gaps.push(format!("{} says nothing for {}; {base} stands in", path.display(), missing.join(", ")))
+                gaps.push(format!("{} says nothing for {}; {base} stands in", path.display(), missing.join(", ")));
             }
             Err(error) => wrong.push(format!("{}: {error}", path.display())),
         }

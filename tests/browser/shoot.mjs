@@ -1,6 +1,9 @@
-// Pictures of mails: node shoot.mjs FOLDER NAME…, for FOLDER/NAME.html at 375 and 1280 px, light, dark and without pictures.
+// Pictures of mails to look at: node shoot.mjs FOLDER NAME…, of FOLDER/NAME.html at 375 and 1280 px, light, dark and without
+// pictures; and NAME.png, a small sheet of them all, as in docs/images. The files come from
+// `POSTROUND_LOOK=FOLDER cargo test --test it render::`.
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { launch, open } from "./browser.mjs";
+import { dress, launch, open } from "./browser.mjs";
 
 const LOOKS = [
     ["375", { width: 375, scale: 2 }],
@@ -10,14 +13,37 @@ const LOOKS = [
     ["1280-dark", { width: 1280, dark: true }],
     ["1280-blocked", { width: 1280, pictures: false }],
 ];
+/** How high the mails on a sheet are shown at most, and how wide, in pixels. */
+const HEIGHT = 560;
+const WIDTHS = { 375: 110, 1280: 200 };
 
 const [folder, ...names] = process.argv.slice(2);
 const browser = await launch();
 for (const name of names) {
+    const taken = [];
     for (const [suffix, look] of LOOKS) {
         const page = await open(browser, join(folder, `${name}.html`), look);
-        await page.screenshot({ path: join(folder, `${name}-${suffix}.png`), fullPage: true });
+        await dress(page);
+        const path = join(folder, `${name}-${suffix}.png`);
+        await page.screenshot({ path, fullPage: true });
         await page.close();
+        taken.push({ path, width: WIDTHS[look.width] });
     }
+    await sheet(name, taken);
 }
 await browser.close();
+
+async function sheet(name, taken) {
+    const shown = async ({ path, width }) => {
+        const crop = width === WIDTHS[1280] ? "object-fit:cover;object-position:top" : "";
+        return `<div style="width:${width}px"><img style="width:100%;${crop}" src="data:image/png;base64,${await readFile(path, "base64")}"></div>`;
+    };
+    const page = await browser.newPage();
+    const cells = await Promise.all(taken.map(shown));
+    await page.setViewport({ width: 12 + taken.reduce((sum, { width }) => sum + width + 12, 0), height: HEIGHT + 24 });
+    await page.setContent(
+        `<style>body{margin:12px;background:#d8d8d8;display:flex;gap:12px}div{max-height:${HEIGHT}px;overflow:hidden}img{display:block}</style>${cells.join("")}`,
+    );
+    await page.screenshot({ path: join(folder, `${name}.png`) });
+    await page.close();
+}

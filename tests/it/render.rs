@@ -1,17 +1,20 @@
 //! What the outside sees of `render`.
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
+pub mod arabic;
+mod clients;
+mod design;
 pub mod fixture;
 mod messages;
 mod parts;
 mod templates;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use fixture::{Counting, config, each, frame, issue, slots};
 use postround::compose::IssueContent;
-use postround::config::Config;
+use postround::config::{Config, Intro};
 use postround::domain::{EmailAddress, Locale};
 use postround::render::{Confirmation, Message, RenderedMail, Renderer, fill};
 
@@ -42,41 +45,57 @@ pub fn reader() -> EmailAddress {
 /// The issues that one looks at.
 pub fn sizes() -> Vec<(&'static str, IssueContent)> {
     let bare = each(issue(12, 8), |article| article.image = None);
+    let mut typical = issue(12, 8);
+    typical.intro = Some(Intro {
+        text:
+            "Read the small print on shared records before you move a date in your own plan: the extra year is shorter \
+               than it looks. And if you have ten minutes, spend them with Nadia Ferreira."
+                .into(),
+        by: "Marian Holt, Editor".into(),
+    });
     vec![
-        ("twelve", issue(12, 8)),
+        ("typical", typical),
         ("one", issue(1, 1)),
-        ("bare", bare),
-        ("forty", issue(40, 40)),
-        ("listed", issue(40, 8)),
+        ("pictureless", bare),
+        ("forty", issue(40, 20)),
+        ("excerpts", issue(40, 40)),
     ]
 }
 
-/// With `POSTROUND_LOOK` set to a folder, writes the mails there, filled, to be looked at in a browser; pictures then come from
-/// the address in `POSTROUND_LOOK_PICTURES`.
+/// Every mail that one looks at, by name.
+pub fn looks(renderer: &Renderer) -> Vec<(&'static str, RenderedMail)> {
+    let config = config();
+    let asked = Confirmation { first_issue: Some(fixture::day("2026-11-30")), valid_days: 7 };
+    let digest =
+        |content: &IssueContent, config: &Config| renderer.digest(content, &frame(config), &Counting::new()).unwrap();
+    let mut mails = vec![("confirmation", renderer.confirmation(&frame(&config), &asked, &Counting::new()).unwrap())];
+    mails.extend(sizes().iter().map(|(name, content)| (*name, digest(content, &config))));
+    mails.push(("arabic", digest(&arabic::issue(), &arabic::config())));
+    mails
+}
+
+/// A mail's name, HTML, text and message for one reader.
+pub fn fill_all((name, mail): &(&'static str, RenderedMail)) -> (&'static str, String, String, String) {
+    let address = reader();
+    let part = |part: &str, html| fill(part, &mail.marker, &slots("Zoë", &address), html);
+    let message = String::from_utf8(spliced(mail, "Zoë", &address)).unwrap();
+    (name, part(&mail.html, true), part(&mail.text, false), message)
+}
+
+/// With `POSTROUND_LOOK` set to a folder, writes the mails there, filled, to be looked at and checked in a browser; the templates
+/// are then read from their folder, so that a change of them needs no build.
 #[test]
 fn mails_of_all_sizes_are_filled_without_a_mark_left() {
     let folder = std::env::var_os("POSTROUND_LOOK").map(PathBuf::from);
-    let pictures = std::env::var("POSTROUND_LOOK_PICTURES").ok();
-    let config = config();
-    let mut mails = vec![("confirmation", confirmation(&config))];
-    for (name, content) in sizes() {
-        let content = each(content, |article| {
-            if let (Some(image), Some(pictures)) = (&mut article.image, &pictures) {
-                *image = format!("{pictures}/{}", if image.ends_with("/0.png") { "lead.png" } else { "thumb.png" });
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/mail");
+    let renderer = Renderer::new(folder.as_ref().map(|_| sources.as_path())).unwrap();
+    for mail in looks(&renderer) {
+        let (name, html, text, message) = fill_all(&mail);
+        for (ending, part) in [("html", html), ("txt", text), ("eml", message)] {
+            assert!(!part.contains(&mail.1.marker), "{name}");
+            if let Some(folder) = &folder {
+                std::fs::write(folder.join(format!("{name}.{ending}")), part).unwrap();
             }
-        });
-        mails.push((name, render(&content, &config)));
-    }
-    for (name, mail) in mails {
-        let address = reader();
-        let html = fill(&mail.html, &mail.marker, &slots("Zoë", &address), true);
-        let text = fill(&mail.text, &mail.marker, &slots("Zoë", &address), false);
-        for part in [&html, &text, &String::from_utf8(spliced(&mail, "Zoë", &address)).unwrap()] {
-            assert!(!part.contains(&mail.marker), "{name}");
-        }
-        if let Some(folder) = &folder {
-            std::fs::write(folder.join(format!("{name}.html")), &html).unwrap();
-            std::fs::write(folder.join(format!("{name}.txt")), &text).unwrap();
         }
     }
 }
@@ -87,6 +106,9 @@ fn the_digest_reads_like_this() {
     let mail = render(&issue(10, 8), &config);
     insta::assert_snapshot!("digest_text", fill(&mail.text, &mail.marker, &slots("Zoë", &reader()), false));
     insta::assert_snapshot!("digest_html", fill(&mail.html, &mail.marker, &slots("Zoë", &reader()), true));
+    let arabic = render(&arabic::issue(), &arabic::config());
+    insta::assert_snapshot!("digest_text_ar", fill(&arabic.text, &arabic.marker, &slots("Zoë", &reader()), false));
+    insta::assert_snapshot!("digest_html_ar", fill(&arabic.html, &arabic.marker, &slots("Zoë", &reader()), true));
     let message = String::from_utf8(spliced(&mail, "Zoë Żółć", &reader())).unwrap();
     insta::assert_snapshot!("digest_headers", message.split_once("\r\n\r\n").unwrap().0.replace('\r', ""));
 }
