@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -18,6 +19,9 @@ use crate::web::{self, AppState};
 /// How often the schedule, the polls and the open issues are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How often it is looked who has not answered.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
 /// How long a part that fell over, or a digest whose issue could not be composed, rests at first.
 const REST: Duration = Duration::from_secs(5);
 
@@ -30,7 +34,8 @@ const LONGEST_REST: Duration = Duration::from_secs(300);
 /// When the pages' templates are not usable.
 pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), web::WebError> {
     let (stop, stopped) = watch::channel(false);
-    let router = web::router(AppState::new(app.subscribers())?);
+    let warn: web::Warn = Arc::new(|key, warning| tracing::warn!(key, warning, "the pages need attention"));
+    let router = web::router(AppState::new(app.subscribers(), app.notices(), warn)?);
     let mut parts = JoinSet::new();
     let signal = until(stopped.clone());
     parts.spawn(async move {
@@ -38,7 +43,7 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
             tracing::error!(%error, "the web server has ended");
         }
     });
-    for part in [Part::Collect, Part::Compose, Part::Tend, Part::Deliver] {
+    for part in [Part::Collect, Part::Compose, Part::Tend, Part::Ask, Part::Deliver, Part::Housekeep] {
         parts.spawn(keep(app.clone(), part, stopped.clone()));
     }
     shutdown.await;
@@ -53,7 +58,9 @@ enum Part {
     Collect,
     Compose,
     Tend,
+    Ask,
     Deliver,
+    Housekeep,
 }
 
 /// Runs a part until it is told to stop; starts it again when it falls over.
@@ -66,7 +73,9 @@ async fn keep(app: App, part: Part, stopped: watch::Receiver<bool>) {
                 Part::Collect => collect(&app, stopped).await,
                 Part::Compose => compose(&app, stopped).await,
                 Part::Tend => tend(&app, stopped).await,
+                Part::Ask => ask(&app, stopped).await,
                 Part::Deliver => deliver(&app, stopped).await,
+                Part::Housekeep => housekeep(&app, stopped).await,
             }
         };
         match tokio::spawn(run).await {
@@ -174,6 +183,51 @@ async fn tend(app: &App, stopped: watch::Receiver<bool>) {
         told = failed;
         if !look_again(&stopped).await {
             return;
+        }
+    }
+}
+
+/// Asks those whom an import brought, when their turn comes.
+async fn ask(app: &App, stopped: watch::Receiver<bool>) {
+    let (subscribers, notices) = (app.subscribers(), app.notices());
+    while look_again(&stopped).await {
+        match unless_stopped(&stopped, subscribers.ask_due(&notices)).await {
+            None => return,
+            Some(Ok(0)) => {}
+            Some(Ok(asked)) => tracing::info!(asked, "people of an import are asked to confirm"),
+            Some(Err(error)) => tracing::error!(%error, "people of an import could not be asked"),
+        }
+    }
+}
+
+/// Reminds and forgets those who have not confirmed.
+async fn housekeep(app: &App, stopped: watch::Receiver<bool>) {
+    let (subscribers, notices) = (app.subscribers(), app.notices());
+    loop {
+        app.keys.refresh();
+        let step = async {
+            let reminded = subscribers.remind(&notices).await;
+            (reminded, subscribers.forget_unconfirmed().await, subscribers.forget_networks().await)
+        };
+        let Some((reminded, forgotten, networks)) = unless_stopped(&stopped, step).await else { return };
+        match networks {
+            Ok(0) => {}
+            Ok(events) => tracing::info!(events, "forgot from which networks people had agreed"),
+            Err(error) => tracing::error!(%error, "old networks could not be forgotten"),
+        }
+        match reminded {
+            Ok(0) => {}
+            Ok(reminded) => tracing::info!(reminded, "asked once more who had not answered"),
+            Err(error) => tracing::error!(%error, "nobody could be reminded"),
+        }
+        match forgotten {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "forgot who never answered"),
+            Err(error) => tracing::error!(%error, "those who never answered could not be forgotten"),
+        }
+        tokio::select! {
+            () = until(stopped.clone()) => return,
+            () = tokio::time::sleep(HOUSEKEEPING) => {}
         }
     }
 }

@@ -38,11 +38,14 @@ create table articles (
     unique (source, guid)
 );
 
--- When a digest was first seen with its present schedule: no period before that is caught up.
+-- When a digest was first seen with its present schedule: no period before that is caught up. None that is due while it
+-- is held gets an issue; without an end, it is held until somebody resumes it.
 create table digests (
     digest text collate "C" primary key,
     schedule text collate "C" not null,
-    schedule_since bigint not null
+    schedule_since bigint not null,
+    held_since bigint,
+    held_until bigint
 );
 
 -- The first contact of a digest with a source, at which the backlog was decided.
@@ -139,10 +142,11 @@ create table issue_variants (
     primary key (issue_id, topics, locale)
 );
 
+-- One address has one row: its hash is unique, whatever the case of its letters.
 create table subscribers (
     id bigint generated always as identity primary key,
     public_id text collate "C" not null unique,
-    email text collate "C" not null unique,
+    email text collate "C" not null,
     address_hash text collate "C" not null,
     name text collate "C" not null,
     state text collate "C" not null,
@@ -152,6 +156,15 @@ create table subscribers (
     confirmed_at bigint
 );
 create unique index subscribers_by_address_hash on subscribers (address_hash);
+create index subscribers_pending on subscribers (created_at) where state = 'pending';
+
+-- Ids under which a subscriber was known before two became one, by a change of address: the links that were mailed
+-- then work on.
+create table former_ids (
+    public_id text collate "C" primary key,
+    subscriber_id bigint not null references subscribers (id) on delete cascade
+);
+create index former_ids_by_subscriber on former_ids (subscriber_id);
 
 -- `topics` is `*` for all, later ones included, else the chosen ids, sorted, with commas between.
 create table subscriptions (
@@ -167,7 +180,33 @@ create table subscriptions (
 );
 create index subscriptions_by_digest on subscriptions (digest, state, subscriber_id);
 
--- The one queue of every mail. Test sends go to addresses that are no subscriber's.
+-- What was asked for and waits for the answer: the name and language that somebody typed, which count when this very
+-- request is confirmed. The link in the mail says which one it is, by its moment.
+create table join_requests (
+    id bigint generated always as identity primary key,
+    subscriber_id bigint not null references subscribers (id) on delete cascade,
+    asked_at bigint not null,
+    choice text collate "C" not null,
+    name text collate "C" not null,
+    locale text collate "C",
+    reminded_at bigint,
+    unique (subscriber_id, asked_at)
+);
+create index join_requests_by_time on join_requests (asked_at);
+
+-- When the last three mails went to an address that a stranger can set off, whoever is behind it, known or erased; and
+-- how many more were asked for since.
+create table notice_slots (
+    address_hash text collate "C" primary key,
+    first_at bigint not null,
+    second_at bigint not null,
+    last_at bigint not null,
+    refused bigint not null
+);
+create index notice_slots_by_time on notice_slots (last_at);
+
+-- The one queue of every mail. Test sends go to addresses that are no subscriber's. Notices carry the hash of their address,
+-- since it need not be the subscriber's own.
 create table deliveries (
     id bigint generated always as identity primary key,
     mail_id bigint not null references mails (id),
@@ -188,6 +227,7 @@ create table deliveries (
     relay text collate "C",
     answer text collate "C",
     link text collate "C",
+    address_hash text collate "C",
     unique (issue_id, subscriber_id)
 );
 create index deliveries_open on deliveries (state, priority, due_at, id) where state in ('queued', 'claimed', 'sending', 'deferred', 'uncertain');
@@ -211,6 +251,19 @@ create table consent_events (
     evidence text collate "C"
 );
 create index consent_events_by_subscriber on consent_events (subscriber_id);
+create index consent_events_with_network on consent_events (at) where network is not null or agent is not null;
+
+-- Why people left, where they said so: one answer for each leaving. When they are forgotten, the count stays.
+create table leave_reasons (
+    id bigint generated always as identity primary key,
+    subscriber_id bigint references subscribers (id) on delete set null,
+    digest text collate "C" not null,
+    left_at bigint not null,
+    reason text collate "C" not null,
+    note text collate "C" not null,
+    unique (subscriber_id, digest, left_at)
+);
+create index leave_reasons_by_digest on leave_reasons (digest, left_at);
 
 -- Keyed hashes of addresses that must not be mailed, whatever is imported.
 create table suppressions (
@@ -221,6 +274,14 @@ create table suppressions (
     created_at bigint not null
 );
 
+-- People whom an import brought without evidence, and when each is asked to confirm.
+create table asks (
+    subscriber_id bigint primary key references subscribers (id) on delete cascade,
+    due_at bigint not null,
+    source text collate "C" not null
+);
+create index asks_by_due on asks (due_at);
+
 -- The subscriptions that a digest may be mailed to, from `since` on: the one place that says who. Confirmed, not left,
 -- not suppressed; a pause that is not over lies ahead.
 create view live_subscriptions as
@@ -229,6 +290,24 @@ select b.subscriber_id, b.digest, b.topics, coalesce(s.locale, '') as locale, s.
 from subscriptions b join subscribers s on s.id = b.subscriber_id
 where b.state in ('active', 'paused') and s.state = 'confirmed'
   and not exists (select 1 from suppressions x where x.address_hash = s.address_hash);
+
+-- The deliveries that may be started, from `since` on; the last look before a mail goes out.
+--
+-- A digest and a welcome need a live subscription; a correction too, but a pause does not hold it up. An answer about a
+-- subscription goes also to those who have none: but never to whoever complained, and to a suppressed address only the
+-- confirmation that was asked for, where that can lift it. Mails to staff are no subscriber's.
+create view startable as
+select d.id, case
+    when d.kind in ('digest', 'welcome') then
+        (select l.since from live_subscriptions l where l.subscriber_id = d.subscriber_id and l.digest = d.digest)
+    when d.kind = 'correction' then
+        (select 0 from live_subscriptions l where l.subscriber_id = d.subscriber_id and l.digest = d.digest)
+    when d.kind in ('test', 'alert', 'review') then case when d.subscriber_id is null then 0 end
+    else (select 0 from subscribers s where s.id = d.subscriber_id and s.state <> 'complained' and not exists (
+        select 1 from suppressions x where x.address_hash = coalesce(d.address_hash, s.address_hash)
+          and not (d.kind = 'confirmation' and x.reason in ('erased', 'bounced'))))
+    end as since
+from deliveries d;
 
 -- Processes that deliver, with a counter that a living one raises.
 create table nodes (

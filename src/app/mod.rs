@@ -104,7 +104,13 @@ impl App {
 
     /// What queues the mails about subscriptions.
     pub fn notices(&self) -> Notices {
-        Notices::new(Arc::clone(&self.config), Arc::clone(&self.renderer), Arc::clone(&self.clock))
+        Notices::new(
+            Arc::clone(&self.config),
+            Arc::clone(&self.renderer),
+            Arc::clone(&self.keys),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.random),
+        )
     }
 
     /// What delivers, for whoever holds the right to.

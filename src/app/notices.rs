@@ -1,96 +1,218 @@
 //! Queues the mails about subscriptions: each rendered once for all who get the same words.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
 
-use crate::compose::new_mail;
+use crate::compose::{IssueContent, latest_issue, new_mail};
 use crate::config::{Config, Digest};
-use crate::domain::{Clock, PublicId, Random, SystemRandom};
-use crate::render::{self, Frame, Renderer};
+use crate::domain::{Clock, EmailAddress, PublicId, Random, UtcMillis};
+use crate::render::{Frame, Letter, RenderedMail, Renderer, Valid, Wanted};
 use crate::schedule::local_day;
 use crate::store::{NewDelivery, NewMail, Session};
-use crate::subscribers::{Notice, NoticeKind, Notify, NotifyError};
+use crate::subscribers::{Chosen, Keys, Notice, NoticeKind, Notify, NotifyError, SecretLink, Topics};
 
 /// Where notices stand in the queue: before everything else.
 const PRIORITY: i64 = 0;
 
-/// Renders and queues notices.
+/// How many mails are kept rendered.
+const KEPT: usize = 64;
+
+/// Renders and queues notices. Cheap to clone.
+#[derive(Clone)]
 pub struct Notices {
     config: Arc<Config>,
     renderer: Arc<Renderer>,
+    keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    kept: Arc<Mutex<HashMap<String, Arc<Rendered>>>>,
+}
+
+/// A mail, and the hash by which another process finds the same one in the store.
+struct Rendered {
+    mail: RenderedMail,
+    fingerprint: String,
 }
 
 impl Notices {
     /// Over these templates.
-    pub fn new(config: Arc<Config>, renderer: Arc<Renderer>, clock: Arc<dyn Clock>) -> Self {
-        Self { config, renderer, clock }
+    pub fn new(
+        config: Arc<Config>,
+        renderer: Arc<Renderer>,
+        keys: Arc<Keys>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        Self { config, renderer, keys, clock, random, kept: Arc::default() }
+    }
+
+    /// The mail, which all who get the same words share. `words` tells it from others of its digest and locale.
+    fn rendered(&self, frame: &Frame<'_>, letter: &Letter<'_>, words: &str) -> Result<Arc<Rendered>, NotifyError> {
+        let key = format!("{words}\n{}\n{}", frame.digest.id, frame.locale);
+        if let Some(kept) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(Arc::clone(kept));
+        }
+        let mail = self.renderer.letter(frame, letter, &*self.random)?;
+        let rendered = Arc::new(Rendered { fingerprint: fingerprint(&mail, frame), mail });
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        kept.insert(key, Arc::clone(&rendered));
+        Ok(rendered)
+    }
+
+    /// The mail's id in the store, where it may be already.
+    async fn stored(
+        &self,
+        session: &mut Session,
+        frame: &Frame<'_>,
+        kind: &str,
+        rendered: &Rendered,
+        now: UtcMillis,
+    ) -> Result<i64, NotifyError> {
+        if let Some(id) = session.mail_by_fingerprint(&rendered.fingerprint).await? {
+            return Ok(id);
+        }
+        let salt = PublicId::new(&*self.random);
+        let new = NewMail {
+            fingerprint: Some(&rendered.fingerprint),
+            ..new_mail(None, kind, frame.digest, "", frame.locale, &rendered.mail, salt.as_str())
+        };
+        Ok(session.insert_mail(&new, now).await?)
+    }
+
+    /// What the confirmation names: each digest that was chosen, with the topics where it is not all of them.
+    fn wanted(&self, choice: &[Chosen]) -> Vec<Wanted> {
+        let wanted = |chosen: &Chosen| {
+            let digest = self.config.digest(&chosen.digest)?;
+            let topics = match &chosen.topics {
+                Topics::All => Vec::new(),
+                Topics::Only(topics) => topics.iter().map(|topic| self.config.topic_title(topic)).collect(),
+            };
+            Some(Wanted { digest: digest.title.clone(), topics })
+        };
+        choice.iter().filter_map(wanted).collect()
+    }
+
+    /// The digest's latest issue, as far as it is of the topics that the subscriber has chosen.
+    async fn latest(
+        &self,
+        session: &mut Session,
+        subscriber: i64,
+        digest: &Digest,
+    ) -> Result<Option<(i64, IssueContent)>, NotifyError> {
+        let subscriptions = session.subscriptions_among(&[subscriber]).await?;
+        let Some(subscription) = subscriptions.into_iter().find(|have| have.digest == digest.id) else {
+            return Ok(None);
+        };
+        Ok(latest_issue(session, &self.config, digest, &subscription.topics).await?)
     }
 }
 
 impl Notify for Notices {
     async fn notify(&self, session: &mut Session, notice: &Notice) -> Result<(), NotifyError> {
         let now = self.clock.now();
-        let digest_of = self.config.digest(&notice.digest);
-        let digest_of = digest_of.ok_or("the digest that it is about is gone from the configuration")?;
-        let NoticeKind::Confirm { choice, link, expires_at, .. } = &notice.kind else {
-            return Err("there is no template for this notice".into());
-        };
-        let locale = notice.locale.as_ref().unwrap_or(&digest_of.locale);
-        let first_issue = digest_of.schedule.next_after(now).map(|at| local_day(at, digest_of.timezone()));
-        let valid_days = u32::try_from((expires_at.0 - now.0) / 86_400_000).unwrap_or_default();
-        // The link confirms all that was chosen, so the mail names all of it.
-        let titles: Vec<&str> = choice
-            .iter()
-            .filter_map(|chosen| self.config.digest(&chosen.digest))
-            .map(|digest| digest.title.as_str())
-            .collect();
-        let named = Digest { title: titles.join(", "), ..digest_of.clone() };
-        let frame = Frame { digest: &named, config: &self.config, locale, test: false };
-        // All who are asked about a digest on one day get the same mail, so that it is stored once. Nothing in it comes
-        // from a feed, which could forge a mark.
-        let mail =
-            self.renderer.confirmation(&frame, &render::Confirmation { first_issue, valid_days }, &Same::default())?;
-        let fingerprint = HEXLOWER.encode(digest(&SHA256, mail.mime.as_bytes()).as_ref());
-        let mail = match session.mail_by_fingerprint(&fingerprint).await? {
-            Some(id) => id,
-            None => {
-                let salt = PublicId::new(&SystemRandom);
-                let new = NewMail {
-                    fingerprint: Some(&fingerprint),
-                    ..new_mail(None, "confirmation", digest_of, "", locale, &mail, salt.as_str())
-                };
-                session.insert_mail(&new, now).await?
-            }
-        };
+        let digest = self.digest(notice)?;
+        let (mail, kind) = self.mail(session, notice, now).await?;
         let delivery = NewDelivery {
             mail,
             issue: None,
-            kind: "confirmation",
-            digest: Some(&digest_of.id),
+            kind,
+            digest: Some(&digest.id),
             subscriber: Some(notice.subscriber),
             address: &notice.address,
             name: "",
             priority: PRIORITY,
-            link: Some(&link.0),
+            link: link_of(&notice.kind).map(|link| link.0.as_str()),
         };
-        session.insert_delivery(&delivery, now).await?;
+        session.insert_notice(&delivery, &self.keys.address_hash(&notice.address), now).await?;
         Ok(())
+    }
+
+    async fn rehearse(&self, session: &mut Session, notice: &Notice) -> Result<(), NotifyError> {
+        self.mail(session, notice, self.clock.now()).await.map(|_| ())
     }
 }
 
-/// The same bytes for each rendering, and other ones for each use within it.
-#[derive(Default)]
-struct Same(AtomicU64);
-
-impl Random for Same {
-    fn fill(&self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(SHA256_OUTPUT_LEN) {
-            let count = self.0.fetch_add(1, Ordering::Relaxed);
-            chunk.copy_from_slice(&digest(&SHA256, &count.to_be_bytes()).as_ref()[..chunk.len()]);
-        }
+impl Notices {
+    /// The digest that a notice is about.
+    fn digest(&self, notice: &Notice) -> Result<&Digest, NotifyError> {
+        let digest = self.config.digest(&notice.digest);
+        Ok(digest.ok_or("the digest that it is about is gone from the configuration")?)
     }
+
+    /// Renders the mail of a notice, unless others have got the same before; gives its row and its kind.
+    async fn mail(
+        &self,
+        session: &mut Session,
+        notice: &Notice,
+        now: UtcMillis,
+    ) -> Result<(i64, &'static str), NotifyError> {
+        let digest = self.digest(notice)?;
+        let locale = notice.locale.as_ref().unwrap_or(&digest.locale);
+        let frame = Frame { digest, config: &self.config, locale, test: false };
+        let valid = |until: &UtcMillis| Valid::of_millis(until.0 - now.0);
+        let latest = match notice.kind {
+            NoticeKind::Welcome => self.latest(session, notice.subscriber, digest).await?,
+            _ => None,
+        };
+        let letter = match &notice.kind {
+            NoticeKind::Confirm { choice, expires_at, reminder, .. } => Letter::Confirmation {
+                wanted: self.wanted(choice),
+                first_issue: digest.schedule.next_after(now).map(|at| local_day(at, digest.timezone())),
+                days: u32::try_from((expires_at.0 - now.0 + 43_200_000) / 86_400_000).unwrap_or_default(),
+                reminder: *reminder,
+            },
+            NoticeKind::AlreadySubscribed => Letter::Subscribed,
+            NoticeKind::ManageLink { expires_at, .. } => Letter::Manage { valid: valid(expires_at) },
+            NoticeKind::ChangeAddress { expires_at, .. } => Letter::Address { valid: valid(expires_at) },
+            NoticeKind::AddressChanged => Letter::Moved,
+            NoticeKind::Goodbye { expires_at, .. } => Letter::Goodbye { valid: valid(expires_at) },
+            NoticeKind::Welcome => Letter::Welcome { latest: latest.as_ref().map(|(_, content)| content) },
+        };
+        let words = match &latest {
+            Some((issue, content)) => format!("welcome {issue} {}", topics_of(content)),
+            None => format!("{letter:?}"),
+        };
+        let rendered = self.rendered(&frame, &letter, &words)?;
+        let kind = kind_of(&notice.kind, &letter);
+        let mail = self.stored(session, &frame, letter.template(), &rendered, now).await?;
+        Ok((mail, kind))
+    }
+}
+
+/// What the delivery of a notice is called: as its template, but that a reminder was not asked for.
+fn kind_of(kind: &NoticeKind, letter: &Letter<'_>) -> &'static str {
+    match kind {
+        NoticeKind::Confirm { reminder: true, .. } => "reminder",
+        _ => letter.template(),
+    }
+}
+
+fn link_of(kind: &NoticeKind) -> Option<&SecretLink> {
+    match kind {
+        NoticeKind::Confirm { link, .. }
+        | NoticeKind::ManageLink { link, .. }
+        | NoticeKind::ChangeAddress { link, .. }
+        | NoticeKind::Goodbye { link, .. } => Some(link),
+        NoticeKind::AlreadySubscribed | NoticeKind::AddressChanged | NoticeKind::Welcome => None,
+    }
+}
+
+fn topics_of(content: &IssueContent) -> String {
+    content.articles().map(|article| article.canonical.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// What makes two mails the same for their readers: sender, subject and both parts, without the random marks.
+fn fingerprint(mail: &RenderedMail, frame: &Frame<'_>) -> String {
+    let sender = &frame.digest.sender;
+    let reply_to = sender.reply_to.as_ref().map(EmailAddress::as_str).unwrap_or_default();
+    let about = [&*frame.digest.id, &frame.config.server.public_url, &sender.name, sender.email.as_str(), reply_to];
+    let parts = [&mail.subject, &mail.html, &mail.text].map(|part| part.replace(&mail.marker, "\0"));
+    let same = about.into_iter().chain(parts.iter().map(String::as_str)).collect::<Vec<_>>().join("\n\0");
+    HEXLOWER.encode(digest(&SHA256, same.as_bytes()).as_ref())
 }

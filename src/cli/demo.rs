@@ -18,8 +18,7 @@ use crate::config::Config;
 use crate::daemon;
 use crate::demo::catcher::{self, Mailbox};
 use crate::demo::{self, Places, READERS, inbox};
-use crate::domain::{Clock, EmailAddress, IssueState, SystemClock};
-use crate::subscribers::{NewSubscriber, Origin, resolve_choice};
+use crate::domain::{Clock, IssueState, SystemClock};
 
 /// How long the digest may take on its way to the inbox.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -65,13 +64,12 @@ async fn show(context: &Context, args: &Args, folder: &Path) -> Result<(), CliEr
     let file = folder.join("config.toml");
     std::fs::write(&file, demo::config_toml(&surroundings.places))?;
     let app = App::open(Arc::new(Config::load(&file, std::iter::empty())?)).await?;
-    add_readers(&app).await?;
 
     let (stop, stopped) = oneshot::channel::<()>();
     let daemon = tokio::spawn(daemon::serve(app.clone(), surroundings.pages, async {
         let _ = stopped.await;
     }));
-    let sent = send(&app, &surroundings.mailbox).await;
+    let sent = Box::pin(join_and_send(&app, &surroundings.places, &surroundings.mailbox)).await;
     match (&sent, args.once) {
         (Ok((report, articles)), true) => summarise(context, report, *articles, &surroundings.mailbox)?,
         (Ok((report, articles)), false) => {
@@ -110,25 +108,17 @@ async fn start() -> Result<Surroundings, CliError> {
     Ok(Surroundings { mailbox, places, inbox_url, pages })
 }
 
-async fn add_readers(app: &App) -> Result<(), CliError> {
-    let subscribers = app.subscribers();
-    for reader in READERS {
-        let topics: Vec<String> = reader.topics.iter().map(|&topic| topic.to_owned()).collect();
-        let failed = |error: String| CliError::Failed(format!("{}: {error}", reader.email));
-        let new = NewSubscriber {
-            address: EmailAddress::parse(reader.email).map_err(|error| failed(error.to_string()))?,
-            name: reader.name.to_owned(),
-            locale: None,
-            choice: resolve_choice(&app.config, &[], &topics).map_err(|error| failed(error.to_string()))?,
-        };
-        subscribers.add_confirmed(&new, "a reader of the demo, invented", Origin::COMMAND_LINE).await?;
-    }
-    Ok(())
+/// Lets the readers join at the real form, then sends them the digest.
+async fn join_and_send(app: &App, places: &Places, mailbox: &Mailbox) -> Result<(IssueReport, usize), CliError> {
+    let joined = demo::join_all(&places.public_url, mailbox).await;
+    joined.map_err(|error| CliError::Failed(format!("the readers could not join: {error}")))?;
+    send(app, mailbox).await
 }
 
 /// Composes the issue; the daemon delivers it. Gives the issue and how many articles it has.
 async fn send(app: &App, mailbox: &Mailbox) -> Result<(IssueReport, usize), CliError> {
     let digest = app.config.digests.first().ok_or_else(|| CliError::Failed("the demo has no digest".to_owned()))?;
+    let before = mailbox.len();
     let composed = app.composer().compose(digest, Occasion::Extra).await?;
     super::collect::warn_of_failures(&composed.polled);
     let articles = app.store.read().await?.issue_articles(composed.issue).await?;
@@ -146,7 +136,9 @@ async fn send(app: &App, mailbox: &Mailbox) -> Result<(IssueReport, usize), CliE
     };
     let report = tokio::time::timeout(PATIENCE, settled).await;
     let report = report.map_err(|_| CliError::Failed("the digest did not arrive in time".to_owned()))??;
-    if report.state == IssueState::Sent && i64::try_from(mailbox.len()).unwrap_or_default() < report.totals.sent {
+    if report.state == IssueState::Sent
+        && i64::try_from(mailbox.len() - before).unwrap_or_default() < report.totals.sent
+    {
         return Err(CliError::Failed("a mail that was sent is not in the inbox".to_owned()));
     }
     Ok((report, articles))
@@ -180,6 +172,7 @@ fn welcome(report: &IssueReport, articles: usize, places: &Places, inbox: &str, 
     })?;
     output::line("")?;
     output::line(format!("  Read it    {inbox}"))?;
+    output::line(format!("  Join it    {}/", places.public_url))?;
     output::line(format!("  News site  {}", places.site_url))?;
     output::line(format!("  Files      {}", folder.display()))?;
     output::line("")?;

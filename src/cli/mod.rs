@@ -8,15 +8,21 @@ mod context;
 mod demo;
 mod digest;
 mod error;
+mod export;
+mod import;
 mod issue;
+mod keys;
 mod logging;
 mod output;
+mod person;
 mod preview;
+mod reasons;
 mod run;
 mod send_test;
 mod serve;
 mod source;
 mod subscriber;
+mod suppression;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -70,6 +76,12 @@ enum Command {
     /// The subscribers
     #[command(subcommand)]
     Subscriber(subscriber::Command),
+    /// Addresses that must not be mailed, whatever is imported
+    #[command(subcommand)]
+    Suppression(suppression::Command),
+    /// The keys that sign the links in mails
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// The configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -103,12 +115,14 @@ async fn dispatch(context: &Context, command: &Command) -> Result<(), CliError> 
         Command::Serve => serve::run(context).await,
         Command::Collect(args) => collect::run(context, args).await,
         Command::Source(command) => source::run(context, command).await,
-        Command::Digest(command) => digest::run(context, command),
+        Command::Digest(command) => digest::run(context, command).await,
         Command::Preview(args) => preview::run(context, args).await,
         Command::SendTest(args) => send_test::run(context, args).await,
         Command::Run(args) => Box::pin(run::run(context, args)).await,
         Command::Issue(command) => issue::run(context, command).await,
         Command::Subscriber(command) => Box::pin(subscriber::run(context, command)).await,
+        Command::Suppression(command) => Box::pin(suppression::run(context, command)).await,
+        Command::Keys(command) => keys::run(context, command).await,
         Command::Config(command) => config::run(context, command),
         Command::Demo(args) => Box::pin(demo::run(context, args)).await,
     }

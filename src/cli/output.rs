@@ -31,6 +31,29 @@ fn write(text: &str, end: &str) -> Result<(), CliError> {
     }
 }
 
+/// Stdout, for a result that is written in pieces. A closed pipe swallows the rest: its reader has seen enough.
+pub fn stream() -> impl Write {
+    Stream(io::BufWriter::new(io::stdout()))
+}
+
+struct Stream(io::BufWriter<io::Stdout>);
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(bytes.len()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
+        }
+    }
+}
+
 /// Prints a result as one JSON document.
 ///
 /// # Errors

@@ -92,7 +92,7 @@ fn show(app: &App, digest: &Digest, mail: &RenderedMail, format: Format) -> Resu
         date: SystemClock.now(),
         unsubscribe_url: link,
         preferences_url: link,
-        confirm_url: link,
+        link,
     };
     Ok(match format {
         Format::Html => fill(&mail.html, &mail.marker, &slots, true).into_bytes(),

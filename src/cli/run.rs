@@ -29,6 +29,10 @@ pub struct Args {
 pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let digest = context.digest(&args.digest)?;
     let app = context.open().await?;
+    if app.composer().is_held(&digest).await? {
+        let words = format!("{0} is held, so nothing is sent; `postround digest resume {0}` ends that", digest.id);
+        return Err(CliError::Failed(words));
+    }
     if output::asks(args.yes) {
         let preview = app.composer().preview(&digest, false).await?;
         if preview.reason.is_none() && preview.recipients > 0 {

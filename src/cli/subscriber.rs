@@ -1,11 +1,9 @@
 //! `subscriber`: the subscribers.
 
-use std::path::PathBuf;
-
-use super::{CliError, Context, output};
+use super::{CliError, Context, export, import, output, person};
 use crate::app::App;
 use crate::domain::{EmailAddress, Locale};
-use crate::subscribers::{Added, Import, ImportBasis, ImportReport, NewSubscriber, Origin, Record, resolve_choice};
+use crate::subscribers::{Added, NewSubscriber, Origin, Record, resolve_choice};
 
 /// Subcommands of `subscriber`.
 #[derive(clap::Subcommand, Debug)]
@@ -19,8 +17,17 @@ pub enum Command {
         /// The address
         email: EmailAddress,
     },
-    /// Imports a CSV file with a header: email, name, state, topics, digests, locale, confirmed_at, evidence
-    Import(ImportArgs),
+    /// Changes name, language, topics, a pause or the address of somebody who asked for it
+    Edit(person::EditArgs),
+    /// Leaves for somebody who asked for it
+    Unsubscribe(person::UnsubscribeArgs),
+    /// Forgets somebody, and keeps a keyed hash so that no import brings them back
+    Erase(person::EraseArgs),
+    /// Imports a CSV file with a header (email, name, state, topics, digests, locale, confirmed_at, evidence), or an
+    /// export of listmonk, phpList or Mailchimp
+    Import(import::Args),
+    /// One person's data as JSON, or everybody as a CSV file that the import reads
+    Export(export::Args),
 }
 
 /// Options of `subscriber add`.
@@ -48,25 +55,6 @@ pub struct Add {
     evidence: Option<String>,
 }
 
-/// Options of `subscriber import`.
-#[derive(clap::Args, Debug)]
-pub struct ImportArgs {
-    /// The file
-    file: PathBuf,
-    /// They have agreed elsewhere
-    #[arg(long, requires = "evidence", conflicts_with = "ask")]
-    confirmed: bool,
-    /// What proves that they have, where a row has no evidence of its own
-    #[arg(long, requires = "confirmed", value_name = "TEXT")]
-    evidence: Option<String>,
-    /// Ask each of them to confirm
-    #[arg(long)]
-    ask: bool,
-    /// Leave bad rows out instead of refusing the file
-    #[arg(long)]
-    skip_bad: bool,
-}
-
 /// Runs one of them.
 pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
     let app = context.open().await?;
@@ -78,7 +66,11 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
             let record = record.ok_or_else(|| CliError::Failed(format!("nothing is held of {email}")))?;
             if context.json { output::json(&record) } else { describe(&record) }
         }
-        Command::Import(args) => import(context, &app, args).await,
+        Command::Edit(args) => person::edit(context, &app, args).await,
+        Command::Unsubscribe(args) => person::unsubscribe(context, &app, args).await,
+        Command::Erase(args) => person::erase(context, &app, args).await,
+        Command::Import(args) => import::run(context, &app, args).await,
+        Command::Export(args) => export::run(context, &app, args).await,
     }
 }
 
@@ -127,6 +119,10 @@ fn describe(record: &Record) -> Result<(), CliError> {
         let pause = digest.paused_until.map(|until| format!(", until {until}")).unwrap_or_default();
         output::line(format!("  {}: {}{pause} ({topics})", digest.id, digest.state))?;
     }
+    for reason in &record.reasons {
+        let why = format!("  {}  left {}: {} {}", reason.at, reason.digest, reason.reason, reason.note);
+        output::line(why.trim_end())?;
+    }
     for event in &record.consent {
         let about = event.digest.as_deref().unwrap_or_default();
         let evidence = event.evidence.as_deref().unwrap_or_default();
@@ -136,55 +132,4 @@ fn describe(record: &Record) -> Result<(), CliError> {
         )?;
     }
     Ok(())
-}
-
-async fn import(context: &Context, app: &App, args: &ImportArgs) -> Result<(), CliError> {
-    let basis = match (&args.evidence, args.ask) {
-        (Some(evidence), _) => ImportBasis::Confirmed(evidence),
-        (None, true) => ImportBasis::Ask,
-        (None, false) => ImportBasis::Rows,
-    };
-    let import = Import { path: &args.file, basis, skip_bad: args.skip_bad };
-    let bar = output::progress(0, "importing");
-    let report = app
-        .subscribers()
-        .import(&import, &app.notices(), |done, all| {
-            bar.set_length(all);
-            bar.set_position(done);
-        })
-        .await?;
-    bar.finish_and_clear();
-    if context.json {
-        output::json(&report)?;
-    } else {
-        summarise(&report)?;
-    }
-    for column in &report.ignored_columns {
-        output::note(format!("note: the column `{column}` means nothing here and was ignored"));
-    }
-    if report.is_refused(&import) {
-        let first = report.refused.first().map(|row| format!("line {}: {}", row.line, row.reason)).unwrap_or_default();
-        return Err(CliError::Failed(format!("{first}; nothing was imported (--skip-bad leaves bad rows out)")));
-    }
-    if report.is_only_report(&import) {
-        output::note(
-            "nothing was imported: there is no evidence that these people agreed. Give --confirmed --evidence TEXT, a \
-             column `evidence` in each row, or --ask, which sends each of them a confirmation",
-        );
-    }
-    Ok(())
-}
-
-fn summarise(report: &ImportReport) -> Result<(), CliError> {
-    let would = if report.applied { "" } else { "would be " };
-    output::line(format!(
-        "{} rows: {would}{} added, {} updated, {} unchanged, {} skipped, {} refused",
-        output::count(report.rows),
-        output::count(report.added),
-        output::count(report.updated),
-        output::count(report.unchanged),
-        output::count(report.skipped),
-        report.refused.len(),
-    ))?;
-    report.refused.iter().take(20).try_for_each(|row| output::line(format!("  line {}: {}", row.line, row.reason)))
 }

@@ -1,8 +1,8 @@
 //! Laying out an issue: its deliveries are put into the queue in chunks, each in a short transaction.
 
 use crate::config::Digest;
-use crate::domain::PublicId;
-use crate::store::{Choice, Durability, IssueRow};
+use crate::domain::{PublicId, UtcMillis};
+use crate::store::{Choice, Durability, IssueRow, Place};
 
 use super::composer::{locale_of, new_mail};
 use super::variants::variant;
@@ -13,6 +13,13 @@ const CHUNK: i64 = 5_000;
 
 /// Where digests stand in the queue: behind confirmations and test sends.
 pub const DIGEST_PRIORITY: i64 = 20;
+
+/// Where in the queue the issue stands. One that somebody asked for out of schedule is not spread over time.
+fn place(issue: &IssueRow, digest: &Digest, now: UtcMillis) -> Place {
+    let spread = issue.scheduled_at.map(|_| digest.spread).unwrap_or_default();
+    let from = if spread.is_zero() { now } else { issue.composed_at };
+    Place { priority: DIGEST_PRIORITY, from, spread_ms: i64::try_from(spread.as_millis()).unwrap_or(i64::MAX) }
+}
 
 impl Composer {
     /// Lays out whatever is left of an issue. Any process may do it, also after another has died in the middle.
@@ -31,7 +38,8 @@ impl Composer {
             }
             let now = self.clock.now();
             let mut session = self.store.write(Durability::Full).await?;
-            if !session.lay_out(issue.id, &digest.id, after..upto, DIGEST_PRIORITY, now).await? {
+            let place = place(issue, digest, now);
+            if !session.lay_out(issue.id, &digest.id, after..upto, &place, now).await? {
                 return Ok(());
             }
             if !session.missing_variants(issue.id, &digest.id, after, upto).await?.is_empty() {

@@ -1,10 +1,26 @@
 //! Every key that a configuration may have, table by table.
 
-pub const ROOT: &[&str] =
-    &["server", "store", "sender", "smtp", "delivery", "collect", "source", "topic", "digest", "templates", "web"];
-pub const SERVER: &[&str] = &["listen", "public_url"];
+pub const ROOT: &[&str] = &[
+    "server",
+    "store",
+    "sender",
+    "smtp",
+    "delivery",
+    "collect",
+    "source",
+    "topic",
+    "digest",
+    "leave",
+    "retention",
+    "templates",
+    "web",
+    "subscribe",
+    "confirmation",
+];
+pub const SERVER: &[&str] = &["listen", "public_url", "trusted_proxies"];
 pub const STORE: &[&str] = &["url", "keys"];
-pub const SENDER: &[&str] = &["name", "email", "reply_to", "postal_address", "legal", "contact_url", "social"];
+pub const SENDER: &[&str] =
+    &["name", "email", "reply_to", "unsubscribe_email", "postal_address", "legal", "contact_url", "social"];
 pub const SMTP: &[&str] =
     &["url", "username", "password", "password_file", "connections", "messages_per_connection", "tls_ca_file"];
 pub const DELIVERY: &[&str] = &["after_crash", "retry_for"];
@@ -22,6 +38,8 @@ pub const DIGEST: &[&str] = &[
     "schedule",
     "timezone",
     "catch_up",
+    "spread",
+    "holidays",
     "min_articles",
     "max_articles",
     "banner",
@@ -30,6 +48,7 @@ pub const DIGEST: &[&str] = &[
     "template",
     "theme",
     "locale",
+    "public",
     "sender",
 ];
 pub const BANNER: &[&str] = &["text", "url", "from", "until"];
@@ -39,8 +58,27 @@ pub const THEME: &[&str] =
 pub const COLOURS: &[&str] = &["accent", "ink", "muted", "paper", "background", "soft"];
 pub const LOGO: &[&str] = &["url", "width", "height"];
 pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
+pub const LEAVE: &[&str] = &["goodbye_mail"];
+pub const RETENTION: &[&str] = &["network", "network_prefix"];
 pub const TEMPLATES: &[&str] = &["dir"];
-pub const WEB: &[&str] = &["home_url", "privacy_url"];
+pub const CONFIRMATION: &[&str] = &["valid_for", "reminder_after", "forget_after", "welcome_mail"];
+pub const WEB: &[&str] = &["home_url", "privacy_url", "title", "heading", "intro", "logo", "accent", "accent_dark"];
+pub const SUBSCRIBE: &[&str] = &[
+    "origins",
+    "per_network",
+    "per_domain",
+    "overall",
+    "min_fill_time",
+    "mx_check",
+    "captcha_script_url",
+    "captcha_verify_url",
+    "captcha_site_key",
+    "captcha_secret",
+    "captcha_secret_file",
+    "captcha_class",
+    "captcha_field",
+    "captcha_origins",
+];
 
 /// Tables that are there once, with their keys: what the environment can set.
 pub const ONCE: &[(&str, &[&str])] = &[
@@ -50,8 +88,12 @@ pub const ONCE: &[(&str, &[&str])] = &[
     ("smtp", SMTP),
     ("delivery", DELIVERY),
     ("collect", COLLECT),
+    ("leave", LEAVE),
+    ("retention", RETENTION),
     ("templates", TEMPLATES),
     ("web", WEB),
+    ("subscribe", SUBSCRIBE),
+    ("confirmation", CONFIRMATION),
 ];
 
 /// The one table within those, whose names are the operator's own.

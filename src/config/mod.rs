@@ -9,6 +9,8 @@ mod environment;
 mod error;
 mod keys;
 mod nearest;
+mod public;
+mod rate;
 mod read;
 mod reader;
 mod secret;
@@ -28,10 +30,12 @@ use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, Place, Problem};
 pub(crate) use nearest::nearest;
+pub use public::{Captcha, Confirmation, DARK_GROUND, LIGHT_GROUND, READABLE, Subscribe, Web};
+pub use rate::Rate;
 pub use secret::Secret;
 pub use settings::*;
 pub use source::*;
-pub use theme::{Colour, Logo, Palette, Theme};
+pub use theme::{Logo, Palette, Theme};
 
 use reader::Report;
 

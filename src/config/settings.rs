@@ -1,13 +1,15 @@
 //! The settings of `config.toml` as the rooms take them: every value here has been checked.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use ipnet::IpNet;
 use url::Url;
 
+use super::public::{Confirmation, Subscribe, Web};
 use super::secret::Secret;
 use super::source::Source;
 use super::theme::Theme;
@@ -37,10 +39,18 @@ pub struct Config {
     pub topics: Vec<Topic>,
     /// The digests, in the order of the file.
     pub digests: Vec<Digest>,
+    /// What happens when people leave.
+    pub leave: Leave,
+    /// How long what is known of people is kept.
+    pub retention: Retention,
+    /// How people are asked whether they really want it.
+    pub confirmation: Confirmation,
     /// The operator's own templates.
     pub templates: Templates,
-    /// Addresses of the site around.
+    /// The site around, and its look.
     pub web: Web,
+    /// The form that people join with.
+    pub subscribe: Subscribe,
     /// See [`Config::ignored_variables`].
     pub ignored_variables: Vec<String>,
 }
@@ -72,6 +82,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// How the outside reaches it; ends without a slash.
     pub public_url: String,
+    /// Networks of proxies whose word on where a request comes from counts.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// `[store]`.
@@ -101,6 +113,8 @@ pub struct Sender {
     pub email: EmailAddress,
     /// Where answers go; none: to the sender.
     pub reply_to: Option<EmailAddress>,
+    /// Where a mail program may send a mail that unsubscribes; none: only the link does.
+    pub unsubscribe_email: Option<EmailAddress>,
     /// The postal address in the footer; may be empty for a relay on this machine.
     pub postal_address: String,
     /// Company or charity number; may be empty.
@@ -236,6 +250,10 @@ pub struct Digest {
     pub schedule: Schedule,
     /// How late a missed period may still go out.
     pub catch_up: Duration,
+    /// Over how long a time an issue's deliveries are spread; zero: none.
+    pub spread: Duration,
+    /// The calendar of days on which no issue comes out.
+    pub holidays: Option<PathBuf>,
     /// With fewer articles the period is skipped.
     pub min_articles: usize,
     /// How many are shown with an excerpt; the rest is listed by title.
@@ -252,6 +270,8 @@ pub struct Digest {
     pub theme: Theme,
     /// The language of its wording and dates.
     pub locale: Locale,
+    /// Whether strangers are offered it: on the subscribe page and in the archive.
+    pub public: bool,
     /// Who it is from: its own sender over that of `[sender]`.
     pub sender: Sender,
 }
@@ -295,6 +315,44 @@ pub enum WhenEmpty {
     Rest,
 }
 
+/// `[leave]`.
+#[derive(Clone, Debug, Default)]
+pub struct Leave {
+    /// Whether whoever leaves gets a last mail, with the way back.
+    pub goodbye_mail: bool,
+}
+
+/// `[retention]`.
+#[derive(Clone, Debug)]
+pub struct Retention {
+    /// How long the evidence of consent says from which network and program it came; zero: never.
+    pub network: Duration,
+    /// Whether only the beginning of the network address is kept.
+    pub network_prefix: bool,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { network: Duration::from_secs(365 * 86_400), network_prefix: false }
+    }
+}
+
+impl Retention {
+    /// What the evidence keeps of a network address: all of it, or the first 24 bits of an IPv4 and 48 of an IPv6 address,
+    /// which tell the provider and not the person; `None`: nothing.
+    pub fn network(&self, address: IpAddr) -> Option<String> {
+        if self.network.is_zero() {
+            return None;
+        }
+        let address = address.to_canonical();
+        if !self.network_prefix {
+            return Some(address.to_string());
+        }
+        let length = if address.is_ipv4() { 24 } else { 48 };
+        IpNet::new(address, length).ok().map(|network| network.trunc().to_string())
+    }
+}
+
 /// `[templates]`.
 #[derive(Clone, Debug, Default)]
 pub struct Templates {
@@ -302,13 +360,4 @@ pub struct Templates {
     pub dir: Option<PathBuf>,
     /// What those locales leave to others to say, a sentence for each.
     pub gaps: Vec<String>,
-}
-
-/// `[web]`.
-#[derive(Clone, Debug, Default)]
-pub struct Web {
-    /// The site that the digest belongs to.
-    pub home_url: Option<Url>,
-    /// Its privacy page.
-    pub privacy_url: Option<Url>,
 }

@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::domain::EmailAddress;
 
+use super::public::{SubscribeShown, WebShown};
 use super::settings::{AfterCrash, Backlog, Config, Digest, Sender, WhenEmpty};
 use super::source::{Matcher, Select, Selector, Source, SourceKind, TopicRule};
 use super::theme_shown::ThemeShown;
@@ -33,8 +34,12 @@ struct Root<'a> {
     smtp: Smtp<'a>,
     delivery: Delivery,
     collect: Collect,
+    leave: Leave,
+    retention: Retention,
+    confirmation: Confirmation,
     templates: Templates,
-    web: Web<'a>,
+    web: WebShown<'a>,
+    subscribe: SubscribeShown<'a>,
     source: Vec<SourceShown<'a>>,
     topic: Vec<Topic<'a>>,
     digest: Vec<DigestShown<'a>>,
@@ -44,6 +49,7 @@ struct Root<'a> {
 struct Server<'a> {
     listen: String,
     public_url: &'a str,
+    trusted_proxies: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -57,6 +63,7 @@ struct SenderShown<'a> {
     name: &'a str,
     email: &'a str,
     reply_to: &'a str,
+    unsubscribe_email: &'a str,
     postal_address: &'a str,
     legal: &'a str,
     contact_url: &'a str,
@@ -75,6 +82,14 @@ struct Smtp<'a> {
 }
 
 #[derive(Serialize)]
+struct Confirmation {
+    valid_for: String,
+    reminder_after: String,
+    forget_after: String,
+    welcome_mail: bool,
+}
+
+#[derive(Serialize)]
 struct Delivery {
     after_crash: &'static str,
     retry_for: String,
@@ -87,14 +102,19 @@ struct Collect {
 }
 
 #[derive(Serialize)]
-struct Templates {
-    dir: String,
+struct Leave {
+    goodbye_mail: bool,
 }
 
 #[derive(Serialize)]
-struct Web<'a> {
-    home_url: &'a str,
-    privacy_url: &'a str,
+struct Retention {
+    network: String,
+    network_prefix: bool,
+}
+
+#[derive(Serialize)]
+struct Templates {
+    dir: String,
 }
 
 #[derive(Serialize)]
@@ -153,11 +173,14 @@ struct DigestShown<'a> {
     schedule: &'a str,
     timezone: &'static str,
     catch_up: String,
+    spread: String,
+    holidays: String,
     min_articles: usize,
     max_articles: usize,
     when_topics_are_empty: &'static str,
     template: &'a str,
     locale: &'a str,
+    public: bool,
     sender: OwnSender<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     banner: Option<BannerShown<'a>>,
@@ -189,9 +212,27 @@ struct BannerShown<'a> {
 
 impl<'a> Root<'a> {
     fn of(config: &'a Config) -> Self {
-        let Config { server, store, sender, smtp, delivery, collect, templates, web, .. } = config;
+        let Config {
+            server,
+            store,
+            sender,
+            smtp,
+            delivery,
+            collect,
+            confirmation,
+            leave,
+            retention,
+            templates,
+            web,
+            subscribe,
+            ..
+        } = config;
         Self {
-            server: Server { listen: server.listen.to_string(), public_url: &server.public_url },
+            server: Server {
+                listen: server.listen.to_string(),
+                public_url: &server.public_url,
+                trusted_proxies: server.trusted_proxies.iter().map(ToString::to_string).collect(),
+            },
             store: Store { url: write_store(&store.url), keys: write_path(&store.keys) },
             sender: sender_shown(sender),
             smtp: Smtp {
@@ -213,8 +254,20 @@ impl<'a> Root<'a> {
                 allow_private_networks: collect.allow_private_networks,
                 backlog: backlog(collect.backlog),
             },
+            leave: Leave { goodbye_mail: leave.goodbye_mail },
+            retention: Retention {
+                network: write_duration(retention.network),
+                network_prefix: retention.network_prefix,
+            },
+            confirmation: Confirmation {
+                valid_for: write_duration(confirmation.valid_for),
+                reminder_after: confirmation.reminder_after.map(write_duration).unwrap_or_default(),
+                forget_after: write_duration(confirmation.forget_after),
+                welcome_mail: confirmation.welcome_mail,
+            },
             templates: Templates { dir: templates.dir.as_deref().map(write_path).unwrap_or_default() },
-            web: Web { home_url: address(web.home_url.as_ref()), privacy_url: address(web.privacy_url.as_ref()) },
+            web: WebShown::of(web),
+            subscribe: SubscribeShown::of(subscribe),
             source: config.sources.iter().map(source).collect(),
             topic: config
                 .topics
@@ -231,6 +284,7 @@ fn sender_shown(sender: &Sender) -> SenderShown<'_> {
         name: &sender.name,
         email: sender.email.as_str(),
         reply_to: sender.reply_to.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
+        unsubscribe_email: sender.unsubscribe_email.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
         postal_address: &sender.postal_address,
         legal: &sender.legal,
         contact_url: address(sender.contact_url.as_ref()),
@@ -290,6 +344,8 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
         schedule: digest.schedule.expression(),
         timezone: digest.timezone().name(),
         catch_up: write_duration(digest.catch_up),
+        spread: write_duration(digest.spread),
+        holidays: digest.holidays.as_deref().map(write_path).unwrap_or_default(),
         min_articles: digest.min_articles,
         max_articles: digest.max_articles,
         when_topics_are_empty: match digest.when_topics_are_empty {
@@ -298,6 +354,7 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
         },
         template: &digest.template,
         locale: digest.locale.as_str(),
+        public: digest.public,
         sender: OwnSender {
             name: &digest.sender.name,
             email: digest.sender.email.as_str(),
@@ -314,7 +371,7 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
     }
 }
 
-fn address(url: Option<&Url>) -> &str {
+pub(super) fn address(url: Option<&Url>) -> &str {
     url.map(Url::as_str).unwrap_or_default()
 }
 

@@ -1,10 +1,12 @@
 //! Small values: ids, durations, days and time zones.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use chrono::NaiveDate;
 use chrono_tz::{TZ_VARIANTS, Tz};
+use ipnet::IpNet;
 
 use super::nearest::suggestion;
 use super::reader::shown;
@@ -109,6 +111,16 @@ pub fn day(text: &str) -> Result<NaiveDate, String> {
         .map_err(|_| format!("`{}` is not a day of the calendar; one looks like 2026-11-02", shown(text)))
 }
 
+/// A network such as `10.0.0.0/8`, or one address.
+pub fn network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let one = |address: IpAddr| IpNet::from(address.to_canonical());
+    let network = text.parse::<IpNet>().ok().or_else(|| text.parse().ok().map(one));
+    network.map(|network| network.trunc()).ok_or_else(|| {
+        format!("`{}` is not a network; one looks like `10.0.0.0/8`, `2001:db8::/32` or `127.0.0.1`", shown(text))
+    })
+}
+
 /// A time zone of the IANA database.
 pub fn timezone(text: &str) -> Result<Tz, String> {
     text.trim().parse().map_err(|_| {
@@ -151,6 +163,16 @@ mod tests {
             assert!(id(bad).is_err(), "{bad}");
         }
         assert_eq!(as_words("early-help"), "Early help");
+    }
+
+    #[test]
+    fn a_network_is_one_address_or_many() {
+        assert_eq!(network("10.1.2.3/8").unwrap().to_string(), "10.0.0.0/8");
+        assert_eq!(network(" ::1 ").unwrap().to_string(), "::1/128");
+        assert_eq!(network("::ffff:10.0.0.1").unwrap().to_string(), "10.0.0.1/32");
+        for bad in ["", "localhost", "10.0.0.0/33", "10.0.0", "*"] {
+            assert!(network(bad).unwrap_err().contains("looks like"), "{bad}");
+        }
     }
 
     #[test]

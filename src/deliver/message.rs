@@ -78,7 +78,7 @@ impl Job {
             date,
             unsubscribe_url: &unsubscribe,
             preferences_url: &preferences,
-            confirm_url: link,
+            link,
         };
         let mut message = Vec::with_capacity(self.mail.message.len_hint() + 1024);
         self.mail.message.splice(&slots, &mut message);

@@ -8,4 +8,4 @@ mod readers;
 pub mod site;
 
 pub use config::{Places, config_toml};
-pub use readers::{READERS, Reader};
+pub use readers::{JoinError, READERS, Reader, join_all};

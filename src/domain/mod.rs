@@ -1,12 +1,15 @@
 //! The words of the domain as types that cannot hold a wrong value; every room speaks in them.
 
 mod address;
+mod colour;
 mod locale;
 mod random;
 mod states;
+mod suggestion;
 mod time;
 
 pub use address::{AddressError, EmailAddress};
+pub use colour::{Colour, NoColour};
 pub use locale::{Direction, Locale, UnknownLocale};
 pub use random::{PublicId, Random, SystemRandom};
 pub use states::{DeliveryState, IssueState, SubscriberState, SubscriptionState, UnknownState};

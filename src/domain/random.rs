@@ -37,6 +37,19 @@ impl PublicId {
         Self(BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
     }
 
+    /// Fresh ones for people who come together: alike in their first 24 bits, which are random too, so that an index
+    /// keeps them in one place. The other 104 are random for each.
+    pub fn together(random: &dyn Random) -> impl FnMut() -> Self {
+        let mut shared = [0; 3];
+        random.fill(&mut shared);
+        move || {
+            let mut bytes = [0; 16];
+            random.fill(&mut bytes);
+            bytes[..3].copy_from_slice(&shared);
+            Self(BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
+        }
+    }
+
     /// Reads one back; `None` for anything that [`PublicId::new`] could not have made.
     pub fn parse(text: &str) -> Option<Self> {
         let fits = text.len() == 26 && !text.bytes().any(|b| b.is_ascii_uppercase());

@@ -1,11 +1,11 @@
 //! A rendered mail as one message with marks for its slots: headers, and the two parts in quoted-printable.
 
-use super::encode::QuotedPrintable;
+use super::encode::{QuotedPrintable, hex};
 use super::header::Header;
 use super::message::Place;
 use super::slots::{Marker, Slot, find};
 use crate::config::{Digest, Sender};
-use crate::domain::{PublicId, Random};
+use crate::domain::{EmailAddress, PublicId, Random};
 
 /// What a message needs beside its parts.
 pub(super) struct Envelope<'a> {
@@ -20,8 +20,8 @@ pub(super) struct Envelope<'a> {
 pub(super) struct List<'a> {
     pub(super) digest: &'a Digest,
     pub(super) public_url: &'a str,
-    /// The issue's number; none in a test.
-    pub(super) issue: Option<i64>,
+    /// What `Feedback-ID` tells it by: the issue's number, or what kind of mail it is.
+    pub(super) campaign: String,
 }
 
 /// The whole message, with CRLF and marks.
@@ -68,11 +68,19 @@ fn headers(envelope: &Envelope<'_>, out: &mut Vec<u8>) {
         header.phrase(&list.digest.title);
         header.token(&format!("<{id}.{}>", sender.email.domain()));
         header.end();
-        line(out, &format!("List-Unsubscribe: <{}>", held(Slot::UnsubscribeUrl)));
+        let url = held(Slot::UnsubscribeUrl);
+        match &sender.unsubscribe_email {
+            // In the order of preference (RFC 2369, 2).
+            Some(address) => {
+                line(out, &format!("List-Unsubscribe: <{url}>,"));
+                let token = held(Slot::UnsubscribeToken);
+                line(out, &format!(" <mailto:{}?subject=unsubscribe%20{token}>", mailto(address)));
+            }
+            None => line(out, &format!("List-Unsubscribe: <{url}>")),
+        }
         line(out, "List-Unsubscribe-Post: List-Unsubscribe=One-Click");
         line(out, &format!("List-Archive: <{}/archive/{id}>", list.public_url));
-        let issue = list.issue.map_or_else(|| "test".to_owned(), |number| number.to_string());
-        line(out, &format!("Feedback-ID: {issue}:{id}::{}", sender_id(sender)));
+        line(out, &format!("Feedback-ID: {}:{id}::{}", list.campaign, sender_id(sender)));
     }
     line(out, "Auto-Submitted: auto-generated");
     line(out, "X-Auto-Response-Suppress: OOF, AutoReply");
@@ -99,6 +107,22 @@ fn part(out: &mut Vec<u8>, body: &str, marker: &Marker, place: Place) {
 fn line(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
     out.extend_from_slice(b"\r\n");
+}
+
+/// An address as a `mailto:` has it (RFC 6068, 2).
+fn mailto(address: &EmailAddress) -> String {
+    let mut out = String::with_capacity(address.as_str().len());
+    for byte in address.as_str().bytes() {
+        match byte {
+            byte if byte.is_ascii_alphanumeric() || b"@.-_~!$'*+".contains(&byte) => out.push(char::from(byte)),
+            byte => {
+                out.push('%');
+                out.push(char::from(hex(byte >> 4)));
+                out.push(char::from(hex(byte & 15)));
+            }
+        }
+    }
+    out
 }
 
 /// A digest's id as a label of a List-Id (RFC 2919).

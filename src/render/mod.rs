@@ -5,12 +5,12 @@
 //! [`Message::splice`] puts one recipient's values between the pieces, without a template, an encoder or a copy of the body.
 
 mod article;
-mod confirmation;
 mod encode;
 mod error;
 mod fit;
 mod header;
 mod inline;
+mod letter;
 mod message;
 mod mime;
 mod renderer;
@@ -23,8 +23,8 @@ mod theme;
 mod view;
 
 pub use crate::wording::format_date;
-pub use confirmation::Confirmation;
 pub use error::TemplateError;
+pub use letter::{Letter, Valid, Wanted};
 pub use message::{Message, SpliceError};
 pub use renderer::Renderer;
 pub use slots::{Slot, Slots, fill};
@@ -38,7 +38,7 @@ use crate::domain::Locale;
 /// Gmail cuts a mail near 102,000 octets of HTML, and with it the links of the footer. The slots' values come on top of this.
 const HTML_LIMIT: usize = 98_000;
 
-/// How much of a digest's title a confirmation's subject has, in characters.
+/// How much of a digest's title a letter's subject has, in characters.
 const TITLE_LIMIT: usize = 60;
 
 /// What a mail is rendered for, beside its content.

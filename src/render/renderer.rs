@@ -1,11 +1,11 @@
-//! Renders issues and confirmations with the loaded templates.
+//! Renders issues and letters with the loaded templates.
 
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::confirmation::{self, ConfirmView, Confirmation};
 use super::fit::Fit;
+use super::letter::{self, Letter, LetterView};
 use super::mime::{Envelope, List, assemble};
 use super::slots::{Marker, Slot, find};
 use super::templates::Templates;
@@ -19,7 +19,6 @@ const HTML_WARNING: usize = 80_000;
 
 /// The template that others fall back to for the part that they do not have.
 const DIGEST: &str = "digest";
-const CONFIRMATION: &str = "confirmation";
 const REQUIRED: [Slot; 2] = [Slot::UnsubscribeUrl, Slot::PreferencesUrl];
 
 /// The templates, loaded and tried.
@@ -35,18 +34,20 @@ impl Renderer {
     /// [`TemplateError`] for a file that cannot be read, and for the first mistake in a template.
     pub fn new(dir: Option<&Path>) -> Result<Self, TemplateError> {
         let renderer = Self { templates: Templates::load(dir)? };
-        let own = renderer.templates.own().iter().map(String::as_str).filter(|name| *name != CONFIRMATION);
-        for name in [DIGEST].into_iter().chain(own.filter(|name| *name != DIGEST && !is_part(name))) {
+        let own = renderer.templates.own().iter().map(String::as_str);
+        for name in [DIGEST].into_iter().chain(own.filter(|name| !is_built_in(name))) {
             renderer.try_digest(name)?;
         }
-        let marker = Marker::new(&SystemRandom);
-        renderer.parts(CONFIRMATION, &sample::confirmation(&marker), &marker, &confirmation::REQUIRED)?;
+        for letter in sample::letters() {
+            renderer.try_letter(&letter)?;
+        }
         Ok(renderer)
     }
 
     /// Whether a digest can name this template.
     pub fn has_template(&self, name: &str) -> bool {
-        self.templates.has(name, ".html") || self.templates.has(name, ".txt")
+        let is_there = self.templates.has(name, ".html") || self.templates.has(name, ".txt");
+        name == DIGEST || is_there && !is_built_in(name)
     }
 
     /// Renders an issue for one locale, with a mark for each slot.
@@ -68,25 +69,32 @@ impl Renderer {
         let subject = format!("{test}{}", subject::subject(&frame.digest.subject, content, frame.locale)?);
         let mut view = IssueView::new(content, frame, &subject, &marker);
         let (html, text) = self.within_limit(name, &mut view, frame, &marker)?;
-        let list = List { digest: frame.digest, public_url: &frame.config.server.public_url, issue: content.number };
+        let campaign = content.number.map_or_else(|| "test".to_owned(), |number| number.to_string());
+        let list = List { digest: frame.digest, public_url: &frame.config.server.public_url, campaign };
         Ok(finish(frame, subject, html, text, Some(list), &marker, random))
     }
 
-    /// Renders the mail that asks whether the address really wants the digest, with a mark for each slot.
+    /// Renders a mail beside the digest, with a mark for each slot.
     ///
     /// # Errors
-    /// [`TemplateError`] when the template cannot be rendered, or lacks the link.
-    pub fn confirmation(
+    /// [`TemplateError`] when its template cannot be rendered, or lacks a link that it must have.
+    pub fn letter(
         &self,
         frame: &Frame<'_>,
-        confirmation: &Confirmation,
+        letter: &Letter<'_>,
         random: &dyn Random,
     ) -> Result<RenderedMail, TemplateError> {
         let marker = Marker::new(random);
-        let subject = confirmation::subject(frame);
-        let view = ConfirmView::of(frame, &subject, confirmation, &marker);
-        let (html, text) = self.parts(CONFIRMATION, &view, &marker, &confirmation::REQUIRED)?;
-        Ok(finish(frame, subject, html, text, None, &marker, random))
+        let test = if frame.test { "[Test] " } else { "" };
+        let subject = format!("{test}{}", letter::subject(frame, letter));
+        let view = LetterView::of(frame, &subject, letter, &marker);
+        let (html, text) = self.parts(letter.template(), &view, &marker, letter.required())?;
+        let list = letter.is_of_list().then(|| List {
+            digest: frame.digest,
+            public_url: &frame.config.server.public_url,
+            campaign: letter.template().to_owned(),
+        });
+        Ok(finish(frame, subject, html, text, list, &marker, random))
     }
 
     /// The digest's parts. An issue that would be cut by Gmail is made smaller, and the operator is told.
@@ -124,6 +132,16 @@ impl Renderer {
             return Err(TemplateError::TooLong { place, octets: html.len() });
         }
         Ok(())
+    }
+
+    /// A letter's template, with what this letter says and with everything that a letter can have.
+    fn try_letter(&self, letter: &Letter<'_>) -> Result<(), TemplateError> {
+        let marker = Marker::new(&SystemRandom);
+        let (name, view) = (letter.template(), sample::letter(letter, &marker));
+        for ending in [".html", ".txt"] {
+            self.templates.check_names(&self.file(name, ending), &view)?;
+        }
+        self.parts(name, &view, &marker, letter.required()).map(|_| ())
     }
 
     /// The file of a template's part; where there is none, that of the built-in digest.
@@ -172,11 +190,11 @@ impl Renderer {
     }
 }
 
-/// Whether it is the name of a built-in part, which is tried where others include it.
-fn is_part(name: &str) -> bool {
-    let built_in =
-        |name: &str| super::built_in_templates().iter().any(|(file, _)| file.strip_suffix(".html") == Some(name));
-    built_in(name) && name != DIGEST && name != CONFIRMATION
+/// Whether it is the name of a built-in template: a part is tried where others include it, a letter as what it is.
+fn is_built_in(name: &str) -> bool {
+    super::built_in_templates()
+        .iter()
+        .any(|(file, _)| file.rsplit_once('.').is_some_and(|(built_in, _)| built_in == name))
 }
 
 fn finish(

@@ -1,7 +1,9 @@
-//! An invented issue that has all that one can have, on which templates are tried when they are loaded.
+//! An invented issue that has all that one can have, and one letter of each kind, on which templates are tried when they are loaded.
+
+use chrono::NaiveDate;
 
 use super::article::ArticleView;
-use super::confirmation::ConfirmView;
+use super::letter::{Letter, LetterView, Valid, Wanted};
 use super::slots::Marker;
 use super::theme::ThemeView;
 use super::view::{
@@ -74,9 +76,28 @@ pub(super) fn bare(marker: &Marker) -> IssueView {
     view
 }
 
-/// A confirmation.
-pub(super) fn confirmation(marker: &Marker) -> ConfirmView {
-    ConfirmView::new(common(marker), &Locale::default(), &super::Confirmation { first_issue: None, valid_days: 7 })
+/// Each kind of letter once.
+pub(super) fn letters() -> [Letter<'static>; 9] {
+    let wanted = vec![Wanted { digest: TITLE.to_owned(), topics: vec!["News".to_owned(), "Features".to_owned()] }];
+    let valid = Valid::Days(7);
+    [
+        Letter::Confirmation { wanted, first_issue: None, days: 7, reminder: false },
+        Letter::Subscribed,
+        Letter::Manage { valid: Valid::Hours(1) },
+        Letter::Address { valid },
+        Letter::Moved,
+        Letter::Goodbye { valid },
+        Letter::Welcome { latest: None },
+        Letter::Correction { text: &[], subject: "A sample story", date: NaiveDate::default() },
+        Letter::Alert { subject: "A sample warning", text: &[] },
+    ]
+}
+
+/// What a letter's template sees, with the stories of an issue.
+pub(super) fn letter(letter: &Letter<'_>, marker: &Marker) -> LetterView {
+    let IssueView { issue, listed, .. } = full(marker);
+    let view = LetterView::new(common(marker), &Locale::default(), letter);
+    LetterView { issue: Some(issue), listed, ..view }
 }
 
 fn section(topic: &str) -> SectionView {
@@ -118,6 +139,7 @@ fn common(marker: &Marker) -> Common {
         theme: ThemeView::of(&Theme::default()),
         subject: "A sample story".to_owned(),
         summary: "Also inside: another sample story".to_owned(),
+        test: "A sample test".to_owned(),
         digest: DigestView { id: "weekly".to_owned(), title: TITLE.to_owned() },
         home_url: url.clone(),
         privacy_url: url.clone(),

@@ -24,23 +24,26 @@ pub enum Slot {
     Greeting(&'static str),
     /// Where one leaves the digest.
     UnsubscribeUrl,
+    /// The token of that, for a mail that leaves. Not for templates.
+    UnsubscribeToken,
     /// Where one changes what one gets.
     PreferencesUrl,
-    /// Where one confirms one's address.
-    ConfirmUrl,
+    /// The one link that the mail is for, as that which confirms an address.
+    Link,
 }
 
 impl Slot {
     /// Those that are no greeting.
-    const FIXED: [Self; 8] = [
+    const FIXED: [Self; 9] = [
         Self::To,
         Self::MessageId,
         Self::Date,
         Self::Name,
         Self::Address,
         Self::UnsubscribeUrl,
+        Self::UnsubscribeToken,
         Self::PreferencesUrl,
-        Self::ConfirmUrl,
+        Self::Link,
     ];
 
     /// The greeting in a locale.
@@ -58,8 +61,9 @@ impl Slot {
             Self::Address => "address",
             Self::Greeting(_) => "greeting",
             Self::UnsubscribeUrl => "unsubscribe_url",
+            Self::UnsubscribeToken => "unsubscribe_token",
             Self::PreferencesUrl => "preferences_url",
-            Self::ConfirmUrl => "confirm_url",
+            Self::Link => "link",
         }
     }
 
@@ -76,7 +80,8 @@ impl Slot {
             Self::Greeting(code) => return greeting_code(code),
             Self::UnsubscribeUrl => "un",
             Self::PreferencesUrl => "pr",
-            Self::ConfirmUrl => "co",
+            Self::UnsubscribeToken => "ut",
+            Self::Link => "co",
         })
     }
 
@@ -165,8 +170,8 @@ pub struct Slots<'a> {
     pub unsubscribe_url: &'a str,
     /// Where one changes what one gets.
     pub preferences_url: &'a str,
-    /// Where one confirms one's address.
-    pub confirm_url: &'a str,
+    /// The one link that the mail is for; empty where it is for none.
+    pub link: &'a str,
 }
 
 impl Slots<'_> {
@@ -182,8 +187,11 @@ impl Slots<'_> {
             Slot::MessageId => line(self.message_id, &mut push),
             Slot::Date => push(&self.date.to_string()),
             Slot::UnsubscribeUrl => line(self.unsubscribe_url, &mut push),
+            Slot::UnsubscribeToken => {
+                line(self.unsubscribe_url.rsplit('/').next().unwrap_or_default(), &mut push);
+            }
             Slot::PreferencesUrl => line(self.preferences_url, &mut push),
-            Slot::ConfirmUrl => line(self.confirm_url, &mut push),
+            Slot::Link => line(self.link, &mut push),
             Slot::Greeting(code) => {
                 let words = Wording::of(&Locale::parse(code).unwrap_or_default());
                 let name = one_line(self.name);

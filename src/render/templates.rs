@@ -19,18 +19,36 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 11] = files![
+const FILES: [(&str, &str); 29] = files![
+    "address.html",
+    "address.txt",
+    "alert.html",
+    "alert.txt",
     "confirmation.html",
     "confirmation.txt",
+    "correction.html",
+    "correction.txt",
     "digest.html",
     "digest.txt",
     "feature.html",
     "footer.html",
     "footer.txt",
+    "goodbye.html",
+    "goodbye.txt",
     "layout.html",
+    "manage.html",
+    "manage.txt",
+    "moved.html",
+    "moved.txt",
+    "note.html",
+    "note.txt",
     "story.html",
     "story.txt",
+    "subscribed.html",
+    "subscribed.txt",
     "titles.html",
+    "welcome.html",
+    "welcome.txt",
 ];
 
 /// The built-in templates of the mails, by name, as `template export` writes them.
@@ -107,9 +125,8 @@ impl Templates {
 }
 
 /// The names at the top of the views, for suggestions.
-const TOP: [&str; 23] = [
+const TOP: [&str; 24] = [
     "banner",
-    "confirm",
     "count",
     "digest",
     "dir",
@@ -119,6 +136,7 @@ const TOP: [&str; 23] = [
     "issue",
     "lang",
     "lead",
+    "letter",
     "listed",
     "plain",
     "privacy_url",
@@ -128,6 +146,7 @@ const TOP: [&str; 23] = [
     "start",
     "subject",
     "summary",
+    "test",
     "theme",
     "unlisted",
     "words",

@@ -30,6 +30,8 @@ pub(super) struct Common {
     pub(super) subject: String,
     /// The first line, which inboxes show beside the subject.
     pub(super) summary: String,
+    /// Says that it is a test; empty where it is none.
+    pub(super) test: String,
     pub(super) digest: DigestView,
     pub(super) home_url: Option<String>,
     pub(super) privacy_url: Option<String>,
@@ -85,8 +87,8 @@ pub(super) struct SlotView {
     pub(super) address: String,
     greeting: String,
     unsubscribe_url: String,
-    preferences_url: String,
-    confirm_url: String,
+    pub(super) preferences_url: String,
+    pub(super) link: String,
 }
 
 /// What a digest's template sees beside [`Common`].
@@ -150,6 +152,11 @@ impl Common {
             theme: ThemeView::of(&frame.digest.theme),
             subject: subject.to_owned(),
             summary,
+            test: if frame.test {
+                words.mail("test.line", None, &[], frame.locale).unwrap_or_default()
+            } else {
+                String::new()
+            },
             home_url: frame.config.web.home_url.as_ref().and_then(|url| web_link(url.as_str())),
             privacy_url: frame.config.web.privacy_url.as_ref().and_then(|url| web_link(url.as_str())),
             sender: SenderView::of(&frame.digest.sender),
@@ -186,7 +193,7 @@ impl SlotView {
             greeting: marker.hold(Slot::greeting(locale)),
             unsubscribe_url: marker.hold(Slot::UnsubscribeUrl),
             preferences_url: marker.hold(Slot::PreferencesUrl),
-            confirm_url: marker.hold(Slot::ConfirmUrl),
+            link: marker.hold(Slot::Link),
         }
     }
 }

@@ -7,17 +7,20 @@
 
 mod days;
 mod expression;
+mod holidays;
 #[cfg(test)]
 mod tests;
 mod zone;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
 pub use days::{local_day, start_of_day};
+pub use holidays::{Holidays, HolidaysError};
 
 use crate::domain::UtcMillis;
 use expression::Expression;
@@ -69,6 +72,17 @@ pub struct Schedule {
     timezone: Tz,
     /// One, or one for each day field when either is enough.
     matchers: Vec<cron::Schedule>,
+    /// Days on which nothing comes out.
+    holidays: Arc<Holidays>,
+}
+
+/// A time at which something is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occurrence {
+    /// The time that the expression gives: what the period is known by, whatever becomes of the holidays.
+    pub scheduled: UtcMillis,
+    /// When it is due: the same, or the same time of the next working day.
+    pub due: UtcMillis,
 }
 
 impl Schedule {
@@ -85,7 +99,7 @@ impl Schedule {
             vec![crate_text(&expression, true, true)]
         };
         let matchers = texts.iter().map(|text| text.parse()).collect::<Result<Vec<_>, _>>().map_err(|_| never())?;
-        let schedule = Self { expression: cron.trim().to_owned(), timezone, matchers };
+        let schedule = Self { expression: cron.trim().to_owned(), timezone, matchers, holidays: Arc::default() };
         schedule.local_after(EPOCH).ok_or_else(never)?;
         Ok(schedule)
     }
@@ -100,8 +114,37 @@ impl Schedule {
         &self.expression
     }
 
+    /// The same, but what falls on a holiday comes on the next working day, at the same time; once, where that day has
+    /// something at that time already.
+    pub fn with_holidays(self, holidays: Arc<Holidays>) -> Self {
+        Self { holidays, ..self }
+    }
+
     /// The first occurrence after that moment; none when the calendar of the matching ends, in the year 2100.
     pub fn next_after(&self, moment: UtcMillis) -> Option<UtcMillis> {
+        if self.holidays.is_empty() {
+            return self.next_by_expression(moment);
+        }
+        let today = local_day(moment, self.timezone);
+        // What a holiday before today has put off may still lie ahead.
+        let first = self.holidays.first_that_moves_to(today);
+        let from = if first == today { moment } else { UtcMillis(start_of_day(first, self.timezone).0 - 1) };
+        let mut best: Option<UtcMillis> = None;
+        let mut scheduled = self.next_by_expression(from)?;
+        // What is scheduled later than the best so far is not due earlier.
+        while best.is_none_or(|best| scheduled < best) {
+            let due = self.due(scheduled).filter(|due| *due > moment);
+            best = best.into_iter().chain(due).min();
+            match self.next_by_expression(scheduled) {
+                Some(next) => scheduled = next,
+                None => break,
+            }
+        }
+        best
+    }
+
+    /// The first time after that moment that the expression gives.
+    fn next_by_expression(&self, moment: UtcMillis) -> Option<UtcMillis> {
         // All that is not later by the clock on the wall is not later in truth either. The other way round does not
         // hold: in the second pass of a repeated hour, its minutes to come have been.
         let mut local = self.local(moment).naive_local();
@@ -120,6 +163,40 @@ impl Schedule {
     }
 
     /// The period that is due: the last occurrence that is not after that moment; none before 1970.
+    pub fn latest_due(&self, moment: UtcMillis) -> Option<Occurrence> {
+        let mut scheduled = self.latest_at_or_before(moment);
+        if self.holidays.is_empty() {
+            return scheduled.map(|scheduled| Occurrence { scheduled, due: scheduled });
+        }
+        let mut best: Option<Occurrence> = None;
+        while let Some(at) = scheduled {
+            if best.is_some_and(|best| at < self.first_that_moves_to(best.due)) {
+                break;
+            }
+            let due = self.due(at).filter(|due| *due <= moment).map(|due| Occurrence { scheduled: at, due });
+            // Of two at one time the later is known by it: the one that was not moved.
+            best = best.into_iter().chain(due).max_by_key(|occurrence| (occurrence.due, occurrence.scheduled));
+            scheduled = self.latest_at_or_before(UtcMillis(at.0 - 1));
+        }
+        best
+    }
+
+    /// When that which the expression gives is due. None at the end of the calendar.
+    fn due(&self, scheduled: UtcMillis) -> Option<UtcMillis> {
+        let local = self.local(scheduled).naive_local();
+        if !self.holidays.has(local.date()) {
+            return Some(scheduled);
+        }
+        let moved = self.holidays.next_working(local.date())?.and_time(local.time());
+        zone::moment_of(moved, self.timezone).map(UtcMillis::from)
+    }
+
+    /// The beginning of the first day whose occurrences may be due on the day of that moment.
+    fn first_that_moves_to(&self, due: UtcMillis) -> UtcMillis {
+        start_of_day(self.holidays.first_that_moves_to(local_day(due, self.timezone)), self.timezone)
+    }
+
+    /// The last time, not after that moment, that the expression gives; none before 1970.
     pub fn latest_at_or_before(&self, moment: UtcMillis) -> Option<UtcMillis> {
         let here = self.local(moment);
         let mut local = here.naive_local().trunc_subsecs(0) + zone::repeated_from(&here) + TimeDelta::seconds(1);
@@ -135,8 +212,8 @@ impl Schedule {
     /// How long one period around that moment is: from the latest occurrence to the next. At the ends of the calendar,
     /// the length of the nearest period.
     pub fn period(&self, now: UtcMillis) -> Duration {
-        let latest = self.latest_at_or_before(now).or_else(|| self.next_after(now));
-        let next = latest.and_then(|latest| self.next_after(latest));
+        let latest = self.latest_at_or_before(now).or_else(|| self.next_by_expression(now));
+        let next = latest.and_then(|latest| self.next_by_expression(latest));
         match (latest, next) {
             (Some(latest), Some(next)) => between(latest.0, next.0),
             (Some(last), None) => {

@@ -304,3 +304,61 @@ fn a_year_of_minutes_sees_the_same_for_usual_schedules() {
         compare(&schedules.iter().collect::<Vec<_>>(), zone, "2027-01-01T00:00:00Z".parse().unwrap(), 365 * 1440);
     }
 }
+
+/// The four days of Easter 2027 and Christmas 2026, in London.
+fn with_holidays(expression: &str) -> Schedule {
+    let event = |first: &str, end: &str| {
+        format!("BEGIN:VEVENT\r\nUID:{first}\r\nDTSTART;VALUE=DATE:{first}\r\nDTEND;VALUE=DATE:{end}\r\nEND:VEVENT\r\n")
+    };
+    let days = event("20261225", "20261227") + &event("20261228", "20261229") + &event("20270326", "20270330");
+    let text = format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{days}END:VCALENDAR\r\n");
+    london(expression).with_holidays(std::sync::Arc::new(Holidays::parse(&text).unwrap()))
+}
+
+#[test]
+fn what_falls_on_a_holiday_comes_on_the_next_working_day_at_the_same_time() {
+    check_upcoming(
+        &with_holidays("0 8 * * MON"),
+        "2027-03-20T00:00:00Z",
+        &["2027-03-22T08:00:00+00:00", "2027-03-30T08:00:00+01:00", "2027-04-05T08:00:00+01:00"],
+    );
+    // Friday's and Monday's issue would both come on Tuesday, which has its own: one of them does.
+    check_upcoming(
+        &with_holidays("0 8 * * *"),
+        "2026-12-24T00:00:00Z",
+        &["2026-12-24T08:00:00+00:00", "2026-12-27T08:00:00+00:00", "2026-12-29T08:00:00+00:00"],
+    );
+}
+
+#[test]
+fn a_period_that_a_holiday_moves_is_known_by_its_own_time() {
+    let weekly = with_holidays("0 8 * * MON");
+    let (monday, tuesday) = (at("2027-03-29T07:00:00Z"), at("2027-03-30T07:00:00Z"));
+    assert_eq!(weekly.latest_due(UtcMillis(tuesday.0 - 1)).unwrap().due, at("2027-03-22T08:00:00Z"));
+    assert_eq!(weekly.latest_due(tuesday), Some(Occurrence { scheduled: monday, due: tuesday }));
+    let both = with_holidays("0 8 * * MON,TUE");
+    assert_eq!(both.latest_due(tuesday), Some(Occurrence { scheduled: tuesday, due: tuesday }));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn with_holidays_too_the_next_and_the_latest_are_those_of_a_walk(
+        hours in proptest::collection::btree_set(0u32..24, 1..4),
+        weekdays in "(MON|FRI|SUN|[*]|TUE-THU|MON,SAT)",
+        offset in 0i64..(14 * 24 * 60),
+        christmas in any::<bool>(),
+    ) {
+        let hours: Vec<String> = hours.iter().map(u32::to_string).collect();
+        let schedule = with_holidays(&format!("30 {} * * {weekdays}", hours.join(",")));
+        let begin = if christmas { at("2026-12-20T00:00:00Z") } else { at("2027-03-20T00:00:00Z") };
+        let moment = UtcMillis(begin.0 + offset * 60_000);
+        // All that is scheduled around, each moved where it must be.
+        let plain = Schedule { holidays: std::sync::Arc::default(), ..schedule.clone() };
+        let all = plain.upcoming(UtcMillis(begin.0 - 21 * 86_400_000), 2000);
+        let due: BTreeSet<UtcMillis> = all.iter().filter_map(|at| schedule.due(*at)).collect();
+        prop_assert_eq!(schedule.next_after(moment), due.range(UtcMillis(moment.0 + 1)..).next().copied());
+        prop_assert_eq!(schedule.latest_due(moment).map(|latest| latest.due), due.range(..=moment).next_back().copied());
+    }
+}

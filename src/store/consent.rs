@@ -13,7 +13,7 @@ pub struct ConsentRow {
     pub subscriber_id: i64,
     /// The address at that time.
     pub address: String,
-    /// `asked`, `confirmed`, `chose`, `left`, `imported`.
+    /// `asked`, `reminded`, `confirmed`, `chose`, `left`, `imported`.
     pub event: String,
     /// The digest that it is about; none: all.
     pub digest: Option<String>,
@@ -38,16 +38,24 @@ queries! {
         "insert into consent_events (subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
     };
-    // A list of rows is bound in its own way on each.
+    // A list of rows is bound in its own way on each; the fields stand in the order of the columns.
     ADD_CONSENTS = {
-        sqlite "insert into consent_events (subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence)
-            select value ->> 'subscriber_id', value ->> 'address', value ->> 'event', value ->> 'digest',
-                value ->> 'at', value ->> 'source', value ->> 'actor', value ->> 'network', value ->> 'agent', value ->> 'wording', value ->> 'evidence'
-            from json_each($1)"
-        postgres "insert into consent_events (subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence)
-            select (value ->> 'subscriber_id')::bigint, value ->> 'address', value ->> 'event', value ->> 'digest',
-                (value ->> 'at')::bigint, value ->> 'source', value ->> 'actor', value ->> 'network', value ->> 'agent', value ->> 'wording', value ->> 'evidence'
+        sqlite "insert into consent_events
+                (subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence)
+            select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+                value ->> 7, value ->> 8, value ->> 9, value ->> 10
+            from jsonb_each($1)"
+        postgres "insert into consent_events
+                (subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence)
+            select (value ->> 0)::bigint, value ->> 1, value ->> 2, value ->> 3, (value ->> 4)::bigint, value ->> 5,
+                value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10
             from jsonb_array_elements($1::jsonb) as e (value)"
+    };
+    // A few at a time, so that nobody who writes has to wait for it.
+    FORGET_NETWORKS = {
+        "update consent_events set network = null, agent = null where id in (
+             select c.id from consent_events c where c.at < $1 and (c.network is not null or c.agent is not null)
+             order by c.at limit $2)"
     };
     CONSENT_BETWEEN = {
         "select subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence
@@ -84,8 +92,33 @@ impl Session {
     /// # Errors
     /// When the database fails.
     pub async fn add_consents(&mut self, rows: &[ConsentRow]) -> Result<(), StoreError> {
-        let rows = serde_json::Value::from_iter(rows.iter().map(as_json)).to_string();
+        let rows = super::query::json(rows.iter().map(|row| {
+            let (what, by) = ((&row.event, &row.digest, row.at.0), (&row.source, &row.actor));
+            let (network, agent) = (&row.network, &row.agent);
+            (
+                row.subscriber_id,
+                &row.address,
+                what.0,
+                what.1,
+                what.2,
+                by.0,
+                by.1,
+                network,
+                agent,
+                &row.wording,
+                &row.evidence,
+            )
+        }));
         execute!(self, ADD_CONSENTS, &rows).map(|_| ())
+    }
+
+    /// Forgets where up to `limit` events from before that moment came from; the one change to what was written. Says how
+    /// many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_networks(&mut self, before: UtcMillis, limit: i64) -> Result<u64, StoreError> {
+        execute!(self, FORGET_NETWORKS, before, limit)
     }
 
     /// The events of the subscribers with those row ids, both ends included, oldest first for each.
@@ -95,12 +128,4 @@ impl Session {
     pub async fn consent_between(&mut self, first: i64, last: i64) -> Result<Vec<ConsentRow>, StoreError> {
         fetch_all!(self, CONSENT_BETWEEN as ConsentRow, first, last)
     }
-}
-
-/// The columns as they are, times as numbers.
-fn as_json(row: &ConsentRow) -> serde_json::Value {
-    serde_json::json!({
-        "subscriber_id": row.subscriber_id, "address": row.address, "event": row.event, "digest": row.digest,
-        "at": row.at.0, "source": row.source, "actor": row.actor, "network": row.network, "agent": row.agent, "wording": row.wording, "evidence": row.evidence,
-    })
 }

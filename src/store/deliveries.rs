@@ -12,7 +12,16 @@ queries! {
                                  first_due_at, attempts, link)
          values ($1, $2, $3, $4, $5, $6, $7, 'queued', $8, $9, $9, 0, $10) returning id"
     };
-    ISSUE_TOTALS = { "select state, count(*) from deliveries where issue_id = $1 group by state" };
+    INSERT_NOTICE = {
+        "insert into deliveries (mail_id, issue_id, kind, digest, subscriber_id, address, name, state, priority, due_at,
+                                 first_due_at, attempts, link, address_hash)
+         values ($1, null, $2, $3, $4, $5, $6, 'queued', $7, $8, $8, 0, $9, $10) returning id"
+    };
+    // What waits for its turn in the spread has not been put off by anybody.
+    ISSUE_TOTALS = {
+        "select case when state = 'deferred' and attempts = 0 then 'queued' else state end as state, count(*)
+         from deliveries where issue_id = $1 group by 1"
+    };
     ISSUE_DELIVERIES = {
         "select id, address, name, state, attempts, due_at, started_at, finished_at, relay, answer from deliveries
          where issue_id = $1 and id > $2 order by id limit $3"
@@ -25,14 +34,27 @@ queries! {
         "select id, address, name, state, attempts, due_at, started_at, finished_at, relay, answer from deliveries
          where id = $1"
     };
+    // Answers to what somebody asks for are not what they leave.
     CANCEL_OPEN = {
         "update deliveries set state = 'cancelled', owner = null, finished_at = $3
-         where subscriber_id = $1 and digest = $2 and kind <> 'confirmation'
+         where subscriber_id = $1 and digest = $2 and kind not in ('confirmation', 'manage', 'address', 'moved')
            and state in ('queued', 'claimed', 'deferred', 'uncertain')"
     };
     CANCEL_ALL_OPEN = {
         "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-         where subscriber_id = $1 and kind <> 'confirmation' and state in ('queued', 'claimed', 'deferred', 'uncertain')"
+         where subscriber_id = $1 and kind not in ('confirmation', 'manage', 'address', 'moved')
+           and state in ('queued', 'claimed', 'deferred', 'uncertain')"
+    };
+    // What a leaving cancelled before it was ever started, in an issue that is still being sent.
+    RESTORE_CANCELLED = {
+        "update deliveries set state = 'queued', due_at = $4, finished_at = null
+         where subscriber_id = $1 and digest = $2 and kind = 'digest' and state = 'cancelled' and finished_at = $3
+           and started_at is null
+           and exists (select 1 from issues i where i.id = deliveries.issue_id and i.state = 'sending')"
+    };
+    DELIVERIES_TO = {
+        "select d.kind, d.digest, m.subject, d.address, d.state, d.first_due_at as queued_at, d.finished_at, d.answer
+         from deliveries d join mails m on m.id = d.mail_id where d.subscriber_id = $1 order by d.id"
     };
     // Whoever has left, paused, bounced out or been suppressed since then is not mailed by a retry.
     RETRY_ISSUE = {
@@ -50,7 +72,7 @@ pub struct NewDelivery<'a> {
     pub mail: i64,
     /// The issue that it belongs to.
     pub issue: Option<i64>,
-    /// `digest`, `confirmation` or `test`.
+    /// `digest`, `test`, `alert`, `review`, or what a notice is called.
     pub kind: &'a str,
     /// The digest's id.
     pub digest: Option<&'a str>,
@@ -135,7 +157,52 @@ pub struct DeliveryRow {
     pub answer: Option<String>,
 }
 
+/// A mail to somebody, as they are told of it.
+#[derive(Clone, Debug, Serialize, sqlx::FromRow)]
+pub struct MailedRow {
+    /// `digest`, or what a notice is called.
+    pub kind: String,
+    /// The digest.
+    pub digest: Option<String>,
+    /// Its subject.
+    pub subject: String,
+    /// Where it went, or goes.
+    pub address: String,
+    /// Where it stands.
+    #[sqlx(try_from = "String")]
+    pub state: DeliveryState,
+    /// Since when.
+    pub queued_at: UtcMillis,
+    /// When it was finished.
+    pub finished_at: Option<UtcMillis>,
+    /// The relay's last words on it.
+    pub answer: Option<String>,
+}
+
 impl Session {
+    /// Every mail to a subscriber, the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn deliveries_to(&mut self, subscriber: i64) -> Result<Vec<MailedRow>, StoreError> {
+        fetch_all!(self, DELIVERIES_TO as MailedRow, subscriber)
+    }
+
+    /// Queues again what leaving a digest at that moment cancelled, as far as it was never started and its issue is still
+    /// being sent. Says how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn restore_deliveries(
+        &mut self,
+        subscriber: i64,
+        digest: &str,
+        left_at: UtcMillis,
+        now: UtcMillis,
+    ) -> Result<u64, StoreError> {
+        execute!(self, RESTORE_CANCELLED, subscriber, digest, left_at, now)
+    }
+
     /// Queues one delivery, due now; gives its id.
     ///
     /// # Errors
@@ -154,6 +221,34 @@ impl Session {
             d.priority,
             now,
             d.link
+        )?;
+        Ok(row.0)
+    }
+
+    /// Queues a mail about somebody's own subscription, due now; `address_hash` is the keyed hash of its address, by which
+    /// the start finds out whether it has been suppressed. Gives its id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_notice(
+        &mut self,
+        d: &NewDelivery<'_>,
+        address_hash: &str,
+        now: UtcMillis,
+    ) -> Result<i64, StoreError> {
+        let row = fetch_one!(
+            self,
+            INSERT_NOTICE as (i64,),
+            d.mail,
+            d.kind,
+            d.digest,
+            d.subscriber,
+            d.address.as_str(),
+            d.name,
+            d.priority,
+            now,
+            d.link,
+            address_hash
         )?;
         Ok(row.0)
     }

@@ -33,6 +33,15 @@ queries! {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
                 layout_after, laid_out_at, finished_at, recipients from issues order by id desc"
     };
+    LATEST_SENT_ISSUE = {
+        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
+                layout_after, laid_out_at, finished_at, recipients from issues where digest = $1 and state = 'sent'
+         order by id desc limit 1"
+    };
+    TOPIC_COUNTS = {
+        "select a.topic, count(distinct a.canonical) from issue_articles a join issues i on i.id = a.issue_id
+         where i.digest = $1 and i.composed_at >= $2 and i.state in ('sending', 'sent') group by a.topic"
+    };
     OPEN_ISSUES = {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
                 layout_after, laid_out_at, finished_at, recipients from issues where state = 'sending' order by id"
@@ -213,6 +222,22 @@ impl Session {
     /// When the database fails.
     pub async fn issues(&mut self) -> Result<Vec<IssueRow>, StoreError> {
         fetch_all!(self, ISSUES as IssueRow)
+    }
+
+    /// The latest issue of a digest that has gone out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn latest_sent_issue(&mut self, digest: &str) -> Result<Option<IssueRow>, StoreError> {
+        fetch_optional!(self, LATEST_SENT_ISSUE as IssueRow, digest)
+    }
+
+    /// How many stories of each topic a digest has had since then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn topic_counts(&mut self, digest: &str, since: UtcMillis) -> Result<Vec<(String, i64)>, StoreError> {
+        fetch_all!(self, TOPIC_COUNTS as (String, i64), digest, since)
     }
 
     /// The issues that are being sent, the oldest first.

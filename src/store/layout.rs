@@ -22,10 +22,15 @@ queries! {
            and not exists (select 1 from issue_variants v
                            where v.issue_id = $1 and v.topics = l.topics and v.locale = l.locale)"
     };
+    // Whose turn comes later within the spread waits aside, so that claims don't walk over them. The multiplier scatters
+    // ids that follow each other evenly over the time.
     LAY_OUT = {
         "insert into deliveries (mail_id, issue_id, kind, digest, subscriber_id, address, name, state, priority, due_at,
                                  first_due_at, attempts)
-         select v.mail_id, v.issue_id, 'digest', l.digest, l.subscriber_id, l.email, l.name, 'queued', $5, $6, $6, 0
+         select v.mail_id, v.issue_id, 'digest', l.digest, l.subscriber_id, l.email, l.name, 
+                case when $7 + (l.subscriber_id * 48271 % 99991) * $8 / 99991 > $6 then 'deferred' else 'queued' end,
+                $5, $7 + (l.subscriber_id * 48271 % 99991) * $8 / 99991,
+                $7 + (l.subscriber_id * 48271 % 99991) * $8 / 99991, 0
          from live_subscriptions l
          join issue_variants v on v.issue_id = $1 and v.topics = l.topics and v.locale = l.locale
          where l.digest = $2 and l.subscriber_id > $3 and l.subscriber_id <= $4 and l.since <= $6
@@ -58,6 +63,17 @@ pub struct Choice {
     pub topics: String,
     /// The locale; `''` is the digest's own.
     pub locale: String,
+}
+
+/// Where in the queue the deliveries of an issue stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// What is smaller goes first.
+    pub priority: i64,
+    /// When the first of them is due.
+    pub from: UtcMillis,
+    /// Over how many milliseconds they are spread from then on.
+    pub spread_ms: i64,
 }
 
 /// A mail of an issue, by what it shows.
@@ -129,14 +145,25 @@ impl Session {
         issue: i64,
         digest: &str,
         chunk: std::ops::Range<i64>,
-        priority: i64,
+        place: &Place,
         now: UtcMillis,
     ) -> Result<bool, StoreError> {
         self.lock_digest(digest).await?;
         if fetch_one!(self, STILL_SENDING as (i64,), issue, chunk.start)?.0 == 0 {
             return Ok(false);
         }
-        let laid = execute!(self, LAY_OUT, issue, digest, chunk.start, chunk.end, priority, now)?;
+        let laid = execute!(
+            self,
+            LAY_OUT,
+            issue,
+            digest,
+            chunk.start,
+            chunk.end,
+            place.priority,
+            now,
+            place.from,
+            place.spread_ms
+        )?;
         execute!(self, LAID_OUT_TO, issue, chunk.end, i64::try_from(laid).unwrap_or(i64::MAX))?;
         Ok(true)
     }

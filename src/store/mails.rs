@@ -25,7 +25,7 @@ queries! {
 pub struct NewMail<'a> {
     /// The issue that it renders; none for confirmations and test sends.
     pub issue: Option<i64>,
-    /// `digest`, `confirmation` or `test`.
+    /// `digest`, `test`, `review`, or the name of a letter's template.
     pub kind: &'a str,
     /// The digest's id.
     pub digest: Option<&'a str>,
@@ -56,7 +56,7 @@ pub struct MailRow {
     pub id: i64,
     /// The issue that it renders.
     pub issue_id: Option<i64>,
-    /// `digest`, `confirmation` or `test`.
+    /// `digest`, `test`, `review`, or the name of a letter's template.
     pub kind: String,
     /// The digest's id.
     pub digest: Option<String>,

@@ -1,10 +1,11 @@
 //! Facts about the store itself, and whether it answers.
 
-use super::query::{execute, fetch_one, fetch_optional, queries};
+use super::query::{execute, fetch_all, fetch_one, fetch_optional, queries};
 use super::{Session, StoreError};
 
 queries! {
     META = { "select value from meta where name = $1" };
+    META_BEGINNING_WITH = { "select name from meta where substr(name, 1, length(cast($1 as text))) = $1" };
     CLAIM_META = { "insert into meta (name, value) values ($1, $2) on conflict (name) do nothing" };
     PING = { "select cast(1 as bigint)" };
 }
@@ -16,6 +17,15 @@ impl Session {
     /// When the database fails.
     pub async fn meta(&mut self, name: &str) -> Result<Option<String>, StoreError> {
         Ok(fetch_optional!(self, META as (String,), name)?.map(|(value,)| value))
+    }
+
+    /// The names of the facts that begin so.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn meta_beginning_with(&mut self, beginning: &str) -> Result<Vec<String>, StoreError> {
+        let names = fetch_all!(self, META_BEGINNING_WITH as (String,), beginning)?;
+        Ok(names.into_iter().map(|(name,)| name).collect())
     }
 
     /// Writes down a fact unless it is there already; gives what is there then.

@@ -4,18 +4,25 @@
 //! store knows no policy: what may happen when is the business of the rooms that call it.
 
 mod articles;
+mod asks;
 mod consent;
 mod deliveries;
 mod digests;
 mod error;
+mod forget;
+mod imports;
 mod issues;
 mod layout;
 mod mails;
 mod meta;
+mod moving;
 mod nodes;
 mod query;
 mod queue;
+mod reasons;
+mod requests;
 mod session;
+mod slots;
 mod sources;
 mod subscribers;
 mod suppressions;
@@ -34,20 +41,24 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection as _, PgPool, Sqlite, SqlitePool};
 
 pub use articles::{ArticleRow, NewArticle, Put, StoryRow};
+pub use asks::Ask;
 pub use consent::ConsentRow;
-pub use deliveries::{DeliveryRow, NewDelivery, Totals};
+pub use deliveries::{DeliveryRow, MailedRow, NewDelivery, Totals};
+pub use digests::Hold;
 pub use error::StoreError;
 pub use issues::{IssueRow, NewIssue, NewIssueArticle};
-pub use layout::{Audience, Choice, IssueMail};
+pub use layout::{Audience, Choice, IssueMail, Place};
 pub use mails::{Followed, MailRow, NewMail};
 pub use nodes::NodeRow;
 pub use query::Query;
 pub use queue::{ClaimedRow, Mark};
+pub use reasons::ReasonRow;
+pub use requests::{JoinRequestRow, UnansweredRow};
 pub use session::Session;
 use session::{Connection, Kind};
 pub use sources::SourceRow;
 pub use subscribers::{SubscriberRow, SubscriptionRow};
-pub use suppressions::SuppressionRow;
+pub use suppressions::{SuppressedRow, SuppressionRow};
 
 use crate::config::StoreUrl;
 
@@ -56,6 +67,13 @@ static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// Longest wait for a connection, or for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What SQLite's writer keeps of the file in memory: 24 MB, in its own notation.
+const WRITER_CACHE: &str = "-24000";
+
+/// After how many pages SQLite brings its log into the file. More pages are written once instead of several times in a
+/// large import, and fewer keep the pause short.
+const CHECKPOINT: &str = "4000";
 
 /// How surely a commit survives a loss of power.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -139,7 +157,7 @@ impl Store {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.clone())
+            .connect_with(options.clone().pragma("cache_size", WRITER_CACHE).pragma("wal_autocheckpoint", CHECKPOINT))
             .await
             .map_err(open)?;
         SQLITE_MIGRATIONS.run(&write).await?;
@@ -186,15 +204,22 @@ impl Store {
     pub fn queries() -> impl Iterator<Item = &'static Query> {
         [
             articles::ALL,
+            asks::ALL,
             consent::ALL,
             deliveries::ALL,
             digests::ALL,
+            forget::ALL,
+            imports::ALL,
             issues::ALL,
             layout::ALL,
             mails::ALL,
             meta::ALL,
+            moving::ALL,
             nodes::ALL,
             queue::ALL,
+            reasons::ALL,
+            requests::ALL,
+            slots::ALL,
             sources::ALL,
             subscribers::ALL,
             suppressions::ALL,

@@ -11,6 +11,20 @@ pub struct Query {
     pub postgres: &'static str,
 }
 
+/// Rows as one JSON array, which a statement takes as one value.
+pub(super) fn json<T: serde::Serialize>(rows: impl IntoIterator<Item = T>) -> String {
+    let mut text = Vec::from(*b"[");
+    for row in rows {
+        if text.len() > 1 {
+            text.push(b',');
+        }
+        // What is written into memory is written, and plain values have a form.
+        let _ = serde_json::to_writer(&mut text, &row);
+    }
+    text.push(b']');
+    String::from_utf8(text).unwrap_or_default()
+}
+
 /// Declares the named queries of a file, and `ALL` which lists them for the test that prepares every one.
 macro_rules! queries {
     (@one $name:ident, $sql:literal) => {

@@ -55,9 +55,7 @@ queries! {
                       value ->> 'started_at' as started_at, value ->> 'finished_at' as finished_at,
                       value ->> 'relay' as relay, value ->> 'answer' as answer,
                       case when value ->> 'next' <> 'sending' or exists (
-                 select 1 from deliveries d where d.id = value ->> 'id' and (d.kind <> 'digest' or exists (
-                     select 1 from live_subscriptions l where l.subscriber_id = d.subscriber_id and l.digest = d.digest
-                       and l.since <= value ->> 'started_at')))
+                 select 1 from startable s where s.id = value ->> 'id' and s.since <= value ->> 'started_at')
                       then value ->> 'next' else 'cancelled' end as next
                from json_each($1)) e
          where deliveries.id = e.id and (
@@ -80,9 +78,7 @@ queries! {
              answer = coalesce(e.answer, deliveries.answer)
          from (select r.id, r.expected, r.next as asked, r.token, r.tries, r.due_at, r.started_at, r.finished_at, r.relay, r.answer,
                       case when r.next <> 'sending' or exists (
-                 select 1 from deliveries d where d.id = r.id and (d.kind <> 'digest' or exists (
-                     select 1 from live_subscriptions l where l.subscriber_id = d.subscriber_id and l.digest = d.digest
-                       and l.since <= r.started_at)))
+                 select 1 from startable s where s.id = r.id and s.since <= r.started_at)
                       then r.next else 'cancelled' end as next
                from json_to_recordset($1::text::json) as r (id bigint, expected text, next text, token bigint,
                    tries bigint, due_at bigint, started_at bigint, finished_at bigint, relay text, answer text)) e
@@ -122,7 +118,7 @@ pub struct ClaimedRow {
     pub mail_id: i64,
     /// The issue that it belongs to.
     pub issue_id: Option<i64>,
-    /// `digest`, `confirmation` or `test`.
+    /// `digest`, `test`, `alert`, `review`, or the name of a letter's template.
     pub kind: String,
     /// The digest's id.
     pub digest: Option<String>,

@@ -57,7 +57,11 @@ queries! {
     };
     SUBSCRIBER_BY_PUBLIC_ID = {
         "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at
-         from subscribers where public_id = $1"
+         from subscribers where public_id = $1
+         union all
+         select s.id, s.public_id, s.email, s.address_hash, s.name, s.state, s.locale, s.created_at, s.updated_at,
+                s.confirmed_at
+         from former_ids f join subscribers s on s.id = f.subscriber_id where f.public_id = $1"
     };
     // On SQLite a writer is alone anyway.
     LOCK_SUBSCRIBER = {
@@ -95,23 +99,6 @@ queries! {
             (public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id"
     };
-    // A list of rows is bound in its own way on each.
-    ADD_SUBSCRIBERS = {
-        sqlite "insert into subscribers
-                (public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at)
-            select value ->> 'public_id', value ->> 'email', value ->> 'address_hash', value ->> 'name',
-                value ->> 'state', value ->> 'locale', value ->> 'created_at', value ->> 'updated_at',
-                value ->> 'confirmed_at'
-            from json_each($1)
-            returning id, public_id"
-        postgres "insert into subscribers
-                (public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at)
-            select value ->> 'public_id', value ->> 'email', value ->> 'address_hash', value ->> 'name',
-                value ->> 'state', value ->> 'locale', (value ->> 'created_at')::bigint,
-                (value ->> 'updated_at')::bigint, (value ->> 'confirmed_at')::bigint
-            from jsonb_array_elements($1::jsonb) as e (value)
-            returning id, public_id"
-    };
     UPDATE_SUBSCRIBER = {
         "update subscribers set name = $2, state = $3, locale = $4, updated_at = $5, confirmed_at = $6 where id = $1"
     };
@@ -120,16 +107,6 @@ queries! {
          values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (subscriber_id, digest) do update set state = excluded.state, topics = excluded.topics,
             paused_until = excluded.paused_until, left_at = excluded.left_at"
-    };
-    ADD_SUBSCRIPTIONS = {
-        sqlite "insert into subscriptions (subscriber_id, digest, state, topics, paused_until, created_at, left_at)
-            select value ->> 'subscriber_id', value ->> 'digest', value ->> 'state', value ->> 'topics',
-                value ->> 'paused_until', value ->> 'created_at', value ->> 'left_at'
-            from json_each($1)"
-        postgres "insert into subscriptions (subscriber_id, digest, state, topics, paused_until, created_at, left_at)
-            select (value ->> 'subscriber_id')::bigint, value ->> 'digest', value ->> 'state', value ->> 'topics',
-                (value ->> 'paused_until')::bigint, (value ->> 'created_at')::bigint, (value ->> 'left_at')::bigint
-            from jsonb_array_elements($1::jsonb) as e (value)"
     };
     DROP_SUBSCRIPTION = { "delete from subscriptions where subscriber_id = $1 and digest = $2" };
 }
@@ -143,7 +120,7 @@ impl Session {
         fetch_optional!(self, SUBSCRIBER_BY_HASH as SubscriberRow, address_hash)
     }
 
-    /// The subscriber with that public id.
+    /// The subscriber who has that public id, or had it before two became one.
     ///
     /// # Errors
     /// When the database fails.
@@ -223,15 +200,6 @@ impl Session {
         Ok(added?.0)
     }
 
-    /// Adds many subscribers at once, and gives their row ids with their public ids, in any order.
-    ///
-    /// # Errors
-    /// When an address is there already (a conflict), or the database fails.
-    pub async fn add_subscribers(&mut self, rows: &[SubscriberRow]) -> Result<Vec<(i64, PublicId)>, StoreError> {
-        let rows = serde_json::Value::from_iter(rows.iter().map(subscriber_json)).to_string();
-        fetch_all!(self, ADD_SUBSCRIBERS as (i64, PublicId), &rows)
-    }
-
     /// Writes name, state, locale and times of a subscriber.
     ///
     /// # Errors
@@ -269,15 +237,6 @@ impl Session {
         .map(|_| ())
     }
 
-    /// Adds many subscriptions at once.
-    ///
-    /// # Errors
-    /// When one is there already (a conflict), or the database fails.
-    pub async fn add_subscriptions(&mut self, rows: &[SubscriptionRow]) -> Result<(), StoreError> {
-        let rows = serde_json::Value::from_iter(rows.iter().map(subscription_json)).to_string();
-        execute!(self, ADD_SUBSCRIPTIONS, &rows).map(|_| ())
-    }
-
     /// Forgets a subscription that was asked for and never confirmed.
     ///
     /// # Errors
@@ -285,21 +244,4 @@ impl Session {
     pub async fn drop_subscription(&mut self, subscriber: i64, digest: &str) -> Result<(), StoreError> {
         execute!(self, DROP_SUBSCRIPTION, subscriber, digest).map(|_| ())
     }
-}
-
-/// The columns as they are, times as numbers.
-fn subscriber_json(row: &SubscriberRow) -> serde_json::Value {
-    serde_json::json!({
-        "public_id": row.public_id.as_str(), "email": row.email, "address_hash": row.address_hash, "name": row.name,
-        "state": row.state.as_str(), "locale": row.locale, "created_at": row.created_at.0,
-        "updated_at": row.updated_at.0, "confirmed_at": row.confirmed_at.map(|at| at.0),
-    })
-}
-
-fn subscription_json(row: &SubscriptionRow) -> serde_json::Value {
-    serde_json::json!({
-        "subscriber_id": row.subscriber_id, "digest": row.digest, "state": row.state.as_str(), "topics": row.topics,
-        "paused_until": row.paused_until.map(|at| at.0), "created_at": row.created_at.0,
-        "left_at": row.left_at.map(|at| at.0),
-    })
 }

@@ -1,6 +1,6 @@
 //! Keyed hashes of addresses that must not be mailed.
 
-use super::query::{execute, fetch_all, fetch_optional, queries};
+use super::query::{execute, fetch_all, fetch_optional, json, queries};
 use super::{Session, StoreError};
 use crate::domain::UtcMillis;
 
@@ -17,6 +17,23 @@ pub struct SuppressionRow {
     pub created_at: UtcMillis,
 }
 
+/// A suppression as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct SuppressedRow {
+    /// The row.
+    pub id: i64,
+    /// The keyed hash of the address.
+    pub address_hash: String,
+    /// `erased`, `bounced`, `complaint` or `manual`.
+    pub reason: String,
+    /// What the operator or the bounce said.
+    pub note: String,
+    /// Since when.
+    pub created_at: UtcMillis,
+    /// The address, where a subscriber has it.
+    pub email: Option<String>,
+}
+
 queries! {
     SUPPRESSION = { "select address_hash, reason, note, created_at from suppressions where address_hash = $1" };
     // A list of keys is bound in its own way on each.
@@ -30,6 +47,42 @@ queries! {
         "insert into suppressions (address_hash, reason, note, created_at) values ($1, $2, $3, $4)
          on conflict (address_hash) do update
             set reason = excluded.reason, note = excluded.note, created_at = excluded.created_at"
+    };
+    SUPPRESSIONS_AFTER = {
+        "select x.id, x.address_hash, x.reason, x.note, x.created_at, s.email
+         from suppressions x left join subscribers s on s.address_hash = x.address_hash
+         where x.id > $1 order by x.id limit $2"
+    };
+    // A list of rows is bound in its own way on each.
+    SUPPRESS_MANY = {
+        sqlite "insert into suppressions (address_hash, reason, note, created_at)
+            select value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each($1) where true
+            on conflict (address_hash) do update
+                set reason = excluded.reason, note = excluded.note, created_at = excluded.created_at"
+        postgres "insert into suppressions (address_hash, reason, note, created_at)
+            select value ->> 0, value ->> 1, value ->> 2, (value ->> 3)::bigint
+            from jsonb_array_elements($1::jsonb) as e (value)
+            on conflict (address_hash) do update
+                set reason = excluded.reason, note = excluded.note, created_at = excluded.created_at"
+    };
+    // Everything that is on its way to somebody: no kind of mail is spared.
+    CANCEL_ALL_OF = {
+        sqlite "update deliveries set state = 'cancelled', owner = null, finished_at = $2
+            where state in ('queued', 'claimed', 'deferred', 'uncertain') and subscriber_id in
+                (select s.id from subscribers s where s.address_hash in (select value from json_each($1)))"
+        postgres "update deliveries set state = 'cancelled', owner = null, finished_at = $2
+            where state in ('queued', 'claimed', 'deferred', 'uncertain') and subscriber_id in
+                (select s.id from subscribers s
+                 where s.address_hash in (select jsonb_array_elements_text($1::jsonb)))"
+    };
+    // What goes to an address that is not, or not yet, that of its subscriber; issues go to subscribers alone.
+    CANCEL_ALL_TO = {
+        sqlite "update deliveries set state = 'cancelled', owner = null, finished_at = $2
+            where state in ('queued', 'claimed', 'deferred', 'uncertain') and issue_id is null
+              and lower(address) in (select value from json_each($1))"
+        postgres "update deliveries set state = 'cancelled', owner = null, finished_at = $2
+            where state in ('queued', 'claimed', 'deferred', 'uncertain') and issue_id is null
+              and lower(address) in (select jsonb_array_elements_text($1::jsonb))"
     };
     UNSUPPRESS = { "delete from suppressions where address_hash = $1" };
 }
@@ -58,6 +111,38 @@ impl Session {
     /// When the database fails.
     pub async fn suppress(&mut self, row: &SuppressionRow) -> Result<(), StoreError> {
         execute!(self, SUPPRESS, &row.address_hash, &row.reason, &row.note, row.created_at).map(|_| ())
+    }
+
+    /// Suppresses many addresses; the newest reason of each stands.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn suppress_many(&mut self, rows: &[SuppressionRow]) -> Result<(), StoreError> {
+        let rows = json(rows.iter().map(|row| (&row.address_hash, &row.reason, &row.note, row.created_at.0)));
+        execute!(self, SUPPRESS_MANY, &rows).map(|_| ())
+    }
+
+    /// The next `limit` suppressions after the row id `after`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn suppressions_after(&mut self, after: i64, limit: i64) -> Result<Vec<SuppressedRow>, StoreError> {
+        fetch_all!(self, SUPPRESSIONS_AFTER as SuppressedRow, after, limit)
+    }
+
+    /// Stops everything that has not gone out to the subscribers with those hashes, and to those addresses, given in
+    /// small letters. Says how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn cancel_everything(
+        &mut self,
+        hashes: &[&str],
+        addresses: &[&str],
+        now: UtcMillis,
+    ) -> Result<u64, StoreError> {
+        let stopped = execute!(self, CANCEL_ALL_OF, &json(hashes), now)?;
+        Ok(stopped + execute!(self, CANCEL_ALL_TO, &json(addresses), now)?)
     }
 
     /// Lifts a suppression; says whether there was one.

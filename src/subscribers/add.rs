@@ -1,7 +1,8 @@
 //! Adds a person: pending until they confirm, or confirmed on evidence of consent obtained elsewhere.
 
+use super::ask::Wish;
 use super::choice::{Chosen, Topics};
-use super::{Notify, Origin, Subscribers, SubscribersError, event, refusal};
+use super::{Notify, Origin, Subscribers, SubscribersError, event, limit, refusal};
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow};
 
@@ -58,6 +59,8 @@ impl Subscribers {
     ) -> Result<Added, SubscribersError> {
         let hash = self.keys.address_hash(&new.address);
         let mut session = self.store.write(Durability::Full).await?;
+        // An operator is not held back, but their mail counts for what strangers may set off.
+        limit::take_notice_slot(&mut session, &hash, self.now()).await?;
         session.lock_subscribers_among(&[&hash]).await?;
         let known = session.subscriber_by_hash(&hash).await?;
         let suppression = session.suppression(&hash).await?;
@@ -83,7 +86,8 @@ impl Subscribers {
             // They come back by their own confirmation; until then everything stays as it is.
             SubscriberState::Unsubscribed | SubscriberState::Bounced | SubscriberState::Complained => {}
         }
-        self.ask(&mut session, &row, &new.address, &new.choice, origin, notify).await?;
+        let wish = Wish { choice: &new.choice, name: &new.name, locale: new.locale.as_ref(), wording: None };
+        self.ask_for(&mut session, &row, &new.address, wish, origin, notify).await?;
         session.commit().await?;
         Ok(Added::Asked)
     }
@@ -136,12 +140,22 @@ impl Subscribers {
         if !new.choice.is_empty() && new.choice.iter().all(|chosen| left(&chosen)) {
             return Err(refused(super::Refusal::Left));
         }
-        let changed = extend(&mut session, row.id, &have, &new.choice, now).await?;
+        // What a pending one seems to want may be somebody else's wish: it is replaced.
+        let theirs: Vec<SubscriptionRow> = match was {
+            Some(SubscriberState::Pending) => have.iter().filter(|have| !is_wanted(have)).cloned().collect(),
+            _ => have.clone(),
+        };
+        let changed = extend(&mut session, row.id, &theirs, &new.choice, now).await?;
         if was == Some(SubscriberState::Confirmed) && changed.is_empty() {
             return Ok(Added::Unchanged);
         }
         if was == Some(SubscriberState::Pending) {
             drop_others(&mut session, row.id, &have, &new.choice).await?;
+            session.drop_join_requests(row.id).await?;
+            if !new.name.is_empty() {
+                row.name.clone_from(&new.name);
+            }
+            row.locale = new.locale.as_ref().map(|locale| locale.as_str().to_owned()).or(row.locale);
             row.state = SubscriberState::Confirmed;
             (row.confirmed_at, row.updated_at) = (Some(now), now);
             session.update_subscriber(&row).await?;
@@ -185,8 +199,13 @@ impl Subscribers {
 pub(super) fn has(have: &[SubscriptionRow], chosen: &Chosen) -> bool {
     have.iter().any(|have| {
         let topics = Topics::parse(&have.topics);
-        have.digest == chosen.digest && have.state != SubscriptionState::Left && topics.union(&chosen.topics) == topics
+        have.digest == chosen.digest && is_wanted(have) && topics.union(&chosen.topics) == topics
     })
+}
+
+/// Whether they have not left it.
+pub(super) fn is_wanted(have: &SubscriptionRow) -> bool {
+    have.state != SubscriptionState::Left
 }
 
 /// Adds digests and topics to what somebody has, except where they have left; gives the digests that changed.
@@ -219,7 +238,9 @@ pub(super) async fn drop_others(
     have: &[SubscriptionRow],
     confirmed: &[Chosen],
 ) -> Result<(), SubscribersError> {
-    for have in have.iter().filter(|have| !confirmed.iter().any(|chosen| chosen.digest == have.digest)) {
+    let named = |have: &&SubscriptionRow| confirmed.iter().any(|chosen| chosen.digest == have.digest);
+    // What they have left stays noted, so that no older link brings it back.
+    for have in have.iter().filter(|have| is_wanted(have) && !named(have)) {
         session.drop_subscription(subscriber, &have.digest).await?;
     }
     Ok(())

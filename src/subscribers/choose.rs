@@ -2,7 +2,7 @@
 
 use super::choice::Topics;
 use super::{DigestClaim, Origin, Subscribers, SubscribersError, event};
-use crate::domain::{EmailAddress, SubscriberState, SubscriptionState, UtcMillis};
+use crate::domain::{EmailAddress, Locale, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow};
 
 /// What somebody gets of one digest, as their preferences page shows it.
@@ -18,6 +18,8 @@ pub struct Preferences {
     pub paused_until: Option<UtcMillis>,
     /// The ids of the other digests that they get.
     pub others: Vec<String>,
+    /// The language that they chose.
+    pub locale: Option<Locale>,
 }
 
 /// What choosing did.
@@ -50,7 +52,20 @@ impl Subscribers {
             topics: this.map_or(Topics::All, |this| Topics::parse(&this.topics)),
             paused_until: this.and_then(|this| paused_until(this, now)),
             others: others.map(|have| have.digest.clone()).collect(),
+            locale: row.locale.as_deref().and_then(|code| Locale::parse(code).ok()),
         }))
+    }
+
+    /// How many stories of each topic a digest has had within that time.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn topic_counts(
+        &self,
+        digest: &str,
+        within: std::time::Duration,
+    ) -> Result<Vec<(String, i64)>, SubscribersError> {
+        Ok(self.store.read().await?.topic_counts(digest, self.now().minus(within)).await?)
     }
 
     /// Sets the topics and the pause of the link's digest; `topics` are kept when `None`.

@@ -1,10 +1,11 @@
 //! Confirms what was asked for, by the token that was mailed; the second time changes nothing.
 
 use super::add::{drop_others, has, subscription};
+use super::ask::locale_of;
 use super::choice::{Chosen, Topics};
-use super::{ConfirmClaim, Origin, Refusal, Subscribers, SubscribersError, event, refusal};
-use crate::domain::{SubscriberState, SubscriptionState, UtcMillis};
-use crate::store::{ConsentRow, Durability, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
+use super::{ConfirmClaim, Notice, NoticeKind, Notify, Origin, Refusal, Subscribers, SubscribersError, event, refusal};
+use crate::domain::{EmailAddress, SubscriberState, SubscriptionState, UtcMillis};
+use crate::store::{ConsentRow, Durability, JoinRequestRow, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
 
 /// What a confirmation did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,15 +40,18 @@ impl Subscribers {
         Ok((known.map_or(Confirmed::Stale, |known| verdict(&known, claim)), address))
     }
 
-    /// Confirms what the token says. `wording` is what the person was shown when they agreed.
+    /// Confirms what the token says, and with it the name and language that were given in that very request. `wording` is
+    /// what the person was shown when they agreed. Whoever was not confirmed before gets a welcome mail, where the
+    /// configuration says so.
     ///
     /// # Errors
-    /// When the store fails; then nothing has changed.
+    /// When the store fails, or the welcome mail cannot be queued; then nothing has changed.
     pub async fn confirm(
         &self,
         claim: &ConfirmClaim,
         wording: &str,
         origin: Origin<'_>,
+        notify: &impl Notify,
     ) -> Result<Confirmed, SubscribersError> {
         let mut session = self.store.write(Durability::Full).await?;
         if let Some(row) = session.subscriber_by_public_id(&claim.subscriber).await? {
@@ -65,7 +69,12 @@ impl Subscribers {
         let agreed: Vec<Chosen> =
             claim.choice.iter().filter(|chosen| !left_since(&known, chosen, claim)).cloned().collect();
         settle(&mut session, &known, &agreed, now).await?;
+        let request = session.join_request(known.row.id, claim.asked_at).await?;
+        // Other requests' links work on; whose name they had does not matter any more.
+        session.drop_join_requests(known.row.id).await?;
         let mut row = known.row;
+        let first = row.state != SubscriberState::Confirmed;
+        adopt(&mut row, request);
         row.state = SubscriberState::Confirmed;
         (row.confirmed_at, row.updated_at) = (Some(now), now);
         session.update_subscriber(&row).await?;
@@ -75,6 +84,9 @@ impl Subscribers {
             event.wording = Some(wording.to_owned());
             event.evidence = Some(evidence(claim, chosen));
             session.add_consent(&event).await?;
+        }
+        if first && self.config.confirmation.welcome_mail {
+            welcome(&mut session, &row, &agreed, notify).await?;
         }
         session.commit().await?;
         Ok(Confirmed::Now)
@@ -121,7 +133,8 @@ fn verdict(known: &Known, claim: &ConfirmClaim) -> Confirmed {
     });
     let confirmed = known.row.state == SubscriberState::Confirmed;
     let nothing_new = claim.choice.iter().all(|chosen| has(&known.subscriptions, chosen));
-    if confirmed && (used || nothing_new) { Confirmed::Already } else { Confirmed::Now }
+    // A suppression that a confirmation lifts is something new to agree to.
+    if confirmed && known.suppression.is_none() && (used || nothing_new) { Confirmed::Already } else { Confirmed::Now }
 }
 
 /// Whether they have left that digest after they asked for it.
@@ -133,15 +146,15 @@ fn left_since(known: &Known, chosen: &Chosen, claim: &ConfirmClaim) -> bool {
     })
 }
 
-/// Writes the subscriptions. Whoever had confirmed nothing before gets what this link says and no more: another request
-/// may have come from somebody else.
+/// Writes the subscriptions. Whoever gets nothing until now gets what this link says and no more: another request may
+/// have come from somebody else, and what they had before they were gone is not named in it.
 async fn settle(
     session: &mut Session,
     known: &Known,
     agreed: &[Chosen],
     now: UtcMillis,
 ) -> Result<(), SubscribersError> {
-    let fresh = known.row.state == SubscriberState::Pending;
+    let fresh = known.row.state != SubscriberState::Confirmed || known.suppression.is_some();
     for chosen in agreed {
         let row = match known.subscriptions.iter().find(|have| have.digest == chosen.digest) {
             Some(have) if !fresh && have.state != SubscriptionState::Left => {
@@ -155,4 +168,35 @@ async fn settle(
         drop_others(session, known.row.id, &known.subscriptions, agreed).await?;
     }
     Ok(())
+}
+
+/// Takes the name and the language of the request that is confirmed. Whoever is confirmed has both already, but for a
+/// name that they never gave; whoever comes back may have others now.
+fn adopt(row: &mut SubscriberRow, request: Option<JoinRequestRow>) {
+    let Some(request) = request else { return };
+    let returns = matches!(row.state, SubscriberState::Unsubscribed | SubscriberState::Bounced);
+    let fresh = row.state == SubscriberState::Pending && row.locale.is_none();
+    if !request.name.is_empty() && (row.name.is_empty() || returns) {
+        row.name = request.name;
+    }
+    if request.locale.is_some() && (fresh || returns) {
+        row.locale = request.locale;
+    }
+}
+
+async fn welcome(
+    session: &mut Session,
+    row: &SubscriberRow,
+    agreed: &[Chosen],
+    notify: &impl Notify,
+) -> Result<(), SubscribersError> {
+    let (Some(first), Ok(address)) = (agreed.first(), EmailAddress::parse(&row.email)) else { return Ok(()) };
+    let notice = Notice {
+        subscriber: row.id,
+        address,
+        locale: locale_of(row.locale.as_deref()),
+        digest: first.digest.clone(),
+        kind: NoticeKind::Welcome,
+    };
+    notify.notify(session, &notice).await.map_err(SubscribersError::Notify)
 }

@@ -1,8 +1,22 @@
 //! Leaves one digest or all, at once and for good: what is queued is cancelled in the same transaction.
 
-use super::{Origin, Subscribers, SubscribersError, event};
-use crate::domain::{PublicId, SubscriberState, SubscriptionState};
-use crate::store::{Durability, SubscriptionRow};
+use std::time::Duration;
+
+use super::ask::locale_of;
+use super::notice::NoMails;
+use super::together::Leaving;
+use super::{
+    Notice, NoticeKind, Notify, Origin, SecretLink, Subscribers, SubscribersError, Token, UNDO_LIFETIME, event,
+};
+use crate::domain::{EmailAddress, PublicId, SubscriberState, SubscriptionState, UtcMillis};
+use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow};
+
+/// How long a second press of the button shows what the first one did, with the way back. Later it would give that to
+/// whoever else has the link: mails get forwarded.
+const SECOND_PRESS: Duration = Duration::from_secs(5 * 60);
+
+/// How often leaving is tried again where the store was busy.
+const TRIES: u32 = 3;
 
 /// What somebody leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +38,23 @@ pub enum Left {
     Unknown,
 }
 
+/// A leaving as its page tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Goodbye {
+    /// What it did.
+    pub left: Left,
+    /// What undoes it, and until when that works.
+    pub undo: Option<(Token, UtcMillis)>,
+}
+
+/// What leaving did, to whom, and when.
+#[derive(Clone, Debug)]
+pub(super) struct Done {
+    pub(super) left: Left,
+    /// Who they are, and when they left what is left now.
+    pub(super) trace: Option<(SubscriberRow, UtcMillis)>,
+}
+
 impl Subscribers {
     /// Leaves. When this returns, it is on disk, and no delivery of what was left will be started.
     ///
@@ -35,30 +66,103 @@ impl Subscribers {
         what: Leave<'_>,
         origin: Origin<'_>,
     ) -> Result<Left, SubscribersError> {
+        // One at a time the file would be slow for thousands at once: those who come together are written together.
+        if !self.store.is_shared()
+            && let Some(done) = self.together.leave(self, Leaving::new(subscriber, what, origin)).await
+        {
+            return Ok(done.left);
+        }
+        Ok(self.leave_alone(subscriber, what, origin, None::<(&str, &NoMails)>).await?.left)
+    }
+
+    /// Leaves as [`Subscribers::leave`] does, mails a goodbye where the configuration asks for one, and gives the way
+    /// back. `digest` is the one in whose looks that comes.
+    ///
+    /// # Errors
+    /// When the store fails, or the mail cannot be queued; then nothing has changed.
+    pub async fn say_goodbye(
+        &self,
+        subscriber: &PublicId,
+        digest: &str,
+        what: Leave<'_>,
+        origin: Origin<'_>,
+        notify: &impl Notify,
+    ) -> Result<Goodbye, SubscribersError> {
+        let done = self.leave_alone(subscriber, what, origin, Some((digest, notify))).await?;
+        let undo = done.trace.filter(|(_, left_at)| self.now() <= left_at.plus(SECOND_PRESS)).map(|(row, left_at)| {
+            let token = self.tokens.undo(&row.public_id, &row.address_hash, digest, left_at);
+            (token, left_at.plus(UNDO_LIFETIME))
+        });
+        Ok(Goodbye { left: done.left, undo })
+    }
+
+    /// In a transaction of its own, which is tried again where another one was in its way.
+    async fn leave_alone(
+        &self,
+        subscriber: &PublicId,
+        what: Leave<'_>,
+        origin: Origin<'_>,
+        goodbye: Option<(&str, &impl Notify)>,
+    ) -> Result<Done, SubscribersError> {
+        let mut tries = 1;
+        loop {
+            match self.try_leave_alone(subscriber, what, origin, goodbye).await {
+                Err(SubscribersError::Store(error)) if error.is_transient() && tries < TRIES => tries += 1,
+                result => return result,
+            }
+        }
+    }
+
+    async fn try_leave_alone(
+        &self,
+        subscriber: &PublicId,
+        what: Leave<'_>,
+        origin: Origin<'_>,
+        goodbye: Option<(&str, &impl Notify)>,
+    ) -> Result<Done, SubscribersError> {
         let mut session = self.store.write(Durability::Full).await?;
-        let Some(row) = session.subscriber_by_public_id(subscriber).await? else { return Ok(Left::Unknown) };
+        let done = self.leave_within(&mut session, subscriber, what, origin).await?;
+        if let (Some((digest, notify)), Left::Now, Some((row, left_at))) = (goodbye, done.left, &done.trace)
+            && self.config.leave.goodbye_mail
+            && let Some(notice) = self.goodbye(row, digest, *left_at)
+        {
+            notify.notify(&mut session, &notice).await.map_err(SubscribersError::Notify)?;
+        }
+        session.commit().await?;
+        Ok(done)
+    }
+
+    /// Within a transaction of which others may be part too.
+    pub(super) async fn leave_within(
+        &self,
+        session: &mut Session,
+        subscriber: &PublicId,
+        what: Leave<'_>,
+        origin: Origin<'_>,
+    ) -> Result<Done, SubscribersError> {
+        let unknown = Done { left: Left::Unknown, trace: None };
+        let Some(row) = session.subscriber_by_public_id(subscriber).await? else { return Ok(unknown) };
         // Whoever confirms, chooses or leaves at the same time waits here, and then sees what this one wrote.
         if !session.lock_subscriber(row.id).await? {
-            return Ok(Left::Unknown);
+            return Ok(unknown);
         }
-        let Some(mut row) = session.subscriber_by_public_id(subscriber).await? else { return Ok(Left::Unknown) };
+        let Some(mut row) = session.subscriber_by_public_id(subscriber).await? else { return Ok(unknown) };
         let now = self.now();
         let have = session.subscriptions_among(&[row.id]).await?;
-        let leaving: Vec<&SubscriptionRow> = have
+        let (left, leaving): (Vec<&SubscriptionRow>, Vec<&SubscriptionRow>) = have
             .iter()
             .filter(|have| match what {
                 Leave::Digest(digest) => have.digest == digest,
                 Leave::All => true,
             })
-            .filter(|have| have.state != SubscriptionState::Left)
-            .collect();
+            .partition(|have| have.state == SubscriptionState::Left);
+        if leaving.is_empty() {
+            let left_at = left.iter().filter_map(|left| left.left_at).max();
+            return Ok(Done { left: Left::Already, trace: left_at.map(|left_at| (row, left_at)) });
+        }
         for have in &leaving {
-            let left = SubscriptionRow {
-                state: SubscriptionState::Left,
-                paused_until: None,
-                left_at: Some(now),
-                ..(*have).clone()
-            };
+            // The pause stays written down, so that undoing brings back exactly what there was.
+            let left = SubscriptionRow { state: SubscriptionState::Left, left_at: Some(now), ..(*have).clone() };
             session.put_subscription(&left).await?;
             session.cancel_deliveries(row.id, Some(&have.digest), now).await?;
             let mut event = event(&row, "left", now, origin);
@@ -72,7 +176,22 @@ impl Subscribers {
             row.updated_at = now;
             session.update_subscriber(&row).await?;
         }
-        session.commit().await?;
-        Ok(if leaving.is_empty() { Left::Already } else { Left::Now })
+        Ok(Done { left: Left::Now, trace: Some((row, now)) })
+    }
+
+    /// The mail that says goodbye. Whoever never confirmed, complained or bounced gets none.
+    fn goodbye(&self, row: &SubscriberRow, digest: &str, left_at: UtcMillis) -> Option<Notice> {
+        let confirmed = row.confirmed_at.is_some();
+        if !confirmed || !matches!(row.state, SubscriberState::Confirmed | SubscriberState::Unsubscribed) {
+            return None;
+        }
+        let link = self.tokens.undo_url(&row.public_id, &row.address_hash, digest, left_at);
+        Some(Notice {
+            subscriber: row.id,
+            address: EmailAddress::parse(&row.email).ok()?,
+            locale: locale_of(row.locale.as_deref()),
+            digest: self.config.digest(digest)?.id.clone(),
+            kind: NoticeKind::Goodbye { link: SecretLink(link), expires_at: left_at.plus(UNDO_LIFETIME) },
+        })
     }
 }

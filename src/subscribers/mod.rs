@@ -1,37 +1,67 @@
-//! Join, confirm, prefer, leave, consent, tokens, import.
+//! Join, confirm, remind, prefer, leave, undo, manage, move, erase, forget, consent, tokens, import, export, suppression.
 //!
 //! Each action is a file and a method of [`Subscribers`]. What a person is mailed is not this room's business: whoever
 //! calls hands in a [`Notify`] that queues notices within the same transaction.
 
 mod add;
+mod address_change;
+mod ask;
+mod asks;
 mod choice;
 mod choose;
 mod confirm;
+mod data;
+mod edit;
+mod erase;
+mod export;
+mod forget;
 mod import;
+mod join;
 mod keys;
 mod leave;
+mod limit;
+mod manage;
 mod notice;
+mod personal;
 mod record;
 mod refusal;
+mod remind;
+mod retention;
+mod suppress;
+mod together;
 mod tokens;
+mod undo;
 
 use std::sync::Arc;
 
 pub use add::{Added, NewSubscriber};
+pub use address_change::{ChangeAsked, Changed};
+pub use asks::Rate;
 pub use choice::{ChoiceError, Chosen, Topics, resolve as resolve_choice, topics_of};
 pub use choose::{Chose, Preferences};
 pub use confirm::Confirmed;
-pub use import::{Import, ImportBasis, ImportReport, RefusedRow};
-pub use keys::{Keys, KeysError};
-pub use leave::{Leave, Left};
+pub use data::{Held, HeldSuppression};
+pub use edit::{Edit, Edited};
+pub use erase::Erased;
+pub use import::{Format, Import, ImportBasis, ImportReport, RefusedRow, SkippedRow};
+pub use join::{AskedAgain, JoinRequest};
+pub use keys::{Keys, KeysError, Rotated};
+pub use leave::{Goodbye, Leave, Left};
+pub use limit::{NOTICE_SPACING, NOTICE_WINDOW, take_notice_slot};
+pub use manage::{Managed, NAME_LIMIT, Taken};
 pub use notice::{Notice, NoticeKind, Notify, NotifyError, SecretLink};
-pub use record::{Record, RecordDigest, RecordEvent};
+pub use personal::{CHANGE_LIFETIME, ChangeClaim, MANAGE_LIFETIME, PersonalClaim, UNDO_LIFETIME};
+pub use record::{Record, RecordDigest, RecordEvent, RecordReason};
 pub use refusal::{Refusal, SuppressionReason};
-pub use tokens::{CONFIRM_LIFETIME, ConfirmClaim, DigestClaim, Token, TokenError, Tokens};
+pub use suppress::{Lifted, Suppressed, SuppressionList};
+pub use tokens::{ConfirmClaim, DigestClaim, Token, TokenError, Tokens};
+pub use undo::{NOTE_LIMIT, Reason, Undone};
 
 use crate::config::Config;
-use crate::domain::{Clock, EmailAddress, Locale, Random, UtcMillis};
-use crate::store::{ConsentRow, Session, Store, StoreError, SubscriberRow};
+use crate::domain::{Clock, EmailAddress, Random, UtcMillis};
+use crate::store::{ConsentRow, Store, StoreError, SubscriberRow};
+
+use together::Together;
 
 /// All that the actions on subscribers need; cheap to clone.
 #[derive(Clone)]
@@ -42,6 +72,8 @@ pub struct Subscribers {
     tokens: Tokens,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    /// Those who leave at this moment.
+    together: Arc<Together>,
 }
 
 /// Why an action on a subscriber did not happen.
@@ -66,6 +98,9 @@ pub enum SubscribersError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// An export could not be written.
+    #[error("cannot write the export: {0}")]
+    Export(std::io::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -92,6 +127,9 @@ impl<'a> Origin<'a> {
     /// The person's mail program, by RFC 8058.
     pub const ONE_CLICK: Self = Self { source: "one-click", actor: "subscriber", network: None, agent: None };
 
+    /// The program itself, when it asks once more.
+    pub const REMINDER: Self = Self { source: "reminder", actor: "operator", network: None, agent: None };
+
     /// The same, from a network address and a program there.
     pub fn from(self, network: Option<&'a str>, agent: Option<&'a str>) -> Self {
         Self { network, agent, ..self }
@@ -107,8 +145,8 @@ impl Subscribers {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        let tokens = Tokens::new(keys.clone(), &config.server.public_url);
-        Self { store, config, keys, tokens, clock, random }
+        let tokens = Tokens::new(keys.clone(), &config.server.public_url).valid_for(config.confirmation.valid_for);
+        Self { store, config, keys, tokens, clock, random, together: Arc::default() }
     }
 
     /// The maker and reader of tokens.
@@ -129,42 +167,6 @@ impl Subscribers {
     /// The present moment.
     pub fn now(&self) -> UtcMillis {
         self.clock.now()
-    }
-
-    /// Asks a subscriber to confirm `choice`, and notes that.
-    async fn ask(
-        &self,
-        session: &mut Session,
-        row: &SubscriberRow,
-        address: &EmailAddress,
-        choice: &[Chosen],
-        origin: Origin<'_>,
-        notify: &impl Notify,
-    ) -> Result<(), SubscribersError> {
-        let now = self.now();
-        // The link confirms all that was chosen, in the looks of the first.
-        let Some(first) = choice.first() else { return Ok(()) };
-        let kind = NoticeKind::Confirm {
-            choice: choice.to_vec(),
-            link: SecretLink(self.tokens.confirm_url(&row.public_id, address, choice, now)),
-            expires_at: now.plus(CONFIRM_LIFETIME),
-            reminder: false,
-        };
-        let notice = Notice {
-            subscriber: row.id,
-            address: address.clone(),
-            locale: row.locale.as_deref().and_then(|code| Locale::parse(code).ok()),
-            digest: first.digest.clone(),
-            kind,
-        };
-        notify.notify(session, &notice).await.map_err(SubscribersError::Notify)?;
-        for chosen in choice {
-            let mut event = event(row, "asked", now, origin);
-            event.digest = Some(chosen.digest.clone());
-            event.evidence = Some(format!("topics {}", chosen.topics.stored()));
-            session.add_consent(&event).await?;
-        }
-        Ok(())
     }
 }
 

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::choice::{Topics, topics_of};
 use super::choose::paused_until;
 use super::{Subscribers, SubscribersError};
-use crate::domain::{EmailAddress, SubscriberState, SubscriptionState, UtcMillis};
-use crate::store::{ConsentRow, SubscriberRow, SubscriptionRow};
+use crate::domain::{EmailAddress, PublicId, SubscriberState, SubscriptionState, UtcMillis};
+use crate::store::{ConsentRow, ReasonRow, Session, SubscriberRow, SubscriptionRow};
 
 /// How many subscribers a list reads at once.
 const PAGE: i64 = 500;
@@ -28,6 +28,28 @@ pub struct Record {
     pub digests: Vec<RecordDigest>,
     /// The evidence, oldest first.
     pub consent: Vec<RecordEvent>,
+    /// Why they left, where they said so; not in a list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<RecordReason>,
+}
+
+/// Why somebody left a digest.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordReason {
+    /// The digest.
+    pub digest: String,
+    /// When they left it.
+    pub at: UtcMillis,
+    /// The answer that they picked.
+    pub reason: String,
+    /// What they wrote beside it; may be empty.
+    pub note: String,
+}
+
+impl From<ReasonRow> for RecordReason {
+    fn from(row: ReasonRow) -> Self {
+        Self { digest: row.digest, at: row.left_at, reason: row.reason, note: row.note }
+    }
 }
 
 /// A subscription.
@@ -48,10 +70,12 @@ pub struct RecordDigest {
 /// A consent event.
 #[derive(Clone, Debug, Serialize)]
 pub struct RecordEvent {
-    /// `asked`, `confirmed`, `chose`, `left`, `imported`.
+    /// `asked`, `reminded`, `confirmed`, `chose`, `left`, `returned`, `profile`, `moved`, `imported`.
     pub event: String,
     /// When.
     pub at: UtcMillis,
+    /// The address at that time.
+    pub address: String,
     /// The digest that it is about.
     pub digest: Option<String>,
     /// Where it came from.
@@ -62,8 +86,10 @@ pub struct RecordEvent {
     pub network: Option<String>,
     /// What the program there calls itself.
     pub agent: Option<String>,
-    /// What the person was shown.
+    /// What the person was shown, word by word.
     pub wording: Option<String>,
+    /// Tells one wording from another: the same for the same words.
+    pub wording_version: Option<String>,
     /// What proves it.
     pub evidence: Option<String>,
 }
@@ -77,9 +103,31 @@ impl Subscribers {
         let mut session = self.store.read().await?;
         let hash = self.keys.address_hash(address);
         let Some(row) = session.subscriber_by_hash(&hash).await? else { return Ok(None) };
+        Ok(Some(self.record_of(&mut session, row).await?))
+    }
+
+    /// What stands outside for whoever has that address.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn public_id(&self, address: &EmailAddress) -> Result<Option<PublicId>, SubscribersError> {
+        let mut session = self.store.read().await?;
+        Ok(session.subscriber_by_hash(&self.keys.address_hash(address)).await?.map(|row| row.public_id))
+    }
+
+    /// What is held of that subscriber.
+    pub(super) async fn record_of(
+        &self,
+        session: &mut Session,
+        row: SubscriberRow,
+    ) -> Result<Record, SubscribersError> {
         let subscriptions = session.subscriptions_between(row.id, row.id).await?;
         let events = session.consent_between(row.id, row.id).await?;
-        Ok(Some(self.record(row, subscriptions, events)))
+        let reasons = session.reasons_of_subscriber(row.id).await?;
+        Ok(Record {
+            reasons: reasons.into_iter().map(RecordReason::from).collect(),
+            ..self.record(row, subscriptions, events)
+        })
     }
 
     /// Gives every subscriber to `each`, in the order in which they came, a page at a time. An error of `each` ends it.
@@ -138,6 +186,7 @@ impl Subscribers {
         });
         Record {
             digests: digests.collect(),
+            reasons: Vec::new(),
             consent: events.into_iter().map(RecordEvent::from).collect(),
             email: row.email,
             name: row.name,
@@ -153,13 +202,21 @@ impl From<ConsentRow> for RecordEvent {
         Self {
             event: row.event,
             at: row.at,
+            address: row.address,
             digest: row.digest,
             source: row.source,
             actor: row.actor,
             network: row.network,
             agent: row.agent,
+            wording_version: row.wording.as_deref().map(version),
             wording: row.wording,
             evidence: row.evidence,
         }
     }
+}
+
+/// The beginning of the hash of a text.
+fn version(wording: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, wording.as_bytes());
+    data_encoding::HEXLOWER.encode(&digest.as_ref()[..6])
 }

@@ -37,6 +37,16 @@ impl SuppressionReason {
         }
     }
 
+    /// The more the harder it is to lift.
+    pub(super) fn weight(self) -> u8 {
+        match self {
+            Self::Erased => 0,
+            Self::Bounced => 1,
+            Self::Complaint => 2,
+            Self::Manual => 3,
+        }
+    }
+
     /// Whether a confirmation by the person lifts it.
     fn is_lifted_by_confirmation(self) -> bool {
         matches!(self, Self::Erased | Self::Bounced)

@@ -10,22 +10,23 @@ use super::choice::{self, Chosen};
 use super::keys::Keys;
 use crate::domain::{EmailAddress, PublicId, UtcMillis};
 
-/// How long a confirmation link works.
-pub const CONFIRM_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
 /// Octets of the MAC in a token: 128 bits.
 const MAC_LEN: usize = 16;
 /// Octets of a public id.
 const ID_LEN: usize = 16;
 /// Octets of the address's hash that a confirmation is bound to.
-const BINDING_LEN: usize = 8;
+pub(super) const BINDING_LEN: usize = 8;
 /// Octets of the moment at which a confirmation was asked for.
-const TIME_LEN: usize = 6;
+pub(super) const TIME_LEN: usize = 6;
 
 /// What a token may be used for. The letter is part of every token and must never change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Purpose {
+pub(super) enum Purpose {
+    ChangeAddress = b'a' as isize,
     Confirm = b'c' as isize,
+    Undo = b'g' as isize,
+    Manage = b'm' as isize,
+    Form = b'f' as isize,
     Preferences = b'p' as isize,
     Unsubscribe = b'u' as isize,
 }
@@ -98,12 +99,20 @@ const LONGEST: usize = 16_000;
 pub struct Tokens {
     keys: Arc<Keys>,
     public_url: String,
+    valid_for: Duration,
 }
 
 impl Tokens {
     /// `public_url` is how the outside reaches the web pages; a slash at its end is dropped.
     pub fn new(keys: Arc<Keys>, public_url: &str) -> Self {
-        Self { keys, public_url: public_url.trim_end_matches('/').to_owned() }
+        let valid_for = crate::config::Confirmation::default().valid_for;
+        Self { keys, public_url: public_url.trim_end_matches('/').to_owned(), valid_for }
+    }
+
+    /// The same, with confirmation links that are good for so long.
+    #[must_use]
+    pub fn valid_for(self, valid_for: Duration) -> Self {
+        Self { valid_for, ..self }
     }
 
     /// The id of nobody, for mails to addresses that are no subscriber's, such as tests: its links show their pages and
@@ -123,7 +132,7 @@ impl Tokens {
         self.url("preferences", &self.preferences(subscriber, digest))
     }
 
-    /// The link that confirms `choice`, good for [`CONFIRM_LIFETIME`] and for that address alone.
+    /// The link that confirms `choice`, good for a while and for that address alone.
     pub fn confirm_url(
         &self,
         subscriber: &PublicId,
@@ -134,7 +143,7 @@ impl Tokens {
         self.url("confirm", &self.confirm(subscriber, address, choice, now))
     }
 
-    fn url(&self, route: &str, token: &Token) -> String {
+    pub(super) fn url(&self, route: &str, token: &Token) -> String {
         format!("{}/{route}/{}", self.public_url, token.0)
     }
 
@@ -157,8 +166,22 @@ impl Tokens {
         self.sealed(Purpose::Confirm, subscriber, &bound, &choice::pack(choice))
     }
 
+    /// The stamp of a form that is handed out at that moment, so that it is known again when it comes back.
+    pub fn form(&self, now: UtcMillis) -> Token {
+        self.sealed(Purpose::Form, &Self::nobody(), &now.0.to_be_bytes()[8 - TIME_LEN..], "")
+    }
+
+    /// When the form of that stamp was handed out.
+    ///
+    /// # Errors
+    /// [`TokenError`]; how old a form may be is not decided here.
+    pub fn verify_form(&self, token: &str) -> Result<UtcMillis, TokenError> {
+        let (_, time) = self.opened(Purpose::Form, token)?;
+        (time.len() == TIME_LEN).then(|| moment(&time)).ok_or(TokenError::Malformed)
+    }
+
     /// Purpose, subscriber, what it is bound to, text, MAC.
-    fn sealed(&self, purpose: Purpose, subscriber: &PublicId, bound: &[u8], text: &str) -> Token {
+    pub(super) fn sealed(&self, purpose: Purpose, subscriber: &PublicId, bound: &[u8], text: &str) -> Token {
         let id = subscriber.as_str().to_ascii_uppercase();
         let mut bytes = Vec::with_capacity(1 + ID_LEN + bound.len() + text.len() + MAC_LEN);
         bytes.push(purpose as u8);
@@ -195,16 +218,25 @@ impl Tokens {
     /// # Errors
     /// [`TokenError`]; `Expired` only for what was good once.
     pub fn verify_confirm(&self, token: &str, now: UtcMillis) -> Result<ConfirmClaim, TokenError> {
+        let claim = self.verify_confirm_of_any_age(token)?;
+        if claim.asked_at.plus(self.valid_for) <= now {
+            return Err(TokenError::Expired);
+        }
+        Ok(claim)
+    }
+
+    /// Reads a token of a confirmation link however old it is: good for asking anew, not for confirming.
+    ///
+    /// # Errors
+    /// [`TokenError`], never `Expired`.
+    pub fn verify_confirm_of_any_age(&self, token: &str) -> Result<ConfirmClaim, TokenError> {
         let (subscriber, rest) = self.opened(Purpose::Confirm, token)?;
         if rest.len() < BINDING_LEN + TIME_LEN {
             return Err(TokenError::Malformed);
         }
         let (binding, rest) = rest.split_at(BINDING_LEN);
         let (time, choice) = rest.split_at(TIME_LEN);
-        let asked_at = UtcMillis(time.iter().fold(0, |sum, byte| (sum << 8) | i64::from(*byte)));
-        if asked_at.plus(CONFIRM_LIFETIME) <= now {
-            return Err(TokenError::Expired);
-        }
+        let asked_at = moment(time);
         // The last letter of an encoded part may also hold bits of what follows, so it is left out.
         let mut binding = BASE32_NOPAD.encode(binding);
         binding.make_ascii_lowercase();
@@ -213,7 +245,7 @@ impl Tokens {
     }
 
     /// Whose token it is, and what stands between the id and the MAC.
-    fn opened(&self, purpose: Purpose, token: &str) -> Result<(PublicId, Vec<u8>), TokenError> {
+    pub(super) fn opened(&self, purpose: Purpose, token: &str) -> Result<(PublicId, Vec<u8>), TokenError> {
         if token.len() > LONGEST || token.bytes().any(|letter| letter.is_ascii_uppercase()) {
             return Err(TokenError::Malformed);
         }
@@ -232,6 +264,11 @@ impl Tokens {
     }
 }
 
-fn utf8(bytes: Vec<u8>) -> Result<String, TokenError> {
+/// A moment of [`TIME_LEN`] octets.
+pub(super) fn moment(time: &[u8]) -> UtcMillis {
+    UtcMillis(time.iter().fold(0, |sum, byte| (sum << 8) | i64::from(*byte)))
+}
+
+pub(super) fn utf8(bytes: Vec<u8>) -> Result<String, TokenError> {
     String::from_utf8(bytes).map_err(|_| TokenError::Malformed)
 }

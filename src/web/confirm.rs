@@ -1,83 +1,198 @@
-//! The page behind the link of a confirmation mail: one button says yes.
+//! The page behind the link of a confirmation mail: one button says yes, and the page after it says what comes when.
 
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::json;
 
-use super::pages::{listed, title};
-use super::{AppState, LinkToken};
-use crate::subscribers::{Chosen, ConfirmClaim, Confirmed, Origin, SubscribersError, Topics};
-
-const BUTTON: &str = "Yes, subscribe me";
+use super::form::Form;
+use super::join::Offer;
+use super::pages::{say, titles_in};
+use super::visitor::Visitor;
+use super::{AppState, LinkToken, cadence, home};
+use crate::domain::Locale;
+use crate::subscribers::{AskedAgain, ConfirmClaim, Confirmed, Origin, SubscribersError, TokenError};
 
 /// Shows what would be agreed to.
 pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkToken) -> Response {
-    answer(&state, &token, false).await.unwrap_or_else(|error| state.failed(&error))
-}
-
-/// Agrees.
-pub(super) async fn act(State(state): State<AppState>, LinkToken(token): LinkToken) -> Response {
-    answer(&state, &token, true).await.unwrap_or_else(|error| state.failed(&error))
-}
-
-async fn answer(state: &AppState, token: &str, agreed: bool) -> Result<Response, SubscribersError> {
-    let subscribers = &state.subscribers;
-    let claim = match subscribers.tokens().verify_confirm(token, subscribers.now()) {
-        Ok(claim) => claim,
-        Err(error) => return Ok(state.bad_link(error)),
+    let answer = match claim(&state, &token) {
+        Ok(claim) => show(&state, &claim).await,
+        Err(TokenError::Expired) => return expired(&state, &token),
+        Err(error) => return state.bad_link(error),
     };
-    let (mut verdict, address) = subscribers.would_confirm(&claim).await?;
-    let locale = state.locale(claim.choice.first().map(|chosen| chosen.digest.as_str()));
-    let (question, offer) = (question(state, &claim), offer(state, &claim.choice));
-    if agreed {
-        let wording = format!("{question} You will get {offer} [{BUTTON}]");
-        verdict = subscribers.confirm(&claim, &wording, Origin::PAGE).await?;
-    } else if verdict == Confirmed::Now {
-        let values = json!({
-            "question": question, "address": address, "offer": offer, "button": BUTTON, "test": false,
-        });
-        return Ok(state.pages.page(StatusCode::OK, "confirm", &locale, &values));
-    }
-    Ok(match verdict {
-        Confirmed::Now | Confirmed::Already => {
-            let preferences = claim.choice.first().map(|chosen| {
-                let token = subscribers.tokens().preferences(&claim.subscriber, &chosen.digest);
-                format!("{}/preferences/{}", state.pages.base(), token.as_str())
-            });
-            let values = json!({
-                "address": address, "offer": offer, "preferences": preferences, "test": false,
-            });
-            state.pages.page(StatusCode::OK, "confirmed", &locale, &values)
+    answer.unwrap_or_else(|error| state.failed(&error))
+}
+
+/// Agrees; or, where the link is too old, asks for a new one.
+pub(super) async fn act(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    LinkToken(token): LinkToken,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let answer = match claim(&state, &token) {
+        Ok(claim) => agree(&state, &visitor, &claim).await,
+        Err(TokenError::Expired) if Form::read(&headers, &body).get("again").is_some() => {
+            ask_again(&state, &visitor, &token).await
         }
-        Confirmed::Stale => state.pages.message(StatusCode::GONE, &locale, "confirm.stale"),
-        Confirmed::Refused(_) => state.pages.message(StatusCode::GONE, &locale, "confirm.refused"),
+        Err(TokenError::Expired) => return expired(&state, &token),
+        Err(error) => return state.bad_link(error),
+    };
+    answer.unwrap_or_else(|error| state.failed(&error))
+}
+
+fn claim(state: &AppState, token: &str) -> Result<ConfirmClaim, TokenError> {
+    let subscribers = &state.subscribers;
+    subscribers.tokens().verify_confirm(token, subscribers.now())
+}
+
+/// The page of a link that is too old: one button sends a new one.
+fn expired(state: &AppState, token: &str) -> Response {
+    let (locale, expired) = Expired::new(state, token);
+    let values = json!({
+        "heading": expired.heading, "text": expired.text, "hidden": [],
+        "buttons": [{ "text": expired.button, "name": "again", "value": "yes", "primary": true }], "test": false,
+    });
+    state.pages.page(StatusCode::GONE, "question", &locale, &values)
+}
+
+async fn ask_again(state: &AppState, visitor: &Visitor, token: &str) -> Result<Response, SubscribersError> {
+    let (locale, expired) = Expired::new(state, token);
+    let wording = format!("{}\n{}\n[{}]", expired.heading, expired.text, expired.button);
+    let origin = visitor.at(Origin::PAGE);
+    Ok(match state.subscribers.ask_again(token, &wording, origin, &*state.notices).await? {
+        AskedAgain::Asked => state.pages.message(StatusCode::OK, &locale, "confirm.asked_again"),
+        AskedAgain::Gone => state.pages.message(StatusCode::GONE, &locale, "confirm.stale"),
+        AskedAgain::BadLink(error) => state.bad_link(error),
     })
 }
 
-fn question(state: &AppState, claim: &ConfirmClaim) -> String {
-    let config = state.subscribers.config();
-    let names: Vec<String> = claim.choice.iter().map(|chosen| title(config, &chosen.digest)).collect();
-    format!("Do you want {}?", listed(&names))
+/// What the page of a link that is too old says.
+struct Expired {
+    heading: String,
+    text: String,
+    button: String,
 }
 
-/// The digests with the topics that were picked, as sentences.
-fn offer(state: &AppState, choice: &[Chosen]) -> String {
-    let config = state.subscribers.config();
-    let parts: Vec<String> = choice
-        .iter()
-        .map(|chosen| match &chosen.topics {
-            Topics::All => title(config, &chosen.digest),
-            Topics::Only(topics) => {
-                let topics: Vec<String> = topics.iter().map(|topic| config.topic_title(topic)).collect();
-                format!("{} with {}", title(config, &chosen.digest), listed(&topics))
-            }
-        })
-        .collect();
-    let next = match choice {
-        [only] => super::preferences::next_issue(state, &only.digest),
-        _ => None,
-    };
-    let next = next.map(|day| format!(" The next issue comes on {day}.")).unwrap_or_default();
-    format!("{}.{next}", parts.join("; "))
+impl Expired {
+    fn new(state: &AppState, token: &str) -> (Locale, Self) {
+        let claim = state.subscribers.tokens().verify_confirm_of_any_age(token).ok();
+        let locale = claim.map_or_else(|| state.locale(None), |claim| locale(state, &claim));
+        let days = (state.subscribers.config().confirmation.valid_for.as_secs() / 86_400).to_string();
+        let said = |key: &str| say(&locale, &format!("confirm.expired.{key}"), &[("count", &days)]);
+        let expired = Self { heading: said("heading"), text: said("text"), button: said("button") };
+        (locale, expired)
+    }
+}
+
+async fn show(state: &AppState, claim: &ConfirmClaim) -> Result<Response, SubscribersError> {
+    let (verdict, address) = state.subscribers.would_confirm(claim).await?;
+    if verdict != Confirmed::Now {
+        return settled(state, claim, &verdict, address.as_deref()).await;
+    }
+    let locale = locale(state, claim);
+    let question = Question::new(state, claim, address.as_deref(), &locale);
+    let values = json!({
+        "heading": question.heading, "text": question.text, "next": question.next, "button": question.button,
+        "test": false,
+    });
+    Ok(state.pages.page(StatusCode::OK, "confirm", &locale, &values))
+}
+
+async fn agree(state: &AppState, visitor: &Visitor, claim: &ConfirmClaim) -> Result<Response, SubscribersError> {
+    let (_, address) = state.subscribers.would_confirm(claim).await?;
+    let question = Question::new(state, claim, address.as_deref(), &locale(state, claim));
+    let verdict =
+        state.subscribers.confirm(claim, &question.evidence(), visitor.at(Origin::PAGE), &*state.notices).await?;
+    settled(state, claim, &verdict, address.as_deref()).await
+}
+
+/// The page for whom there is no button to press any more: that they are subscribed, or why not.
+async fn settled(
+    state: &AppState,
+    claim: &ConfirmClaim,
+    verdict: &Confirmed,
+    address: Option<&str>,
+) -> Result<Response, SubscribersError> {
+    let locale = locale(state, claim);
+    match verdict {
+        Confirmed::Now | Confirmed::Already => welcome(state, claim, address, &locale).await,
+        Confirmed::Stale => Ok(state.pages.message(StatusCode::GONE, &locale, "confirm.stale")),
+        Confirmed::Refused(_) => Ok(state.pages.message(StatusCode::GONE, &locale, "confirm.refused")),
+    }
+}
+
+/// What comes when, from whom, and what there is to read until then.
+async fn welcome(
+    state: &AppState,
+    claim: &ConfirmClaim,
+    address: Option<&str>,
+    locale: &Locale,
+) -> Result<Response, SubscribersError> {
+    let (config, subscribers) = (state.subscribers.config(), &state.subscribers);
+    let now = subscribers.now();
+    let mut digests = Vec::new();
+    for digest in claim.choice.iter().filter_map(|chosen| config.digest(&chosen.digest)) {
+        digests.push(json!({
+            "title": digest.title,
+            "cadence": cadence::cadence(digest, now, locale),
+            "next": cadence::next_issue(digest, now, locale),
+            "latest": home::latest_issue_url(state, &digest.id).await?,
+        }));
+    }
+    let first = claim.choice.first();
+    let preferences = first.map(|chosen| {
+        let token = subscribers.tokens().preferences(&claim.subscriber, &chosen.digest);
+        format!("{}/preferences/{}", state.pages.base(), token.as_str())
+    });
+    let sender = first.and_then(|chosen| config.digest(&chosen.digest)).map_or(&config.sender, |digest| &digest.sender);
+    let choice = Offer::in_words(config, &claim.choice, locale);
+    let values = json!({
+        "text": match address {
+            Some(address) => say(locale, "confirmed.text_to", &[("address", address), ("choice", &choice)]),
+            None => say(locale, "confirmed.text", &[("choice", &choice)]),
+        },
+        "digests": digests, "preferences": preferences, "from": sender.email.as_str(), "test": false,
+    });
+    Ok(state.pages.page(StatusCode::OK, "confirmed", locale, &values))
+}
+
+fn locale(state: &AppState, claim: &ConfirmClaim) -> Locale {
+    state.locale(claim.choice.first().map(|chosen| chosen.digest.as_str()))
+}
+
+/// What the page asks, which is also what somebody agrees to who presses its button.
+struct Question {
+    heading: String,
+    text: String,
+    next: Option<String>,
+    button: String,
+}
+
+impl Question {
+    fn new(state: &AppState, claim: &ConfirmClaim, address: Option<&str>, locale: &Locale) -> Self {
+        let config = state.subscribers.config();
+        let ids: Vec<String> = claim.choice.iter().map(|chosen| chosen.digest.clone()).collect();
+        let choice = Offer::in_words(config, &claim.choice, locale);
+        let only = match claim.choice.as_slice() {
+            [only] => config.digest(&only.digest),
+            _ => None,
+        };
+        let next = only.and_then(|digest| cadence::next_issue(digest, state.subscribers.now(), locale));
+        Self {
+            heading: say(locale, "confirm.heading", &[("digests", &titles_in(locale, config, &ids))]),
+            text: match address {
+                Some(address) => say(locale, "confirm.text_to", &[("address", address), ("choice", &choice)]),
+                None => say(locale, "confirm.text", &[("choice", &choice)]),
+            },
+            next: next.map(|date| say(locale, "confirm.next", &[("date", &date)])),
+            button: say(locale, "confirm.button", &[]),
+        }
+    }
+
+    fn evidence(&self) -> String {
+        format!("{} {} {} [{}]", self.heading, self.text, self.next.as_deref().unwrap_or_default(), self.button)
+    }
 }

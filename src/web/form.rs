@@ -18,6 +18,18 @@ impl Form {
         }
     }
 
+    /// Whether a body is said to be a form.
+    pub(super) fn is_one(headers: &HeaderMap) -> bool {
+        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let plain = kind.split(';').next().unwrap_or_default().trim();
+        plain.eq_ignore_ascii_case("application/x-www-form-urlencoded") || boundary(kind).is_some()
+    }
+
+    /// All fields, in their order.
+    pub(super) fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
     /// The first field of that name.
     pub(super) fn get<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.all(name).next()

@@ -3,15 +3,27 @@
 //! Every route is served at the root and below the path of `public_url`, so that it does not matter whether a proxy
 //! strips that path. A `GET` changes nothing: programs that look into mails follow links.
 
+mod address;
+mod cadence;
 mod confirm;
 mod form;
+mod goodbye;
 mod headers;
 mod health;
+mod home;
+mod join;
+mod language;
+mod look;
+mod lost;
+mod manage;
 mod pages;
 mod preferences;
 mod unsubscribe;
+mod visitor;
+mod when;
 
 use std::future::{Future, IntoFuture};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,15 +31,17 @@ use axum::extract::{DefaultBodyLimit, FromRequestParts, Path};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::app::Notices;
 use crate::domain::Locale;
-use crate::subscribers::{CONFIRM_LIFETIME, Subscribers, SubscribersError, TokenError};
+use crate::subscribers::{Subscribers, SubscribersError, TokenError};
+use join::Guards;
 use pages::Pages;
 
 /// The largest body that is read; a form of ours has a few hundred octets.
@@ -45,23 +59,44 @@ pub enum WebError {
     /// A built-in page is broken.
     #[error("a page cannot be shown: {0}")]
     Template(#[from] tera::Error),
+    /// The logo is gone.
+    #[error("cannot read the logo {path}: {source}", path = path.display())]
+    Logo {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The way to the CAPTCHA's provider cannot be set up.
+    #[error("cannot set up the HTTP client that verifies CAPTCHAs: {0}")]
+    Client(reqwest::Error),
+    /// The system's resolver cannot be used.
+    #[error("cannot look up domains, as subscribe.mx_check asks for: {0}")]
+    Resolver(String),
 }
+
+/// Tells the operator something, under a key for what is the same thing.
+pub type Warn = Arc<dyn Fn(&'static str, String) + Send + Sync>;
 
 /// What the pages need; cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
     subscribers: Subscribers,
+    notices: Arc<Notices>,
     pages: Arc<Pages>,
+    guards: Arc<Guards>,
 }
 
 impl AppState {
-    /// Loads the pages; store and configuration are those of `subscribers`.
+    /// Loads the pages; store and configuration are those of `subscribers`. `notices` queues what is mailed to people,
+    /// `warn` tells the operator.
     ///
     /// # Errors
-    /// When one of them is broken.
-    pub fn new(subscribers: Subscribers) -> Result<Self, WebError> {
+    /// When a page is broken, or something that the configuration asks for cannot be had.
+    pub fn new(subscribers: Subscribers, notices: Notices, warn: Warn) -> Result<Self, WebError> {
         let pages = Arc::new(Pages::new(subscribers.config())?);
-        Ok(Self { subscribers, pages })
+        let guards = Arc::new(Guards::new(subscribers.config(), warn)?);
+        Ok(Self { subscribers, notices: notices.into(), pages, guards })
     }
 
     /// The language of a page about a digest; of none, that of the first.
@@ -71,12 +106,17 @@ impl AppState {
         digest.map(|digest| digest.locale.clone()).unwrap_or_default()
     }
 
+    /// The language of a page for somebody: their own, else that of the digest.
+    fn locale_for(&self, own: Option<&Locale>, digest: &str) -> Locale {
+        own.cloned().unwrap_or_else(|| self.locale(Some(digest)))
+    }
+
     /// A page that a bad link leads to.
     fn bad_link(&self, error: TokenError) -> Response {
         let locale = self.locale(None);
         match error {
             TokenError::Expired => {
-                let days = (CONFIRM_LIFETIME.as_secs() / 86_400).to_string();
+                let days = (self.subscribers.config().confirmation.valid_for.as_secs() / 86_400).to_string();
                 self.pages.message_with(StatusCode::GONE, &locale, "expired_link", &[("count", &days)])
             }
             TokenError::Malformed | TokenError::Forged => {
@@ -95,14 +135,22 @@ impl AppState {
 /// All routes, with the limits and headers that hold for each of them.
 pub fn router(state: AppState) -> Router {
     let routes = Router::new()
+        .route("/", get(home::page))
+        .route("/subscribe", post(join::act).options(join::preflight))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/confirm/{token}", get(confirm::page).post(confirm::act))
         .route("/unsubscribe/{token}", get(unsubscribe::page).post(unsubscribe::act))
+        .route("/goodbye/{token}", get(goodbye::page).post(goodbye::act))
+        .route("/address/{token}", get(address::page).post(address::act))
+        .route("/preferences", get(lost::page).post(lost::act))
         .route("/preferences/{token}", get(preferences::page).post(preferences::act))
-        .route("/static/{file}", get(pages::style));
+        .route("/static/{file}", get(pages::file));
     let base = state.pages.base().to_owned();
-    let routes = if base.is_empty() { routes } else { routes.clone().nest(&base, routes) };
+    let routes = match base.as_str() {
+        "" => routes,
+        base => routes.clone().route(&format!("{base}/"), get(home::page)).nest(base, routes),
+    };
     let (pages, locale) = (state.pages.clone(), state.locale(None));
     routes
         .fallback(pages::not_found)
@@ -148,8 +196,9 @@ pub async fn serve(
         }
         tokio::time::sleep(FAREWELL).await;
     };
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::select! {
-        served = axum::serve(listener, router).with_graceful_shutdown(signal).into_future() => served,
+        served = axum::serve(listener, service).with_graceful_shutdown(signal).into_future() => served,
         () = patience => Ok(()),
     }
 }

@@ -9,18 +9,24 @@ use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Value, json};
 use tera::{Context, Kwargs, State as TeraState, Tera, TeraResult};
 
-use super::AppState;
+use super::{AppState, WebError, look};
 use crate::config::Config;
 use crate::domain::Locale;
 use crate::wording::Wording;
 
 const STYLE: &str = include_str!("../../templates/pages/style.css");
 
-const TEMPLATES: [(&str, &str); 7] = [
+const TEMPLATES: [(&str, &str); 13] = [
     ("pages/layout.html", include_str!("../../templates/pages/layout.html")),
     ("pages/confirm.html", include_str!("../../templates/pages/confirm.html")),
     ("pages/confirmed.html", include_str!("../../templates/pages/confirmed.html")),
+    ("pages/check.html", include_str!("../../templates/pages/check.html")),
+    ("pages/home.html", include_str!("../../templates/pages/home.html")),
+    ("pages/question.html", include_str!("../../templates/pages/question.html")),
     ("pages/goodbye.html", include_str!("../../templates/pages/goodbye.html")),
+    ("pages/erase.html", include_str!("../../templates/pages/erase.html")),
+    ("pages/lost.html", include_str!("../../templates/pages/lost.html")),
+    ("pages/manage.html", include_str!("../../templates/pages/manage.html")),
     ("pages/message.html", include_str!("../../templates/pages/message.html")),
     ("pages/preferences.html", include_str!("../../templates/pages/preferences.html")),
     ("pages/unsubscribe.html", include_str!("../../templates/pages/unsubscribe.html")),
@@ -32,21 +38,44 @@ pub(super) struct Pages {
     site: Value,
     /// The path of `public_url`, without a slash at its end.
     base: String,
-    style: String,
+    files: Vec<File>,
+}
+
+/// A file that pages load; its name changes with its content, so that a browser may keep it for ever.
+struct File {
+    name: String,
+    kind: &'static str,
+    content: axum::body::Bytes,
+}
+
+impl File {
+    fn new(name: &str, ending: &str, kind: &'static str, content: impl Into<axum::body::Bytes>) -> Self {
+        let content = content.into();
+        Self { name: format!("{name}-{}.{ending}", fingerprint(&content)), kind, content }
+    }
 }
 
 impl Pages {
-    /// Loads the built-in templates.
-    pub(super) fn new(config: &Config) -> Result<Self, tera::Error> {
+    /// Loads the built-in templates, and the site's own look.
+    pub(super) fn new(config: &Config) -> Result<Self, WebError> {
         let mut tera = Tera::default();
         tera.register_function("t", words);
         tera.add_raw_templates(TEMPLATES)?;
         let base = url::Url::parse(&config.server.public_url)
             .map(|url| url.path().trim_end_matches('/').to_owned())
             .unwrap_or_default();
-        let style = format!("pages-{}.css", fingerprint(STYLE));
+        let style =
+            File::new("pages", "css", "text/css; charset=utf-8", format!("{STYLE}{}", look::colours(&config.web)));
+        let unreadable = |path: &std::path::Path, source| WebError::Logo { path: path.to_owned(), source };
+        let logo = match &config.web.logo {
+            Some(path) => Some(look::logo(path).map_err(|source| unreadable(path, source))?),
+            None => None,
+        };
+        let logo = logo.map(|logo| File::new("logo", logo.ending, logo.kind, logo.content));
+        let link = |file: &File| format!("{base}/static/{}", file.name);
         // Several digests have their sender in common.
         let name = match config.digests.as_slice() {
+            _ if !config.web.title.is_empty() => &config.web.title,
             [digest] => &digest.title,
             _ => &config.sender.name,
         };
@@ -54,12 +83,18 @@ impl Pages {
             "name": name,
             "sender": config.sender.name,
             "imprint": imprint(&config.sender.name, &config.sender.postal_address),
+            "legal": config.sender.legal,
             "home_url": config.web.home_url,
             "privacy_url": config.web.privacy_url,
             "contact_url": config.sender.contact_url,
-            "style": format!("{base}/static/{style}"),
+            "lost_url": format!("{base}/preferences"),
+            "subscribe_url": format!("{base}/"),
+            "archive_url": config.digests.iter().any(|digest| digest.public).then(|| format!("{base}/archive")),
+            "style": link(&style),
+            "logo": logo.as_ref().map(link),
         });
-        Ok(Self { tera, site, base, style })
+        let files = std::iter::once(style).chain(logo).collect();
+        Ok(Self { tera, site, base, files })
     }
 
     /// The path of `public_url`; empty when it has none.
@@ -131,19 +166,19 @@ fn imprint(name: &str, postal_address: &str) -> String {
     }
 }
 
-/// Changes with the content, so that a browser may keep the file for ever.
-fn fingerprint(content: &str) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content.as_bytes());
+/// Changes with the content.
+fn fingerprint(content: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content);
     data_encoding::HEXLOWER.encode(&digest.as_ref()[..6])
 }
 
-/// Serves the stylesheet.
-pub(super) async fn style(State(state): State<AppState>, Path(file): Path<String>) -> Response {
-    if file != state.pages.style {
+/// Serves the stylesheet and the logo.
+pub(super) async fn file(State(state): State<AppState>, Path(name): Path<String>) -> Response {
+    let Some(file) = state.pages.files.iter().find(|file| file.name == name) else {
         return not_found(State(state)).await;
-    }
-    let headers = [(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
-    (headers, STYLE).into_response()
+    };
+    let headers = [(CONTENT_TYPE, file.kind), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    (headers, file.content.clone()).into_response()
 }
 
 /// The page for whatever is not there.
@@ -151,12 +186,12 @@ pub(super) async fn not_found(State(state): State<AppState>) -> Response {
     state.pages.message(StatusCode::NOT_FOUND, &state.locale(None), "no_such_page")
 }
 
-/// `one`, `one and two`, `one, two and three`.
-pub(super) fn listed(names: &[String]) -> String {
+/// `one`, `one and two`, `one, two and three`, as the locale writes it.
+pub(super) fn enumerated(locale: &Locale, names: &[String]) -> String {
     match names {
         [] => String::new(),
         [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+        [first @ .., last] => say(locale, "list", &[("first", &first.join(", ")), ("last", last)]),
     }
 }
 
@@ -165,7 +200,7 @@ pub(super) fn title(config: &Config, digest: &str) -> String {
     config.digest(digest).map_or_else(|| digest.to_owned(), |digest| digest.title.clone())
 }
 
-/// How these digests are called; empty: none.
-pub(super) fn titles(config: &Config, digests: &[String]) -> String {
-    listed(&digests.iter().map(|digest| title(config, digest)).collect::<Vec<_>>())
+/// How these digests are called, as the locale lists them; empty: none.
+pub(super) fn titles_in(locale: &Locale, config: &Config, digests: &[String]) -> String {
+    enumerated(locale, &digests.iter().map(|digest| title(config, digest)).collect::<Vec<_>>())
 }

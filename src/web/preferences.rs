@@ -1,26 +1,34 @@
-//! The page of choices for one digest: topics, a pause, leaving.
+//! The page of choices for one digest: topics, a pause, leaving. What else there is needs a fresh link, since digests get
+//! forwarded; that one leads to the same address.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{Days, NaiveDate};
-use chrono_tz::Tz;
 use serde_json::{Value, json};
 
 use super::form::Form;
-use super::pages::title;
-use super::unsubscribe::goodbye;
-use super::{AppState, LinkToken};
-use crate::domain::UtcMillis;
+use super::pages::{say, title, titles_in};
+use super::unsubscribe::leave;
+use super::visitor::Visitor;
+use super::when::{day_of, four_weeks, today, zone};
+use super::{AppState, LinkToken, manage};
+use crate::domain::{Locale, UtcMillis};
 use crate::schedule::{local_day, start_of_day};
-use crate::subscribers::{Chose, DigestClaim, Origin, SubscribersError, Tokens, Topics, topics_of};
+use crate::subscribers::{Chose, DigestClaim, Leave, Origin, SubscribersError, TokenError, Tokens, Topics, topics_of};
 use crate::wording::format_date;
 
 /// How many coming issues are looked at for the end of a pause.
 const OFFERED: usize = 14;
 
-/// What a form asks for; `Err` holds the field that is wrong, and why.
+/// The time in which stories are counted for each topic.
+const LAST_MONTH: Duration = Duration::from_secs(30 * 86_400);
+
+/// What a form asks for; `Err` holds the field that is wrong, and what is said about it.
 struct Wish {
     topics: Option<Topics>,
     pause: Pause,
@@ -33,87 +41,132 @@ enum Pause {
 
 type Wrong = (&'static str, &'static str);
 
+/// What the page says beside the choices.
+#[derive(Default)]
+struct Said {
+    error: Option<Wrong>,
+    saved: Option<String>,
+}
+
 /// Shows the choices.
 pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkToken) -> Response {
-    match state.subscribers.tokens().verify_preferences(&token) {
-        Ok(claim) => {
-            show(&state, &claim, StatusCode::OK, &json!({})).await.unwrap_or_else(|error| state.failed(&error))
-        }
-        Err(error) => state.bad_link(error),
-    }
+    let shown = match claim(&state, &token) {
+        Ok(Link::Digest(claim)) => show(&state, &claim, StatusCode::OK, Said::default()).await,
+        Ok(Link::Everything(claim)) => manage::show(&state, &claim, &token).await,
+        Err(TokenError::Expired) => return manage::too_old(&state),
+        Err(error) => return state.bad_link(error),
+    };
+    shown.unwrap_or_else(|error| state.failed(&error))
 }
 
 /// Saves them.
 pub(super) async fn act(
     State(state): State<AppState>,
     LinkToken(token): LinkToken,
+    visitor: Visitor,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let form = Form::read(&headers, &body);
-    match state.subscribers.tokens().verify_preferences(&token) {
-        Ok(claim) => save(&state, &claim, &form).await.unwrap_or_else(|error| state.failed(&error)),
-        Err(error) => state.bad_link(error),
-    }
+    let done = match claim(&state, &token) {
+        Ok(Link::Digest(claim)) => save(&state, &claim, &form, &visitor).await,
+        Ok(Link::Everything(claim)) => manage::act(&state, &claim, &token, &form, &visitor).await,
+        Err(TokenError::Expired) => return manage::too_old(&state),
+        Err(error) => return state.bad_link(error),
+    };
+    done.unwrap_or_else(|error| state.failed(&error))
 }
 
-async fn save(state: &AppState, claim: &DigestClaim, form: &Form) -> Result<Response, SubscribersError> {
-    match form.get("leave") {
-        Some("digest") => return goodbye(state, claim, false).await,
-        Some("all") => return goodbye(state, claim, true).await,
+/// The two kinds of links that lead here.
+enum Link {
+    Digest(DigestClaim),
+    Everything(crate::subscribers::PersonalClaim),
+}
+
+fn claim(state: &AppState, token: &str) -> Result<Link, TokenError> {
+    let tokens = state.subscribers.tokens();
+    tokens.verify_preferences(token).map(Link::Digest).or_else(|error| {
+        match tokens.verify_manage(token, state.subscribers.now()) {
+            Ok(claim) => Ok(Link::Everything(claim)),
+            Err(TokenError::Expired) => Err(TokenError::Expired),
+            Err(_) => Err(error),
+        }
+    })
+}
+
+async fn save(
+    state: &AppState,
+    claim: &DigestClaim,
+    form: &Form,
+    visitor: &Visitor,
+) -> Result<Response, SubscribersError> {
+    match (form.get("leave"), form.get("do")) {
+        (Some("digest"), _) => return leave(state, claim, Leave::Digest(&claim.digest), visitor).await,
+        (Some("all"), _) => return leave(state, claim, Leave::All, visitor).await,
+        (_, Some("link")) => return mail_link(state, claim).await,
         _ => {}
     }
     let wish = match wish(state, claim, form) {
         Ok(wish) => wish,
-        Err((field, text)) => {
-            let error = json!({ "error": { "field": field, "text": text } });
-            return show(state, claim, StatusCode::UNPROCESSABLE_ENTITY, &error).await;
+        Err(wrong) => {
+            let said = Said { error: Some(wrong), saved: None };
+            return show(state, claim, StatusCode::UNPROCESSABLE_ENTITY, said).await;
         }
     };
+    let before = state.subscribers.preferences(claim).await?;
+    let locale = state.locale_for(before.as_ref().and_then(|before| before.locale.as_ref()), &claim.digest);
     let until = match wish.pause {
         Pause::Until(until) => until,
-        Pause::Keep => state.subscribers.preferences(claim).await?.and_then(|now| now.paused_until),
+        Pause::Keep => before.and_then(|before| before.paused_until),
     };
-    let chose = state.subscribers.choose(claim, wish.topics.as_ref(), until, Origin::PAGE).await?;
+    let origin = visitor.at(Origin { source: "preferences page", ..Origin::PAGE });
+    let chose = state.subscribers.choose(claim, wish.topics.as_ref(), until, origin).await?;
     let saved = match (chose, until) {
         (Chose::NotSubscribed, _) => None,
-        (_, Some(until)) => Some(format!("Saved. Paused until {}.", long_date(state, &claim.digest, until))),
-        (_, None) => Some("Saved.".to_owned()),
+        (_, Some(until)) => {
+            Some(say(&locale, "preferences.saved_paused", &[("date", &day_of(state, &claim.digest, &locale, until))]))
+        }
+        (_, None) => Some(say(&locale, "preferences.saved", &[])),
     };
-    show(state, claim, StatusCode::OK, &json!({ "saved": saved })).await
+    show(state, claim, StatusCode::OK, Said { error: None, saved }).await
+}
+
+/// Mails the fresh link, or does not: the page says the same.
+async fn mail_link(state: &AppState, claim: &DigestClaim) -> Result<Response, SubscribersError> {
+    state.subscribers.mail_manage_link(claim, &*state.notices).await?;
+    Ok(state.pages.message(StatusCode::OK, &state.locale(Some(&claim.digest)), "preferences.link_sent"))
 }
 
 fn wish(state: &AppState, claim: &DigestClaim, form: &Form) -> Result<Wish, Wrong> {
     let offered = offered(state, &claim.digest);
-    let ticked: std::collections::BTreeSet<String> = form.all("topics").map(str::to_owned).collect();
+    let ticked: BTreeSet<String> = form.all("topics").map(str::to_owned).collect();
     if ticked.iter().any(|topic| !offered.contains(topic)) {
-        return Err(("topics", "One of these topics is no longer offered. Choose among those below."));
+        return Err(("topics", "preferences.wrong.unknown_topic"));
     }
     let topics = match (form.get("offered"), ticked.len()) {
         (None, 0) => None,
-        (Some(_), 0) => return Err(("topics", "Choose at least one topic, or leave below.")),
+        (Some(_), 0) => return Err(("topics", "preferences.wrong.no_topic")),
         (_, count) if count == offered.len() => Some(Topics::All),
         _ => Some(Topics::Only(ticked)),
     };
     let date = form.get("until").filter(|date| !date.is_empty());
     let pause = match (form.get("pause"), date) {
         (Some("no"), _) => Pause::Until(None),
-        (Some("4w"), _) => Pause::Until(Some(four_weeks(state, &claim.digest).0)),
+        (Some("4w"), _) => Pause::Until(Some(four_weeks(state, &claim.digest, &Locale::default()).0)),
         (Some("date") | None, Some(date)) => Pause::Until(Some(day(state, &claim.digest, date)?)),
         (Some("keep") | None, _) => Pause::Keep,
-        _ => return Err(("pause", "Choose one of these pauses.")),
+        _ => return Err(("pause", "preferences.wrong.no_pause")),
     };
     Ok(Wish { topics, pause })
 }
 
 /// The beginning of a day that somebody chose.
 fn day(state: &AppState, digest: &str, text: &str) -> Result<UtcMillis, Wrong> {
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d")
-        .map_err(|_| ("pause", "That is not a day. Choose one from the list."))?;
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| ("pause", "preferences.wrong.no_day"))?;
     let today = today(state, digest);
     let latest = today.checked_add_days(Days::new(366)).unwrap_or(today);
     if date <= today || date > latest {
-        return Err(("pause", "A pause ends on a day to come, within a year."));
+        return Err(("pause", "preferences.wrong.far_day"));
     }
     Ok(start_of_day(date, zone(state, digest)))
 }
@@ -122,41 +175,51 @@ async fn show(
     state: &AppState,
     claim: &DigestClaim,
     status: StatusCode,
-    more: &Value,
+    said: Said,
 ) -> Result<Response, SubscribersError> {
     let config = state.subscribers.config();
     let now = state.subscribers.preferences(claim).await?;
     let test = claim.subscriber == Tokens::nobody();
+    let locale = state.locale_for(now.as_ref().and_then(|now| now.locale.as_ref()), &claim.digest);
     let has = now.as_ref().map_or(Topics::All, |now| now.topics.clone());
-    let topics: Vec<Value> = offered(state, &claim.digest)
-        .iter()
-        .map(|id| {
-            let description = config.topics.iter().find(|topic| topic.id == *id).map(|topic| &topic.description);
-            json!({
-                "id": id, "title": config.topic_title(id), "description": description, "chosen": has.has(id),
-            })
-        })
-        .collect();
+    let others = now.as_ref().map(|now| titles_in(&locale, config, &now.others)).unwrap_or_default();
     let unsubscribe = state.subscribers.tokens().unsubscribe(&claim.subscriber, &claim.digest);
-    let (_, four_weeks) = four_weeks(state, &claim.digest);
-    let mut values = json!({
+    let values = json!({
         "test": test,
         "digest": title(config, &claim.digest),
         "active": test || now.as_ref().is_some_and(|now| now.active),
         "masked": now.as_ref().map(|now| &now.masked),
-        "topics": topics,
+        "topics": topics(state, &claim.digest, &has, &locale).await?,
+        "others": others,
         "paused_until": now.and_then(|now| now.paused_until)
-            .map(|until| format!("until {}", long_date(state, &claim.digest, until))),
-        "four_weeks": format!("until {four_weeks}"),
-        "dates": dates(state, &claim.digest),
+            .map(|until| day_of(state, &claim.digest, &locale, until)),
+        "four_weeks": four_weeks(state, &claim.digest, &locale).1,
+        "dates": dates(state, &claim.digest, &locale),
         "unsubscribe": format!("{}/unsubscribe/{}", state.pages.base(), unsubscribe.as_str()),
-        "error": null,
-        "saved": null,
+        "error": said.error.map(|(field, key)| json!({ "field": field, "text": say(&locale, key, &[]) })),
+        "saved": said.saved,
     });
-    if let (Some(values), Some(more)) = (values.as_object_mut(), more.as_object()) {
-        values.extend(more.clone());
+    Ok(state.pages.page(status, "preferences", &locale, &values))
+}
+
+/// The topics to choose from, each with what it brought last month.
+async fn topics(state: &AppState, digest: &str, has: &Topics, locale: &Locale) -> Result<Vec<Value>, SubscribersError> {
+    let config = state.subscribers.config();
+    let offered = offered(state, digest);
+    if offered.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(state.pages.page(status, "preferences", &state.locale(Some(&claim.digest)), &values))
+    let counts: BTreeMap<String, i64> = state.subscribers.topic_counts(digest, LAST_MONTH).await?.into_iter().collect();
+    let topic = |id: &String| {
+        let description = config.topics.iter().find(|topic| topic.id == *id).map(|topic| &topic.description);
+        let count = counts.get(id).copied().unwrap_or_default().to_string();
+        json!({
+            "id": id, "title": config.topic_title(id), "description": description, "chosen": has.has(id),
+            // Before the first issue there is nothing to compare.
+            "count": if counts.is_empty() { String::new() } else { say(locale, "preferences.last_month", &[("count", &count)]) },
+        })
+    };
+    Ok(offered.iter().map(topic).collect())
 }
 
 /// The topics to choose from; one alone is no choice.
@@ -167,7 +230,7 @@ fn offered(state: &AppState, digest: &str) -> Vec<String> {
 }
 
 /// The days of the issues that a pause may end with: not the next one, which would be no pause.
-fn dates(state: &AppState, id: &str) -> Vec<Value> {
+fn dates(state: &AppState, id: &str, locale: &Locale) -> Vec<Value> {
     let issues = match state.subscribers.config().digest(id) {
         Some(digest) => digest.schedule.upcoming(state.subscribers.now(), OFFERED),
         None => Vec::new(),
@@ -175,37 +238,5 @@ fn dates(state: &AppState, id: &str) -> Vec<Value> {
     let mut days: Vec<NaiveDate> = issues.into_iter().skip(1).map(|issue| local_day(issue, zone(state, id))).collect();
     days.dedup();
     days.retain(|day| *day > today(state, id));
-    days.into_iter().map(|day| json!({ "value": day.to_string(), "label": in_words(state, id, day) })).collect()
-}
-
-/// The day of a digest's next issue, in words.
-pub(super) fn next_issue(state: &AppState, digest: &str) -> Option<String> {
-    let next = state.subscribers.config().digest(digest)?.schedule.next_after(state.subscribers.now())?;
-    Some(long_date(state, digest, next))
-}
-
-/// A day as the digest writes it.
-fn in_words(state: &AppState, digest: &str, day: NaiveDate) -> String {
-    let locale = state.subscribers.config().digest(digest).map(|digest| digest.locale.clone());
-    format_date(day, &locale.unwrap_or_default())
-}
-
-/// The day of a moment in the digest's zone, in words.
-pub(super) fn long_date(state: &AppState, digest: &str, moment: UtcMillis) -> String {
-    in_words(state, digest, local_day(moment, zone(state, digest)))
-}
-
-/// When a pause of four weeks ends, and that day in words.
-pub(super) fn four_weeks(state: &AppState, digest: &str) -> (UtcMillis, String) {
-    let today = today(state, digest);
-    let day = today.checked_add_days(Days::new(28)).unwrap_or(today);
-    (start_of_day(day, zone(state, digest)), in_words(state, digest, day))
-}
-
-fn zone(state: &AppState, digest: &str) -> Tz {
-    state.subscribers.config().digest(digest).map_or(Tz::UTC, crate::config::Digest::timezone)
-}
-
-fn today(state: &AppState, digest: &str) -> NaiveDate {
-    local_day(state.subscribers.now(), zone(state, digest))
+    days.into_iter().map(|day| json!({ "value": day.to_string(), "label": format_date(day, locale) })).collect()
 }

@@ -7,9 +7,10 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::form::Form;
-use super::pages::{listed, title, titles};
-use super::preferences::{four_weeks, long_date};
-use super::{AppState, LinkToken};
+use super::pages::{enumerated, title, titles_in};
+use super::visitor::Visitor;
+use super::when::{day_of, four_weeks};
+use super::{AppState, LinkToken, goodbye};
 use crate::subscribers::{DigestClaim, Leave, Origin, SubscribersError, Tokens, Topics, topics_of};
 
 /// The same for every token: a mail program must not learn which are known, and has nobody to tell.
@@ -23,69 +24,84 @@ pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkTo
     }
 }
 
-/// Leaves.
+/// Leaves; to the end, also when whoever asked for it does not wait for the answer.
 pub(super) async fn act(
     State(state): State<AppState>,
     LinkToken(token): LinkToken,
+    visitor: Visitor,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let form = Form::read(&headers, &body);
     let claim = state.subscribers.tokens().verify_unsubscribe(&token);
-    let done = match (claim, form.is_one_click(), form.get("leave")) {
-        (Ok(claim), true, _) => one_click(&state, &claim).await,
-        (Err(_), true, _) => Ok(ONE_CLICK_ANSWER.into_response()),
-        (Ok(claim), false, leave) => goodbye(&state, &claim, leave == Some("all")).await,
-        (Err(error), false, _) => return state.bad_link(error),
+    let one_click = form.is_one_click();
+    let claim = match claim {
+        Ok(claim) => claim,
+        Err(_) if one_click => return ONE_CLICK_ANSWER.into_response(),
+        Err(error) => return state.bad_link(error),
     };
-    done.unwrap_or_else(|error| state.failed(&error))
+    let (all, acting) = (form.get("leave") == Some("all"), state.clone());
+    let done = tokio::spawn(async move {
+        match (one_click, all) {
+            (true, _) => self::one_click(&acting, &claim, &visitor).await,
+            (false, true) => leave(&acting, &claim, Leave::All, &visitor).await,
+            (false, false) => leave(&acting, &claim, Leave::Digest(&claim.digest), &visitor).await,
+        }
+    });
+    match done.await {
+        Ok(done) => done.unwrap_or_else(|error| state.failed(&error)),
+        Err(error) => {
+            tracing::error!(%error, "leaving fell over");
+            state.pages.message(StatusCode::INTERNAL_SERVER_ERROR, &state.locale(None), "broken")
+        }
+    }
 }
 
-async fn one_click(state: &AppState, claim: &DigestClaim) -> Result<Response, SubscribersError> {
-    state.subscribers.leave(&claim.subscriber, Leave::Digest(&claim.digest), Origin::ONE_CLICK).await?;
+async fn one_click(state: &AppState, claim: &DigestClaim, visitor: &Visitor) -> Result<Response, SubscribersError> {
+    let (what, origin) = (Leave::Digest(&claim.digest), visitor.at(Origin::ONE_CLICK));
+    let subscribers = &state.subscribers;
+    if subscribers.config().leave.goodbye_mail {
+        subscribers.say_goodbye(&claim.subscriber, &claim.digest, what, origin, &*state.notices).await?;
+    } else {
+        subscribers.leave(&claim.subscriber, what, origin).await?;
+    }
     Ok(ONE_CLICK_ANSWER.into_response())
 }
 
 async fn show(state: &AppState, claim: &DigestClaim) -> Result<Response, SubscribersError> {
     let config = state.subscribers.config();
-    let preferences = state.subscribers.preferences(claim).await?;
     let test = claim.subscriber == Tokens::nobody();
-    let digest = config.digest(&claim.digest);
-    let topics = digest.map(|digest| topics_of(config, digest)).unwrap_or_default();
-    let has = preferences.as_ref().map_or(&Topics::All, |preferences| &preferences.topics);
+    let now = state.subscribers.preferences(claim).await?;
+    let locale = state.locale_for(now.as_ref().and_then(|now| now.locale.as_ref()), &claim.digest);
+    let topics = config.digest(&claim.digest).map(|digest| topics_of(config, digest)).unwrap_or_default();
+    let has = now.as_ref().map_or(&Topics::All, |now| &now.topics);
     let mine: Vec<String> =
         topics.iter().filter(|topic| has.has(topic)).map(|topic| config.topic_title(topic)).collect();
     let link = state.subscribers.tokens().preferences(&claim.subscriber, &claim.digest);
-    let (_, until) = four_weeks(state, &claim.digest);
     let values = json!({
         "test": test,
         "digest": title(config, &claim.digest),
-        "active": test || preferences.as_ref().is_some_and(|preferences| preferences.active),
-        "masked": preferences.as_ref().map(|preferences| &preferences.masked),
+        "active": test || now.as_ref().is_some_and(|now| now.active),
+        "masked": now.as_ref().map(|now| &now.masked),
         "preferences": format!("{}/preferences/{}", state.pages.base(), link.as_str()),
-        "paused_until": preferences.as_ref().and_then(|preferences| preferences.paused_until)
-            .map(|until| long_date(state, &claim.digest, until)),
-        "four_weeks": format!("until {until}"),
-        "has_topics": topics.len() > 1,
-        "topics": listed(&mine),
-        "others": preferences.as_ref().map(|preferences| titles(config, &preferences.others)),
+        "paused_until": now.as_ref().and_then(|now| now.paused_until)
+            .map(|until| day_of(state, &claim.digest, &locale, until)),
+        "four_weeks": four_weeks(state, &claim.digest, &locale).1,
+        "topics": (topics.len() > 1).then(|| enumerated(&locale, &mine)),
+        "others": now.as_ref().map(|now| titles_in(&locale, config, &now.others)),
     });
-    Ok(state.pages.page(StatusCode::OK, "unsubscribe", &state.locale(Some(&claim.digest)), &values))
+    Ok(state.pages.page(StatusCode::OK, "unsubscribe", &locale, &values))
 }
 
-/// Leaves, and says so.
-pub(super) async fn goodbye(state: &AppState, claim: &DigestClaim, all: bool) -> Result<Response, SubscribersError> {
-    let config = state.subscribers.config();
-    let what = if all { Leave::All } else { Leave::Digest(&claim.digest) };
-    state.subscribers.leave(&claim.subscriber, what, Origin::PAGE).await?;
-    let preferences = state.subscribers.preferences(claim).await?;
-    let link = state.subscribers.tokens().unsubscribe(&claim.subscriber, &claim.digest);
-    let values = json!({
-        "test": claim.subscriber == Tokens::nobody(),
-        "left": (!all).then(|| title(config, &claim.digest)),
-        "masked": preferences.as_ref().map(|preferences| &preferences.masked),
-        "others": preferences.as_ref().map(|preferences| titles(config, &preferences.others)),
-        "unsubscribe": format!("{}/unsubscribe/{}", state.pages.base(), link.as_str()),
-    });
-    Ok(state.pages.page(StatusCode::OK, "goodbye", &state.locale(Some(&claim.digest)), &values))
+/// Leaves, and says goodbye.
+pub(super) async fn leave(
+    state: &AppState,
+    claim: &DigestClaim,
+    what: Leave<'_>,
+    visitor: &Visitor,
+) -> Result<Response, SubscribersError> {
+    let origin = visitor.at(Origin { source: "unsubscribe page", ..Origin::PAGE });
+    let goodbye =
+        state.subscribers.say_goodbye(&claim.subscriber, &claim.digest, what, origin, &*state.notices).await?;
+    goodbye::page_after(state, claim, what == Leave::All, goodbye.undo).await
 }

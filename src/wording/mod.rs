@@ -68,16 +68,8 @@ pub(crate) struct Wording {
     pub(crate) follow: String,
     pub(crate) privacy: String,
 
-    pub(crate) confirm_subject: String,
-    pub(crate) confirm_summary: String,
-    pub(crate) confirm_summary_with_date: String,
-    pub(crate) confirm_heading: String,
-    pub(crate) confirm_ask: String,
-    pub(crate) confirm_button: String,
-    pub(crate) confirm_next: String,
-    pub(crate) confirm_next_with_date: String,
-    pub(crate) confirm_ignore: Plural,
-
+    /// What the mails beside the digest say, by key.
+    mails: Message,
     /// What the pages say, by key.
     pages: Message,
 }
@@ -110,9 +102,18 @@ impl Wording {
         values: &[(&str, &str)],
         locale: &Locale,
     ) -> Option<String> {
-        let own = self.pages.find(key).map(|message| (message, locale.clone()));
-        let (message, locale) = own.or_else(|| Some((WORDINGS[0].pages.find(key)?, Locale::default())))?;
-        message.filled(count, values, &locale)
+        said(|wording| &wording.pages, self, key, count, values, locale)
+    }
+
+    /// The same for the mails beside the digest, as in `goodbye.heading`.
+    pub(crate) fn mail(
+        &self,
+        key: &str,
+        count: Option<u32>,
+        values: &[(&str, &str)],
+        locale: &Locale,
+    ) -> Option<String> {
+        said(|wording| &wording.mails, self, key, count, values, locale)
     }
 
     /// A date in the wording's pattern; with the name of the weekday, the long one.
@@ -122,6 +123,21 @@ impl Wording {
         let month = &self.months[date.month0() as usize % 12];
         let pattern = if with_weekday { &self.date_with_weekday } else { &self.date };
         insert(pattern, &[("weekday", weekday), ("day", &day), ("month", month), ("year", &date.year().to_string())])
+    }
+}
+
+/// What a locale's wording, or else the British one, has under a key of a group.
+fn said(
+    group: fn(&Wording) -> &Message,
+    wording: &Wording,
+    key: &str,
+    count: Option<u32>,
+    values: &[(&str, &str)],
+    locale: &Locale,
+) -> Option<String> {
+    match group(wording).find(key) {
+        Some(message) => message.filled(count, values, locale),
+        None => group(&WORDINGS[0]).find(key)?.filled(count, values, &Locale::default()),
     }
 }
 
@@ -177,21 +193,31 @@ mod tests {
         assert_eq!(WORDINGS.len(), FILES.len());
     }
 
-    /// Each key with the names in braces that its sentence has.
+    /// Each key with the names in braces that its sentence has. What the pages say may be missing in a locale.
     fn keys(file: &str) -> BTreeMap<String, Vec<String>> {
         let table: toml::Table = file.parse().unwrap();
+        let mut keys = BTreeMap::new();
+        for (key, value) in table.iter().filter(|(key, _)| *key != "pages") {
+            note(key, value, &mut keys);
+        }
+        keys
+    }
+
+    fn note(key: &str, value: &toml::Value, keys: &mut BTreeMap<String, Vec<String>>) {
         let names = |text: &str| {
             let mut names: Vec<_> =
                 text.split('{').skip(1).map(|rest| rest[..rest.find('}').unwrap()].to_owned()).collect();
             names.sort();
             names
         };
-        let sentence = |value: &toml::Value| match value {
-            toml::Value::String(text) => names(text),
-            toml::Value::Table(forms) => names(forms["other"].as_str().unwrap()),
-            other => vec![other.as_array().unwrap().len().to_string()],
-        };
-        table.iter().filter(|(key, _)| *key != "pages").map(|(key, value)| (key.clone(), sentence(value))).collect()
+        match value {
+            toml::Value::String(text) => _ = keys.insert(key.to_owned(), names(text)),
+            toml::Value::Table(table) => match table.get("other") {
+                Some(other) => _ = keys.insert(key.to_owned(), names(other.as_str().unwrap())),
+                None => table.iter().for_each(|(part, value)| note(&format!("{key}.{part}"), value, keys)),
+            },
+            other => _ = keys.insert(key.to_owned(), vec![other.as_array().unwrap().len().to_string()]),
+        }
     }
 
     #[test]
@@ -204,7 +230,8 @@ mod tests {
     #[test]
     fn welsh_counts_in_its_own_forms() {
         let cy = Locale::parse("cy").unwrap();
-        let forms = [0, 1, 2, 3, 6, 7].map(|n| Wording::of(&cy).confirm_ignore.with(n, &cy));
+        let forms =
+            [0, 1, 2, 3, 6, 7].map(|n| Wording::of(&cy).mail("confirmation.ignore", Some(n), &[], &cy).unwrap());
         for (at, form) in forms.iter().enumerate() {
             assert!(!forms[..at].contains(form), "{form}");
         }

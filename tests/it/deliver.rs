@@ -5,4 +5,5 @@ mod crash;
 mod leaving;
 mod relays;
 mod results;
+mod starting;
 mod world;

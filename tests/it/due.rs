@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postround::app::App;
+use postround::config::Digest;
 use postround::domain::{EmailAddress, IssueState, UtcMillis};
+use postround::schedule::Holidays;
 use postround::store::IssueRow;
 use postround::subscribers::{NewSubscriber, Origin, resolve_choice};
 
@@ -29,6 +31,13 @@ async fn weekly(store: &TestStore, now: UtcMillis) -> (Program, App, Arc<TestClo
     };
     app.subscribers().add_confirmed(&new, "on paper", Origin::COMMAND_LINE).await.unwrap();
     (program, app, clock)
+}
+
+/// The same app with its digest changed.
+fn with(app: &App, change: impl FnOnce(&mut Digest)) -> App {
+    let mut config = (*app.config).clone();
+    change(&mut config.digests[0]);
+    App { config: Arc::new(config), ..app.clone() }
 }
 
 /// Looks at the schedule as the daemon does; gives all issues there are, the newest first.
@@ -84,5 +93,78 @@ on_both! {
         program.site.publish(story("more", "More news", "2026-11-19"));
         let earlier = program.app(Arc::new(TestClock::at(MONDAY.plus(HOUR)))).await;
         assert_eq!(look(&earlier).await.len(), 1);
+    }
+
+    async fn a_period_that_is_due_while_the_digest_is_held_is_skipped_and_the_next_has_its_articles(store: TestStore) {
+        let (_program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
+        look(&app).await;
+        let digest = app.config.digests[0].clone();
+        app.composer().hold(&digest, None).await.unwrap();
+        clock.advance(HOUR + Duration::from_secs(1));
+        let issues = look(&app).await;
+        assert_eq!((issues.len(), issues[0].state), (1, IssueState::Skipped));
+        assert!(issues[0].reason.as_deref().unwrap().contains("held"));
+        assert!(app.composer().is_held(&digest).await.unwrap());
+        assert!(app.composer().resume(&digest).await.unwrap());
+        assert!(!app.composer().resume(&digest).await.unwrap(), "it is held no longer");
+        assert_eq!(look(&app).await.len(), 1);
+        clock.advance(WEEK);
+        let issues = look(&app).await;
+        assert_eq!((issues.len(), issues[0].state), (2, IssueState::Sending));
+    }
+
+    async fn what_was_due_in_a_hold_is_not_caught_up_by_a_daemon_that_was_not_running(store: TestStore) {
+        let (_program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
+        look(&app).await;
+        app.composer().hold(&app.config.digests[0], Some(MONDAY.plus(2 * HOUR))).await.unwrap();
+        clock.advance(4 * HOUR);
+        let issues = look(&app).await;
+        assert_eq!((issues.len(), issues[0].state), (1, IssueState::Skipped));
+        clock.advance(WEEK);
+        assert_eq!(look(&app).await[0].state, IssueState::Sending);
+    }
+
+    async fn on_a_holiday_the_issue_comes_on_the_next_working_day_and_a_new_calendar_repeats_nothing(store: TestStore) {
+        let (program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
+        let day_off = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:a\r\nDTSTART;VALUE=DATE:20261123\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+        let day_off = Arc::new(Holidays::parse(day_off).unwrap());
+        let resting = with(&app, |digest| digest.schedule = digest.schedule.clone().with_holidays(day_off));
+        look(&resting).await;
+        clock.advance(3 * HOUR);
+        assert!(look(&resting).await.is_empty(), "Monday is a holiday");
+        clock.advance(22 * HOUR + Duration::from_secs(1));
+        let issues = look(&resting).await;
+        assert_eq!((issues.len(), issues[0].scheduled_at), (1, Some(MONDAY)));
+        // Without the calendar the period is the same one.
+        program.site.publish(story("more", "More news", "2026-11-19"));
+        assert_eq!(look(&app).await.len(), 1);
+    }
+
+    async fn a_spread_issue_leaves_bit_by_bit_and_counts_as_queued(store: TestStore) {
+        let (_program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
+        for n in 0..40 {
+            let new = NewSubscriber {
+                address: EmailAddress::parse(&format!("reader{n}@northfold.example")).unwrap(),
+                name: String::new(),
+                locale: None,
+                choice: resolve_choice(&app.config, &[], &[]).unwrap(),
+            };
+            app.subscribers().add_confirmed(&new, "on paper", Origin::COMMAND_LINE).await.unwrap();
+        }
+        let app = with(&app, |digest| digest.spread = 2 * HOUR);
+        look(&app).await;
+        clock.advance(HOUR + Duration::from_secs(1));
+        let issue = look(&app).await.remove(0);
+        app.composer().tend().await.unwrap();
+        let mut session = app.store.read().await.unwrap();
+        let totals = session.issue_totals(issue.id).await.unwrap();
+        assert_eq!((totals.queued, totals.deferred), (41, 0));
+        let due: Vec<UtcMillis> =
+            session.issue_deliveries(issue.id, None, 0, 100).await.unwrap().iter().map(|row| row.due_at).collect();
+        let end = issue.composed_at.plus(2 * HOUR);
+        assert!(due.iter().all(|at| (issue.composed_at..end).contains(at)));
+        let half = issue.composed_at.plus(HOUR);
+        let early = due.iter().filter(|at| **at < half).count();
+        assert!((10..=31).contains(&early), "{early} of 41 in the first half");
     }
 }

@@ -264,7 +264,7 @@ on_both! {
         program.json(&["run", "weekly", "--wait"]).await;
         let mails: Vec<Mail> = program.caught(3).await.iter().map(|caught| read(caught)).collect();
         let pat = mails.iter().find(|mail| mail.to == "pat@hillside.example").unwrap();
-        assert!(pat.text.contains("Exampleton Weekly, Exampleton Monthly"), "{}", pat.text);
+        assert!(pat.text.replace("\r\n", "\n").contains("Exampleton Weekly\nExampleton Monthly"), "{}", pat.text);
     }
 
     async fn whoever_waits_delivers_when_the_daemon_that_did_is_gone(store: TestStore) {

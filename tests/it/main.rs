@@ -7,12 +7,15 @@
     reason = "a test that meets the unexpected shall fail at once"
 )]
 
+mod browser;
 mod collect;
 mod config;
 mod deliver;
 mod demo;
 mod due;
 mod flow;
+mod imports;
+mod notices;
 mod readme;
 mod render;
 mod store;

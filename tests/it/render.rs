@@ -16,7 +16,7 @@ use fixture::{Counting, config, each, frame, issue, slots};
 use postround::compose::IssueContent;
 use postround::config::{Config, Intro};
 use postround::domain::{EmailAddress, Locale};
-use postround::render::{Confirmation, Message, RenderedMail, Renderer, fill};
+use postround::render::{Letter, Message, RenderedMail, Renderer, Wanted, fill};
 
 static RENDERER: LazyLock<Renderer> = LazyLock::new(|| Renderer::new(None).unwrap());
 
@@ -27,8 +27,17 @@ pub fn render(content: &IssueContent, config: &Config) -> RenderedMail {
 
 /// The confirmation of a digest whose first issue is known.
 pub fn confirmation(config: &Config) -> RenderedMail {
-    let asked = Confirmation { first_issue: Some(fixture::day("2026-11-30")), valid_days: 7 };
-    RENDERER.confirmation(&frame(config), &asked, &Counting::new()).unwrap()
+    letter(config, &asked(config))
+}
+
+fn asked(config: &Config) -> Letter<'static> {
+    let wanted = vec![Wanted { digest: config.digests[0].title.clone(), topics: Vec::new() }];
+    Letter::Confirmation { wanted, first_issue: Some(fixture::day("2026-11-30")), days: 7, reminder: false }
+}
+
+/// A letter in the language of the first digest.
+pub fn letter(config: &Config, letter: &Letter<'_>) -> RenderedMail {
+    RENDERER.letter(&frame(config), letter, &Counting::new()).unwrap()
 }
 
 /// The message to one recipient.
@@ -65,10 +74,10 @@ pub fn sizes() -> Vec<(&'static str, IssueContent)> {
 /// Every mail that one looks at, by name.
 pub fn looks(renderer: &Renderer) -> Vec<(&'static str, RenderedMail)> {
     let config = config();
-    let asked = Confirmation { first_issue: Some(fixture::day("2026-11-30")), valid_days: 7 };
     let digest =
         |content: &IssueContent, config: &Config| renderer.digest(content, &frame(config), &Counting::new()).unwrap();
-    let mut mails = vec![("confirmation", renderer.confirmation(&frame(&config), &asked, &Counting::new()).unwrap())];
+    let mut mails =
+        vec![("confirmation", renderer.letter(&frame(&config), &asked(&config), &Counting::new()).unwrap())];
     mails.extend(sizes().iter().map(|(name, content)| (*name, digest(content, &config))));
     mails.push(("arabic", digest(&arabic::issue(), &arabic::config())));
     mails

@@ -1,7 +1,17 @@
 //! Joining, leaving and importing, on both databases; keys and tokens.
 
+mod asking;
 mod coming_back;
 mod files;
+mod joining;
+mod leaving;
+mod managing;
+mod model;
+mod other_programs;
+mod rotating;
+mod round_trip;
+mod suppressing;
+mod waiting;
 
 use std::time::Duration;
 
@@ -28,7 +38,8 @@ async fn import(
 ) -> ImportReport {
     let path = store.folder.path().join("people.csv");
     std::fs::write(&path, content).unwrap();
-    subscribers.import(&Import { path: &path, basis, skip_bad }, &Asked::default(), |_, _| {}).await.unwrap()
+    let import = Import { skip_bad, ..Import::new(&path, basis) };
+    subscribers.import(&import, &Asked::default(), |_, _| {}).await.unwrap()
 }
 
 async fn states(store: &TestStore) -> String {
@@ -48,10 +59,10 @@ on_both! {
         assert_eq!(states(&store).await, format!("{ANN} pending"));
         clock.advance(Duration::from_secs(60));
         let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
-        assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Now);
+        assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap(), Confirmed::Now);
         assert_eq!(states(&store).await, format!("{ANN} confirmed"));
         let after = everything(&store).await;
-        assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Already);
+        assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap(), Confirmed::Already);
         assert_eq!(everything(&store).await, after);
     }
 
@@ -60,21 +71,21 @@ on_both! {
         let asked = Asked::default();
         subscribers.add(&somebody(ANN, &["weekly"]), Origin::PAGE, &asked).await.unwrap();
         let old = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
-        subscribers.confirm(&old, "Yes?", Origin::PAGE).await.unwrap();
+        subscribers.confirm(&old, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap();
         clock.advance(Duration::from_secs(60));
         let id = public_id(&store).await;
         assert_eq!(subscribers.leave(&id, Leave::Digest("weekly"), Origin::PAGE).await.unwrap(), Left::Now);
         assert_eq!(subscribers.leave(&id, Leave::All, Origin::PAGE).await.unwrap(), Left::Already);
         assert_eq!(subscribers.leave(&Tokens::nobody(), Leave::All, Origin::PAGE).await.unwrap(), Left::Unknown);
         assert_eq!(states(&store).await, format!("{ANN} unsubscribed"));
-        assert_eq!(subscribers.confirm(&old, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Stale);
+        assert_eq!(subscribers.confirm(&old, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap(), Confirmed::Stale);
         let refused = subscribers.add_confirmed(&somebody(ANN, &["weekly"]), "a form", Origin::COMMAND_LINE).await;
         assert!(matches!(refused, Err(SubscribersError::Refused { refusal: Refusal::Left, .. })));
         clock.advance(Duration::from_secs(60));
         subscribers.add(&somebody(ANN, &["weekly"]), Origin::PAGE, &asked).await.unwrap();
         assert_eq!(states(&store).await, format!("{ANN} unsubscribed"));
         let new = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
-        assert_eq!(subscribers.confirm(&new, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Now);
+        assert_eq!(subscribers.confirm(&new, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap(), Confirmed::Now);
         assert_eq!(states(&store).await, format!("{ANN} confirmed"));
     }
 
@@ -122,6 +133,8 @@ on_both! {
         assert_eq!(states(&store).await, "");
         let report = import(&store, &subscribers, file, basis, true).await;
         assert_eq!((report.rows, report.added, report.refused.len()), (3, 2, 1));
+        let listed = std::fs::read_to_string(report.written.unwrap()).unwrap();
+        assert!(listed.contains("4,refused,,"), "{listed}");
         assert_eq!(states(&store).await, "a@northfold.example confirmed\nc@northfold.example confirmed");
     }
 
@@ -132,7 +145,7 @@ on_both! {
         assert_eq!((report.added, report.applied), (2, false));
         assert_eq!(everything(&store).await, "");
         let path = store.folder.path().join("people.csv");
-        let (asked, import) = (Asked::default(), Import { path: &path, basis: ImportBasis::Ask, skip_bad: false });
+        let (asked, import) = (Asked::default(), Import::new(&path, ImportBasis::Ask));
         subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
         assert_eq!(asked.count(), 2);
         assert_eq!(states(&store).await, "a@northfold.example pending\nb@northfold.example pending");
@@ -198,7 +211,7 @@ proptest! {
         let confirm = tokens.confirm(&id, &address(ANN), &choice, MONDAY);
         let claim = tokens.verify_confirm(confirm.as_str(), MONDAY).unwrap();
         prop_assert_eq!((&claim.choice[..], claim.asked_at), (&choice[..], MONDAY));
-        let late = MONDAY.plus(postround::subscribers::CONFIRM_LIFETIME);
+        let late = MONDAY.plus(Duration::from_secs(7 * 86_400));
         prop_assert_eq!(tokens.verify_confirm(confirm.as_str(), late), Err(TokenError::Expired));
 
         let mut changed = token.as_str().to_owned();

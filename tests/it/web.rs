@@ -1,6 +1,12 @@
 //! The pages that links in mails lead to, over real HTTP: a GET changes nothing, a POST acts.
 
+mod confirming;
+mod front;
+mod joining;
 mod links;
+mod managing;
+mod site;
+mod thousands;
 
 use std::sync::Arc;
 
@@ -28,7 +34,7 @@ impl Pages {
         let app = program.app(Arc::new(TestClock::at(MONDAY))).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = web::router(AppState::new(app.subscribers()).unwrap());
+        let router = web::router(AppState::new(app.subscribers(), app.notices(), Arc::new(|_, _| {})).unwrap());
         tokio::spawn(web::serve(listener, router, std::future::pending()));
         let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { program, app, url, client }
@@ -109,7 +115,7 @@ on_both! {
         let wordings: Vec<_> = confirmed.map(|event| event["wording"].as_str().unwrap().to_owned()).collect();
         assert_eq!(wordings.len(), 1);
         assert!(wordings[0].contains("Do you want Exampleton Weekly?"), "{wordings:?}");
-        assert!(wordings[0].contains("The next issue comes on 30 November 2026."), "{wordings:?}");
+        assert!(wordings[0].contains("The next issue comes on Monday 30 November 2026 at 08:00."), "{wordings:?}");
     }
 
     async fn one_click_leaves_at_once_again_and_again_and_open_deliveries_are_cancelled(store: TestStore) {

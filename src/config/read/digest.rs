@@ -1,5 +1,7 @@
 //! `[[digest]]`.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -14,7 +16,7 @@ use crate::config::reader::{Table, shown};
 use crate::config::settings::{Banner, Digest, Intro, Sender, WhenEmpty};
 use crate::config::{keys, subject, urls, values};
 use crate::domain::Locale;
-use crate::schedule::Schedule;
+use crate::schedule::{Holidays, Schedule};
 
 pub fn digests(
     root: &Table<'_>,
@@ -49,6 +51,18 @@ fn digest(
     let named_sources = named_sources(table, sources);
     let sections = sections(table, sources, topics);
     let schedule = schedule(table);
+    let holidays = super::site::path(table, "holidays", scene.folder);
+    let calendar = holidays.as_deref().and_then(|file| calendar(table, file));
+    let schedule = schedule.map(|schedule| match calendar {
+        Some(calendar) => schedule.with_holidays(calendar),
+        None => schedule,
+    });
+    let spread = duration(table, "spread", Duration::ZERO).unwrap_or_default();
+    if let (Some(schedule), Some(field)) = (&schedule, table.given("spread"))
+        && spread > schedule.shortest_period()
+    {
+        field.fail("is longer than the time between two issues; an issue must be out before the next begins");
+    }
     let catch_up = duration(table, "catch_up", Duration::ZERO);
     let number = |name, range| table.field(name).and_then(|field| field.number(range));
     let min_articles = number("min_articles", 1..=1000).unwrap_or(1);
@@ -59,6 +73,7 @@ fn digest(
     let template =
         table.given("template").and_then(|field| field.parse(|text| values::template(text, scene.templates)));
     let locale = table.given("locale").and_then(|field| field.parse(locale)).unwrap_or_default();
+    let public = table.field("public").and_then(|field| field.boolean()).unwrap_or(true);
     let sender = match table.field("sender") {
         Some(field) => field.table(keys::OWN_SENDER).and_then(|table| own_sender(&table, sender, scene)),
         None => sender.cloned(),
@@ -72,6 +87,8 @@ fn digest(
         sections,
         catch_up: catch_up.unwrap_or_else(|| default_catch_up(&schedule)),
         schedule,
+        spread,
+        holidays,
         min_articles,
         max_articles,
         banner,
@@ -80,6 +97,7 @@ fn digest(
         theme: super::theme::theme(&table.table("theme", keys::THEME)),
         template: template.unwrap_or_else(|| values::BUILT_IN_TEMPLATE.to_owned()),
         locale,
+        public,
         sender: sender?,
     })
 }
@@ -100,6 +118,15 @@ fn schedule(table: &Table<'_>) -> Option<Schedule> {
     // The expression is looked at also when the zone is wrong.
     let schedule = field.accept(Schedule::parse(text, zone.unwrap_or(Tz::UTC)))?;
     zone.map(|_| schedule)
+}
+
+/// The days on which nothing comes out.
+fn calendar(table: &Table<'_>, file: &Path) -> Option<Arc<Holidays>> {
+    let field = table.given("holidays")?;
+    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()));
+    let text = field.accept(text)?;
+    let days = Holidays::parse(&text).map_err(|error| format!("{}: {error}", file.display()));
+    field.accept(days).map(Arc::new)
 }
 
 fn named_sources(table: &Table<'_>, sources: &Sources) -> Vec<String> {

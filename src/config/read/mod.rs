@@ -1,6 +1,9 @@
 //! The document to settings, table by table.
 
+mod confirmation;
 mod digest;
+mod people;
+mod public;
 mod secret;
 mod sender;
 mod site;
@@ -37,7 +40,11 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
     let collect = site::collect(&root.table("collect", keys::COLLECT));
     let templates = site::templates(&root.table("templates", keys::TEMPLATES), &scene);
     let scene = Scene { templates: templates.dir.as_deref(), ..scene };
-    let web = site::web(&root.table("web", keys::WEB));
+    let leave = people::leave(&root.table("leave", keys::LEAVE));
+    let retention = people::retention(&root.table("retention", keys::RETENTION));
+    let confirmation = confirmation::confirmation(&root.table("confirmation", keys::CONFIRMATION));
+    let web = public::web(&root.table("web", keys::WEB), folder);
+    let subscribe = public::subscribe(&root.table("subscribe", keys::SUBSCRIBE), folder);
     let topics = source::topics(&root);
     let sources = source::sources(&root, &topics);
     let digests = digest::digests(&root, &sources, &topics, sender.as_ref(), &scene);
@@ -52,8 +59,12 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
         sources: sources.read,
         topics: topics.read,
         digests,
+        leave,
+        retention,
+        confirmation,
         templates,
         web,
+        subscribe,
         ignored_variables,
     })
 }

@@ -12,6 +12,7 @@ pub fn sender(table: &Table<'_>, scene: &Scene<'_>) -> Option<Sender> {
     let email = table.required("email", "give the address that the mails come from");
     let email = email.and_then(|field| address(&field, scene));
     let reply_to = table.given("reply_to").and_then(|field| address(&field, scene));
+    let unsubscribe_email = table.given("unsubscribe_email").and_then(|field| address(&field, scene));
     let line = |name| table.given(name).and_then(|field| field.line()).unwrap_or_default().to_owned();
     let name = line("name");
     let postal_address = table.given("postal_address").and_then(|field| field.text()).unwrap_or_default().trim();
@@ -27,6 +28,7 @@ pub fn sender(table: &Table<'_>, scene: &Scene<'_>) -> Option<Sender> {
         name: if name.is_empty() { email.domain().to_owned() } else { name },
         email,
         reply_to,
+        unsubscribe_email,
         postal_address: postal_address.to_owned(),
         legal,
         contact_url,

@@ -1,15 +1,17 @@
-//! The tables that are there once: server, store, relay, delivery, collecting, templates, the site around.
+//! The tables that are there once: server, store, relay, delivery, collecting, templates.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use super::Scene;
 use super::secret::secret;
 use crate::config::nearest::suggestion;
 use crate::config::reader::{Field, Table, shown};
 use crate::config::settings::{
-    AfterCrash, Backlog, Collect, Delivery, RelayUrl, Server, Smtp, Store, StoreUrl, Templates, Web,
+    AfterCrash, Backlog, Collect, Delivery, RelayUrl, Server, Smtp, Store, StoreUrl, Templates,
 };
 use crate::config::{urls, values};
 use crate::wording::load_own;
@@ -29,7 +31,16 @@ pub fn server(table: &Table<'_>, scene: &Scene<'_>) -> Server {
             })
         })
     });
-    Server { listen: listen.unwrap_or(default), public_url: public_url(table, scene) }
+    Server {
+        listen: listen.unwrap_or(default),
+        public_url: public_url(table, scene),
+        trusted_proxies: trusted_proxies(table),
+    }
+}
+
+fn trusted_proxies(table: &Table<'_>) -> Vec<IpNet> {
+    let items = table.field("trusted_proxies").and_then(|field| field.items()).unwrap_or_default();
+    items.iter().filter_map(|field| field.parse(values::network)).collect()
 }
 
 fn public_url(table: &Table<'_>, scene: &Scene<'_>) -> String {
@@ -159,18 +170,13 @@ fn locales(table: &Table<'_>, dir: Option<&Path>) -> Vec<String> {
     })
 }
 
-pub fn web(table: &Table<'_>) -> Web {
-    let url = |name| table.given(name).and_then(|field| field.parse(urls::web));
-    Web { home_url: url("home_url"), privacy_url: url("privacy_url") }
-}
-
 /// A duration of `least` to [`LONGEST`].
 pub fn duration(table: &Table<'_>, name: &'static str, least: Duration) -> Option<Duration> {
     table.given(name)?.parse(|text| values::duration(text, least, LONGEST))
 }
 
 /// A path, which counts from the configuration's folder.
-fn path(table: &Table<'_>, name: &'static str, folder: &Path) -> Option<PathBuf> {
+pub fn path(table: &Table<'_>, name: &'static str, folder: &Path) -> Option<PathBuf> {
     table.given(name)?.parse(|text| match text.contains('\0') {
         true => Err("is not a path".to_owned()),
         false => Ok(folder.join(text)),

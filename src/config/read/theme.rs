@@ -1,8 +1,9 @@
 //! `[digest.theme]`: colours whose contrast is checked, fonts, logo and width.
 
 use crate::config::reader::{Field, Table, shown};
-use crate::config::theme::{Colour, Logo, Palette, TEXT_CONTRAST, Theme};
+use crate::config::theme::{Logo, Palette, TEXT_CONTRAST, Theme, readable_on};
 use crate::config::{keys, urls};
+use crate::domain::Colour;
 
 /// How wide the content may be, in pixels: wide enough for two columns, narrow enough for a mail program's window.
 const WIDTHS: std::ops::RangeInclusive<usize> = 480..=720;
@@ -56,7 +57,7 @@ fn check_contrast(table: &Table<'_>, palette: &Palette) {
         let ratio = (ratio * 100.0).floor() / 100.0;
         let pair = format!("`{text}` {colour} on `{ground}` {on} has a contrast of {ratio}:1");
         let asked = format!("text needs {TEXT_CONTRAST}:1 (WCAG AA)");
-        let better = colour.readable_on(on);
+        let better = readable_on(colour, on);
         // The derived band follows the accent, which is then what was chosen.
         let at = [text, ground, "accent"].into_iter().find(|name| table.given(name).is_some()).unwrap_or(text);
         table.wrong(at, format!("does not read: {pair}; {asked}, which `{text}` = \"{better}\" has"));

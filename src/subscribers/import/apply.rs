@@ -1,157 +1,69 @@
-//! Writes a chunk of checked rows, or says what it would do; of two states of a person the more restrictive one wins.
+//! Writes a chunk of checked rows in one short transaction, or says what it would do.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::decide::{Decision, Known, Numbered, Update, fresh, gone, left};
+use super::report::Counts;
 use super::row::Row;
 use super::{Import, ImportBasis};
 use crate::domain::{PublicId, SubscriberState, SubscriptionState, UtcMillis};
-use crate::store::{ConsentRow, Durability, Session, StoreError, SubscriberRow, SubscriptionRow};
-use crate::subscribers::add::{drop_others, subscription};
-use crate::subscribers::choice::Chosen;
-use crate::subscribers::{Notify, Origin, Subscribers, SubscribersError, event};
+use crate::store::{Ask, ConsentRow, Durability, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
+use crate::subscribers::{Origin, Subscribers, SubscribersError, event};
 
 /// How often a chunk is tried again when somebody joins at the same moment.
 const TRIES: usize = 3;
 
-/// What became of some rows.
+/// What a chunk writes.
 #[derive(Default)]
-pub(super) struct Counts {
-    pub(super) added: u64,
-    pub(super) updated: u64,
-    pub(super) unchanged: u64,
-    pub(super) skipped: u64,
-}
-
-/// People that a report without effect has counted as added, by a short hash, so that their next row is not.
-pub(super) type Planned = HashMap<u64, SubscriberState>;
-
-/// What is to be done with a row.
-enum Decision {
-    Add(SubscriberState),
-    Update(Box<Update>),
-    Unchanged,
-    Skip,
-}
-
-/// What changes of a known person.
-struct Update {
-    row: SubscriberRow,
-    /// Digests that they get in addition.
-    more: Vec<Chosen>,
-    have: Vec<SubscriptionRow>,
-    /// Whether they were pending, and are confirmed now.
-    confirms: bool,
-}
-
-/// What the store knows of the people of a chunk.
-struct Known {
-    rows: HashMap<String, SubscriberRow>,
-    subscriptions: HashMap<i64, Vec<SubscriptionRow>>,
-    suppressed: Vec<String>,
-}
-
-impl Known {
-    async fn look_up(session: &mut Session, chunk: &[Row]) -> Result<Self, StoreError> {
-        let hashes: Vec<&str> = chunk.iter().map(|row| row.address_hash.as_str()).collect();
-        let rows = session.subscribers_among(&hashes).await?;
-        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-        let mut subscriptions: HashMap<i64, Vec<SubscriptionRow>> = HashMap::new();
-        for have in session.subscriptions_among(&ids).await? {
-            subscriptions.entry(have.subscriber_id).or_default().push(have);
-        }
-        let suppressed = session.suppressions_among(&hashes).await?.into_iter().map(|row| row.address_hash).collect();
-        let rows = rows.into_iter().map(|row| (row.address_hash.clone(), row)).collect();
-        Ok(Self { rows, subscriptions, suppressed })
-    }
-
-    fn decide(&self, row: &Row, basis: ImportBasis<'_>, now: UtcMillis) -> Decision {
-        let wanted = row.wanted(basis);
-        let suppressed = self.suppressed.contains(&row.address_hash);
-        let Some(known) = self.rows.get(&row.address_hash) else {
-            // A suppressed person may have been erased: nothing of theirs is written down again.
-            return if suppressed { Decision::Skip } else { Decision::Add(wanted) };
-        };
-        if gone(wanted) {
-            if strictness(wanted) <= strictness(known.state) {
-                return Decision::Unchanged;
-            }
-            let row = SubscriberRow { state: wanted, updated_at: now, ..known.clone() };
-            let have = self.subscriptions.get(&known.id).cloned().unwrap_or_default();
-            return Decision::Update(Box::new(Update { row, more: Vec::new(), have, confirms: false }));
-        }
-        if suppressed || gone(known.state) {
-            return Decision::Skip;
-        }
-        self.merge(row, known, wanted, now)
-    }
-
-    /// Brings together a row and somebody who is pending or confirmed.
-    fn merge(&self, row: &Row, known: &SubscriberRow, wanted: SubscriberState, now: UtcMillis) -> Decision {
-        let have = self.subscriptions.get(&known.id).cloned().unwrap_or_default();
-        let mut next = known.clone();
-        if wanted == SubscriberState::Confirmed && known.state == SubscriberState::Pending {
-            next.state = SubscriberState::Confirmed;
-            next.confirmed_at = Some(row.confirmed_at.unwrap_or(now));
-        }
-        if !row.name.is_empty() {
-            next.name.clone_from(&row.name);
-        }
-        if let Some(locale) = &row.locale {
-            next.locale = Some(locale.as_str().to_owned());
-        }
-        // Their own choices of topics, and what they have left, are newer than any file.
-        let missing = |chosen: &&Chosen| !have.iter().any(|have| have.digest == chosen.digest);
-        let agreed = row.chosen && (wanted == SubscriberState::Confirmed || known.state == SubscriberState::Pending);
-        let more: Vec<Chosen> = row.choice.iter().filter(|_| agreed).filter(missing).cloned().collect();
-        if next == *known && more.is_empty() {
-            return Decision::Unchanged;
-        }
-        next.updated_at = now;
-        let confirms = next.state != known.state;
-        Decision::Update(Box::new(Update { row: next, more, have, confirms }))
-    }
+struct Changes<'c> {
+    counts: Counts,
+    new: Vec<(SubscriberRow, &'c Row)>,
+    updates: Vec<SubscriberRow>,
+    put: Vec<SubscriptionRow>,
+    cancel: Vec<(i64, String)>,
+    drop: Vec<(i64, String)>,
+    events: Vec<ConsentRow>,
+    suppressions: Vec<SuppressionRow>,
+    /// The row ids of those who are asked.
+    ask: Vec<i64>,
 }
 
 impl Subscribers {
     /// Says what a chunk would do.
-    pub(super) async fn plan_chunk(
-        &self,
-        chunk: &[Row],
-        import: &Import<'_>,
-        planned: &mut Planned,
-    ) -> Result<Counts, SubscribersError> {
+    pub(super) async fn plan_chunk(&self, chunk: &[Numbered], import: &Import<'_>) -> Result<Counts, SubscribersError> {
         let known = Known::look_up(&mut self.store.read().await?, chunk).await?;
         let mut counts = Counts::default();
-        for row in chunk {
-            match known.decide(row, import.basis, self.now()) {
+        let asks = import.basis == ImportBasis::Ask;
+        for numbered in chunk {
+            let row = &numbered.row;
+            match known.decide(numbered, import.basis, self.now()) {
+                // They would be known by then.
+                Decision::Add(_) if numbered.again => counts.unchanged += 1,
                 Decision::Add(state) => {
-                    let mut hasher = DefaultHasher::new();
-                    row.address_hash.hash(&mut hasher);
-                    match planned.insert(hasher.finish(), state) {
-                        None => counts.added += 1,
-                        Some(before) if strictness(state) > strictness(before) && gone(state) => counts.updated += 1,
-                        Some(_) => counts.unchanged += 1,
-                    }
+                    counts.asked += u64::from(asks && state == SubscriberState::Pending);
+                    counts.add(row);
                 }
-                Decision::Update(_) => counts.updated += 1,
+                Decision::Update(update) => {
+                    counts.asked += u64::from(asks && update.ask);
+                    counts.update(row);
+                }
                 Decision::Unchanged => counts.unchanged += 1,
-                Decision::Skip => counts.skipped += 1,
+                Decision::Skip(why) => counts.skip(row, why),
             }
         }
         Ok(counts)
     }
 
-    /// Writes a chunk in one transaction.
+    /// Writes a chunk in one transaction. `pace` says when the next one is asked.
     pub(super) async fn apply_chunk(
         &self,
-        chunk: &[Row],
+        chunk: &[Numbered],
         import: &Import<'_>,
-        notify: &impl Notify,
+        pace: &mut impl FnMut() -> UtcMillis,
     ) -> Result<Counts, SubscribersError> {
         let mut tries = 1;
         loop {
-            match self.try_apply_chunk(chunk, import, notify).await {
+            match self.try_apply_chunk(chunk, import, pace).await {
                 Err(SubscribersError::Store(error)) if error.is_conflict() && tries < TRIES => tries += 1,
                 result => return result,
             }
@@ -160,147 +72,166 @@ impl Subscribers {
 
     async fn try_apply_chunk(
         &self,
-        chunk: &[Row],
+        chunk: &[Numbered],
         import: &Import<'_>,
-        notify: &impl Notify,
+        pace: &mut impl FnMut() -> UtcMillis,
     ) -> Result<Counts, SubscribersError> {
         let now = self.now();
         let source = format!("import of {}", import.path.file_name().unwrap_or_default().to_string_lossy());
         let origin = Origin { source: &source, ..Origin::COMMAND_LINE };
         let mut session = self.store.write(Durability::Full).await?;
-        let hashes: Vec<&str> = chunk.iter().map(|row| row.address_hash.as_str()).collect();
+        let hashes: Vec<&str> = chunk.iter().map(|numbered| numbered.row.address_hash.as_str()).collect();
         session.lock_subscribers_among(&hashes).await?;
         let known = Known::look_up(&mut session, chunk).await?;
-        let (mut counts, mut new, mut events) = (Counts::default(), Vec::new(), Vec::new());
-        let mut waiting = Vec::new();
-        for row in chunk {
-            match known.decide(row, import.basis, now) {
+        let mut changes = Changes::default();
+        let mut taken = known.taken.clone();
+        let mut fresh_id = PublicId::together(self.random.as_ref());
+        for numbered in chunk {
+            let row = &numbered.row;
+            match known.decide(numbered, import.basis, now) {
                 Decision::Add(state) => {
-                    counts.added += 1;
-                    new.push((self.fresh(row, state, now), row));
+                    changes.counts.add(row);
+                    let own = row.past.as_ref().and_then(|past| past.id.clone());
+                    let id = own.filter(|id| taken.insert(id.clone())).unwrap_or_else(&mut fresh_id);
+                    changes.new.push((newcomer(row, state, id, now), row));
                 }
                 Decision::Update(update) => {
-                    counts.updated += 1;
-                    self.update(&mut session, &update, row, now).await?;
-                    events.push(imported(&update.row, row, import, origin, now));
-                    if update.row.state == SubscriberState::Pending && !update.more.is_empty() {
-                        // What they were asked before does not cover it.
-                        waiting.push((update.row.clone(), row));
-                    }
+                    changes.counts.update(row);
+                    changes.update(*update, row, import, origin, now);
                 }
-                Decision::Unchanged => counts.unchanged += 1,
-                Decision::Skip => counts.skipped += 1,
+                Decision::Unchanged => changes.counts.unchanged += 1,
+                Decision::Skip(why) => changes.counts.skip(row, why),
             }
         }
-        insert(&mut session, &mut new, now).await?;
-        events.extend(new.iter().map(|(person, row)| imported(person, row, import, origin, now)));
-        session.add_consents(&events).await?;
-        if import.basis == ImportBasis::Ask {
-            let fresh = new.iter().filter(|(person, _)| person.state == SubscriberState::Pending);
-            for (person, row) in fresh.chain(&waiting) {
-                self.ask(&mut session, person, &row.address, &row.choice, origin, notify).await?;
-            }
-        }
+        changes.insert(&mut session, import, origin, now).await?;
+        let asks = if import.basis == ImportBasis::Ask { std::mem::take(&mut changes.ask) } else { Vec::new() };
+        changes.counts.asked = asks.len() as u64;
+        let asks: Vec<Ask> = asks
+            .into_iter()
+            .map(|subscriber_id| Ask { subscriber_id, due_at: pace(), source: source.clone() })
+            .collect();
+        changes.write(&mut session, &asks, now).await?;
         session.commit().await?;
-        Ok(counts)
+        Ok(changes.counts)
     }
+}
 
-    fn fresh(&self, row: &Row, state: SubscriberState, now: UtcMillis) -> SubscriberRow {
-        let confirmed = state == SubscriberState::Confirmed;
-        SubscriberRow {
-            id: 0,
-            public_id: PublicId::new(self.random.as_ref()),
-            email: row.address.as_str().to_owned(),
-            address_hash: row.address_hash.clone(),
-            name: row.name.clone(),
-            state,
-            locale: row.locale.as_ref().map(|locale| locale.as_str().to_owned()),
-            created_at: now,
-            updated_at: now,
-            confirmed_at: row.confirmed_at.or(confirmed.then_some(now)),
+/// The row of somebody who is not known.
+fn newcomer(row: &Row, state: SubscriberState, public_id: PublicId, now: UtcMillis) -> SubscriberRow {
+    let confirmed = state == SubscriberState::Confirmed;
+    SubscriberRow {
+        id: 0,
+        public_id,
+        email: row.address.as_str().to_owned(),
+        address_hash: row.address_hash.clone(),
+        name: row.name.clone(),
+        state,
+        locale: row.locale.as_ref().map(|locale| locale.as_str().to_owned()),
+        created_at: row.created_at.unwrap_or(now),
+        updated_at: now,
+        confirmed_at: row.claim.confirmed_at.or(confirmed.then_some(now)),
+    }
+}
+
+impl Changes<'_> {
+    fn update(&mut self, update: Update, row: &Row, import: &Import<'_>, origin: Origin<'_>, now: UtcMillis) {
+        let id = update.row.id;
+        self.events.push(imported(&update.row, row, import, origin, now));
+        self.put.extend(update.put);
+        self.cancel.extend(update.cancel.into_iter().map(|digest| (id, digest)));
+        self.drop.extend(update.drop.into_iter().map(|digest| (id, digest)));
+        if update.suppress {
+            self.suppressions.extend(suppression(row));
         }
+        if update.ask {
+            self.ask.push(id);
+        }
+        self.updates.push(update.row);
     }
 
-    async fn update(
-        &self,
+    /// Inserts new people, and notes what belongs to them.
+    async fn insert(
+        &mut self,
         session: &mut Session,
-        update: &Update,
-        row: &Row,
+        import: &Import<'_>,
+        origin: Origin<'_>,
         now: UtcMillis,
     ) -> Result<(), SubscribersError> {
-        session.update_subscriber(&update.row).await?;
-        if update.confirms && row.chosen {
-            drop_others(session, update.row.id, &update.have, &row.choice).await?;
+        if self.new.is_empty() {
+            return Ok(());
         }
-        for chosen in &update.more {
-            session.put_subscription(&subscription(update.row.id, chosen, now)).await?;
-        }
-        if gone(update.row.state) {
-            for have in &update.have {
-                session.cancel_deliveries(update.row.id, Some(&have.digest), now).await?;
-                if update.row.state == SubscriberState::Unsubscribed && have.state != SubscriptionState::Left {
-                    session.put_subscription(&left(have.clone(), now)).await?;
-                }
+        let mut subscriptions = Vec::with_capacity(self.new.len());
+        let ids = session.add_subscribers(self.new.iter().map(|(person, _)| person)).await?;
+        let ids: HashMap<PublicId, i64> = ids.into_iter().map(|(id, public)| (public, id)).collect();
+        for (person, row) in &mut self.new {
+            person.id = ids.get(&person.public_id).copied().unwrap_or_default();
+            let gone_at = (person.state == SubscriberState::Unsubscribed).then(|| row.claim.left_at.unwrap_or(now));
+            subscriptions.extend(fresh(row, person.id, now).into_iter().map(|have| match gone_at {
+                Some(at) if have.state != SubscriptionState::Left => left(have, at),
+                _ => have,
+            }));
+            if let Some(past) = &row.past {
+                self.events.extend(past.events.iter().map(|event| event.row(person.id)));
+                self.suppressions.extend(suppression(row));
             }
+            self.events.push(imported(person, row, import, origin, now));
+            if person.state == SubscriberState::Pending {
+                self.ask.push(person.id);
+            }
+        }
+        session.add_subscriptions(&subscriptions).await?;
+        Ok(())
+    }
+
+    async fn write(&self, session: &mut Session, asks: &[Ask], now: UtcMillis) -> Result<(), SubscribersError> {
+        if !self.updates.is_empty() {
+            session.update_subscribers(&self.updates).await?;
+            session.drop_subscriptions(&self.drop).await?;
+            session.put_subscriptions(&self.put).await?;
+            session.cancel_deliveries_of(&self.cancel, now).await?;
+        }
+        for row in &self.suppressions {
+            session.suppress(row).await?;
+        }
+        if !self.events.is_empty() {
+            session.add_consents(&self.events).await?;
+        }
+        if !asks.is_empty() {
+            session.add_asks(asks).await?;
         }
         Ok(())
     }
 }
 
-/// Inserts new people with their subscriptions, and fills in their row ids.
-async fn insert(
-    session: &mut Session,
-    new: &mut [(SubscriberRow, &Row)],
-    now: UtcMillis,
-) -> Result<(), SubscribersError> {
-    let rows: Vec<SubscriberRow> = new.iter().map(|(person, _)| person.clone()).collect();
-    let ids: HashMap<PublicId, i64> =
-        session.add_subscribers(&rows).await?.into_iter().map(|(id, public)| (public, id)).collect();
-    let mut subscriptions = Vec::with_capacity(new.len());
-    for (person, row) in new {
-        person.id = ids.get(&person.public_id).copied().unwrap_or_default();
-        for chosen in &row.choice {
-            let have = subscription(person.id, chosen, now);
-            let unsubscribed = person.state == SubscriberState::Unsubscribed;
-            subscriptions.push(if unsubscribed { left(have, now) } else { have });
-        }
-    }
-    session.add_subscriptions(&subscriptions).await?;
-    Ok(())
-}
-
-fn left(have: SubscriptionRow, now: UtcMillis) -> SubscriptionRow {
-    SubscriptionRow { state: SubscriptionState::Left, paused_until: None, left_at: Some(now), ..have }
+fn suppression(row: &Row) -> Option<SuppressionRow> {
+    let mark = row.past.as_ref()?.suppressed.as_ref()?;
+    Some(SuppressionRow {
+        address_hash: row.address_hash.clone(),
+        reason: mark.reason.as_str().to_owned(),
+        note: mark.note.clone(),
+        created_at: mark.since,
+    })
 }
 
 /// The evidence of what was imported.
 fn imported(person: &SubscriberRow, row: &Row, import: &Import<'_>, origin: Origin<'_>, now: UtcMillis) -> ConsentRow {
     let mut event = event(person, "imported", now, origin);
     let given = match import.basis {
-        ImportBasis::Confirmed(evidence) => Some(evidence.to_owned()),
-        ImportBasis::Rows | ImportBasis::Ask => None,
+        ImportBasis::Confirmed(evidence) if !gone(person.state) => Some(evidence),
+        _ => None,
     };
-    let evidence = row.evidence.clone().or(given);
-    let state = format!("state {}", person.state);
-    event.evidence = Some(match (evidence, row.confirmed_at) {
-        (Some(evidence), Some(at)) => format!("{state}; {evidence} (confirmed {at})"),
-        (Some(evidence), None) => format!("{state}; {evidence}"),
-        (None, _) => state,
-    });
-    event
-}
-
-/// Whether nobody in that state is mailed a digest, nor asked.
-fn gone(state: SubscriberState) -> bool {
-    strictness(state) >= strictness(SubscriberState::Unsubscribed)
-}
-
-fn strictness(state: SubscriberState) -> u8 {
-    match state {
-        SubscriberState::Confirmed => 0,
-        SubscriberState::Pending => 1,
-        SubscriberState::Unsubscribed => 2,
-        SubscriberState::Bounced => 3,
-        SubscriberState::Complained => 4,
+    let mut text = format!("state {}", person.state);
+    if let Some(evidence) = row.claim.evidence.as_deref().or(given) {
+        text.push_str("; ");
+        text.push_str(evidence);
+        if let Some(at) = row.claim.confirmed_at {
+            text.push_str(&format!(" (confirmed {at})"));
+        }
     }
+    if let Some(at) = row.claim.left_at {
+        text.push_str(&format!("; left there {at}"));
+    }
+    event.evidence = Some(text);
+    event.network.clone_from(&row.claim.network);
+    event
 }

@@ -1,23 +1,54 @@
-//! Imports subscribers from a CSV file: all of it is checked before the first row counts.
+//! Imports subscribers from a file: all of it is checked before the first row counts.
+//!
+//! The file is read twice: once to check it, once to write it in short transactions, a chunk each. What was written
+//! before somebody pulled the plug is `unchanged` the next time, so that importing the file again goes on from there.
 
 mod apply;
-mod file;
+mod charset;
+mod check;
+mod columns;
+mod decide;
+mod duplicates;
+mod foreign;
+mod history;
+mod report;
 mod row;
+mod source;
+pub(super) mod suppressions;
+mod table;
+mod values;
+mod wishes;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tokio::sync::mpsc;
 
+pub use report::{ImportReport, RefusedRow, SkippedRow};
+
+pub(super) use history::{exact, write_events, write_mark};
+pub(super) use values::cut;
+pub(super) use wishes::write_subscriptions;
+
+use super::asks::Rate;
 use super::{Notify, Subscribers, SubscribersError};
-use apply::{Counts, Planned};
-use file::{Format, Rows};
-use row::Row;
+use crate::domain::SubscriberState;
+use check::{Checked, Scene};
+use decide::Numbered;
+use report::Lines;
 
-/// How many rows are written in one transaction: so few that whoever leaves meanwhile does not wait.
-const CHUNK: usize = 1000;
+/// How many rows are written in one transaction at most: so few that whoever leaves meanwhile does not wait.
+const CHUNK: usize = 2000;
+/// How many at least, however long they take.
+const SMALLEST: usize = 100;
+/// How long a transaction may take before the next one gets fewer.
+const LONG: Duration = Duration::from_millis(150);
+/// How many rows are in memory at once, to be put in order.
+const BATCH: usize = 40_000;
 
 /// What to import.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Import<'a> {
     /// The file; it is read twice.
     pub path: &'a Path,
@@ -25,6 +56,32 @@ pub struct Import<'a> {
     pub basis: ImportBasis<'a>,
     /// Whether a bad row is left out instead of refusing the whole file.
     pub skip_bad: bool,
+    /// Whose export it is.
+    pub format: Format,
+    /// How many are asked in which time.
+    pub rate: Rate,
+    /// Where all rows that were refused or left alone are listed; without it, bad rows that were left out are listed
+    /// beside the file.
+    pub report: Option<PathBuf>,
+    /// Only say what would happen.
+    pub dry: bool,
+}
+
+impl<'a> Import<'a> {
+    /// That file on those grounds, with everything else as usual.
+    pub fn new(path: &'a Path, basis: ImportBasis<'a>) -> Self {
+        Self { path, basis, skip_bad: false, format: Format::Detect, rate: Rate::default(), report: None, dry: false }
+    }
+
+    /// Where the report by line goes.
+    fn lines(&self) -> Lines {
+        let beside = || {
+            let mut path = self.path.as_os_str().to_owned();
+            path.push(".report.csv");
+            PathBuf::from(path)
+        };
+        Lines::to(self.report.clone().or_else(|| (self.skip_bad && !self.dry).then(beside)))
+    }
 }
 
 /// On what grounds the people of a file may be mailed.
@@ -38,53 +95,21 @@ pub enum ImportBasis<'a> {
     Ask,
 }
 
-/// What an import did, or would do; the serialised form is part of the contract.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ImportReport {
-    /// Rows in the file, the bad ones included.
-    pub rows: u64,
-    /// People who were not known.
-    pub added: u64,
-    /// People of whom something changed.
-    pub updated: u64,
-    /// Rows that say what is known.
-    pub unchanged: u64,
-    /// Rows left alone, since the person has left, bounced, complained or is suppressed.
-    pub skipped: u64,
-    /// Bad rows.
-    pub refused: Vec<RefusedRow>,
-    /// Whether anything was written: not when a bad row refuses the file, nor without grounds.
-    pub applied: bool,
-    /// Columns that mean nothing here.
-    pub ignored_columns: Vec<String>,
-}
-
-/// A bad row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RefusedRow {
-    /// Its line in the file; the header is line 1.
-    pub line: u64,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl ImportReport {
-    /// Whether a bad row refused the whole file.
-    pub fn is_refused(&self, import: &Import<'_>) -> bool {
-        !self.refused.is_empty() && !import.skip_bad
-    }
-
-    /// Whether it only says what it would do, since there are no grounds to do it.
-    pub fn is_only_report(&self, import: &Import<'_>) -> bool {
-        !self.applied && !self.is_refused(import)
-    }
-
-    fn count(&mut self, counts: &Counts) {
-        self.added += counts.added;
-        self.updated += counts.updated;
-        self.unchanged += counts.unchanged;
-        self.skipped += counts.skipped;
-    }
+/// Whose export a file is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// What its header says.
+    #[default]
+    Detect,
+    /// Our own columns.
+    Csv,
+    /// listmonk's `subscribers.csv`.
+    Listmonk,
+    /// phpList's export, with tabs or commas.
+    PhpList,
+    /// Mailchimp's ZIP file, or one of the files in it.
+    Mailchimp,
 }
 
 impl Subscribers {
@@ -99,52 +124,100 @@ impl Subscribers {
         notify: &impl Notify,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<ImportReport, SubscribersError> {
-        let mut report = ImportReport::default();
-        let mut grounds = true;
-        let format = Format::detect(import.path)?;
-        let mut rows = Rows::open(import.path, format, self.config(), self.now())?;
-        report.ignored_columns = rows.ignored_columns();
-        while let Some(row) = rows.next()? {
-            report.rows += 1;
-            match row {
-                Ok(row) => grounds &= row.has_grounds(import.basis),
-                Err(refused) => report.refused.push(refused),
-            }
+        let mut lines = import.lines();
+        if import.report.is_some() {
+            lines.begin()?;
         }
+        let scene = Scene::new(self, import);
+        let checked = in_background(move || check::check(&scene, lines)).await??;
+        let Checked { mut report, mut lines, grounds, tables, duplicates } = checked;
         if report.is_refused(import) {
+            report.written = lines.finish()?;
             return Ok(report);
         }
-        report.applied = grounds;
-        let mut planned = (!grounds).then(Planned::default);
-        let mut rows = Rows::open(import.path, format, self.config(), self.now())?;
-        let mut chunk: Vec<Row> = Vec::with_capacity(CHUNK);
-        let mut hashes = std::collections::HashSet::new();
-        let mut done = 0;
-        loop {
-            let next = rows.next()?;
-            let ended = next.is_none();
-            let row = next.and_then(Result::ok).map(|row| (self.keys.address_hash(&row.address), row));
-            // A person who comes twice is looked up again for the second row.
-            let again = row.as_ref().is_some_and(|(hash, _)| hashes.contains(hash));
-            if !chunk.is_empty() && (ended || again || chunk.len() == CHUNK) {
-                let counts = match &mut planned {
-                    Some(planned) => self.plan_chunk(&chunk, import, planned).await?,
-                    None => self.apply_chunk(&chunk, import, notify).await?,
-                };
-                report.count(&counts);
-                done += chunk.len() as u64;
-                progress(done, report.rows);
-                chunk.clear();
-                hashes.clear();
+        report.would_apply = grounds;
+        report.applied = grounds && !import.dry;
+        let mut pace = self.pace(import.rate).await?;
+        let (send, chunks) = mpsc::channel::<Vec<Numbered>>(2);
+        let scene = Scene::new(self, import);
+        let reading = in_background(move || check::read_again(&scene, &tables, duplicates, &send));
+        let all = report.rows - report.refused_rows;
+        let writing = async {
+            // Moved in here, so that reading ends when writing fails.
+            let mut chunks = chunks;
+            let (mut done, mut size) = (0, CHUNK);
+            while let Some(chunk) = chunks.recv().await {
+                let mut rest = chunk.as_slice();
+                while !rest.is_empty() {
+                    let part;
+                    (part, rest) = rest.split_at(size.min(rest.len()));
+                    let begun = Instant::now();
+                    let counts = if report.applied {
+                        self.apply_chunk(part, import, &mut || pace.next()).await?
+                    } else {
+                        self.plan_chunk(part, import).await?
+                    };
+                    size = next_size(size, begun.elapsed());
+                    let asked = counts.asked;
+                    report.count(counts, &mut lines)?;
+                    if report.applied && asked > 0 {
+                        self.ask_due(notify).await?;
+                    }
+                    done += part.len() as u64;
+                    progress(done, all);
+                }
             }
-            if ended {
-                return Ok(report);
-            }
-            if let Some((hash, mut row)) = row {
-                row.address_hash.clone_from(&hash);
-                hashes.insert(hash);
-                chunk.push(row);
-            }
-        }
+            Ok::<_, SubscribersError>(())
+        };
+        let (read, written) = futures_util::future::join(reading, writing).await;
+        written?;
+        read??;
+        report.skipped_rows.sort_by_key(|row| row.line);
+        report.written = lines.finish()?;
+        Ok(report)
+    }
+}
+
+/// How many rows the next transaction gets, when one of `size` took so long: on a busy machine fewer, so that nobody waits.
+fn next_size(size: usize, took: Duration) -> usize {
+    if took > LONG {
+        (size / 2).max(SMALLEST)
+    } else if took < LONG / 3 {
+        (size * 2).min(CHUNK)
+    } else {
+        size
+    }
+}
+
+/// Runs what reads files beside the rest.
+async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SubscribersError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| SubscribersError::File { path: PathBuf::new(), source: std::io::Error::other(error) })
+}
+
+/// The more the less may be mailed.
+fn strictness(state: SubscriberState) -> u8 {
+    match state {
+        SubscriberState::Confirmed => 0,
+        SubscriberState::Pending => 1,
+        SubscriberState::Unsubscribed => 2,
+        SubscriberState::Bounced => 3,
+        SubscriberState::Complained => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transactions_that_take_long_are_followed_by_smaller_ones_and_quick_ones_by_larger() {
+        let ms = Duration::from_millis;
+        assert_eq!(next_size(CHUNK, ms(400)), CHUNK / 2);
+        assert_eq!(next_size(SMALLEST, ms(4000)), SMALLEST);
+        assert_eq!(next_size(500, ms(100)), 500);
+        assert_eq!(next_size(500, ms(20)), 1000);
+        assert_eq!(next_size(CHUNK, ms(1)), CHUNK);
     }
 }

@@ -1,106 +1,132 @@
 //! One row of an import: its fields, read and checked.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use std::sync::Arc;
 
-use super::ImportBasis;
-use crate::config::Config;
-use crate::domain::{EmailAddress, Locale, SubscriberState, UtcMillis};
-use crate::subscribers::choice::{self, Chosen};
-
-/// Longest name and longest evidence that are kept, in letters.
-const LONGEST: usize = 1000;
-
-/// The columns that mean something.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Column {
-    Email,
-    Name,
-    State,
-    Topics,
-    Digests,
-    Locale,
-    ConfirmedAt,
-    Evidence,
-}
-
-impl Column {
-    /// The column of that header; case and surrounding spaces do not count.
-    pub(super) fn parse(header: &str) -> Option<Self> {
-        Some(match header.trim().to_ascii_lowercase().as_str() {
-            "email" => Self::Email,
-            "name" => Self::Name,
-            "state" => Self::State,
-            "topics" => Self::Topics,
-            "digests" => Self::Digests,
-            "locale" => Self::Locale,
-            "confirmed_at" => Self::ConfirmedAt,
-            "evidence" => Self::Evidence,
-            _ => return None,
-        })
-    }
-}
+use super::columns::{Column, Layout};
+use super::history::{Event, Mark};
+use super::wishes::{Chooser, Wishes};
+use super::{Format, ImportBasis, values};
+use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, UtcMillis};
 
 /// One person of a file.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
+    /// Its line; the header is line 1.
+    pub(super) line: u64,
     pub(super) address: EmailAddress,
     /// Filled in by whoever has the keys.
     pub(super) address_hash: String,
     pub(super) name: String,
-    pub(super) state: Option<SubscriberState>,
-    /// What a person gets who is not known.
-    pub(super) choice: Vec<Chosen>,
-    /// Whether the row itself says so; else `choice` is "all".
-    pub(super) chosen: bool,
     pub(super) locale: Option<Locale>,
-    pub(super) confirmed_at: Option<UtcMillis>,
-    pub(super) evidence: Option<String>,
+    pub(super) wishes: Arc<Wishes>,
+    pub(super) claim: Claim,
+    pub(super) created_at: Option<UtcMillis>,
+    pub(super) past: Option<Box<Past>>,
 }
 
-impl Row {
-    /// Reads the fields of a row.
-    pub(super) fn read<'a>(
-        fields: impl Iterator<Item = (Column, &'a str)>,
-        config: &Config,
-        now: UtcMillis,
-    ) -> Result<Self, String> {
-        let (mut address, mut name, mut state, mut locale) = (None, String::new(), None, None);
-        let (mut digests, mut topics, mut confirmed_at, mut evidence) = (Vec::new(), Vec::new(), None, None);
-        for (column, text) in fields {
-            let text = text.trim();
+/// What a row says about a person's consent.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Claim {
+    pub(super) state: Option<SubscriberState>,
+    pub(super) confirmed_at: Option<UtcMillis>,
+    pub(super) evidence: Option<String>,
+    pub(super) network: Option<String>,
+    /// When they left there.
+    pub(super) left_at: Option<UtcMillis>,
+    /// They were never asked there, so that nobody may mail them.
+    pub(super) stranger: bool,
+}
+
+/// What only our own export knows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Past {
+    pub(super) id: Option<PublicId>,
+    pub(super) suppressed: Option<Mark>,
+    pub(super) events: Vec<Event>,
+}
+
+/// The fields of a row by what they mean; empty where there is none.
+pub(super) struct Cells<'r>([&'r str; Column::COUNT]);
+
+impl<'r> Cells<'r> {
+    /// Takes them out of a record. What lies beyond the header must be empty.
+    fn of(record: &'r csv::StringRecord, layout: &Layout) -> Result<Self, String> {
+        let mut cells = [""; Column::COUNT];
+        for (column, text) in layout.columns.iter().zip(record) {
+            let Some(column) = column else { continue };
             if text.contains('\u{fffd}') {
                 return Err("has letters that cannot be read; save the file as UTF-8".to_owned());
             }
-            if text.is_empty() {
-                continue;
-            }
-            match column {
-                Column::Email => address = Some(EmailAddress::parse(text).map_err(|error| error.to_string())?),
-                Column::Name => name = one_line(text)?,
-                Column::State => state = Some(text.to_ascii_lowercase().parse().map_err(said)?),
-                Column::Topics => topics = list(text),
-                Column::Digests => digests = list(text),
-                Column::Locale => locale = Some(Locale::parse(text).map_err(said)?),
-                Column::ConfirmedAt => confirmed_at = Some(moment(text, now)?),
-                Column::Evidence => evidence = Some(one_line(text)?),
-            }
+            cells[*column as usize] = text.trim();
         }
+        if record.iter().skip(layout.columns.len()).any(|text| !text.trim().is_empty()) {
+            return Err(format!("has {} fields, and the header has {}", record.len(), layout.columns.len()));
+        }
+        Ok(Self(cells))
+    }
+
+    /// The field of that column; empty where there is none.
+    pub(super) fn text(&self, column: Column) -> &'r str {
+        self.0[column as usize]
+    }
+
+    /// The field of that column, where it is not empty.
+    pub(super) fn get(&self, column: Column) -> Option<&'r str> {
+        Some(self.text(column)).filter(|text| !text.is_empty())
+    }
+}
+
+/// What reading rows needs beside the rows.
+pub(super) struct Reading<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) chooser: &'a mut Chooser,
+    /// What the file as a whole says about its people, by its name.
+    pub(super) told: Option<super::foreign::Told>,
+    /// The columns that hold groups: places in the file.
+    pub(super) group_columns: &'a [usize],
+    pub(super) now: UtcMillis,
+}
+
+impl Row {
+    /// Reads a record. The error says what is wrong with it.
+    pub(super) fn read(record: &csv::StringRecord, line: u64, reading: &mut Reading<'_>) -> Result<Self, String> {
+        let cells = Cells::of(record, reading.layout)?;
+        let address = cells.get(Column::Email).ok_or("an email address is missing")?;
+        let address = EmailAddress::parse(address).map_err(values::said)?;
+        let claim = super::foreign::claim(&cells, reading)?;
+        let name = match cells.get(Column::Name) {
+            Some(name) => values::one_line(name)?,
+            None => {
+                let both = [cells.text(Column::FirstName), cells.text(Column::LastName)];
+                values::one_line(both.join(" ").trim())?
+            }
+        };
+        let own = reading.layout.format == Format::Csv;
+        let wishes = if own {
+            let (digests, topics) = (cells.text(Column::Digests), cells.text(Column::Topics));
+            reading.chooser.choose(digests, topics, cells.text(Column::Subscriptions))?
+        } else {
+            super::foreign::wishes(&cells, record, reading)?
+        };
         Ok(Self {
-            address: address.ok_or("an email address is missing")?,
+            line,
+            address,
             address_hash: String::new(),
             name,
-            state,
-            choice: choice::resolve(config, &digests, &topics).map_err(said)?,
-            chosen: !digests.is_empty() || !topics.is_empty(),
-            locale,
-            confirmed_at,
-            evidence,
+            locale: cells.get(Column::Locale).map(values::locale).transpose()?,
+            wishes,
+            claim,
+            created_at: cells
+                .get(Column::CreatedAt)
+                .and_then(|text| values::past(text, reading.now).ok())
+                .filter(|at| *at <= reading.now),
+            past: if own { past(&cells)? } else { None },
         })
     }
 
     /// The state that the row asks for.
     pub(super) fn wanted(&self, basis: ImportBasis<'_>) -> SubscriberState {
-        match self.state {
+        match self.claim.state {
             None | Some(SubscriberState::Confirmed) if basis == ImportBasis::Ask => SubscriberState::Pending,
             None => SubscriberState::Confirmed,
             Some(state) => state,
@@ -109,52 +135,20 @@ impl Row {
 
     /// Whether the row may be written: only who would be mailed needs evidence.
     pub(super) fn has_grounds(&self, basis: ImportBasis<'_>) -> bool {
-        basis != ImportBasis::Rows || self.wanted(basis) != SubscriberState::Confirmed || self.evidence.is_some()
+        basis != ImportBasis::Rows
+            || self.claim.stranger
+            || self.wanted(basis) != SubscriberState::Confirmed
+            || self.claim.evidence.is_some()
     }
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "so that it fits `map_err`")]
-fn said(error: impl ToString) -> String {
-    error.to_string()
-}
-
-/// Text without line breaks and other control characters.
-fn one_line(text: &str) -> Result<String, String> {
-    if text.chars().count() > LONGEST {
-        return Err(format!("a field is longer than {LONGEST} letters; is a quotation mark not closed?"));
-    }
-    Ok(text
-        .split(|c: char| c.is_control() || c.is_whitespace())
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" "))
-}
-
-fn list(text: &str) -> Vec<String> {
-    text.split([';', ',']).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
-}
-
-/// RFC 3339, or a date with or without a time, in UTC.
-fn moment(text: &str, now: UtcMillis) -> Result<UtcMillis, String> {
-    let naive = |format| NaiveDateTime::parse_from_str(text, format).map(|time| UtcMillis::from(time.and_utc()));
-    let day = || {
-        NaiveDate::parse_from_str(text, "%Y-%m-%d")
-            .map(|day| UtcMillis::from(day.and_time(chrono::NaiveTime::MIN).and_utc()))
+fn past(cells: &Cells<'_>) -> Result<Option<Box<Past>>, String> {
+    let past = Past {
+        // A column `id` of somebody else's file is none of ours.
+        id: cells.get(Column::Id).and_then(PublicId::parse),
+        suppressed: cells.get(Column::Suppressed).map(Mark::read).transpose()?,
+        events: cells.get(Column::Consent).map_or(Ok(Vec::new()), super::history::read)?,
     };
-    let moment = DateTime::parse_from_rfc3339(text)
-        .map(UtcMillis::from)
-        .or_else(|_| naive("%Y-%m-%d %H:%M:%S"))
-        .or_else(|_| naive("%Y-%m-%dT%H:%M:%S"))
-        .or_else(|_| naive("%Y-%m-%d %H:%M"))
-        .or_else(|_| day())
-        .map_err(|_| format!("`{}` is not a date; one looks like 2026-11-23 or 2026-11-23T08:00:00Z", shown(text)))?;
-    // A day's patience for files that were written in another zone.
-    if moment > now.plus(std::time::Duration::from_secs(86_400)) {
-        return Err(format!("{} is in the future", shown(text)));
-    }
-    Ok(moment)
-}
-
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(40).collect()
+    let empty = past.id.is_none() && past.suppressed.is_none() && past.events.is_empty();
+    Ok((!empty).then(|| Box::new(past)))
 }

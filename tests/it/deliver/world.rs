@@ -113,6 +113,11 @@ impl World {
         &self.test.store
     }
 
+    /// The mail.
+    pub fn mail(&self) -> i64 {
+        self.mail
+    }
+
     /// Adds `count` subscribers, `reader1@x.example` and on, and queues a delivery to each. Gives their row ids.
     pub async fn queue(&self, count: u64) -> Vec<i64> {
         let mut ids = Vec::new();

@@ -1,8 +1,8 @@
 //! The design of the digest: its scales, its theme, its limits, and what no text from a feed can do to it.
 
 use postround::compose::IssueContent;
-use postround::config::{Colour, Intro};
-use postround::domain::Locale;
+use postround::config::Intro;
+use postround::domain::{Colour, Locale};
 use postround::render::{RenderedMail, built_in_templates};
 use proptest::prelude::*;
 use scraper::{Html, Selector};

@@ -7,8 +7,8 @@ use chrono::NaiveDate;
 use chrono_tz::Europe::London;
 use postround::compose::{IssueArticle, IssueContent, Section};
 use postround::config::{
-    AfterCrash, Backlog, Banner, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp, Store,
-    StoreUrl, Templates, Theme, Web, WhenEmpty,
+    AfterCrash, Backlog, Banner, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Secret, Sender, Server,
+    Smtp, Store, StoreUrl, Subscribe, Templates, Theme, Web, WhenEmpty,
 };
 use postround::domain::{EmailAddress, Locale, Random, UtcMillis};
 use postround::render::{Frame, Slots};
@@ -45,6 +45,7 @@ pub fn sender() -> Sender {
         name: "Early Help Weekly".into(),
         email: EmailAddress::parse("digest@earlyhelp.example").unwrap(),
         reply_to: Some(EmailAddress::parse("desk@earlyhelp.example").unwrap()),
+        unsubscribe_email: None,
         postal_address: "Fernhollow Press, 14 Tannery Row, Alderbridge XR4 7QE".into(),
         legal: "Published by Fernhollow Press Ltd, registered in England and Wales, no. 00000000.".into(),
         contact_url: Some(url("https://earlyhelp.example/contact")),
@@ -64,6 +65,8 @@ pub fn digest() -> Digest {
         sections: vec!["news".into(), "features".into(), "interviews".into()],
         schedule: Schedule::parse("0 8 * * MON", London).unwrap(),
         catch_up: Duration::from_secs(3600),
+        spread: std::time::Duration::ZERO,
+        holidays: None,
         min_articles: 1,
         max_articles: 20,
         banner: Some(Banner {
@@ -77,6 +80,7 @@ pub fn digest() -> Digest {
         template: "digest".into(),
         theme: Theme::default(),
         locale: Locale::default(),
+        public: true,
         sender: sender(),
     }
 }
@@ -88,6 +92,7 @@ pub fn config() -> Config {
         server: Server {
             listen: "127.0.0.1:8080".parse().unwrap(),
             public_url: "https://post.earlyhelp.example".into(),
+            trusted_proxies: Vec::new(),
         },
         store: Store { url: StoreUrl::Sqlite("data/postround.db".into()), keys: "data/postround.keys".into() },
         sender: sender(),
@@ -104,11 +109,16 @@ pub fn config() -> Config {
         sources: Vec::new(),
         topics: Vec::new(),
         digests: vec![digest()],
+        leave: postround::config::Leave::default(),
+        retention: postround::config::Retention::default(),
+        confirmation: Confirmation::default(),
         templates: Templates::default(),
         web: Web {
             home_url: Some(url("https://earlyhelp.example/")),
             privacy_url: Some(url("https://earlyhelp.example/privacy")),
+            ..Web::default()
         },
+        subscribe: Subscribe::default(),
     }
 }
 
@@ -125,7 +135,7 @@ pub fn slots<'a>(name: &'a str, address: &'a EmailAddress) -> Slots<'a> {
         date: UtcMillis(1_795_420_800_000),
         unsubscribe_url: "https://post.earlyhelp.example/unsubscribe/mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi",
         preferences_url: "https://post.earlyhelp.example/preferences/mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi",
-        confirm_url: "https://post.earlyhelp.example/confirm/mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi",
+        link: "https://post.earlyhelp.example/confirm/mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi",
     }
 }
 

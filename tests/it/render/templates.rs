@@ -108,8 +108,8 @@ fn a_template_that_drops_or_changes_a_link_is_refused() {
     }
     let message = load(&[("digest.txt", "{{ lead.title }}")]).err().unwrap();
     assert!(message.starts_with("DIR/digest.txt: the mail has no `{{ slot.unsubscribe_url }}`"), "{message}");
-    let message = load(&[("confirmation.txt", "{{ confirm.ask }}")]).err().unwrap();
-    assert!(message.starts_with("DIR/confirmation.txt: the mail has no `{{ slot.confirm_url }}`"), "{message}");
+    let message = load(&[("confirmation.txt", "{{ letter.heading }}")]).err().unwrap();
+    assert!(message.starts_with("DIR/confirmation.txt: the mail has no `{{ slot.link }}`"), "{message}");
 }
 
 #[test]

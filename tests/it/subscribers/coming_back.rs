@@ -57,11 +57,11 @@ on_both! {
             // A link from before the suppression is not what they ask for now.
             subscribers.add(&new, Origin::PAGE, &asked).await.unwrap();
             let early = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
-            assert_eq!(subscribers.confirm(&early, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Stale);
+            assert_eq!(subscribers.confirm(&early, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap(), Confirmed::Stale);
             clock.advance(Duration::from_secs(60));
             subscribers.add(&new, Origin::PAGE, &asked).await.unwrap();
             let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
-            assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Now);
+            assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap(), Confirmed::Now);
             assert_eq!(text(&store, "select reason from suppressions").await, "");
             execute(&store, "update subscribers set state = 'pending'; delete from subscriptions").await;
         }
@@ -76,7 +76,7 @@ on_both! {
         clock.advance(Duration::from_secs(60));
         subscribers.leave(&public_id(&store).await, Leave::All, Origin::PAGE).await.unwrap();
         let before = everything(&store).await;
-        assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE).await.unwrap(), Confirmed::Stale);
+        assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap(), Confirmed::Stale);
         assert_eq!(everything(&store).await, before);
     }
 
@@ -86,7 +86,7 @@ on_both! {
         subscribers.add(&somebody(ANN, &["weekly"]), Origin::PAGE, &mine).await.unwrap();
         subscribers.add(&somebody(ANN, &["jobs"]), Origin::PAGE, &other).await.unwrap();
         let claim = subscribers.tokens().verify_confirm(&mine.token(), subscribers.now()).unwrap();
-        subscribers.confirm(&claim, "Yes?", Origin::PAGE).await.unwrap();
+        subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap();
         assert_eq!(text(&store, "select digest || ' ' || state from subscriptions").await, "weekly active");
     }
 
@@ -108,7 +108,7 @@ on_both! {
         confirmed(&subscribers, "here@northfold.example", &["weekly"]).await;
         let path = store.folder.path().join("people.csv");
         std::fs::write(&path, format!("email\n{ANN}\nhere@northfold.example\nnew@northfold.example\n")).unwrap();
-        let (asked, ask) = (Asked::default(), Import { path: &path, basis: ImportBasis::Ask, skip_bad: false });
+        let (asked, ask) = (Asked::default(), Import::new(&path, ImportBasis::Ask));
         let report = subscribers.import(&ask, &asked, |_, _| {}).await.unwrap();
         assert_eq!((report.added, report.unchanged, report.skipped, asked.count()), (1, 1, 1, 1));
         clock.advance(Duration::from_secs(60));
@@ -128,7 +128,7 @@ on_both! {
         leaving.lock_subscriber(row.id).await.unwrap();
         let other = subscribers.clone();
         let import = tokio::spawn(async move {
-            let file = Import { path: &path, basis: PAPER, skip_bad: false };
+            let file = Import::new(&path, PAPER);
             other.import(&file, &Asked::default(), |_, _| {}).await.unwrap()
         });
         tokio::time::sleep(Duration::from_millis(200)).await;

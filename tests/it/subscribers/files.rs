@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use postround::subscribers::{Import, ImportBasis};
+use proptest::prelude::*;
 
 use super::{URL, import, states};
 use crate::support::household::{Asked, subscribers, text};
@@ -19,7 +20,7 @@ on_both! {
         }
         let path = store.folder.path().join("people.csv");
         std::fs::write(&path, file).unwrap();
-        let (nobody, file) = (Asked::default(), Import { path: &path, basis: PAPER, skip_bad: false });
+        let (nobody, file) = (Asked::default(), Import::new(&path, PAPER));
         let mut steps = Vec::new();
         let report = subscribers.import(&file, &nobody, |done, of| steps.push((done, of))).await.unwrap();
         assert_eq!((report.rows, report.added), (20_000, 20_000));
@@ -52,7 +53,7 @@ on_both! {
                      b@northfold.example,unsubscribed,\nb@northfold.example,confirmed,weekly\n\
                      c@northfold.example,confirmed,\nc@northfold.example,bounced,\n";
         let report = import(&store, &subscribers, file, PAPER, false).await;
-        assert_eq!((report.rows, report.added, report.updated, report.skipped), (6, 3, 2, 1));
+        assert_eq!((report.rows, report.added, report.updated, report.unchanged, report.repeated), (6, 3, 1, 2, 3));
         let strict = "A@northfold.example confirmed\nb@northfold.example unsubscribed\nc@northfold.example bounced";
         assert_eq!(states(&store).await, strict);
         let digests = "select digest from subscriptions where subscriber_id = 1 order by digest";
@@ -80,4 +81,128 @@ on_both! {
         }
         assert_eq!(states(&store).await, "");
     }
+
+    async fn nobody_of_a_file_is_subscribed_for_a_moment_when_a_later_row_says_they_have_left(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let mut file = "email,state\nann@northfold.example,confirmed\n".to_owned();
+        for index in 0..5000 {
+            writeln!(file, "reader{index}@northfold.example,confirmed").unwrap();
+        }
+        file.push_str("ANN@northfold.example,unsubscribed\n");
+        let path = store.folder.path().join("people.csv");
+        std::fs::write(&path, file).unwrap();
+        subscribers.import(&Import::new(&path, PAPER), &Asked::default(), |_, _| {}).await.unwrap();
+        let events = "select event || ' ' || evidence from consent_events e join subscribers s on s.id = e.subscriber_id
+                      where s.email = 'ann@northfold.example'";
+        assert_eq!(text(&store, events).await, "imported state unsubscribed");
+    }
+
+    async fn a_file_that_has_somebody_twice_with_other_names_changes_nothing_the_second_time(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let file = b"email,name,evidence\na@northfold.example,Ann,form\na@northfold.example,Ann Marsh,fair\n";
+        let report = import(&store, &subscribers, file, ImportBasis::Rows, false).await;
+        assert_eq!((report.added, report.unchanged, report.repeated), (1, 1, 1));
+        let report = import(&store, &subscribers, file, ImportBasis::Rows, false).await;
+        assert_eq!((report.updated, report.unchanged), (0, 2));
+        assert_eq!(text(&store, "select name from subscribers").await, "Ann");
+        let file = b"email,name,evidence\na@northfold.example,Ann Marsh,form\n";
+        let report = import(&store, &subscribers, file, ImportBasis::Rows, false).await;
+        assert_eq!(report.updated, 1, "a file may correct a name");
+    }
+
+    async fn a_report_names_whom_it_left_alone_and_why(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let gone = b"email,state\na@northfold.example,unsubscribed\nb@northfold.example,complained\n";
+        import(&store, &subscribers, gone, PAPER, false).await;
+        let path = store.folder.path().join("people.csv");
+        std::fs::write(&path, b"email\nc@northfold.example\nb@northfold.example\na@northfold.example\n").unwrap();
+        let lines = store.folder.path().join("lines.csv");
+        let again = Import { report: Some(lines.clone()), ..Import::new(&path, PAPER) };
+        let report = subscribers.import(&again, &Asked::default(), |_, _| {}).await.unwrap();
+        let named: Vec<_> = report.skipped_rows.iter().map(|row| (row.line, row.email.as_str(), row.reason)).collect();
+        assert_eq!(named, [
+            (3, "b@northfold.example", "the person has reported a mail as spam"),
+            (4, "a@northfold.example", "the person has left here"),
+        ]);
+        let lines = std::fs::read_to_string(lines).unwrap();
+        assert_eq!(lines.lines().collect::<Vec<_>>(), [
+            "line,outcome,email,reason",
+            "3,skipped,b@northfold.example,the person has reported a mail as spam",
+            "4,skipped,a@northfold.example,the person has left here",
+        ]);
+    }
+
+    async fn an_import_that_was_broken_off_goes_on_when_the_file_is_imported_again(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let mut file = "email\n".to_owned();
+        for index in 0..9000 {
+            writeln!(file, "reader{index}@northfold.example").unwrap();
+        }
+        let path = store.folder.path().join("people.csv");
+        std::fs::write(&path, file).unwrap();
+        let (nobody, import) = (Asked::default(), Import::new(&path, PAPER));
+        let (broke_off, broken) = tokio::sync::oneshot::channel();
+        let mut broke_off = Some(broke_off);
+        let work = subscribers.import(&import, &nobody, |done, _| {
+            if done >= 4000 && let Some(broke_off) = broke_off.take() {
+                broke_off.send(()).unwrap();
+            }
+        });
+        tokio::select! {
+            biased;
+            _ = broken => {}
+            _ = work => panic!("it was not broken off"),
+        }
+        let before: u64 = text(&store, "select cast(count(*) as text) from subscribers").await.parse().unwrap();
+        assert!((4000..9000).contains(&before), "{before}");
+        let report = subscribers.import(&import, &nobody, |_, _| {}).await.unwrap();
+        assert_eq!((report.added + report.unchanged, report.updated), (9000, 0));
+        assert_eq!(text(&store, "select cast(count(*) as text) from subscribers").await, "9000");
+        assert_eq!(text(&store, "select cast(count(*) as text) from consent_events").await, "9000");
+    }
+}
+
+#[test]
+fn whatever_bytes_a_file_has_it_is_answered_with_a_report_or_an_error() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (store, subscribers) = runtime.block_on(async {
+        let store = crate::support::TestStore::sqlite().await;
+        let (subscribers, _) = subscribers(&store, URL).await;
+        (store, subscribers)
+    });
+    let path = store.folder.path().join("any");
+    let beginnings = prop::sample::select(vec![
+        "",
+        "email,name,state,consent,subscriptions,suppressed\n",
+        "Email Address,MEMBER_RATING,CONFIRM_TIME,UNSUB_TIME\n",
+        "uuid,email,name,attributes,status\n",
+        "email;confirmed;blacklisted;List Membership\n",
+        "PK\u{3}\u{4}",
+    ]);
+    let rows = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..300),
+        "([a-z@.;,\"\\[\\]{}:= ]{0,30}\n?){0,9}".prop_map(String::into_bytes),
+    ];
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) };
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let attack = (beginnings, rows);
+    runner
+        .run(&attack, |(beginning, rest)| {
+            std::fs::write(&path, [beginning.as_bytes(), &rest].concat()).unwrap();
+            let import = Import { skip_bad: true, dry: true, ..Import::new(&path, PAPER) };
+            let result = runtime.block_on(subscribers.import(&import, &Asked::default(), |_, _| {}));
+            if let Ok(report) = result {
+                prop_assert_eq!(
+                    report.added + report.updated + report.unchanged + report.skipped + report.refused_rows,
+                    report.rows
+                );
+            }
+            let list =
+                Import { skip_bad: true, report: Some(store.folder.path().join("lines")), ..Import::new(&path, PAPER) };
+            let reason = postround::subscribers::SuppressionReason::Manual;
+            let origin = postround::subscribers::Origin::COMMAND_LINE;
+            let _ = runtime.block_on(subscribers.import_suppressions(&list, reason, "", origin));
+            Ok(())
+        })
+        .unwrap();
 }

@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use postround::app::Notices;
 use postround::config::{
-    AfterCrash, Backlog, Collect, Config, Delivery, Digest, RelayUrl, Secret, Sender, Server, Smtp, StoreUrl,
-    Templates, Theme, Topic, Web, WhenEmpty,
+    AfterCrash, Backlog, Collect, Config, Confirmation, Delivery, Digest, Leave, RelayUrl, Retention, Secret, Sender,
+    Server, Smtp, StoreUrl, Subscribe, Templates, Theme, Topic, Web, WhenEmpty,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
+use postround::render::Renderer;
 use postround::schedule::Schedule;
 use postround::store::Session;
 use postround::subscribers::{
@@ -22,6 +24,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         name: "Early Help Weekly".to_owned(),
         email: address("digest@northfold.example"),
         reply_to: None,
+        unsubscribe_email: None,
         postal_address: "1 High Street, Exampleton EX1 1EX".to_owned(),
         legal: String::new(),
         contact_url: Some("https://northfold.example/contact".parse().unwrap()),
@@ -35,6 +38,8 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         sections: sections.iter().map(|&section| section.to_owned()).collect(),
         schedule: Schedule::parse("0 8 * * MON", chrono_tz::Europe::London).unwrap(),
         catch_up: std::time::Duration::from_secs(3600),
+        spread: std::time::Duration::ZERO,
+        holidays: None,
         min_articles: 1,
         max_articles: 20,
         banner: None,
@@ -43,12 +48,17 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         template: "digest".to_owned(),
         theme: Theme::default(),
         locale: Locale::default(),
+        public: true,
         sender: sender.clone(),
     };
     Config {
         ignored_variables: Vec::new(),
         file: store.folder.path().join("config.toml"),
-        server: Server { listen: ([127, 0, 0, 1], 0).into(), public_url: public_url.to_owned() },
+        server: Server {
+            listen: ([127, 0, 0, 1], 0).into(),
+            public_url: public_url.to_owned(),
+            trusted_proxies: Vec::new(),
+        },
         store: postround::config::Store { url: store.url.clone(), keys: store.folder.path().join("keys") },
         sender: sender.clone(),
         smtp: Smtp {
@@ -67,19 +77,41 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
             digest("weekly", "Early Help Weekly", &["news", "features", "interviews"]),
             digest("jobs", "Jobs & Posts", &["jobs"]),
         ],
+        leave: Leave::default(),
+        retention: Retention::default(),
+        confirmation: Confirmation::default(),
         templates: Templates::default(),
-        web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), privacy_url: None },
+        web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), ..Web::default() },
+        subscribe: Subscribe::default(),
     }
 }
 
 /// The actions on subscribers of a store, and the clock that they go by.
 pub async fn subscribers(store: &TestStore, public_url: &str) -> (Subscribers, Arc<TestClock>) {
-    let config = config(store, public_url);
+    subscribers_with(store, public_url, |_| {}).await
+}
+
+/// The same with another configuration.
+pub async fn subscribers_with(
+    store: &TestStore,
+    public_url: &str,
+    change: impl FnOnce(&mut Config),
+) -> (Subscribers, Arc<TestClock>) {
+    let mut config = config(store, public_url);
+    change(&mut config);
     let keys = Keys::open(&config.store.keys, &store.store, &SystemRandom).await.unwrap();
     let clock = Arc::new(TestClock::at(MONDAY));
     let subscribers =
         Subscribers::new(store.store.clone(), config.into(), keys.into(), clock.clone(), Arc::new(SystemRandom));
     (subscribers, clock)
+}
+
+/// What queues their mails.
+pub fn notices(subscribers: &Subscribers) -> Notices {
+    let config = Arc::new(subscribers.config().clone());
+    let keys = Keys::read(&config.store.keys).unwrap().unwrap();
+    let renderer = Renderer::new(None).unwrap();
+    Notices::new(config, renderer.into(), keys.into(), Arc::new(TestClock::at(MONDAY)), Arc::new(SystemRandom))
 }
 
 /// An address.

@@ -3,6 +3,7 @@
 //! A test that needs the store is written once inside [`on_both!`] and runs on SQLite and on PostgreSQL. Where no
 //! PostgreSQL server is installed its half says so and passes, except in CI (`CI=true`), where it fails.
 
+pub mod browser;
 pub mod household;
 pub mod postgres;
 pub mod program;

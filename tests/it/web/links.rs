@@ -1,10 +1,12 @@
 //! The pages over real HTTP, on both databases.
 
+use std::sync::Arc;
+
 use postround::subscribers::{Origin, Subscribers};
 use postround::web::{AppState, router, serve};
 use reqwest::{Client, Response, StatusCode};
 
-use crate::support::household::{Asked, address, confirmed, everything, execute, somebody, subscribers, text};
+use crate::support::household::{Asked, address, confirmed, everything, execute, notices, somebody, subscribers, text};
 use crate::support::{TestStore, on_both};
 
 const ANN: &str = "ann.marsh@northfold.example";
@@ -22,7 +24,7 @@ impl Site {
         let (subscribers, _clock) = subscribers(store, "https://post.northfold.example/mail").await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let root = format!("http://{}", listener.local_addr().unwrap());
-        let router = router(AppState::new(subscribers.clone()).unwrap());
+        let router = router(AppState::new(subscribers.clone(), notices(&subscribers), Arc::new(|_, _| {})).unwrap());
         tokio::spawn(serve(listener, router, std::future::pending()));
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         Self { subscribers, root, client }

@@ -1,0 +1,49 @@
+//! `subscriber export`: one person's data, or everybody as a CSV file.
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use super::{CliError, Context, output};
+use crate::app::App;
+use crate::domain::EmailAddress;
+use crate::subscribers::SubscribersError;
+
+/// Options of `subscriber export`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// All that is held of this one, as JSON
+    #[arg(required_unless_present = "all")]
+    email: Option<EmailAddress>,
+    /// Everybody, as CSV with the columns of the import
+    #[arg(long, conflicts_with = "email")]
+    all: bool,
+    /// Into this file instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Runs it.
+pub async fn run(_context: &Context, app: &App, args: &Args) -> Result<(), CliError> {
+    let Some(path) = &args.output else { return write(app, args, &mut output::stream()).await };
+    let failed = |source| SubscribersError::File { path: path.clone(), source };
+    // There are addresses in it.
+    let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path).map_err(failed)?;
+    let mut file = BufWriter::new(file);
+    write(app, args, &mut file).await?;
+    Ok(file.flush().map_err(failed)?)
+}
+
+async fn write(app: &App, args: &Args, to: &mut impl Write) -> Result<(), CliError> {
+    let subscribers = app.subscribers();
+    let Some(email) = &args.email else {
+        let count = subscribers.export_all(&mut *to).await?;
+        output::note(format!("{} people", output::count(count)));
+        return Ok(());
+    };
+    let held = subscribers.data_of(email).await?;
+    let held = held.ok_or_else(|| CliError::Failed(format!("nothing is held of {email}")))?;
+    let text = serde_json::to_string_pretty(&held).map_err(|error| CliError::Output(error.into()))?;
+    writeln!(to, "{text}").map_err(CliError::Output)
+}

@@ -1,0 +1,345 @@
+//! The mails beside the digest: each is a short letter, worded here and laid out by the template of its name.
+
+use chrono::NaiveDate;
+use serde::Serialize;
+
+use super::article::ArticleView;
+use super::slots::{Marker, Slot};
+use super::text::{cut_at_word, one_line};
+use super::view::{Common, NumberView};
+use super::{Frame, TITLE_LIMIT};
+use crate::compose::IssueContent;
+use crate::domain::Locale;
+use crate::wording::Wording;
+
+/// How many stories of the latest issue a welcome lists.
+const LATEST: usize = 30;
+
+/// A mail beside the digest, with what it says.
+#[derive(Clone, Debug)]
+pub enum Letter<'a> {
+    /// Asks whether an address really wants what somebody chose for it.
+    Confirmation {
+        /// What they get if they agree; at least one.
+        wanted: Vec<Wanted>,
+        /// The day of the first issue that they get, where it is known.
+        first_issue: Option<NaiveDate>,
+        /// How long the link works, in days; after that the address is forgotten.
+        days: u32,
+        /// Whether it is asked once more.
+        reminder: bool,
+    },
+    /// Somebody asked for what they have already.
+    Subscribed,
+    /// The link to everything about them.
+    Manage {
+        /// How long it works.
+        valid: Valid,
+    },
+    /// Asks the owner of a new address whether the mails shall go there.
+    Address {
+        /// How long the link works.
+        valid: Valid,
+    },
+    /// Tells the old address that the mails go to another one now.
+    Moved,
+    /// Says goodbye, with the way back.
+    Goodbye {
+        /// How long the way back is open.
+        valid: Valid,
+    },
+    /// Welcomes somebody who has just confirmed.
+    Welcome {
+        /// The latest issue, as far as it is of their topics.
+        latest: Option<&'a IssueContent>,
+    },
+    /// Corrects an issue.
+    Correction {
+        /// What is right; paragraphs.
+        text: &'a [String],
+        /// The subject of the issue.
+        subject: &'a str,
+        /// Its day.
+        date: NaiveDate,
+    },
+    /// Warns the operator.
+    Alert {
+        /// What is wrong, in a few words.
+        subject: &'a str,
+        /// More of it; paragraphs.
+        text: &'a [String],
+    },
+}
+
+/// A digest that somebody wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The digest's title.
+    pub digest: String,
+    /// The titles of the topics; none: all of them.
+    pub topics: Vec<String>,
+}
+
+/// How long a link works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Valid {
+    /// That many hours.
+    Hours(u32),
+    /// That many days.
+    Days(u32),
+}
+
+impl Valid {
+    /// The nearest whole number of hours, or of days from two days on; at least one hour.
+    pub fn of_millis(millis: i64) -> Self {
+        let hours = u32::try_from((millis + 1_800_000) / 3_600_000).unwrap_or_default().max(1);
+        if hours < 48 { Self::Hours(hours) } else { Self::Days((hours + 12) / 24) }
+    }
+}
+
+impl Letter<'_> {
+    /// The name of its template, without ending.
+    pub fn template(&self) -> &'static str {
+        match self {
+            Self::Confirmation { .. } => "confirmation",
+            Self::Subscribed => "subscribed",
+            Self::Manage { .. } => "manage",
+            Self::Address { .. } => "address",
+            Self::Moved => "moved",
+            Self::Goodbye { .. } => "goodbye",
+            Self::Welcome { .. } => "welcome",
+            Self::Correction { .. } => "correction",
+            Self::Alert { .. } => "alert",
+        }
+    }
+
+    /// Whether it goes to subscribers of the digest as such: then it has the headers of a list, and the links to leave.
+    pub(super) fn is_of_list(&self) -> bool {
+        matches!(self, Self::Welcome { .. } | Self::Correction { .. })
+    }
+
+    /// The slots that it must have.
+    pub(super) fn required(&self) -> &'static [Slot] {
+        match self {
+            Self::Confirmation { .. } | Self::Manage { .. } | Self::Address { .. } | Self::Goodbye { .. } => {
+                &[Slot::Link]
+            }
+            Self::Subscribed => &[Slot::PreferencesUrl],
+            Self::Welcome { .. } | Self::Correction { .. } => &[Slot::UnsubscribeUrl, Slot::PreferencesUrl],
+            Self::Moved | Self::Alert { .. } => &[],
+        }
+    }
+}
+
+/// What a letter's template sees.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct LetterView {
+    #[serde(flatten)]
+    pub(super) common: Common,
+    pub(super) letter: LetterWords,
+    /// The latest issue, in a welcome.
+    pub(super) issue: Option<NumberView>,
+    /// Its stories.
+    pub(super) listed: Vec<ArticleView>,
+    /// As an issue has them: whether sources are left out, and that there are more.
+    pub(super) plain: bool,
+    pub(super) unlisted: Option<String>,
+}
+
+/// The sentences of a letter.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct LetterWords {
+    pub(super) heading: String,
+    /// Paragraphs.
+    pub(super) text: Vec<String>,
+    /// What was chosen, one line each.
+    pub(super) items: Vec<String>,
+    pub(super) button: Option<ButtonView>,
+    /// Paragraphs below the button.
+    pub(super) note: Vec<String>,
+    /// The heading over the latest issue's stories.
+    pub(super) latest: String,
+    /// Whether it goes to a subscriber, who then gets the links to choose and to leave.
+    pub(super) subscribed: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ButtonView {
+    pub(super) label: String,
+    pub(super) url: String,
+}
+
+/// What the wording of letters has under a key.
+struct Say<'a> {
+    words: &'static Wording,
+    locale: &'a Locale,
+    values: Vec<(&'static str, String)>,
+}
+
+impl Say<'_> {
+    fn with(&self, key: &str, more: &[(&str, &str)], count: Option<u32>) -> String {
+        let values = self.values.iter().map(|(name, value)| (*name, value.as_str())).chain(more.iter().copied());
+        self.words.mail(key, count, &values.collect::<Vec<_>>(), self.locale).unwrap_or_default()
+    }
+
+    fn one(&self, key: &str) -> String {
+        self.with(key, &[], None)
+    }
+
+    fn valid(&self, valid: Valid) -> String {
+        match valid {
+            Valid::Hours(count) => self.with("valid.hours", &[], Some(count)),
+            Valid::Days(count) => self.with("valid.days", &[], Some(count)),
+        }
+    }
+}
+
+/// The subject of a letter; one line.
+pub(super) fn subject(frame: &Frame<'_>, letter: &Letter<'_>) -> String {
+    let digest = match letter {
+        // Several come from one sender.
+        Letter::Confirmation { wanted, .. } if wanted.len() > 1 => &frame.digest.sender.name,
+        _ => &frame.digest.title,
+    };
+    let values = vec![
+        ("digest", cut_at_word(&one_line(digest), TITLE_LIMIT).into_owned()),
+        ("sender", cut_at_word(&one_line(&frame.digest.sender.name), TITLE_LIMIT).into_owned()),
+    ];
+    let say = Say { words: Wording::of(frame.locale), locale: frame.locale, values };
+    let subject = match letter {
+        Letter::Confirmation { reminder: true, .. } => say.one("reminder.subject"),
+        Letter::Correction { subject, .. } => say.with("correction.subject", &[("subject", subject)], None),
+        Letter::Alert { subject, .. } => say.with("alert.subject", &[("subject", subject)], None),
+        _ => say.one(&format!("{}.subject", letter.template())),
+    };
+    one_line(&subject).into_owned()
+}
+
+impl LetterView {
+    pub(super) fn of(frame: &Frame<'_>, subject: &str, letter: &Letter<'_>, marker: &Marker) -> Self {
+        let mut common = Common::new(frame, subject, String::new(), marker);
+        if !letter.is_of_list() {
+            // Somebody who has not agreed to anything, or has left, gets no marketing.
+            common.sender.social.clear();
+        }
+        Self::new(common, frame.locale, letter)
+    }
+
+    /// The letter's words, and its first line.
+    pub(super) fn new(mut common: Common, locale: &Locale, letter: &Letter<'_>) -> Self {
+        let values = vec![
+            ("digest", common.digest.title.clone()),
+            ("sender", one_line(&common.sender.name).into_owned()),
+            ("address", common.slot.address.clone()),
+        ];
+        let say = Say { words: Wording::of(locale), locale, values };
+        let (summary, words) = match letter {
+            Letter::Confirmation { .. } => confirmation(&say, letter, &common),
+            Letter::Alert { subject, text } => {
+                let heading = one_line(subject).into_owned();
+                let words = LetterWords { heading, text: paragraphs(text), ..LetterWords::default() };
+                (say.one("alert.summary"), words)
+            }
+            Letter::Correction { text, subject, date } => {
+                let date = say.words.date(*date, false);
+                let about = [("subject", *subject), ("date", date.as_str())];
+                let words = LetterWords {
+                    heading: say.one("correction.heading"),
+                    text: paragraphs(text),
+                    note: vec![say.with("correction.about", &about, None)],
+                    subscribed: true,
+                    ..LetterWords::default()
+                };
+                (say.with("correction.summary", &about, None), words)
+            }
+            _ => plain(&say, letter, &common),
+        };
+        common.summary = summary;
+        let latest = match letter {
+            Letter::Welcome { latest } => *latest,
+            _ => None,
+        };
+        Self {
+            common,
+            letter: words,
+            issue: latest.map(|issue| NumberView::new(issue, say.words)),
+            listed: latest
+                .map(|issue| {
+                    issue.articles().take(LATEST).map(|article| ArticleView::new(article, say.words)).collect()
+                })
+                .unwrap_or_default(),
+            plain: false,
+            unlisted: latest
+                .and_then(|issue| issue.articles().count().checked_sub(LATEST))
+                .filter(|more| *more > 0)
+                .map(|more| say.words.unlisted(more, locale)),
+        }
+    }
+}
+
+/// Those whose wording is all under the name of their template.
+fn plain(say: &Say<'_>, letter: &Letter<'_>, common: &Common) -> (String, LetterWords) {
+    let name = letter.template();
+    let under = |key: &str| say.one(&format!("{name}.{key}"));
+    let button = |url: &str| Some(ButtonView { label: under("button"), url: url.to_owned() });
+    let (slot, note) = (&common.slot, under("note"));
+    let mut words = LetterWords { heading: under("heading"), text: vec![under("text")], ..LetterWords::default() };
+    match letter {
+        Letter::Manage { valid } | Letter::Address { valid } | Letter::Goodbye { valid } => {
+            words.button = button(&slot.link);
+            words.note = vec![say.valid(*valid), note];
+        }
+        Letter::Subscribed => {
+            words.button = button(&slot.preferences_url);
+            words.note = vec![note];
+        }
+        Letter::Welcome { latest } => {
+            words.subscribed = true;
+            words.latest = latest.map(|_| under("latest")).unwrap_or_default();
+        }
+        _ => words.note = vec![note],
+    }
+    (under("summary"), words)
+}
+
+fn confirmation(say: &Say<'_>, letter: &Letter<'_>, common: &Common) -> (String, LetterWords) {
+    let Letter::Confirmation { wanted, first_issue, days, reminder } = letter else { return Default::default() };
+    let date = first_issue.map(|date| say.words.date(date, true));
+    let dated = |key: &str| match &date {
+        Some(date) => say.with(&format!("confirmation.{key}_with_date"), &[("date", date)], None),
+        None => say.one(&format!("confirmation.{key}")),
+    };
+    // Where it is less than one whole digest, or more, it is listed.
+    let is_listed = wanted.len() > 1 || wanted.iter().any(|wanted| !wanted.topics.is_empty());
+    let ask = match (is_listed, reminder) {
+        (false, false) => "confirmation.ask",
+        (true, false) => "confirmation.ask_listed",
+        (false, true) => "reminder.ask",
+        (true, true) => "reminder.ask_listed",
+    };
+    let summary = match (reminder, wanted.len()) {
+        (true, _) => say.one("reminder.summary"),
+        (false, 1) => dated("summary"),
+        (false, _) => say.one("confirmation.summary_several"),
+    };
+    let words = LetterWords {
+        heading: say.one(if *reminder { "reminder.heading" } else { "confirmation.heading" }),
+        text: vec![say.one(ask)],
+        items: if is_listed { wanted.iter().map(Wanted::line).collect() } else { Vec::new() },
+        button: Some(ButtonView { label: say.one("confirmation.button"), url: common.slot.link.clone() }),
+        note: vec![dated("next"), say.with("confirmation.ignore", &[], Some(*days))],
+        ..LetterWords::default()
+    };
+    (summary, words)
+}
+
+impl Wanted {
+    fn line(&self) -> String {
+        let digest = one_line(&self.digest);
+        if self.topics.is_empty() { digest.into_owned() } else { format!("{digest}: {}", self.topics.join(", ")) }
+    }
+}
+
+fn paragraphs(text: &[String]) -> Vec<String> {
+    text.iter().map(|paragraph| one_line(paragraph).into_owned()).filter(|line| !line.is_empty()).collect()
+}

@@ -1,0 +1,80 @@
+//! Forgets people who never confirmed, so that nothing is left that says who they were.
+
+use super::query::{execute, fetch_all, queries};
+use super::{Session, StoreError};
+use crate::domain::UtcMillis;
+
+queries! {
+    // Whom another process is busy with is left for the next time. Whoever is still to be asked has not failed to answer.
+    LOCK_UNCONFIRMED = {
+        sqlite "select id from subscribers where state = 'pending' and created_at <= $1 and not exists (
+                    select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $1)
+                  and not exists (select 1 from deliveries d where d.subscriber_id = subscribers.id and d.state = 'sending')
+                  and not exists (select 1 from asks a where a.subscriber_id = subscribers.id)
+                order by id limit $2"
+        postgres "select id from subscribers where state = 'pending' and created_at <= $1 and not exists (
+                    select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $1)
+                  and not exists (select 1 from deliveries d where d.subscriber_id = subscribers.id and d.state = 'sending')
+                  and not exists (select 1 from asks a where a.subscriber_id = subscribers.id)
+                order by id limit $2 for update skip locked"
+    };
+    // Looks again at what is locked: a request may have come in between.
+    STILL_UNCONFIRMED = {
+        sqlite "select id from subscribers where id in (select value from json_each($1)) and state = 'pending'
+                  and not exists (select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $2)"
+        postgres "select id from subscribers where id in (select jsonb_array_elements_text($1::jsonb)::bigint) and state = 'pending'
+                  and not exists (select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $2)"
+    };
+    // What is being sent this moment ends as it ends, and is nobody's.
+    DETACH_DELIVERIES = {
+        sqlite "update deliveries set subscriber_id = null, address = '', name = '', link = null, answer = null,
+                    owner = case when state = 'sending' then owner end,
+                    finished_at = case when state in ('queued', 'claimed', 'deferred', 'uncertain') then $2 else finished_at end,
+                    state = case when state in ('queued', 'claimed', 'deferred', 'uncertain') then 'cancelled' else state end
+                where subscriber_id in (select value from json_each($1))"
+        postgres "update deliveries set subscriber_id = null, address = '', name = '', link = null, answer = null,
+                    owner = case when state = 'sending' then owner end,
+                    finished_at = case when state in ('queued', 'claimed', 'deferred', 'uncertain') then $2 else finished_at end,
+                    state = case when state in ('queued', 'claimed', 'deferred', 'uncertain') then 'cancelled' else state end
+                where subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
+    };
+    FORGET_CONSENT = {
+        sqlite "delete from consent_events where subscriber_id in (select value from json_each($1))"
+        postgres "delete from consent_events where subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
+    };
+    FORGET_SUBSCRIPTIONS = {
+        sqlite "delete from subscriptions where subscriber_id in (select value from json_each($1))"
+        postgres "delete from subscriptions where subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
+    };
+    FORGET_SUBSCRIBERS = {
+        sqlite "delete from subscribers where id in (select value from json_each($1))"
+        postgres "delete from subscribers where id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
+    };
+}
+
+impl Session {
+    /// Locks some of those who were first heard of by `until`, have asked for nothing since and never confirmed: at most
+    /// `limit`. Gives their row ids.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_unconfirmed(&mut self, until: UtcMillis, limit: i64) -> Result<Vec<i64>, StoreError> {
+        let found = fetch_all!(self, LOCK_UNCONFIRMED as (i64,), until, limit)?;
+        let ids = serde_json::Value::from_iter(found.into_iter().map(|(id,)| id)).to_string();
+        Ok(fetch_all!(self, STILL_UNCONFIRMED as (i64,), &ids, until)?.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Forgets the subscribers of those row ids, which are locked: with their subscriptions, requests and consent
+    /// events. Their deliveries stay as numbers, without an address; what waits is cancelled.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_subscribers(&mut self, subscribers: &[i64], now: UtcMillis) -> Result<u64, StoreError> {
+        let ids = serde_json::Value::from(subscribers).to_string();
+        execute!(self, DETACH_DELIVERIES, &ids, now)?;
+        execute!(self, FORGET_CONSENT, &ids)?;
+        execute!(self, FORGET_SUBSCRIPTIONS, &ids)?;
+        // Their requests go with them.
+        execute!(self, FORGET_SUBSCRIBERS, &ids)
+    }
+}

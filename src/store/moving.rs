@@ -1,0 +1,59 @@
+//! What a change of address moves: the person, what waits for them, and what was somebody else before they became one.
+
+use super::query::{execute, queries};
+use super::{Session, StoreError, SubscriberRow};
+use crate::domain::PublicId;
+
+queries! {
+    SET_ADDRESS = { "update subscribers set email = $2, address_hash = $3, updated_at = $4 where id = $1" };
+    // What was claimed for the old address is claimed anew; what is being sent this moment goes there.
+    READDRESS = {
+        "update deliveries set address = $2, owner = null, state = case when state = 'claimed' then 'queued' else state end
+         where subscriber_id = $1 and kind in ('digest', 'welcome', 'correction')
+           and state in ('queued', 'claimed', 'deferred', 'uncertain')"
+    };
+    ADD_FORMER_ID = { "insert into former_ids (public_id, subscriber_id) values ($1, $2)" };
+    MOVE_FORMER_IDS = { "update former_ids set subscriber_id = $2 where subscriber_id = $1" };
+    MOVE_CONSENT = { "update consent_events set subscriber_id = $2 where subscriber_id = $1" };
+    MOVE_REASONS = {
+        "update leave_reasons set subscriber_id = $2 where subscriber_id = $1 and not exists (
+             select 1 from leave_reasons r where r.subscriber_id = $2 and r.digest = leave_reasons.digest
+               and r.left_at = leave_reasons.left_at)"
+    };
+    // One delivery for each issue and subscriber: where both got an issue, the one that is given up is nobody's.
+    MOVE_DELIVERIES = {
+        "update deliveries set subscriber_id = $2 where subscriber_id = $1 and (issue_id is null or not exists (
+             select 1 from deliveries d where d.subscriber_id = $2 and d.issue_id = deliveries.issue_id))"
+    };
+    LEAVE_DELIVERIES = { "update deliveries set subscriber_id = null, address = '', name = '', link = null, answer = null
+         where subscriber_id = $1" };
+    DROP_SUBSCRIPTIONS = { "delete from subscriptions where subscriber_id = $1" };
+    DROP_SUBSCRIBER = { "delete from subscribers where id = $1" };
+}
+
+impl Session {
+    /// Gives a subscriber the address that the row has now, and sends there what waits for them.
+    ///
+    /// # Errors
+    /// When another subscriber has the address (a conflict), or the database fails.
+    pub async fn move_subscriber(&mut self, row: &SubscriberRow) -> Result<(), StoreError> {
+        execute!(self, SET_ADDRESS, row.id, &row.email, &row.address_hash, row.updated_at)?;
+        execute!(self, READDRESS, row.id, &row.email).map(|_| ())
+    }
+
+    /// Makes two subscribers one: `gone` ends, and its id, evidence and deliveries are `kept`'s from then on. Its
+    /// subscriptions go; what it waits for must have been cancelled.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unite_subscribers(&mut self, gone: i64, gone_id: &PublicId, kept: i64) -> Result<(), StoreError> {
+        execute!(self, MOVE_FORMER_IDS, gone, kept)?;
+        execute!(self, ADD_FORMER_ID, gone_id, kept)?;
+        execute!(self, MOVE_CONSENT, gone, kept)?;
+        execute!(self, MOVE_REASONS, gone, kept)?;
+        execute!(self, MOVE_DELIVERIES, gone, kept)?;
+        execute!(self, LEAVE_DELIVERIES, gone)?;
+        execute!(self, DROP_SUBSCRIPTIONS, gone)?;
+        execute!(self, DROP_SUBSCRIBER, gone).map(|_| ())
+    }
+}

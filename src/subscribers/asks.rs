@@ -1,0 +1,159 @@
+//! Asks those whom an import brought without evidence, at a limited rate, each when their turn comes.
+//!
+//! Nothing is queued ahead: whoever has confirmed, left or complained before their turn is not asked.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::choice::{Chosen, Topics};
+use super::{NOTICE_SPACING, Notify, Origin, Subscribers, SubscribersError, take_notice_slot};
+use crate::domain::{EmailAddress, SubscriberState, SubscriptionState, UtcMillis};
+use crate::store::{Ask, Durability, Session, StoreError, SubscriberRow};
+
+/// How many are asked in one transaction.
+const BATCH: i64 = 20;
+
+/// How many people are asked in which time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// At least one.
+    count: u32,
+    per: Duration,
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self { count: 100, per: Duration::from_secs(60) }
+    }
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    /// Reads `100/m`, `20/s`, `500/h` or `5000/d`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no rate; one looks like 100/m, 20/s, 500/h or 5000/d");
+        let (count, unit) = text.trim().split_once('/').ok_or_else(wrong)?;
+        let count = count.trim().parse().ok().filter(|count| *count > 0).ok_or_else(wrong)?;
+        let seconds = match unit.trim() {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => return Err(wrong()),
+        };
+        Ok(Self { count, per: Duration::from_secs(seconds) })
+    }
+}
+
+/// Says when the next one is asked.
+pub(super) struct Pace {
+    rate: Rate,
+    start: UtcMillis,
+    given: u32,
+}
+
+impl Pace {
+    pub(super) fn next(&mut self) -> UtcMillis {
+        if self.given == self.rate.count {
+            self.given = 0;
+            self.start = self.start.plus(self.rate.per);
+        }
+        self.given += 1;
+        self.start
+    }
+}
+
+impl Subscribers {
+    /// The pace of another import: behind those who wait already.
+    pub(super) async fn pace(&self, rate: Rate) -> Result<Pace, SubscribersError> {
+        let last = self.store.read().await?.last_ask().await?;
+        let start = last.map_or(self.now(), |last| last.plus(rate.per).max(self.now()));
+        Ok(Pace { rate, start, given: 0 })
+    }
+
+    /// Asks all whose turn has come to confirm; gives how many were asked.
+    ///
+    /// # Errors
+    /// When the store fails, or a mail cannot be queued; whoever was asked before that stays asked.
+    pub async fn ask_due(&self, notify: &impl Notify) -> Result<u64, SubscribersError> {
+        let mut asked = 0;
+        loop {
+            let due = self.store.read().await?.due_asks(self.now(), BATCH).await?;
+            if due.is_empty() {
+                return Ok(asked);
+            }
+            let mut session = self.store.write(Durability::Full).await?;
+            for ask in &due {
+                asked += u64::from(self.ask_one(&mut session, ask, notify).await?);
+            }
+            session.commit().await?;
+        }
+    }
+
+    /// Asks one, where they may still be asked: neither known otherwise by now, nor mailed too often.
+    async fn ask_one(&self, session: &mut Session, ask: &Ask, notify: &impl Notify) -> Result<bool, SubscribersError> {
+        let now = self.now();
+        let Some(before) = row_of(session, ask.subscriber_id).await? else { return Ok(false) };
+        if !waits(session, &before).await? {
+            session.take_ask(ask.subscriber_id).await?;
+            return Ok(false);
+        }
+        if !take_notice_slot(session, &before.address_hash, now).await? {
+            session.postpone_ask(ask.subscriber_id, now.plus(NOTICE_SPACING)).await?;
+            return Ok(false);
+        }
+        session.lock_subscriber(ask.subscriber_id).await?;
+        // Another process may have taken it since.
+        if !session.take_ask(ask.subscriber_id).await? {
+            return Ok(false);
+        }
+        let Some(row) = row_of(session, ask.subscriber_id).await? else { return Ok(false) };
+        if !waits(session, &row).await? {
+            return Ok(false);
+        }
+        let have = session.subscriptions_among(&[row.id]).await?;
+        let wanted = have.iter().filter(|have| have.state != SubscriptionState::Left);
+        let offered = wanted.filter(|have| self.config.digest(&have.digest).is_some());
+        let choice: Vec<Chosen> =
+            offered.map(|have| Chosen { digest: have.digest.clone(), topics: Topics::parse(&have.topics) }).collect();
+        let Ok(address) = EmailAddress::parse(&row.email) else { return Ok(false) };
+        if choice.is_empty() {
+            return Ok(false);
+        }
+        let origin = Origin { source: &ask.source, ..Origin::COMMAND_LINE };
+        self.ask(session, &row, &address, &choice, origin, notify).await?;
+        Ok(true)
+    }
+}
+
+async fn row_of(session: &mut Session, id: i64) -> Result<Option<SubscriberRow>, StoreError> {
+    Ok(session.subscribers_after(id - 1, 1).await?.into_iter().find(|row| row.id == id))
+}
+
+/// Whether somebody is still without an answer, and may be mailed.
+async fn waits(session: &mut Session, row: &SubscriberRow) -> Result<bool, StoreError> {
+    Ok(row.state == SubscriberState::Pending && session.suppression(&row.address_hash).await?.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_read_as_it_is_written_and_nothing_else_is() {
+        assert_eq!("100/m".parse(), Ok(Rate::default()));
+        assert_eq!("5000/d".parse(), Ok(Rate { count: 5000, per: Duration::from_secs(86_400) }));
+        for bad in ["", "100", "0/m", "-1/s", "5/y", "/m", "1.5/s"] {
+            assert!(bad.parse::<Rate>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_pace_gives_as_many_in_each_time_as_its_rate_says() {
+        let rate: Rate = "2/m".parse().unwrap();
+        let mut pace = Pace { rate, start: UtcMillis(0), given: 0 };
+        let due: Vec<i64> = (0..5).map(|_| pace.next().0).collect();
+        assert_eq!(due, [0, 0, 60_000, 60_000, 120_000]);
+    }
+}

@@ -1,0 +1,169 @@
+//! Reads text whatever its charset, as UTF-8 with line feeds, in memory that does not grow with it.
+
+use std::io::{self, Read};
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Decoder, Encoding, UTF_8};
+
+/// Octets that one row may have: more are a quotation mark that is not closed.
+const LONGEST_ROW: usize = 1 << 20;
+/// Octets that are read at once, and that a header may have.
+pub(super) const BLOCK: usize = 1 << 16;
+
+/// What a file looks like from outside.
+pub(super) struct Look {
+    /// Its charset.
+    pub(super) encoding: &'static Encoding,
+    /// Its beginning, decoded.
+    pub(super) start: String,
+}
+
+/// Looks at the whole of a text: a byte order mark decides, else whether it is UTF-8, else what its bytes look like.
+/// `pass` gives it from its beginning to whoever reads.
+pub(super) fn look(
+    mut pass: impl FnMut(&mut dyn FnMut(&mut dyn Read) -> io::Result<()>) -> io::Result<()>,
+) -> io::Result<Look> {
+    let mut start = vec![0; BLOCK];
+    pass(&mut |reader| {
+        let length = fill(reader, &mut start)?;
+        start.truncate(length);
+        Ok(())
+    })?;
+    let encoding = match Encoding::for_bom(&start) {
+        Some((encoding, _)) => encoding,
+        None => {
+            let mut utf8 = false;
+            pass(&mut |reader| {
+                utf8 = is_utf8(reader)?;
+                Ok(())
+            })?;
+            let mut guessed = UTF_8;
+            if !utf8 {
+                pass(&mut |reader| {
+                    guessed = guess(reader)?;
+                    Ok(())
+                })?;
+            }
+            guessed
+        }
+    };
+    let start = encoding.decode(&start).0.into_owned();
+    Ok(Look { encoding, start })
+}
+
+/// Reads until the buffer is full or the text ends.
+fn fill(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match reader.read(&mut buffer[length..])? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    Ok(length)
+}
+
+fn is_utf8(reader: &mut dyn Read) -> io::Result<bool> {
+    let (mut block, mut left) = (vec![0; BLOCK], 0);
+    loop {
+        let read = fill(reader, &mut block[left..])?;
+        let all = &block[..left + read];
+        let valid = Encoding::utf8_valid_up_to(all);
+        let rest = all.len() - valid;
+        if read == 0 {
+            return Ok(rest == 0);
+        }
+        // A letter that the end of the block has cut has at most three octets there.
+        if rest > 3 {
+            return Ok(false);
+        }
+        block.copy_within(valid..valid + rest, 0);
+        left = rest;
+    }
+}
+
+fn guess(reader: &mut dyn Read) -> io::Result<&'static Encoding> {
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+    let mut block = vec![0; BLOCK];
+    loop {
+        let read = reader.read(&mut block)?;
+        detector.feed(&block[..read], read == 0);
+        if read == 0 {
+            return Ok(detector.guess(None, Utf8Detection::Deny));
+        }
+    }
+}
+
+/// A text as UTF-8, each line ended by a line feed, the last one too.
+pub(super) struct Decoded<R> {
+    inner: R,
+    decoder: Decoder,
+    raw: Vec<u8>,
+    text: String,
+    /// How much of `text` has been given out.
+    given: usize,
+    /// Octets given out since the present row began, read-ahead included.
+    in_this_row: usize,
+    after_return: bool,
+    ended: bool,
+}
+
+impl<R: Read> Decoded<R> {
+    pub(super) fn new(inner: R, encoding: &'static Encoding) -> Self {
+        Self {
+            inner,
+            decoder: encoding.new_decoder(),
+            raw: vec![0; BLOCK],
+            text: String::new(),
+            given: 0,
+            in_this_row: 0,
+            after_return: false,
+            ended: false,
+        }
+    }
+
+    /// Says that a row begins. One that is too long ends in an error of the kind [`io::ErrorKind::FileTooLarge`].
+    pub(super) fn begin_row(&mut self) {
+        self.in_this_row = 0;
+    }
+
+    /// Decodes the next block.
+    fn fill(&mut self) -> io::Result<()> {
+        let read = self.inner.read(&mut self.raw)?;
+        self.ended = read == 0;
+        self.text.clear();
+        self.given = 0;
+        self.text.reserve(self.decoder.max_utf8_buffer_length(read).unwrap_or(4 * BLOCK));
+        // The buffer is large enough for all of it.
+        let _ = self.decoder.decode_to_string(&self.raw[..read], &mut self.text, self.ended);
+        if self.after_return || self.text.contains('\r') {
+            let cut = usize::from(self.after_return && self.text.starts_with('\n'));
+            self.after_return = self.text.ends_with('\r');
+            self.text = self.text[cut..].replace("\r\n", "\n").replace('\r', "\n");
+        }
+        if self.ended {
+            // So that every row ends in the same way; an empty line is no row.
+            self.text.push('\n');
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Decoded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.given == self.text.len() {
+            if self.ended {
+                return Ok(0);
+            }
+            if self.in_this_row > LONGEST_ROW {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
+            self.fill()?;
+        }
+        let length = buffer.len().min(self.text.len() - self.given);
+        buffer[..length].copy_from_slice(&self.text.as_bytes()[self.given..self.given + length]);
+        self.given += length;
+        self.in_this_row += length;
+        Ok(length)
+    }
+}

@@ -1,0 +1,257 @@
+//! Decides what a row does to the person whom the store knows; of two states the more restrictive one wins.
+
+use std::collections::{HashMap, HashSet};
+
+use super::report::Skip;
+use super::row::Row;
+use super::{ImportBasis, strictness};
+use crate::domain::{PublicId, SubscriberState, SubscriptionState, UtcMillis};
+use crate::store::{Session, StoreError, SubscriberRow, SubscriptionRow};
+use crate::subscribers::SuppressionReason;
+use crate::subscribers::add::subscription;
+
+/// What is to be done with a row.
+pub(super) enum Decision {
+    Add(SubscriberState),
+    Update(Box<Update>),
+    Unchanged,
+    Skip(Skip),
+}
+
+/// What changes of a known person.
+pub(super) struct Update {
+    pub(super) row: SubscriberRow,
+    /// Subscriptions to be written.
+    pub(super) put: Vec<SubscriptionRow>,
+    /// Digests whose open deliveries are stopped.
+    pub(super) cancel: Vec<String>,
+    /// Digests that they had been asked about, and that are not part of what is confirmed.
+    pub(super) drop: Vec<String>,
+    /// Whether the address becomes suppressed.
+    pub(super) suppress: bool,
+    /// Whether they are pending and want more, so that what they were asked before does not cover it.
+    pub(super) ask: bool,
+}
+
+/// A row of a chunk, and whether the file had one for this person before.
+pub(super) struct Numbered {
+    pub(super) row: Row,
+    pub(super) again: bool,
+}
+
+/// What the store knows of the people of a chunk.
+pub(super) struct Known {
+    rows: HashMap<String, SubscriberRow>,
+    subscriptions: HashMap<i64, Vec<SubscriptionRow>>,
+    suppressed: HashMap<String, SuppressionReason>,
+    /// Public ids of the chunk that somebody has.
+    pub(super) taken: HashSet<PublicId>,
+}
+
+impl Known {
+    pub(super) async fn look_up(session: &mut Session, chunk: &[Numbered]) -> Result<Self, StoreError> {
+        let hashes: Vec<&str> = chunk.iter().map(|numbered| numbered.row.address_hash.as_str()).collect();
+        let rows = session.subscribers_among(&hashes).await?;
+        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+        let mut subscriptions: HashMap<i64, Vec<SubscriptionRow>> = HashMap::new();
+        if !ids.is_empty() {
+            for have in session.subscriptions_among(&ids).await? {
+                subscriptions.entry(have.subscriber_id).or_default().push(have);
+            }
+        }
+        let suppressed = session.suppressions_among(&hashes).await?;
+        let suppressed =
+            suppressed.into_iter().map(|row| (row.address_hash, SuppressionReason::parse(&row.reason))).collect();
+        let pasts = chunk.iter().filter_map(|numbered| numbered.row.past.as_ref()?.id.as_ref());
+        let public: Vec<&str> = pasts.map(PublicId::as_str).collect();
+        let taken = if public.is_empty() { Vec::new() } else { session.public_ids_among(&public).await? };
+        let rows = rows.into_iter().map(|row| (row.address_hash.clone(), row)).collect();
+        Ok(Self { rows, subscriptions, suppressed, taken: taken.into_iter().collect() })
+    }
+
+    pub(super) fn decide(&self, numbered: &Numbered, basis: ImportBasis<'_>, now: UtcMillis) -> Decision {
+        let row = &numbered.row;
+        if row.claim.stranger {
+            return Decision::Skip(Skip::Stranger);
+        }
+        let wanted = row.wanted(basis);
+        let suppressed = self.suppressed.get(&row.address_hash).copied();
+        let nothing = row.wishes.choice.is_empty() && row.wishes.exact.is_empty();
+        let Some(known) = self.rows.get(&row.address_hash) else {
+            return match suppressed {
+                // A suppressed person may have been erased: nothing of theirs is written down again.
+                Some(reason) => Decision::Skip(because(reason)),
+                None if nothing && !gone(wanted) => Decision::Skip(Skip::NothingHere),
+                None => Decision::Add(wanted),
+            };
+        };
+        let have = self.subscriptions.get(&known.id).map_or(&[][..], Vec::as_slice);
+        if gone(wanted) {
+            if strictness(wanted) <= strictness(known.state) {
+                return self.suppression(row, known);
+            }
+            let suppress = self.suppresses(row);
+            return Decision::Update(Box::new(Update { suppress, ..leave(known, have, wanted, now) }));
+        }
+        match (suppressed, known.state) {
+            (Some(reason), _) => Decision::Skip(because(reason)),
+            (None, SubscriberState::Unsubscribed) => Decision::Skip(Skip::Left),
+            (None, SubscriberState::Bounced) => Decision::Skip(Skip::Bounced),
+            (None, SubscriberState::Complained) => Decision::Skip(Skip::Complained),
+            (None, SubscriberState::Pending | SubscriberState::Confirmed) if nothing => {
+                Decision::Skip(Skip::NothingHere)
+            }
+            (None, SubscriberState::Pending | SubscriberState::Confirmed) => {
+                self.merge(numbered, known, have, wanted, now)
+            }
+        }
+    }
+
+    /// Of somebody who has gone here as well only a suppression can be new.
+    fn suppression(&self, row: &Row, known: &SubscriberRow) -> Decision {
+        if !self.suppresses(row) {
+            return Decision::Unchanged;
+        }
+        let update = Update {
+            row: known.clone(),
+            put: Vec::new(),
+            cancel: Vec::new(),
+            drop: Vec::new(),
+            suppress: true,
+            ask: false,
+        };
+        Decision::Update(Box::new(update))
+    }
+
+    fn suppresses(&self, row: &Row) -> bool {
+        row.past.as_ref().is_some_and(|past| past.suppressed.is_some())
+            && !self.suppressed.contains_key(&row.address_hash)
+    }
+
+    /// Brings together a row and somebody who is pending or confirmed.
+    fn merge(
+        &self,
+        numbered: &Numbered,
+        known: &SubscriberRow,
+        have: &[SubscriptionRow],
+        wanted: SubscriberState,
+        now: UtcMillis,
+    ) -> Decision {
+        let row = &numbered.row;
+        let mut next = known.clone();
+        let confirms = wanted == SubscriberState::Confirmed && known.state == SubscriberState::Pending;
+        if confirms {
+            next.state = SubscriberState::Confirmed;
+            next.confirmed_at = Some(row.claim.confirmed_at.unwrap_or(now));
+        }
+        // Of two rows for one person the first gives the name: else they would take turns with each import.
+        if !row.name.is_empty() && (!numbered.again || known.name.is_empty()) {
+            next.name.clone_from(&row.name);
+        }
+        if let Some(locale) = row.locale.as_ref().filter(|_| !numbered.again || known.locale.is_none()) {
+            next.locale = Some(locale.as_str().to_owned());
+        }
+        // Their own choices of topics, and what they have left, are newer than any file.
+        let wishes = &row.wishes;
+        let agreed = wishes.chosen && (wanted == SubscriberState::Confirmed || known.state == SubscriberState::Pending);
+        let missing = |digest: &str| !have.iter().any(|have| have.digest == digest);
+        let mut put = Vec::new();
+        if agreed {
+            put.extend(fresh(row, known.id, now).into_iter().filter(|new| missing(&new.digest)));
+        }
+        let ask = !put.is_empty() && next.state == SubscriberState::Pending;
+        let mut drop = Vec::new();
+        if confirms && wishes.chosen {
+            let unasked = |have: &&SubscriptionRow| !wishes.choice.iter().any(|chosen| chosen.digest == have.digest);
+            drop.extend(have.iter().filter(unasked).map(|have| have.digest.clone()));
+        }
+        let stricter = stricter(&wishes.exact, have, now);
+        let mut cancel: Vec<String> = stricter.iter().map(|have| have.digest.clone()).collect();
+        let remain = have.iter().filter(|have| !drop.contains(&have.digest) && !cancel.contains(&have.digest));
+        let stays = remain.chain(&put).chain(&stricter).any(|have| have.state != SubscriptionState::Left);
+        put.extend(stricter);
+        if !stays {
+            next.state = SubscriberState::Unsubscribed;
+        }
+        let suppress = self.suppresses(row);
+        if next == *known && put.is_empty() && !suppress {
+            return Decision::Unchanged;
+        }
+        if suppress {
+            cancel = have.iter().map(|have| have.digest.clone()).collect();
+        }
+        next.updated_at = now;
+        Decision::Update(Box::new(Update { row: next, put, cancel, drop, suppress, ask }))
+    }
+}
+
+/// What the file has left or paused and they have not here.
+fn stricter(exact: &[SubscriptionRow], have: &[SubscriptionRow], now: UtcMillis) -> Vec<SubscriptionRow> {
+    let pair = exact.iter().filter_map(|theirs| Some((theirs, have.iter().find(|have| have.digest == theirs.digest)?)));
+    pair.filter_map(|(theirs, have)| match (theirs.state, have.state) {
+        (SubscriptionState::Left, SubscriptionState::Active | SubscriptionState::Paused) => Some(SubscriptionRow {
+            state: SubscriptionState::Left,
+            paused_until: None,
+            left_at: Some(theirs.left_at.unwrap_or(now)),
+            ..have.clone()
+        }),
+        (SubscriptionState::Paused, SubscriptionState::Active) if theirs.paused_until > Some(now) => {
+            Some(SubscriptionRow {
+                state: SubscriptionState::Paused,
+                paused_until: theirs.paused_until,
+                ..have.clone()
+            })
+        }
+        _ => None,
+    })
+    .collect()
+}
+
+/// Somebody goes, since the file says so.
+fn leave(known: &SubscriberRow, have: &[SubscriptionRow], wanted: SubscriberState, now: UtcMillis) -> Update {
+    let leaves = wanted == SubscriberState::Unsubscribed;
+    let open = have.iter().filter(|have| leaves && have.state != SubscriptionState::Left);
+    Update {
+        row: SubscriberRow { state: wanted, updated_at: now, ..known.clone() },
+        put: open.map(|have| left(have.clone(), now)).collect(),
+        cancel: have.iter().map(|have| have.digest.clone()).collect(),
+        drop: Vec::new(),
+        suppress: false,
+        ask: false,
+    }
+}
+
+/// The subscriptions of a row, for a person who has none of them.
+pub(super) fn fresh(row: &Row, subscriber: i64, now: UtcMillis) -> Vec<SubscriptionRow> {
+    if row.wishes.exact.is_empty() {
+        return row.wishes.choice.iter().map(|chosen| subscription(subscriber, chosen, now)).collect();
+    }
+    let since = |at: UtcMillis| if at == UtcMillis(0) || at > now { now } else { at };
+    let exact = row.wishes.exact.iter();
+    exact
+        .map(|have| SubscriptionRow {
+            subscriber_id: subscriber,
+            created_at: since(have.created_at),
+            left_at: have.left_at.or((have.state == SubscriptionState::Left).then_some(now)),
+            ..have.clone()
+        })
+        .collect()
+}
+
+pub(super) fn left(have: SubscriptionRow, at: UtcMillis) -> SubscriptionRow {
+    SubscriptionRow { state: SubscriptionState::Left, paused_until: None, left_at: Some(at), ..have }
+}
+
+fn because(reason: SuppressionReason) -> Skip {
+    match reason {
+        SuppressionReason::Erased => Skip::Erased,
+        SuppressionReason::Bounced => Skip::Bounced,
+        SuppressionReason::Complaint => Skip::Complained,
+        SuppressionReason::Manual => Skip::Suppressed,
+    }
+}
+
+/// Whether nobody in that state is mailed a digest, nor asked.
+pub(super) fn gone(state: SubscriberState) -> bool {
+    strictness(state) >= strictness(SubscriberState::Unsubscribed)
+}

@@ -1,0 +1,170 @@
+//! What the rows of other programs' exports say: listmonk's, phpList's and Mailchimp's.
+
+use std::sync::Arc;
+
+use super::columns::Column;
+use super::row::{Cells, Claim, Reading};
+use super::wishes::Wishes;
+use super::{Format, values};
+use crate::domain::SubscriberState;
+
+/// What the name of one of Mailchimp's files says about everybody in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// They get the mails.
+    Subscribed,
+    /// They have left, or were put away.
+    Unsubscribed,
+    /// Their addresses are dead.
+    Cleaned,
+    /// They have bought something, say, and were never asked.
+    Stranger,
+}
+
+impl Told {
+    /// Reads a file's name; folders before it do not count.
+    pub(super) fn by(name: &str) -> Option<Self> {
+        let name = name.rsplit(['/', '\\']).next().unwrap_or_default().to_lowercase();
+        [
+            ("subscribed", Self::Subscribed),
+            ("unsubscribed", Self::Unsubscribed),
+            ("archived", Self::Unsubscribed),
+            ("cleaned", Self::Cleaned),
+            ("nonsubscribed", Self::Stranger),
+            ("non-subscribed", Self::Stranger),
+            ("non_subscribed", Self::Stranger),
+        ]
+        .into_iter()
+        .find_map(|(beginning, told)| name.starts_with(beginning).then_some(told))
+    }
+}
+
+/// What a row says about consent.
+pub(super) fn claim(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, String> {
+    match reading.layout.format {
+        Format::Csv | Format::Detect => csv(cells, reading),
+        Format::Listmonk => listmonk(cells),
+        Format::PhpList => phplist(cells),
+        Format::Mailchimp => mailchimp(cells, reading),
+    }
+}
+
+fn csv(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, String> {
+    Ok(Claim {
+        state: cells.get(Column::State).map(values::state).transpose()?,
+        confirmed_at: cells.get(Column::ConfirmedAt).map(|text| values::past(text, reading.now)).transpose()?,
+        evidence: cells.get(Column::Evidence).map(values::one_line).transpose()?,
+        network: network(cells.text(Column::Network)),
+        ..Claim::default()
+    })
+}
+
+/// The export does not tell who has confirmed a list, so that nobody has evidence. Whoever is on the blocklist has left
+/// everything, or was put there: their own confirmation alone brings them back.
+fn listmonk(cells: &Cells<'_>) -> Result<Claim, String> {
+    let state = match cells.text(Column::State).to_lowercase().as_str() {
+        "enabled" => SubscriberState::Confirmed,
+        "disabled" | "blocklisted" | "blacklisted" => SubscriberState::Unsubscribed,
+        other => return Err(format!("`{}` is none of listmonk's states", values::shown(other))),
+    };
+    Ok(Claim { state: Some(state), ..Claim::default() })
+}
+
+/// The blacklist has those who left beside those who were put there. Whoever was confirmed by an administrator has no
+/// evidence.
+fn phplist(cells: &Cells<'_>) -> Result<Claim, String> {
+    let flag = |column| values::flag(cells.text(column));
+    let state = if flag(Column::IsBlacklisted)? || flag(Column::IsDisabled)? {
+        SubscriberState::Unsubscribed
+    } else if flag(Column::IsConfirmed)? {
+        SubscriberState::Confirmed
+    } else {
+        SubscriberState::Pending
+    };
+    let entered = cells.get(Column::CreatedAt).map(|at| format!(", entered {}", values::shown(at)));
+    let evidence =
+        flag(Column::Evidence)?.then(|| format!("phpList: confirmed by the person{}", entered.unwrap_or_default()));
+    Ok(Claim { state: Some(state), evidence, ..Claim::default() })
+}
+
+fn mailchimp(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, String> {
+    let at = |column| cells.get(column).map(|text| values::past(text, reading.now)).transpose();
+    let (confirmed_at, unsubscribed, cleaned) =
+        (at(Column::ConfirmedAt)?, at(Column::UnsubTime)?, at(Column::CleanTime)?);
+    let has = |column| reading.layout.columns.contains(&Some(column));
+    let by_row = if cleaned.is_some() { Some(Told::Cleaned) } else { unsubscribed.map(|_| Told::Unsubscribed) };
+    let told = match (by_row, reading.told) {
+        (Some(told), _) | (None, Some(told)) => told,
+        (None, None) if has(Column::UnsubTime) || has(Column::CleanTime) => {
+            return Err(
+                "whether this person has left cannot be told: the time is empty, and the file is not called as \
+                        Mailchimp calls it"
+                    .to_owned(),
+            );
+        }
+        (None, None) => Told::Subscribed,
+    };
+    let reason = cells.text(Column::UnsubReason).to_lowercase();
+    let state = match told {
+        Told::Cleaned => SubscriberState::Bounced,
+        Told::Unsubscribed if reason.contains("abuse") || reason.contains("complaint") => SubscriberState::Complained,
+        Told::Unsubscribed => SubscriberState::Unsubscribed,
+        Told::Subscribed | Told::Stranger => SubscriberState::Confirmed,
+    };
+    Ok(Claim {
+        state: Some(state),
+        confirmed_at,
+        evidence: confirmed_at.map(|_| mailchimp_evidence(cells)),
+        network: network(cells.text(Column::Network)).or_else(|| network(cells.text(Column::OptinIp))),
+        left_at: unsubscribed,
+        stranger: told == Told::Stranger,
+    })
+}
+
+/// When it was asked for there; the time and the network address of the confirmation stand beside it.
+fn mailchimp_evidence(cells: &Cells<'_>) -> String {
+    let mut evidence = "Mailchimp: confirmed there".to_owned();
+    if let Some(at) = cells.get(Column::OptinTime) {
+        evidence.push_str(&format!("; asked for {}", values::shown(at)));
+    }
+    evidence
+}
+
+/// A network address; what is none is nothing.
+fn network(text: &str) -> Option<String> {
+    text.parse::<std::net::IpAddr>().ok().map(|address| address.to_string())
+}
+
+/// The digests and topics of a row: what its groups, or lists, are called here.
+pub(super) fn wishes(
+    cells: &Cells<'_>,
+    record: &csv::StringRecord,
+    reading: &mut Reading<'_>,
+) -> Result<Arc<Wishes>, String> {
+    let mut groups = Vec::new();
+    for at in reading.group_columns {
+        groups.extend(groups_at(reading, record, *at));
+    }
+    if groups.is_empty() && cells.text(Column::Membership) == "No Lists" {
+        return Ok(Arc::new(Wishes { chosen: true, ..Wishes::default() }));
+    }
+    reading.chooser.of_groups(&groups)
+}
+
+/// The columns of a record that hold something which is called as a digest or a topic here.
+pub(super) fn group_columns(record: &csv::StringRecord, reading: &Reading<'_>) -> Vec<usize> {
+    let named = |column: &Column| reading.layout.columns.iter().position(|have| have.as_ref() == Some(column));
+    let candidates = reading.layout.extra.iter().copied();
+    let candidates = candidates.chain([Column::Membership, Column::Lists].iter().filter_map(named));
+    candidates.filter(|at| groups_at(reading, record, *at).iter().any(|group| reading.chooser.offers(group))).collect()
+}
+
+fn groups_at(reading: &Reading<'_>, record: &csv::StringRecord, at: usize) -> Vec<String> {
+    let text = record.get(at).unwrap_or_default();
+    if reading.layout.columns.get(at) != Some(&Some(Column::Membership)) {
+        return values::groups(text);
+    }
+    let named = reading.chooser.names_in(text);
+    // Lists that are called as nothing here count all the same: this person is in other ones.
+    if named.is_empty() && !text.trim().is_empty() { vec![text.trim().to_lowercase()] } else { named }
+}

@@ -1,0 +1,242 @@
+//! Addresses that must not be mailed, whatever is imported: suppressed and lifted by hand, listed, read from a file.
+//!
+//! The store keeps a keyed hash of each, so that a suppression outlives the data of the person.
+
+use serde::Serialize;
+
+use super::import::suppressions::Entry;
+use super::{Import, ImportReport, Origin, Subscribers, SubscribersError, SuppressionReason, event};
+use crate::domain::{EmailAddress, SubscriberState, UtcMillis};
+use crate::store::{Durability, Session, SubscriberRow, SuppressionRow};
+
+/// How many suppressions a list reads at once.
+const PAGE: i64 = 1000;
+
+/// What suppressing did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Suppressed {
+    /// Whether it is new, or was there for a weaker reason.
+    pub changed: bool,
+    /// How many mails were stopped that were on their way.
+    pub stopped: u64,
+}
+
+/// What lifting a suppression did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lifted {
+    /// Why it was suppressed.
+    pub reason: String,
+    /// What was noted.
+    pub note: String,
+    /// Since when.
+    pub since: UtcMillis,
+    /// Where the subscriber of that address stands now, where there is one.
+    pub state: Option<SubscriberState>,
+}
+
+/// A suppression in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SuppressionList {
+    /// The keyed hash of the address.
+    pub address_hash: String,
+    /// The address, where it is that of a subscriber.
+    pub email: Option<String>,
+    /// `erased`, `bounced`, `complaint` or `manual`.
+    pub reason: String,
+    /// What was noted.
+    pub note: String,
+    /// Since when.
+    pub since: UtcMillis,
+}
+
+impl Subscribers {
+    /// Suppresses an address, and stops all that is on its way to it, in one transaction. A reason that weighs more
+    /// stays.
+    ///
+    /// # Errors
+    /// When the store fails; then nothing has changed.
+    pub async fn suppress(
+        &self,
+        address: &EmailAddress,
+        reason: SuppressionReason,
+        note: &str,
+        origin: Origin<'_>,
+    ) -> Result<Suppressed, SubscribersError> {
+        let entry = Entry {
+            hash: self.keys.address_hash(address),
+            address: Some(address.as_str().to_lowercase()),
+            reason: Some(reason),
+            note: super::import::cut(note),
+            since: None,
+        };
+        let (changed, stopped) = self.suppress_all(&[entry], reason, origin).await?;
+        Ok(Suppressed { changed: changed > 0, stopped })
+    }
+
+    /// Suppresses a chunk in one transaction: how many of them are new or weigh more now, and how many mails were stopped.
+    async fn suppress_all(
+        &self,
+        entries: &[Entry],
+        otherwise: SuppressionReason,
+        origin: Origin<'_>,
+    ) -> Result<(u64, u64), SubscribersError> {
+        let now = self.now();
+        let hashes: Vec<&str> = entries.iter().map(|entry| entry.hash.as_str()).collect();
+        let addresses: Vec<&str> = entries.iter().filter_map(|entry| entry.address.as_deref()).collect();
+        let mut session = self.store.write(Durability::Full).await?;
+        session.lock_subscribers_among(&hashes).await?;
+        let have = session.suppressions_among(&hashes).await?;
+        let known = session.subscribers_among(&hashes).await?;
+        let mut rows = Vec::new();
+        for entry in entries {
+            let reason = entry.reason.unwrap_or(otherwise);
+            let before = have.iter().find(|row| row.address_hash == entry.hash);
+            if before.is_some_and(|row| SuppressionReason::parse(&row.reason).weight() >= reason.weight()) {
+                continue;
+            }
+            rows.push(SuppressionRow {
+                address_hash: entry.hash.clone(),
+                reason: reason.as_str().to_owned(),
+                note: entry.note.clone(),
+                created_at: entry.since.filter(|since| *since <= now).unwrap_or(now),
+            });
+        }
+        session.suppress_many(&rows).await?;
+        // Also where it was suppressed before: nothing must be on its way.
+        let stopped = session.cancel_everything(&hashes, &addresses, now).await?;
+        let (mut updates, mut events) = (Vec::new(), Vec::new());
+        for row in &rows {
+            let Some(person) = known.iter().find(|person| person.address_hash == row.address_hash) else { continue };
+            let reason = SuppressionReason::parse(&row.reason);
+            if let Some(state) = state_after(person.state, reason) {
+                updates.push(SubscriberRow { state, updated_at: now, ..person.clone() });
+            }
+            let mut event = event(person, "suppressed", now, origin);
+            event.evidence = Some(format!("{}: {}", row.reason, row.note).trim_end_matches(": ").to_owned());
+            events.push(event);
+        }
+        if !updates.is_empty() {
+            session.update_subscribers(&updates).await?;
+        }
+        if !events.is_empty() {
+            session.add_consents(&events).await?;
+        }
+        session.commit().await?;
+        Ok((rows.len() as u64, stopped))
+    }
+
+    /// Lifts the suppression of an address, or of a hash as the list shows it; `None`: there was none. Whoever
+    /// complained counts as having left from then on, so that a confirmation of their own can bring them back.
+    ///
+    /// # Errors
+    /// When the store fails; then nothing has changed.
+    pub async fn unsuppress(&self, which: &str, origin: Origin<'_>) -> Result<Option<Lifted>, SubscribersError> {
+        let hash = match EmailAddress::parse(which) {
+            Ok(address) => self.keys.address_hash(&address),
+            Err(_) => which.trim().to_ascii_lowercase(),
+        };
+        let mut session = self.store.write(Durability::Full).await?;
+        session.lock_subscribers_among(&[&hash]).await?;
+        let suppression = session.suppression(&hash).await?;
+        let person = session.subscriber_by_hash(&hash).await?;
+        let complained = person.as_ref().is_some_and(|person| person.state == SubscriberState::Complained);
+        if suppression.is_none() && !complained {
+            return Ok(None);
+        }
+        session.unsuppress(&hash).await?;
+        let now = self.now();
+        let since = person.as_ref().map_or(now, |person| person.updated_at);
+        let lifted = suppression.unwrap_or_else(|| SuppressionRow {
+            address_hash: hash,
+            reason: SuppressionReason::Complaint.as_str().to_owned(),
+            note: String::new(),
+            created_at: since,
+        });
+        let state = match person {
+            Some(person) => Some(self.lift(&mut session, person, &lifted, origin).await?),
+            None => None,
+        };
+        session.commit().await?;
+        Ok(Some(Lifted { reason: lifted.reason, note: lifted.note, since: lifted.created_at, state }))
+    }
+
+    async fn lift(
+        &self,
+        session: &mut Session,
+        mut person: SubscriberRow,
+        lifted: &SuppressionRow,
+        origin: Origin<'_>,
+    ) -> Result<SubscriberState, SubscribersError> {
+        let now = self.now();
+        if person.state == SubscriberState::Complained {
+            person.state = SubscriberState::Unsubscribed;
+            person.updated_at = now;
+            session.update_subscriber(&person).await?;
+        }
+        let mut event = event(&person, "unsuppressed", now, origin);
+        event.evidence = Some(format!("{} since {}", lifted.reason, lifted.created_at));
+        session.add_consent(&event).await?;
+        Ok(person.state)
+    }
+
+    /// Gives every suppression to `each`, in the order in which they came. An error of `each` ends it.
+    ///
+    /// # Errors
+    /// When the store fails, or `each` does.
+    pub async fn suppressions<E: From<SubscribersError>>(
+        &self,
+        mut each: impl FnMut(SuppressionList) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut after = 0;
+        loop {
+            let page = self.suppressions_after(after).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            for (_, row) in page {
+                each(row)?;
+            }
+        }
+    }
+
+    async fn suppressions_after(&self, after: i64) -> Result<Vec<(i64, SuppressionList)>, SubscribersError> {
+        let rows = self.store.read().await?.suppressions_after(after, PAGE).await?;
+        let entry = |row: crate::store::SuppressedRow| {
+            let (address_hash, email, reason, note) = (row.address_hash, row.email, row.reason, row.note);
+            (row.id, SuppressionList { address_hash, email, reason, note, since: row.created_at })
+        };
+        Ok(rows.into_iter().map(entry).collect())
+    }
+
+    /// Suppresses all addresses, or hashes, of a file. A row without a reason of its own gets `reason`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the store fails; what was committed before stays. Bad rows are no error but part
+    /// of the report.
+    pub async fn import_suppressions(
+        &self,
+        import: &Import<'_>,
+        reason: SuppressionReason,
+        note: &str,
+        origin: Origin<'_>,
+    ) -> Result<ImportReport, SubscribersError> {
+        let note = super::import::cut(note);
+        self.read_suppressions(import, &note, async |chunk: Vec<Entry>| {
+            let (changed, _) = self.suppress_all(&chunk, reason, origin).await?;
+            Ok(changed)
+        })
+        .await
+    }
+}
+
+/// Where somebody stands whose address is suppressed for that reason; `None`: where they stood.
+fn state_after(state: SubscriberState, reason: SuppressionReason) -> Option<SubscriberState> {
+    match (reason, state) {
+        (SuppressionReason::Complaint, state) if state != SubscriberState::Complained => {
+            Some(SubscriberState::Complained)
+        }
+        (SuppressionReason::Bounced, SubscriberState::Pending | SubscriberState::Confirmed) => {
+            Some(SubscriberState::Bounced)
+        }
+        _ => None,
+    }
+}

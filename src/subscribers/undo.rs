@@ -1,0 +1,167 @@
+//! Undoes a leaving within a day, and takes down why somebody left.
+
+use super::{Origin, PersonalClaim, Subscribers, SubscribersError, event};
+use crate::domain::{SubscriberState, SubscriptionState};
+use crate::store::{Durability, ReasonRow, Session, SubscriberRow, SubscriptionRow};
+
+/// The longest note beside a reason, in letters.
+pub const NOTE_LIMIT: usize = 300;
+
+/// Why somebody left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// There is too much of it.
+    TooOften,
+    /// It is not what they want to read.
+    NotForMe,
+    /// They never asked for it.
+    NeverAsked,
+    /// Something else.
+    Other,
+}
+
+impl Reason {
+    /// All of them, in the order in which they are offered.
+    pub const ALL: [Self; 4] = [Self::TooOften, Self::NotForMe, Self::NeverAsked, Self::Other];
+
+    /// Its word in forms and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TooOften => "too-often",
+            Self::NotForMe => "not-for-me",
+            Self::NeverAsked => "never-asked",
+            Self::Other => "other",
+        }
+    }
+
+    /// Reads that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+/// What undoing did, or would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undone {
+    /// These digests come again.
+    Now(Vec<String>),
+    /// They come already: it was undone before, or there was a new subscription since.
+    Already,
+    /// The address must not be mailed, or is not theirs any more.
+    Refused,
+}
+
+impl Subscribers {
+    /// What [`Subscribers::undo`] would do now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn would_undo(&self, claim: &PersonalClaim) -> Result<Undone, SubscribersError> {
+        let mut session = self.store.read().await?;
+        Ok(match undoable(&mut session, claim).await? {
+            Some((_, left)) if left.is_empty() => Undone::Already,
+            Some((_, left)) => Undone::Now(left.into_iter().map(|left| left.digest).collect()),
+            None => Undone::Refused,
+        })
+    }
+
+    /// Brings back what was left at the moment of the claim, as it was then: topics, pause, and what the leaving had
+    /// cancelled of an issue that is still being sent. Never lifts a complaint or a suppression, and confirms nobody.
+    /// `wording` is what the person was shown.
+    ///
+    /// # Errors
+    /// When the store fails; then nothing has changed.
+    pub async fn undo(
+        &self,
+        claim: &PersonalClaim,
+        wording: &str,
+        origin: Origin<'_>,
+    ) -> Result<Undone, SubscribersError> {
+        let mut session = self.store.write(Durability::Full).await?;
+        if let Some(row) = session.subscriber_by_public_id(&claim.subscriber).await? {
+            session.lock_subscriber(row.id).await?;
+        }
+        let Some((mut row, left)) = undoable(&mut session, claim).await? else { return Ok(Undone::Refused) };
+        if left.is_empty() {
+            return Ok(Undone::Already);
+        }
+        let now = self.now();
+        for left in &left {
+            let pause = left.paused_until.filter(|until| *until > now);
+            let state = if pause.is_some() { SubscriptionState::Paused } else { SubscriptionState::Active };
+            let again = SubscriptionRow { state, paused_until: pause, left_at: None, ..left.clone() };
+            session.put_subscription(&again).await?;
+            if pause.is_none() {
+                session.restore_deliveries(row.id, &left.digest, claim.at, now).await?;
+            }
+            let mut event = event(&row, "returned", now, origin);
+            event.digest = Some(left.digest.clone());
+            event.wording = Some(wording.to_owned());
+            event.evidence = Some(format!("undid the leaving of {}, topics {}", claim.at, left.topics));
+            session.add_consent(&event).await?;
+        }
+        if row.state == SubscriberState::Unsubscribed {
+            let confirmed = row.confirmed_at.is_some();
+            row.state = if confirmed { SubscriberState::Confirmed } else { SubscriberState::Pending };
+            row.updated_at = now;
+            session.update_subscriber(&row).await?;
+        }
+        session.commit().await?;
+        Ok(Undone::Now(left.into_iter().map(|left| left.digest).collect()))
+    }
+
+    /// Takes down why somebody left at the moment of the claim; a second answer takes the place of the first. `false`:
+    /// there is nothing that was left then.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn say_why(&self, claim: &PersonalClaim, reason: Reason, note: &str) -> Result<bool, SubscribersError> {
+        let mut session = self.store.write(Durability::Normal).await?;
+        let Some(row) = session.subscriber_by_public_id(&claim.subscriber).await? else { return Ok(false) };
+        let left = left_then(&mut session, &row, claim).await?;
+        let note: String = note.chars().filter(|letter| !letter.is_control()).take(NOTE_LIMIT).collect();
+        for left in &left {
+            let answer = ReasonRow {
+                digest: left.digest.clone(),
+                left_at: claim.at,
+                reason: reason.as_str().to_owned(),
+                note: note.trim().to_owned(),
+            };
+            session.put_reason(row.id, &answer).await?;
+        }
+        session.commit().await?;
+        Ok(!left.is_empty())
+    }
+
+    /// Why people left a digest within that time, the latest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn reasons(&self, digest: &str, within: std::time::Duration) -> Result<Vec<ReasonRow>, SubscribersError> {
+        Ok(self.store.read().await?.reasons_of_digest(digest, self.now().minus(within)).await?)
+    }
+}
+
+/// The person, and what they left then and have not taken up again; `None`: they may not have it back.
+async fn undoable(
+    session: &mut Session,
+    claim: &PersonalClaim,
+) -> Result<Option<(SubscriberRow, Vec<SubscriptionRow>)>, SubscribersError> {
+    let Some(row) = session.subscriber_by_public_id(&claim.subscriber).await? else { return Ok(None) };
+    let out = matches!(row.state, SubscriberState::Complained | SubscriberState::Bounced);
+    if out || !claim.is_bound_to(&row.address_hash) || session.suppression(&row.address_hash).await?.is_some() {
+        return Ok(None);
+    }
+    let left = left_then(session, &row, claim).await?;
+    Ok(Some((row, left)))
+}
+
+async fn left_then(
+    session: &mut Session,
+    row: &SubscriberRow,
+    claim: &PersonalClaim,
+) -> Result<Vec<SubscriptionRow>, SubscribersError> {
+    let mut have = session.subscriptions_among(&[row.id]).await?;
+    have.retain(|have| have.state == SubscriptionState::Left && have.left_at == Some(claim.at));
+    Ok(have)
+}

@@ -1,0 +1,187 @@
+//! The page after leaving: the way back, which is open for a day, and the question why.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::json;
+
+use super::form::Form;
+use super::pages::{say, title, titles_in};
+use super::visitor::Visitor;
+use super::when::{day_of, time_of};
+use super::{AppState, LinkToken};
+use crate::domain::{Locale, UtcMillis};
+use crate::subscribers::{
+    DigestClaim, NOTE_LIMIT, Origin, PersonalClaim, Reason, SubscribersError, Token, TokenError, Tokens, UNDO_LIFETIME,
+    Undone,
+};
+
+/// What the page shows beside the way back.
+struct Shown<'a> {
+    /// What was left; none: everything.
+    left: Option<String>,
+    masked: Option<String>,
+    /// What they still get.
+    others: String,
+    undo: Option<(&'a str, UtcMillis)>,
+    thanked: bool,
+    error: Option<&'static str>,
+    note: &'a str,
+}
+
+/// The page that answers a leaving.
+pub(super) async fn page_after(
+    state: &AppState,
+    claim: &DigestClaim,
+    all: bool,
+    undo: Option<(Token, UtcMillis)>,
+) -> Result<Response, SubscribersError> {
+    let config = state.subscribers.config();
+    let now = state.subscribers.preferences(claim).await?;
+    let locale = state.locale_for(now.as_ref().and_then(|now| now.locale.as_ref()), &claim.digest);
+    let shown = Shown {
+        left: (!all).then(|| title(config, &claim.digest)),
+        masked: now.as_ref().map(|now| now.masked.clone()),
+        others: now.as_ref().map(|now| titles_in(&locale, config, &now.others)).unwrap_or_default(),
+        undo: undo.as_ref().map(|(token, until)| (token.as_str(), *until)),
+        thanked: false,
+        error: None,
+        note: "",
+    };
+    Ok(render(state, claim, StatusCode::OK, &locale, &shown))
+}
+
+/// Shows the way back, from a mail that said goodbye.
+pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkToken) -> Response {
+    match verify(&state, &token) {
+        Ok(claim) => show(&state, &claim, &token, StatusCode::OK, false, None, "").await,
+        Err(error) => return bad(&state, error),
+    }
+    .unwrap_or_else(|error| state.failed(&error))
+}
+
+/// Undoes, or takes down why.
+pub(super) async fn act(
+    State(state): State<AppState>,
+    LinkToken(token): LinkToken,
+    visitor: Visitor,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let claim = match verify(&state, &token) {
+        Ok(claim) => claim,
+        Err(error) => return bad(&state, error),
+    };
+    let form = Form::read(&headers, &body);
+    let done = match (form.get("reason"), form.get("do")) {
+        (_, Some("undo")) => undo(&state, &claim, &visitor).await,
+        (Some(reason), _) => why(&state, &claim, &token, reason, form.get("note").unwrap_or_default()).await,
+        _ => show(&state, &claim, &token, StatusCode::UNPROCESSABLE_ENTITY, false, Some("no_reason"), "").await,
+    };
+    done.unwrap_or_else(|error| state.failed(&error))
+}
+
+fn verify(state: &AppState, token: &str) -> Result<PersonalClaim, TokenError> {
+    state.subscribers.tokens().verify_undo(token, state.subscribers.now())
+}
+
+fn bad(state: &AppState, error: TokenError) -> Response {
+    match error {
+        TokenError::Expired => state.pages.message(StatusCode::GONE, &state.locale(None), "goodbye.too_late"),
+        error => state.bad_link(error),
+    }
+}
+
+async fn undo(state: &AppState, claim: &PersonalClaim, visitor: &Visitor) -> Result<Response, SubscribersError> {
+    let locale = state.locale(Some(&claim.digest));
+    let wording = format!("{} [{}]", say(&locale, "goodbye.heading", &[]), say(&locale, "goodbye.undo", &[]));
+    let origin = visitor.at(Origin { source: "goodbye page", ..Origin::PAGE });
+    let undone = state.subscribers.undo(claim, &wording, origin).await?;
+    Ok(undone_page(state, claim, &undone, &locale))
+}
+
+fn undone_page(state: &AppState, claim: &PersonalClaim, undone: &Undone, locale: &Locale) -> Response {
+    let config = state.subscribers.config();
+    let digests = match undone {
+        Undone::Now(digests) => titles_in(locale, config, digests),
+        Undone::Already => title(config, &claim.digest),
+        Undone::Refused => return state.pages.message(StatusCode::GONE, locale, "goodbye.refused"),
+    };
+    state.pages.message_with(StatusCode::OK, locale, "goodbye.undone", &[("digests", &digests)])
+}
+
+async fn why(
+    state: &AppState,
+    claim: &PersonalClaim,
+    token: &str,
+    reason: &str,
+    note: &str,
+) -> Result<Response, SubscribersError> {
+    let wrong = match Reason::parse(reason) {
+        None => Some("no_reason"),
+        Some(_) if note.chars().count() > NOTE_LIMIT => Some("long_note"),
+        Some(reason) => {
+            state.subscribers.say_why(claim, reason, note).await?;
+            None
+        }
+    };
+    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    show(state, claim, token, status, wrong.is_none(), wrong, note).await
+}
+
+async fn show(
+    state: &AppState,
+    claim: &PersonalClaim,
+    token: &str,
+    status: StatusCode,
+    thanked: bool,
+    error: Option<&'static str>,
+    note: &str,
+) -> Result<Response, SubscribersError> {
+    let config = state.subscribers.config();
+    let of_digest = DigestClaim { subscriber: claim.subscriber.clone(), digest: claim.digest.clone() };
+    let now = state.subscribers.preferences(&of_digest).await?;
+    let locale = state.locale_for(now.as_ref().and_then(|now| now.locale.as_ref()), &claim.digest);
+    let left = match state.subscribers.would_undo(claim).await? {
+        Undone::Now(left) => titles_in(&locale, config, &left),
+        undone => return Ok(undone_page(state, claim, &undone, &locale)),
+    };
+    let shown = Shown {
+        left: Some(left),
+        masked: now.as_ref().map(|now| now.masked.clone()),
+        others: String::new(),
+        undo: Some((token, claim.at.plus(UNDO_LIFETIME))),
+        thanked,
+        error,
+        note,
+    };
+    Ok(render(state, &of_digest, status, &locale, &shown))
+}
+
+fn render(state: &AppState, claim: &DigestClaim, status: StatusCode, locale: &Locale, shown: &Shown<'_>) -> Response {
+    let unsubscribe = state.subscribers.tokens().unsubscribe(&claim.subscriber, &claim.digest);
+    let base = state.pages.base();
+    let reason = |reason: Reason| {
+        let key = reason.as_str().replace('-', "_");
+        json!({ "id": reason.as_str(), "text": say(locale, &format!("goodbye.reasons.{key}"), &[]) })
+    };
+    let values = json!({
+        "test": claim.subscriber == Tokens::nobody(),
+        "left": shown.left,
+        "masked": shown.masked,
+        "others": shown.others,
+        "unsubscribe": format!("{base}/unsubscribe/{}", unsubscribe.as_str()),
+        "undo": shown.undo.map(|(token, until)| json!({
+            "action": format!("{base}/goodbye/{token}"),
+            "date": day_of(state, &claim.digest, locale, until),
+            "time": time_of(state, &claim.digest, until),
+        })),
+        "reasons": Reason::ALL.map(reason),
+        "note_limit": NOTE_LIMIT,
+        "note": shown.note,
+        "thanked": shown.thanked,
+        "error": shown.error.map(|key| say(locale, &format!("goodbye.wrong.{key}"), &[])),
+    });
+    state.pages.page(status, "goodbye", locale, &values)
+}

@@ -1,0 +1,62 @@
+//! Import, export and suppression through the built program.
+
+use crate::support::on_both;
+use crate::support::program::Program;
+
+on_both! {
+    async fn a_file_is_imported_exported_and_imported_elsewhere(store: TestStore) {
+        let program = Program::on(&store).await;
+        let file = program.folder.path().join("people.csv");
+        std::fs::write(&file, "E-mail;First name;Last name;topics\nann@northfold.example;Ann;Marsh;news\nben@northfold.example;Ben;;\n").unwrap();
+        let file = file.to_str().unwrap();
+        let report = program.json(&["subscriber", "import", file]).await;
+        assert_eq!((&report["added"], &report["applied"]), (&2.into(), &false.into()));
+        let report = program.json(&["subscriber", "import", file, "--confirmed", "--evidence", "Paper forms"]).await;
+        assert_eq!((&report["rows"], &report["added"], &report["skipped"]), (&2.into(), &2.into(), &0.into()));
+        assert_eq!(report["refused"], serde_json::json!([]));
+        let csv = program.run(&["subscriber", "export", "--all"]).await;
+        let csv = String::from_utf8(csv.stdout).unwrap();
+        assert!(csv.starts_with("email,name,state,topics,digests,locale,confirmed_at,evidence,"), "{csv}");
+        let other = Program::on(&store).await;
+        let copy = other.folder.path().join("export.csv");
+        std::fs::write(&copy, csv).unwrap();
+        let report = other.json(&["subscriber", "import", copy.to_str().unwrap()]).await;
+        assert_eq!((&report["added"], &report["applied"]), (&2.into(), &true.into()));
+        let shown = other.json(&["subscriber", "show", "ann@northfold.example"]).await;
+        assert_eq!((&shown["name"], &shown["digests"][0]["topics"]), (&"Ann Marsh".into(), &serde_json::json!(["news"])));
+    }
+
+    async fn a_bad_row_ends_in_exit_code_1_with_its_line_and_can_be_skipped_with_a_report(store: TestStore) {
+        let program = Program::on(&store).await;
+        let file = program.folder.path().join("people.csv");
+        std::fs::write(&file, "email\nann@northfold.example\nnobody\n").unwrap();
+        let arguments = ["subscriber", "import", file.to_str().unwrap(), "--confirmed", "--evidence", "Forms"];
+        let output = program.run(&arguments).await;
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("line 3: "), "{output:?}");
+        assert_eq!(program.run(&["subscriber", "list"]).await.stdout, b"");
+        let report = program.json(&[&arguments[..], &["--skip-bad"]].concat()).await;
+        assert_eq!((&report["added"], &report["refused"][0]["line"]), (&1.into(), &3.into()));
+        let listed = std::fs::read_to_string(program.folder.path().join("people.csv.report.csv")).unwrap();
+        assert!(listed.contains("3,refused,"), "{listed}");
+    }
+
+    async fn an_address_that_was_suppressed_by_hand_gets_nothing_until_it_is_lifted(store: TestStore) {
+        let program = Program::on(&store).await;
+        assert_eq!(program.json(&["suppression", "list"]).await, serde_json::json!([]));
+        program.json(&["suppression", "add", "ann@northfold.example", "--note", "by phone"]).await;
+        let refused = program.run(&["subscriber", "add", "ann@northfold.example"]).await;
+        assert_eq!(refused.status.code(), Some(1));
+        let all = program.json(&["suppression", "list"]).await;
+        assert_eq!((&all[0]["reason"], &all[0]["note"], all.as_array().unwrap().len()), (&"manual".into(), &"by phone".into(), 1));
+        let csv = program.run(&["suppression", "list", "--csv"]).await.stdout;
+        let lifted = program.json(&["suppression", "remove", "ann@northfold.example"]).await;
+        assert_eq!(lifted["note"], "by phone");
+        assert_eq!(program.run(&["suppression", "remove", "ann@northfold.example"]).await.status.code(), Some(1));
+        let file = program.folder.path().join("suppressed.csv");
+        std::fs::write(&file, csv).unwrap();
+        let report = program.json(&["suppression", "import", file.to_str().unwrap()]).await;
+        assert_eq!(report["added"], 1);
+        assert_eq!(program.run(&["subscriber", "add", "ann@northfold.example"]).await.status.code(), Some(1));
+    }
+}

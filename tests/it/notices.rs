@@ -1,0 +1,219 @@
+//! The mails about somebody's own subscription, from the notice to the queue.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use postround::app::Notices;
+use postround::domain::{Locale, PublicId, SubscriptionState, SystemRandom, UtcMillis};
+use postround::render::{Message, Renderer, Slots};
+use postround::store::{Durability, SubscriptionRow};
+use postround::subscribers::{Chosen, Keys, Notice, NoticeKind, Notify, SecretLink, Subscribers, Topics};
+
+use crate::support::household::{address, config, confirmed, execute, subscribers, text};
+use crate::support::{MONDAY, TestClock, TestStore, on_both};
+
+const LINK: &str = "https://post.northfold.example/secret/mfrggzdf";
+const HOUR: i64 = 3_600_000;
+
+/// A house with notices that are queued as mails.
+struct House {
+    test: TestStore,
+    people: Subscribers,
+    notices: Notices,
+}
+
+impl House {
+    async fn new(test: TestStore) -> Self {
+        let (people, clock) = subscribers(&test, "https://post.northfold.example").await;
+        let config = config(&test, "https://post.northfold.example");
+        let keys = Keys::open(&config.store.keys, &test.store, &SystemRandom).await.unwrap();
+        let renderer = Arc::new(Renderer::new(None).unwrap());
+        let clock: Arc<TestClock> = clock;
+        let notices = Notices::new(config.into(), renderer, keys.into(), clock, Arc::new(SystemRandom));
+        Self { test, people, notices }
+    }
+
+    async fn person(&self, email: &str) -> i64 {
+        confirmed(&self.people, email, &["weekly"]).await;
+        text(&self.test, &format!("select cast(id as text) from subscribers where email = '{email}'"))
+            .await
+            .parse()
+            .unwrap()
+    }
+
+    async fn notify(&self, subscriber: i64, email: &str, locale: Option<&str>, kind: NoticeKind) {
+        let notice = Notice {
+            subscriber,
+            address: address(email),
+            locale: locale.map(|code| Locale::parse(code).unwrap()),
+            digest: "weekly".to_owned(),
+            kind,
+        };
+        let mut session = self.test.store.write(Durability::Full).await.unwrap();
+        self.notices.notify(&mut session, &notice).await.unwrap();
+        session.commit().await.unwrap();
+    }
+
+    /// The whole message of the latest delivery, decoded, with the slots filled.
+    async fn latest(&self, email: &str) -> String {
+        let mut session = self.test.store.read().await.unwrap();
+        let id: i64 = text(&self.test, "select cast(max(mail_id) as text) from deliveries").await.parse().unwrap();
+        let row = session.mail(id).await.unwrap().unwrap();
+        let address = address(email);
+        let slots = Slots {
+            name: "",
+            address: &address,
+            message_id: "x@northfold.example",
+            date: MONDAY,
+            unsubscribe_url: "https://post.northfold.example/unsubscribe/x",
+            preferences_url: "https://post.northfold.example/preferences/x",
+            link: LINK,
+        };
+        let mut out = Vec::new();
+        Message::parse(&row.mime, &row.marker).unwrap().splice(&slots, &mut out);
+        let message = mail_parser::MessageParser::default().parse(&out).unwrap();
+        let headers = String::from_utf8_lossy(&out[..out.windows(4).position(|four| four == b"\r\n\r\n").unwrap()]);
+        format!("{}\n\n{}", headers.replace('\r', ""), message.body_text(0).unwrap().replace('\r', ""))
+    }
+}
+
+fn link() -> SecretLink {
+    SecretLink(LINK.to_owned())
+}
+
+fn confirm(choice: Vec<Chosen>, reminder: bool) -> NoticeKind {
+    NoticeKind::Confirm { choice, link: link(), expires_at: UtcMillis(MONDAY.0 + 30 * 24 * HOUR - 5), reminder }
+}
+
+fn whole(digest: &str) -> Chosen {
+    Chosen { digest: digest.to_owned(), topics: Topics::All }
+}
+
+fn in_an_hour() -> UtcMillis {
+    UtcMillis(MONDAY.0 + HOUR)
+}
+
+/// Each notice with what its delivery is called and whether it has a link of its own.
+fn all() -> Vec<(NoticeKind, &'static str, bool)> {
+    vec![
+        (confirm(vec![whole("weekly")], false), "confirmation", true),
+        (confirm(vec![whole("weekly")], true), "reminder", true),
+        (NoticeKind::AlreadySubscribed, "subscribed", false),
+        (NoticeKind::ManageLink { link: link(), expires_at: in_an_hour() }, "manage", true),
+        (NoticeKind::ChangeAddress { link: link(), expires_at: in_an_hour() }, "address", true),
+        (NoticeKind::AddressChanged, "moved", false),
+        (NoticeKind::Goodbye { link: link(), expires_at: in_an_hour() }, "goodbye", true),
+        (NoticeKind::Welcome, "welcome", false),
+    ]
+}
+
+on_both! {
+    async fn every_notice_is_queued_before_all_else_and_nothing_personal_is_in_its_mail(test: TestStore) {
+        let house = House::new(test).await;
+        let zoe = house.person("zoe@reader.example").await;
+        for (kind, name, has_link) in all() {
+            house.notify(zoe, "zoe@reader.example", None, kind).await;
+            let latest = "from deliveries where id = (select max(id) from deliveries)";
+            let row = format!("select kind || ' ' || priority || ' ' || address || ' ' || coalesce(link, '-') {latest}");
+            let link = if has_link { LINK } else { "-" };
+            assert_eq!(text(&house.test, &row).await, format!("{name} 0 zoe@reader.example {link}"));
+            let stored = text(&house.test, "select subject || html || body_text || mime from mails order by id").await;
+            assert!(!stored.contains("zoe@") && !stored.contains("/secret/"), "{name}");
+            let message = house.latest("zoe@reader.example").await;
+            assert_eq!(message.contains("List-Unsubscribe:"), name == "welcome", "{name}: {message}");
+            assert_eq!(message.contains(LINK), has_link, "{name}: {message}");
+        }
+    }
+
+    async fn all_who_get_the_same_words_share_one_mail(test: TestStore) {
+        let house = House::new(test).await;
+        let zoe = house.person("zoe@reader.example").await;
+        let bob = house.person("bob@reader.example").await;
+        let mails = "select cast(count(*) as text) from mails";
+        for (kind, ..) in all() {
+            house.notify(zoe, "zoe@reader.example", None, kind).await;
+        }
+        assert_eq!(text(&house.test, mails).await, "8");
+        // As after a restart.
+        let House { test, people, .. } = house;
+        let again = House { people, ..House::new(test).await };
+        for (kind, ..) in all() {
+            again.notify(bob, "bob@reader.example", None, kind).await;
+        }
+        assert_eq!(text(&again.test, mails).await, "8");
+        again.notify(bob, "bob@reader.example", Some("de"), NoticeKind::AddressChanged).await;
+        assert_eq!(text(&again.test, mails).await, "9");
+    }
+
+    async fn a_confirmation_names_every_digest_and_topic_that_was_chosen(test: TestStore) {
+        let house = House::new(test).await;
+        let zoe = house.person("zoe@reader.example").await;
+        let topics = Topics::Only(BTreeSet::from(["features".to_owned(), "news".to_owned()]));
+        let choice = vec![Chosen { digest: "weekly".to_owned(), topics }, whole("jobs")];
+        house.notify(zoe, "zoe@reader.example", None, confirm(choice, false)).await;
+        let message = house.latest("zoe@reader.example").await;
+        assert!(message.contains("Early Help Weekly: Features, News\nJobs & Posts\n"), "{message}");
+        assert!(message.contains("after 30 days"), "{message}");
+    }
+
+    async fn a_notice_of_a_digest_that_is_gone_is_an_error_and_queues_nothing(test: TestStore) {
+        let house = House::new(test).await;
+        let zoe = house.person("zoe@reader.example").await;
+        let notice = Notice {
+            subscriber: zoe,
+            address: address("zoe@reader.example"),
+            locale: None,
+            digest: "gone".to_owned(),
+            kind: NoticeKind::AddressChanged,
+        };
+        let mut session = house.test.store.write(Durability::Full).await.unwrap();
+        house.notices.notify(&mut session, &notice).await.unwrap_err();
+        session.commit().await.unwrap();
+        assert_eq!(text(&house.test, "select cast(count(*) as text) from deliveries").await, "0");
+    }
+
+    async fn a_welcome_has_the_stories_of_the_latest_issue_that_are_of_their_topics(test: TestStore) {
+        let house = House::new(test).await;
+        let zoe = house.person("zoe@reader.example").await;
+        execute(
+            &house.test,
+            "insert into articles (source, guid, url, canonical, title, excerpt, topic, first_seen_at, updated_at)
+             values ('news', 'g', 'u', 'c', 't', '', 'news', 0, 0)",
+        )
+        .await;
+        for (number, state) in [(1, "sent"), (2, "sent"), (3, "cancelled")] {
+            execute(&house.test, &format!(
+                "insert into issues (public_id, digest, issue_key, number, state, subject, issue_date, composed_at, layout_after, recipients)
+                 values ('{}', 'weekly', 'k{number}', {number}, '{state}', 's', '2026-11-16', {}, 0, 0)",
+                PublicId::new(&SystemRandom), MONDAY.0,
+            )).await;
+            for (position, topic) in ["news", "features"].iter().enumerate() {
+                execute(&house.test, &format!(
+                    "insert into issue_articles (issue_id, digest, article_id, canonical, position, listed, topic, source, url, title, excerpt)
+                     select i.id, 'weekly', 1, 'c{number}{position}', {position}, 0, '{topic}', 'Desk',
+                            'https://northfold.example/{number}/{topic}', 'Story {number} of {topic}', '' from issues i where i.number = {number}"
+                )).await;
+            }
+        }
+        house.notify(zoe, "zoe@reader.example", None, NoticeKind::Welcome).await;
+        let message = house.latest("zoe@reader.example").await;
+        assert!(message.contains("Story 2 of news\nDesk\nhttps://northfold.example/2/news"), "{message}");
+        assert!(message.contains("Story 2 of features") && !message.contains("Story 1") && !message.contains("Story 3"), "{message}");
+
+        let mut session = house.test.store.write(Durability::Full).await.unwrap();
+        let only_features = SubscriptionRow {
+            subscriber_id: zoe,
+            digest: "weekly".to_owned(),
+            state: SubscriptionState::Active,
+            topics: "features".to_owned(),
+            paused_until: None,
+            created_at: MONDAY,
+            left_at: None,
+        };
+        session.put_subscription(&only_features).await.unwrap();
+        session.commit().await.unwrap();
+        house.notify(zoe, "zoe@reader.example", None, NoticeKind::Welcome).await;
+        let message = house.latest("zoe@reader.example").await;
+        assert!(message.contains("Story 2 of features") && !message.contains("Story 2 of news"), "{message}");
+    }
+}

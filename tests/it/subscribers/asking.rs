@@ -1,0 +1,118 @@
+//! Asking whom an import brought without evidence: at a rate, and nobody whose answer is known by then.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use postround::subscribers::{Import, ImportBasis, Origin, SuppressionReason};
+
+use super::{URL, import, states};
+use crate::support::household::{Asked, address, confirmed, somebody, subscribers, text};
+use crate::support::{TestStore, on_both};
+
+fn people(store: &TestStore, count: usize) -> std::path::PathBuf {
+    let mut file = "email\n".to_owned();
+    for index in 0..count {
+        writeln!(file, "reader{index}@northfold.example").unwrap();
+    }
+    let path = store.folder.path().join("people.csv");
+    std::fs::write(&path, file).unwrap();
+    path
+}
+
+on_both! {
+    async fn people_are_asked_at_the_rate_that_was_given(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let path = people(&store, 25);
+        let asked = Asked::default();
+        let import = Import { rate: "10/m".parse().unwrap(), ..Import::new(&path, ImportBasis::Ask) };
+        let report = subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
+        assert_eq!((report.added, report.asked, asked.count()), (25, 25, 10));
+        assert_eq!(subscribers.ask_due(&asked).await.unwrap(), 0);
+        for (seconds, sofar) in [(59, 10), (1, 20), (60, 25), (60, 25)] {
+            clock.advance(Duration::from_secs(seconds));
+            subscribers.ask_due(&asked).await.unwrap();
+            assert_eq!(asked.count(), sofar);
+        }
+    }
+
+    async fn a_second_import_waits_behind_the_first(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let asked = Asked::default();
+        let path = people(&store, 20);
+        let first = Import { rate: "10/m".parse().unwrap(), ..Import::new(&path, ImportBasis::Ask) };
+        subscribers.import(&first, &asked, |_, _| {}).await.unwrap();
+        std::fs::write(&path, "email\nlate@northfold.example\n").unwrap();
+        subscribers.import(&first, &asked, |_, _| {}).await.unwrap();
+        assert_eq!(asked.count(), 10);
+    }
+
+    async fn whoever_has_answered_or_may_not_be_mailed_by_their_turn_is_not_asked(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let asked = Asked::default();
+        let path = people(&store, 4);
+        let import = Import { rate: "1/m".parse().unwrap(), ..Import::new(&path, ImportBasis::Ask) };
+        subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
+        // Who comes first is nobody's business; the three others wait.
+        let first = asked.0.lock().unwrap()[0].address.to_string();
+        let mut others = (0..4).map(|index| format!("reader{index}@northfold.example")).filter(|email| *email != first);
+        confirmed(&subscribers, &others.next().unwrap(), &["weekly"]).await;
+        let shut = address(&others.next().unwrap());
+        subscribers.suppress(&shut, SuppressionReason::Manual, "", Origin::COMMAND_LINE).await.unwrap();
+        std::fs::write(&path, format!("email,state\n{},unsubscribed\n", others.next().unwrap())).unwrap();
+        subscribers.import(&Import::new(&path, ImportBasis::Rows), &asked, |_, _| {}).await.unwrap();
+        clock.advance(Duration::from_secs(600));
+        assert_eq!(subscribers.ask_due(&asked).await.unwrap(), 0);
+        assert_eq!(asked.count(), 1);
+        assert_eq!(text(&store, "select source from asks").await, "");
+    }
+
+    async fn a_dry_run_says_how_many_would_be_asked_and_writes_nothing(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let asked = Asked::default();
+        let path = people(&store, 3);
+        let import_it = Import { dry: true, ..Import::new(&path, ImportBasis::Ask) };
+        let report = subscribers.import(&import_it, &asked, |_, _| {}).await.unwrap();
+        assert_eq!((report.added, report.asked, report.applied, asked.count()), (3, 3, false, 0));
+        assert_eq!(states(&store).await, "");
+    }
+
+    async fn a_person_whom_a_file_asks_for_more_is_asked_again_only_for_what_is_new(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let asked = Asked::default();
+        let path = store.folder.path().join("people.csv");
+        let ask = Import::new(&path, ImportBasis::Ask);
+        for (digests, count) in [("weekly", 1), ("weekly", 1), ("jobs", 2), ("jobs", 2)] {
+            std::fs::write(&path, format!("email,digests\nann@northfold.example,{digests}\n")).unwrap();
+            subscribers.import(&ask, &asked, |_, _| {}).await.unwrap();
+            clock.advance(Duration::from_secs(3600));
+            subscribers.ask_due(&asked).await.unwrap();
+            assert_eq!(asked.count(), count, "{digests}");
+        }
+        let report = import(&store, &subscribers, b"email\nann@northfold.example\n", ImportBasis::Rows, false).await;
+        assert!(!report.applied, "asked is not agreed");
+    }
+
+    async fn whoever_is_still_to_be_asked_is_not_forgotten_for_not_answering(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let asked = Asked::default();
+        let path = people(&store, 2);
+        let import = Import { rate: "1/d".parse().unwrap(), ..Import::new(&path, ImportBasis::Ask) };
+        subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
+        clock.advance(Duration::from_secs(40 * 86_400));
+        assert_eq!(subscribers.forget_unconfirmed().await.unwrap(), 1);
+        assert_eq!((subscribers.ask_due(&asked).await.unwrap(), asked.count()), (1, 2));
+        assert_eq!(subscribers.forget_unconfirmed().await.unwrap(), 0);
+    }
+
+    async fn whoever_had_a_mail_of_that_kind_just_now_is_asked_later(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let asked = Asked::default();
+        subscribers.add(&somebody("reader0@northfold.example", &["jobs"]), Origin::PAGE, &asked).await.unwrap();
+        let path = store.folder.path().join("people.csv");
+        std::fs::write(&path, "email,digests\nreader0@northfold.example,weekly\n").unwrap();
+        subscribers.import(&Import::new(&path, ImportBasis::Ask), &asked, |_, _| {}).await.unwrap();
+        assert_eq!(asked.count(), 1);
+        clock.advance(postround::subscribers::NOTICE_SPACING);
+        assert_eq!((subscribers.ask_due(&asked).await.unwrap(), asked.count()), (1, 2));
+    }
+}

@@ -1,0 +1,293 @@
+//! The model: what a person has agreed to, what has come in between, and what they may be mailed for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use postround::domain::UtcMillis;
+use postround::subscribers::{NOTICE_SPACING, NOTICE_WINDOW};
+
+/// Everybody there is.
+pub const PEOPLE: [&str; 2] = ["ann@northfold.example", "ben@saltby.example"];
+/// The digests, and what one can choose of either.
+pub const DIGESTS: [&str; 2] = ["weekly", "jobs"];
+/// The topics of a digest, one for each bit.
+pub const TOPICS: [&str; 3] = ["features", "interviews", "news"];
+/// All topics, later ones included.
+pub const ALL: u8 = 0xff;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Digests, and the topics of each.
+pub type Wanted = BTreeMap<usize, u8>;
+
+/// Where a person stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    Unknown,
+    Pending,
+    Confirmed,
+    Left,
+    Bounced,
+    Complained,
+}
+
+/// A suppression; the first is one that a confirmation lifts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bar {
+    Liftable,
+    Complaint,
+    Manual,
+}
+
+/// What typing an address must set off.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Expected {
+    Nothing,
+    Already,
+    Ask(Wanted),
+}
+
+/// What a link must do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    Now,
+    Already,
+    Stale,
+    Refused,
+}
+
+/// A link that was mailed.
+#[derive(Clone, Debug)]
+pub struct Link {
+    pub token: String,
+    pub asked_at: UtcMillis,
+    pub choice: Wanted,
+    /// Whether the person it was for has been forgotten.
+    pub dead: bool,
+}
+
+/// What one gets of a digest.
+#[derive(Clone, Copy, Debug)]
+pub struct Got {
+    pub topics: u8,
+    pub paused_until: Option<UtcMillis>,
+}
+
+/// One person.
+#[derive(Debug)]
+pub struct Person {
+    pub standing: Standing,
+    pub gets: BTreeMap<usize, Got>,
+    pub left: BTreeMap<usize, UtcMillis>,
+    pub gone_at: UtcMillis,
+    pub bar: Option<(Bar, UtcMillis)>,
+    pub links: Vec<Link>,
+    pub used: BTreeSet<UtcMillis>,
+    pub asked_at: UtcMillis,
+    pub reminded: bool,
+    pub mails: Vec<UtcMillis>,
+}
+
+impl Person {
+    pub fn new() -> Self {
+        Self {
+            standing: Standing::Unknown,
+            gets: BTreeMap::new(),
+            left: BTreeMap::new(),
+            gone_at: UtcMillis(0),
+            bar: None,
+            links: Vec::new(),
+            used: BTreeSet::new(),
+            asked_at: UtcMillis(0),
+            reminded: false,
+            mails: Vec::new(),
+        }
+    }
+
+    /// Whether nothing that a link can do brings them back.
+    pub fn is_barred(&self) -> bool {
+        self.standing == Standing::Complained || self.bar.is_some_and(|(bar, _)| bar != Bar::Liftable)
+    }
+
+    fn is_served(&self) -> bool {
+        self.standing == Standing::Confirmed && self.bar.is_none()
+    }
+
+    /// Whether a digest goes to them now, and which topics of it.
+    pub fn audience(&self, digest: usize, now: UtcMillis) -> Option<u8> {
+        let got = self.gets.get(&digest).filter(|_| self.is_served())?;
+        got.paused_until.is_none_or(|until| until <= now).then_some(got.topics)
+    }
+
+    /// Whether a stranger may set off one more mail.
+    pub fn may_be_mailed(&self, now: UtcMillis) -> bool {
+        let rested = self.mails.last().is_none_or(|last| *last <= now.minus(NOTICE_SPACING));
+        rested && self.mails.iter().rev().nth(2).is_none_or(|third| *third <= now.minus(NOTICE_WINDOW))
+    }
+
+    pub fn join(&mut self, wanted: &Wanted, now: UtcMillis) -> Expected {
+        if !self.may_be_mailed(now) {
+            return Expected::Nothing;
+        }
+        self.mails.push(now);
+        if self.is_barred() {
+            return Expected::Nothing;
+        }
+        let more: Wanted = match self.is_served() {
+            false => wanted.clone(),
+            true => {
+                wanted.iter().filter_map(|(digest, topics)| Some((*digest, self.beyond(*digest, *topics)?))).collect()
+            }
+        };
+        if more.is_empty() {
+            return Expected::Already;
+        }
+        if self.standing == Standing::Unknown {
+            self.standing = Standing::Pending;
+            self.gets = fresh(&more);
+        }
+        self.asked_at = now;
+        Expected::Ask(more)
+    }
+
+    /// What of these topics they do not get.
+    fn beyond(&self, digest: usize, topics: u8) -> Option<u8> {
+        let have = self.gets.get(&digest).map_or(0, |got| got.topics);
+        match have & topics == topics {
+            true => None,
+            false if topics == ALL => Some(ALL),
+            false => Some(topics & !have),
+        }
+    }
+
+    pub fn confirm(&mut self, link: &Link) -> Verdict {
+        if link.dead {
+            return Verdict::Stale;
+        }
+        if self.is_barred() {
+            return Verdict::Refused;
+        }
+        let gone = matches!(self.standing, Standing::Left | Standing::Bounced) && self.gone_at >= link.asked_at;
+        if gone || self.bar.is_some_and(|(_, at)| at >= link.asked_at) {
+            return Verdict::Stale;
+        }
+        let stands = |digest: &usize| self.left.get(digest).is_none_or(|left| *left < link.asked_at);
+        let agreed: Wanted = link.choice.clone().into_iter().filter(|(digest, _)| stands(digest)).collect();
+        if agreed.is_empty() {
+            return Verdict::Stale;
+        }
+        let nothing_new = link.choice.iter().all(|(digest, topics)| self.beyond(*digest, *topics).is_none());
+        if self.is_served() && (nothing_new || self.used.contains(&link.asked_at)) {
+            return Verdict::Already;
+        }
+        if !self.is_served() {
+            self.gets.clear();
+        }
+        for (digest, topics) in agreed {
+            self.left.remove(&digest);
+            self.gets.entry(digest).or_insert(Got { topics, paused_until: None }).topics |= topics;
+        }
+        self.standing = Standing::Confirmed;
+        self.bar = None;
+        self.used.insert(link.asked_at);
+        Verdict::Now
+    }
+
+    pub fn leave(&mut self, digest: usize, now: UtcMillis) {
+        if self.gets.remove(&digest).is_some() {
+            self.left.insert(digest, now);
+        }
+        if self.standing == Standing::Confirmed && self.gets.is_empty() {
+            (self.standing, self.gone_at) = (Standing::Left, now);
+        }
+    }
+
+    pub fn evidence(&mut self, wanted: &Wanted) {
+        if self.is_barred() || self.bar.is_some() || matches!(self.standing, Standing::Left | Standing::Bounced) {
+            return;
+        }
+        if self.standing != Standing::Confirmed {
+            self.gets.clear();
+        }
+        let taken: Vec<_> = wanted.iter().filter(|(digest, _)| !self.left.contains_key(digest)).collect();
+        for (digest, topics) in taken {
+            self.gets.entry(*digest).or_insert(Got { topics: *topics, paused_until: None }).topics |= topics;
+            self.standing = Standing::Confirmed;
+        }
+    }
+
+    /// A file has them in that state; whether it counts.
+    pub fn import(&mut self, state: Standing, now: UtcMillis) -> bool {
+        let all = Wanted::from_iter((0..DIGESTS.len()).map(|digest| (digest, ALL)));
+        let known = self.standing != Standing::Unknown;
+        if !known && self.bar.is_some() {
+            return false;
+        }
+        if state == Standing::Confirmed {
+            let may = !known || self.is_served();
+            for digest in all.keys().filter(|digest| may && !self.left.contains_key(digest)) {
+                self.gets.entry(*digest).or_insert(Got { topics: ALL, paused_until: None });
+                self.standing = state;
+            }
+            return may;
+        }
+        if known && strictness(state) <= strictness(self.standing) {
+            return false;
+        }
+        if !known {
+            self.gets = fresh(&all);
+        }
+        (self.standing, self.gone_at) = (state, now);
+        if state == Standing::Left {
+            let gets = std::mem::take(&mut self.gets);
+            self.left.extend(gets.into_keys().map(|digest| (digest, now)));
+        }
+        true
+    }
+
+    pub fn bounce(&mut self, now: UtcMillis) {
+        if !self.is_barred() {
+            self.bar = Some((Bar::Liftable, now));
+        }
+        if matches!(self.standing, Standing::Pending | Standing::Confirmed) {
+            (self.standing, self.gone_at) = (Standing::Bounced, now);
+        }
+    }
+
+    /// A reminder has gone out; says whether it may.
+    pub fn remind(&mut self, asked_at: UtcMillis, now: UtcMillis) -> bool {
+        let due = asked_at <= now.minus(DAY) && asked_at > now.minus(7 * DAY);
+        let may = self.standing == Standing::Pending && self.bar.is_none() && !self.reminded && self.may_be_mailed(now);
+        self.reminded = true;
+        self.mails.push(now);
+        due && may
+    }
+
+    pub fn forget(&mut self, now: UtcMillis) {
+        if self.standing == Standing::Pending && self.asked_at <= now.minus(30 * DAY) {
+            self.vanish();
+        }
+    }
+
+    /// Nothing is known of them any more but that they must not be mailed, and how many mails they had. Their links are
+    /// nobody's.
+    fn vanish(&mut self) {
+        let links = std::mem::take(&mut self.links).into_iter().map(|link| Link { dead: true, ..link });
+        let (bar, mails) = (self.bar, std::mem::take(&mut self.mails));
+        *self = Self { links: links.collect(), bar, mails, ..Self::new() };
+    }
+}
+
+fn fresh(wanted: &Wanted) -> BTreeMap<usize, Got> {
+    wanted.iter().map(|(digest, topics)| (*digest, Got { topics: *topics, paused_until: None })).collect()
+}
+
+fn strictness(standing: Standing) -> u8 {
+    match standing {
+        Standing::Unknown | Standing::Confirmed => 0,
+        Standing::Pending => 1,
+        Standing::Left => 2,
+        Standing::Bounced => 3,
+        Standing::Complained => 4,
+    }
+}

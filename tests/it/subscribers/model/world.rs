@@ -1,0 +1,381 @@
+//! Takes each step on a real store and on the model, and compares.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postround::domain::{DeliveryState, SubscriberState, SystemRandom, UtcMillis};
+use postround::store::{Durability, Mark, SuppressionRow};
+use postround::subscribers::{
+    AskedAgain, Confirmed, DigestClaim, Import, ImportBasis, JoinRequest, Keys, Leave, NewSubscriber, Notice,
+    NoticeKind, Origin, Subscribers, TokenError,
+};
+
+use super::Step;
+use super::people::{Bar, DIGESTS, Expected, Link, PEOPLE, Person, Standing, Verdict, Wanted};
+use super::words::{choice, or_all, state, topics, wanted};
+use crate::support::household::{Asked, address, everything, execute, subscribers_with, text};
+use crate::support::{TestClock, TestStore};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A store, and what the model says of it.
+pub struct World<'a> {
+    store: &'a TestStore,
+    subscribers: Subscribers,
+    pub clock: Arc<TestClock>,
+    people: Vec<Person>,
+    /// Deliveries that wait: who, which digest.
+    queue: Vec<(usize, usize)>,
+    /// Unsubscribe tokens that went out, ever.
+    tokens: Vec<(String, DigestClaim)>,
+}
+
+impl<'a> World<'a> {
+    pub async fn open(store: &'a TestStore) -> Self {
+        let (subscribers, clock) = subscribers_with(store, super::super::URL, |config| {
+            config.confirmation.reminder_after = Some(DAY);
+        })
+        .await;
+        execute(
+            store,
+            "insert into mails (kind, topics, locale, subject, html, body_text, mime, marker, salt, created_at)
+             values ('digest', '*', '', '', '', '', '', '', '', 0)",
+        )
+        .await;
+        let people = PEOPLE.iter().map(|_| Person::new()).collect();
+        Self { store, subscribers, clock, people, queue: Vec::new(), tokens: Vec::new() }
+    }
+
+    fn now(&self) -> UtcMillis {
+        self.subscribers.now()
+    }
+
+    pub async fn take(&mut self, step: Step) {
+        match step {
+            Step::Join { who, digests, topics } => self.join(who, &wanted(digests, topics)).await,
+            Step::Confirm { who, link, pressed } => self.confirm(who, link, pressed).await,
+            Step::AskAgain { who, link } => self.ask_again(who, link).await,
+            Step::Leave { who, digest } => self.leave(who, Some(digest)).await,
+            Step::LeaveAll { who } => self.leave(who, None).await,
+            Step::Choose { who, digest, topics, days } => self.choose(who, digest, topics, days).await,
+            Step::Bounce { who } => self.bounce(who).await,
+            Step::Complain { who } => self.complain(who).await,
+            Step::ByHand { who, lift } => self.by_hand(who, lift).await,
+            Step::Evidence { who, digests, topics } => self.evidence(who, &wanted(digests, topics)).await,
+            Step::Import { who, state } => self.import(who, state).await,
+            Step::LayOut { digest } => self.lay_out(digest).await,
+            Step::Deliver => self.deliver().await,
+            Step::Rotate => self.rotate(),
+            Step::Housekeep => self.housekeep().await,
+            Step::Wait { minutes } => self.clock.advance(Duration::from_secs(60 * minutes)),
+        }
+    }
+
+    /// Whom the store would mail is whom the model would, everybody stands where they should, and old links work.
+    pub async fn check(&self, when: &str) {
+        let now = self.now();
+        let sql =
+            format!("select email || ' ' || digest || ' ' || topics from live_subscriptions where since <= {}", now.0);
+        let live: BTreeSet<String> = text(self.store, &sql).await.lines().map(str::to_owned).collect();
+        let mut expected = BTreeSet::new();
+        let mut standing = BTreeSet::new();
+        for (person, email) in self.people.iter().zip(PEOPLE) {
+            for (digest, name) in DIGESTS.iter().enumerate() {
+                if let Some(bits) = person.audience(digest, now) {
+                    expected.insert(format!("{email} {name} {}", topics(bits).stored()));
+                }
+            }
+            if let Some(state) = state(person.standing) {
+                standing.insert(format!("{email} {state}"));
+            }
+        }
+        assert_eq!(live, expected, "{when}: {:#?}", self.people);
+        let stored = text(self.store, "select email || ' ' || state from subscribers").await;
+        assert_eq!(stored.lines().map(str::to_owned).collect::<BTreeSet<_>>(), standing, "{when}");
+        for (token, claim) in &self.tokens {
+            assert_eq!(self.subscribers.tokens().verify_unsubscribe(token).as_ref(), Ok(claim), "{when}");
+        }
+    }
+
+    async fn join(&mut self, who: usize, wanted: &Wanted) {
+        let request = JoinRequest {
+            address: address(PEOPLE[who]),
+            name: "Visit casino.example".to_owned(),
+            locale: None,
+            choice: choice(wanted),
+            wording: "Yes".to_owned(),
+        };
+        let asked = Asked::default();
+        self.subscribers.join(&request, Origin::PAGE, &asked).await.unwrap();
+        let now = self.now();
+        let expected = self.people[who].join(wanted, now);
+        self.expect(who, &expected, asked);
+    }
+
+    /// Compares what was mailed, and keeps the link.
+    fn expect(&mut self, who: usize, expected: &Expected, asked: Asked) {
+        let (mails, asked_at) = (asked.0.into_inner().unwrap(), self.now());
+        assert!(!format!("{mails:?}").contains("casino"), "a stranger's words in a mail: {mails:?}");
+        match (expected, &mails[..]) {
+            (Expected::Nothing, []) | (Expected::Already, [Notice { kind: NoticeKind::AlreadySubscribed, .. }]) => {}
+            (
+                Expected::Ask(wanted),
+                [Notice { kind: NoticeKind::Confirm { choice: named, link, reminder: false, .. }, .. }],
+            ) => {
+                assert_eq!(named, &choice(wanted));
+                let token = link.0.rsplit('/').next().unwrap().to_owned();
+                self.people[who].links.push(Link { token, asked_at, choice: wanted.clone(), dead: false });
+            }
+            _ => panic!("{expected:?} was expected, and there came {mails:?}"),
+        }
+    }
+
+    fn link(&self, who: usize, link: usize) -> Option<Link> {
+        self.people[who].links.iter().rev().nth(link).cloned()
+    }
+
+    async fn confirm(&mut self, who: usize, link: usize, pressed: bool) {
+        let Some(link) = self.link(who, link) else { return };
+        let claim = match self.subscribers.tokens().verify_confirm(&link.token, self.now()) {
+            Err(error) => {
+                assert_eq!(error, TokenError::Expired);
+                assert!(link.asked_at.plus(7 * DAY) <= self.now());
+                return;
+            }
+            Ok(claim) => claim,
+        };
+        let before = everything(self.store).await;
+        let (would, _) = self.subscribers.would_confirm(&claim).await.unwrap();
+        assert_eq!(everything(self.store).await, before, "a look at the page changes nothing");
+        if !pressed {
+            return;
+        }
+        let verdict = self.subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap();
+        assert_eq!(verdict, would);
+        let expected = self.people[who].confirm(&link);
+        let same = matches!(
+            (&verdict, expected),
+            (Confirmed::Now, Verdict::Now)
+                | (Confirmed::Already, Verdict::Already)
+                | (Confirmed::Stale, Verdict::Stale)
+                | (Confirmed::Refused(_), Verdict::Refused)
+        );
+        assert!(same, "{expected:?} was expected, and it was {verdict:?}: {link:?} {:#?}", self.people[who]);
+    }
+
+    async fn ask_again(&mut self, who: usize, link: usize) {
+        let Some(link) = self.link(who, link) else { return };
+        let asked = Asked::default();
+        let again = self.subscribers.ask_again(&link.token, "Again", Origin::PAGE, &asked).await.unwrap();
+        if link.dead {
+            assert_eq!((again, asked.count()), (AskedAgain::Gone, 0));
+            return;
+        }
+        assert_eq!(again, AskedAgain::Asked);
+        let now = self.now();
+        let expected = self.people[who].join(&link.choice, now);
+        self.expect(who, &expected, asked);
+    }
+
+    /// Their link of a digest; only who has ever been mailed one has one.
+    async fn claim(&self, who: usize, digest: usize) -> Option<DigestClaim> {
+        if matches!(self.people[who].standing, Standing::Unknown | Standing::Pending) {
+            return None;
+        }
+        let id = text(self.store, &format!("select public_id from subscribers where lower(email) = '{}'", PEOPLE[who]))
+            .await;
+        let subscriber = postround::domain::PublicId::parse(&id).unwrap();
+        Some(DigestClaim { subscriber, digest: DIGESTS[digest].to_owned() })
+    }
+
+    async fn leave(&mut self, who: usize, digest: Option<usize>) {
+        let Some(claim) = self.claim(who, digest.unwrap_or_default()).await else { return };
+        let what = digest.map_or(Leave::All, |_| Leave::Digest(&claim.digest));
+        self.subscribers.leave(&claim.subscriber, what, Origin::ONE_CLICK).await.unwrap();
+        let now = self.now();
+        for left in digest.map_or(0..DIGESTS.len(), |digest| digest..digest + 1) {
+            self.people[who].leave(left, now);
+            self.queue.retain(|waits| *waits != (who, left));
+        }
+    }
+
+    async fn choose(&mut self, who: usize, digest: usize, bits: u8, days: u64) {
+        let Some(claim) = self.claim(who, digest).await else { return };
+        let (bits, now) = (or_all(bits), self.now());
+        let until = (days > 0).then(|| now.plus(DAY * u32::try_from(days).unwrap()));
+        self.subscribers.choose(&claim, Some(&topics(bits)), until, Origin::PAGE).await.unwrap();
+        let confirmed = self.people[who].standing == Standing::Confirmed;
+        if let Some(got) = self.people[who].gets.get_mut(&digest).filter(|_| confirmed) {
+            let changed = (got.topics, got.paused_until) != (bits, until);
+            (got.topics, got.paused_until) = (bits, until);
+            if until.is_some() && changed {
+                self.queue.retain(|waits| *waits != (who, digest));
+            }
+        }
+    }
+
+    /// What the reading of a bounce or complaint comes to.
+    async fn end(&mut self, who: usize, reason: &str, next: Option<SubscriberState>) {
+        let keys = Keys::read(&self.store.folder.path().join("keys")).unwrap().unwrap();
+        let hash = keys.address_hash(&address(PEOPLE[who]));
+        let row = SuppressionRow {
+            address_hash: hash.clone(),
+            reason: reason.to_owned(),
+            note: String::new(),
+            created_at: self.now(),
+        };
+        let mut session = self.subscribers.store().write(Durability::Full).await.unwrap();
+        session.suppress(&row).await.unwrap();
+        if let (Some(state), Some(mut known)) = (next, session.subscriber_by_hash(&hash).await.unwrap()) {
+            (known.state, known.updated_at) = (state, self.now());
+            session.update_subscriber(&known).await.unwrap();
+            session.cancel_deliveries(known.id, None, self.now()).await.unwrap();
+            self.queue.retain(|waits| waits.0 != who);
+        }
+        session.commit().await.unwrap();
+    }
+
+    async fn bounce(&mut self, who: usize) {
+        let person = &self.people[who];
+        if person.standing == Standing::Unknown || person.is_barred() {
+            return;
+        }
+        let listed = matches!(person.standing, Standing::Pending | Standing::Confirmed);
+        self.end(who, "bounced", listed.then_some(SubscriberState::Bounced)).await;
+        let now = self.now();
+        self.people[who].bounce(now);
+    }
+
+    async fn complain(&mut self, who: usize) {
+        if self.claim(who, 0).await.is_none() {
+            return;
+        }
+        self.end(who, "complaint", Some(SubscriberState::Complained)).await;
+        let now = self.now();
+        (self.people[who].standing, self.people[who].bar) = (Standing::Complained, Some((Bar::Complaint, now)));
+    }
+
+    async fn by_hand(&mut self, who: usize, lift: bool) {
+        if !lift {
+            self.end(who, "manual", None).await;
+            self.people[who].bar = Some((Bar::Manual, self.now()));
+            return;
+        }
+        let keys = Keys::read(&self.store.folder.path().join("keys")).unwrap().unwrap();
+        let mut session = self.subscribers.store().write(Durability::Full).await.unwrap();
+        session.unsuppress(&keys.address_hash(&address(PEOPLE[who]))).await.unwrap();
+        session.commit().await.unwrap();
+        self.people[who].bar = None;
+    }
+
+    async fn evidence(&mut self, who: usize, wanted: &Wanted) {
+        let new =
+            NewSubscriber { address: address(PEOPLE[who]), name: String::new(), locale: None, choice: choice(wanted) };
+        let _ = self.subscribers.add_confirmed(&new, "a form", Origin::COMMAND_LINE).await;
+        self.people[who].evidence(wanted);
+    }
+
+    async fn import(&mut self, who: usize, state: usize) {
+        let (word, state) = [
+            ("confirmed", Standing::Confirmed),
+            ("unsubscribed", Standing::Left),
+            ("bounced", Standing::Bounced),
+            ("complained", Standing::Complained),
+        ][state];
+        if (state, self.people[who].standing) == (Standing::Confirmed, Standing::Pending) {
+            return;
+        }
+        let path = self.store.folder.path().join("people.csv");
+        std::fs::write(&path, format!("email,state,digests\n{},{word},weekly;jobs\n", PEOPLE[who])).unwrap();
+        let import = Import::new(&path, ImportBasis::Confirmed("an old list"));
+        self.subscribers.import(&import, &Asked::default(), |_, _| {}).await.unwrap();
+        let now = self.now();
+        if self.people[who].import(state, now) && state != Standing::Confirmed {
+            self.queue.retain(|waits| waits.0 != who);
+        }
+    }
+
+    async fn lay_out(&mut self, digest: usize) {
+        let now = self.now();
+        for who in 0..PEOPLE.len() {
+            if self.people[who].audience(digest, now).is_none() {
+                continue;
+            }
+            self.queue.push((who, digest));
+            let claim = self.claim(who, digest).await.unwrap();
+            let token = self.subscribers.tokens().unsubscribe(&claim.subscriber, &claim.digest).as_str().to_owned();
+            self.tokens.push((token, claim));
+        }
+        let sql = format!(
+            "insert into deliveries (mail_id, kind, digest, subscriber_id, address, name, state, priority, due_at, first_due_at, attempts)
+             select m.id, 'digest', l.digest, l.subscriber_id, l.email, '', 'queued', 0, {0}, {0}, 0 from mails m, live_subscriptions l
+             where l.digest = '{1}' and l.since <= {0}",
+            now.0, DIGESTS[digest]
+        );
+        execute(self.store, &sql).await;
+    }
+
+    /// Claims all that is queued and starts it: what is not granted may not be sent.
+    async fn deliver(&mut self) {
+        let now = self.now();
+        let mut session = self.subscribers.store().marks().await.unwrap();
+        let claimed = session.claim_deliveries("me", now, 1000, None).await.unwrap();
+        let mark = |id, next| Mark {
+            id,
+            expected: DeliveryState::Claimed,
+            next,
+            token: None,
+            tries: 0,
+            due_at: None,
+            started_at: Some(now.0),
+            finished_at: None,
+            relay: None,
+            answer: None,
+        };
+        let starts: Vec<Mark> = claimed.iter().map(|row| mark(row.id, DeliveryState::Sending)).collect();
+        let granted = session.mark_deliveries("me", &starts).await.unwrap();
+        drop(session);
+        execute(self.store, "update deliveries set state = 'sent', owner = null where state = 'sending'").await;
+        let mut started: Vec<String> = claimed
+            .iter()
+            .filter(|row| granted.contains(&(row.id, "sending".to_owned())))
+            .map(|row| format!("{} {}", row.address, row.digest.clone().unwrap_or_default()))
+            .collect();
+        let due = self.queue.drain(..).filter(|(who, digest)| self.people[*who].audience(*digest, now).is_some());
+        let mut expected: Vec<String> =
+            due.map(|(who, digest)| format!("{} {}", PEOPLE[who], DIGESTS[digest])).collect();
+        started.iter_mut().for_each(|line| line.make_ascii_lowercase());
+        started.sort();
+        expected.sort();
+        assert_eq!(started, expected);
+    }
+
+    fn rotate(&mut self) {
+        let keys = Keys::rotate(&self.store.folder.path().join("keys"), &SystemRandom).unwrap();
+        let config = Arc::new(self.subscribers.config().clone());
+        self.subscribers =
+            Subscribers::new(self.store.store.clone(), config, keys.into(), self.clock.clone(), Arc::new(SystemRandom));
+    }
+
+    async fn housekeep(&mut self) {
+        let (asked, now) = (Asked::default(), self.now());
+        self.subscribers.remind(&asked).await.unwrap();
+        for mail in asked.0.into_inner().unwrap() {
+            let who = PEOPLE.iter().position(|email| mail.address.folded() == *email).unwrap();
+            let NoticeKind::Confirm { link, reminder: true, .. } = &mail.kind else {
+                panic!("{mail:?} is no reminder")
+            };
+            let token = link.0.rsplit('/').next().unwrap().to_owned();
+            let claim = self.subscribers.tokens().verify_confirm(&token, now).unwrap();
+            let first = self.people[who].links.iter().find(|link| link.asked_at == claim.asked_at).cloned().unwrap();
+            assert_eq!(claim.choice, choice(&first.choice));
+            assert!(self.people[who].remind(claim.asked_at, now), "{:#?}", self.people[who]);
+            self.people[who].links.push(Link { token, ..first });
+        }
+        self.subscribers.forget_unconfirmed().await.unwrap();
+        for person in &mut self.people {
+            person.forget(now);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What `subscriber export --all` writes, an import into an empty store brings back, all of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use postround::domain::{PublicId, SubscriptionState};
+use postround::subscribers::{DigestClaim, Import, ImportBasis, Leave, Origin, Subscribers, SuppressionReason, Topics};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::URL;
+use crate::support::household::{Asked, address, confirmed, somebody, subscribers, text};
+use crate::support::{TestStore, on_both};
+
+async fn export(subscribers: &Subscribers) -> String {
+    let mut csv = Vec::new();
+    subscribers.export_all(&mut csv).await.unwrap();
+    String::from_utf8(csv).unwrap()
+}
+
+/// The rows of an export by address, and what changes on the way: the last event, which is the import itself, is cut off
+/// where `imported`, and the evidence, which names the last event, is left out.
+fn rows(csv: &str, imported: bool) -> BTreeMap<String, Vec<String>> {
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let header = reader.headers().unwrap().clone();
+    let at = |name: &str| header.iter().position(|column| column == name).unwrap();
+    let (evidence, consent) = (at("evidence"), at("consent"));
+    let mut all = BTreeMap::new();
+    for record in reader.records() {
+        let mut fields: Vec<String> = record.unwrap().iter().map(str::to_owned).collect();
+        let mut events: Vec<serde_json::Value> = serde_json::from_str(&fields[consent]).unwrap();
+        if imported {
+            assert_eq!(events.pop().unwrap()["event"], "imported");
+        }
+        fields[consent] = serde_json::to_string(&events).unwrap();
+        fields[evidence].clear();
+        all.insert(fields[0].clone(), fields);
+    }
+    all
+}
+
+async fn import(store: &TestStore, subscribers: &Subscribers, csv: &str) -> postround::subscribers::ImportReport {
+    let path = store.folder.path().join("export.csv");
+    std::fs::write(&path, csv).unwrap();
+    subscribers.import(&Import::new(&path, ImportBasis::Rows), &Asked::default(), |_, _| {}).await.unwrap()
+}
+
+on_both! {
+    async fn everything_of_everybody_comes_back_and_links_in_sent_mails_still_work(store: TestStore) {
+        let (here, clock) = subscribers(&store, URL).await;
+        for name in ["ann", "ben", "cal", "dot", "eli"] {
+            confirmed(&here, &format!("{name}@northfold.example"), &["weekly", "jobs"]).await;
+        }
+        let person = async |name: &str| {
+            let id = text(&store, &format!("select public_id from subscribers where email = '{name}@northfold.example'")).await;
+            PublicId::parse(&id).unwrap()
+        };
+        clock.advance(Duration::from_millis(12_345));
+        let claim = DigestClaim { subscriber: person("ann").await, digest: "weekly".to_owned() };
+        let topics = Topics::Only(["news".to_owned()].into());
+        here.choose(&claim, Some(&topics), Some(here.now().plus(Duration::from_secs(86_400))), Origin::PAGE).await.unwrap();
+        here.leave(&person("ben").await, Leave::Digest("jobs"), Origin::PAGE.from(Some("192.0.2.9"), Some("Mail \"App\""))).await.unwrap();
+        here.leave(&person("cal").await, Leave::All, Origin::ONE_CLICK).await.unwrap();
+        here.suppress(&address("dot@northfold.example"), SuppressionReason::Manual, "asked, by phone", Origin::COMMAND_LINE).await.unwrap();
+        here.suppress(&address("eli@northfold.example"), SuppressionReason::Complaint, "", Origin::COMMAND_LINE).await.unwrap();
+        here.add(&somebody("zoë@bücher.example", &["jobs"]), Origin::PAGE, &Asked::default()).await.unwrap();
+
+        let first = export(&here).await;
+        let other = TestStore::sqlite().await;
+        let (there, there_clock) = subscribers(&other, URL).await;
+        there_clock.advance(Duration::from_secs(60));
+        let report = import(&other, &there, &first).await;
+        assert_eq!((report.rows, report.added, report.applied), (6, 6, true), "{:?} {:?}", report.refused, report.skipped_rows);
+        assert_eq!(rows(&export(&there).await, true), rows(&first, false));
+        let live = "select email || ' ' || digest from live_subscriptions where since = 0 order by 1";
+        let expected = "ann@northfold.example jobs\nben@northfold.example weekly";
+        assert_eq!(text(&other, live).await, expected);
+        let states = "select b.state from subscriptions b join subscribers s on s.id = b.subscriber_id
+             where s.email = 'ben@northfold.example' order by b.digest";
+        assert_eq!(text(&other, states).await, text(&store, states).await);
+        assert_eq!(there.leave(&person("ben").await, Leave::All, Origin::ONE_CLICK).await.unwrap(), postround::subscribers::Left::Now);
+        let again = import(&other, &there, &first).await;
+        assert_eq!((again.added, again.updated), (0, 0), "{again:?}");
+    }
+
+    async fn an_export_beside_people_who_are_there_takes_nobodys_link_and_lifts_nothing(store: TestStore) {
+        let (here, _clock) = subscribers(&store, URL).await;
+        confirmed(&here, "ann@northfold.example", &["weekly"]).await;
+        let csv = export(&here).await;
+        let (taken, free) = (csv.replace("ann@", "ben@"), csv.replace("weekly=*", "weekly=* left"));
+        assert_eq!(import(&store, &here, &taken).await.added, 1);
+        assert_eq!(text(&store, "select cast(count(distinct public_id) as text) from subscribers").await, "2");
+        let report = import(&store, &here, &free).await;
+        assert_eq!(report.updated, 1);
+        let left = "select b.state || ' ' || s.state from subscriptions b join subscribers s on s.id = b.subscriber_id where s.id = 1";
+        assert_eq!(text(&store, left).await, "left unsubscribed");
+        assert_eq!(import(&store, &here, &csv).await.skipped, 1, "whoever has left stays left");
+    }
+}
+
+/// A person as a row of an export could have them.
+fn person() -> impl Strategy<Value = String> {
+    let state = prop::sample::select(vec!["pending", "confirmed", "unsubscribed", "bounced", "complained"]);
+    let have = prop::sample::select(SubscriptionState::ALL.to_vec());
+    let topics = prop::sample::select(vec!["*", "news", "features,news", "gardening"]);
+    let digest = prop::sample::select(vec!["weekly", "jobs", "long-gone"]);
+    let subscriptions = prop::collection::btree_map(digest, (have, topics, 0_i64..1_000_000_000_000), 1..4);
+    let name = "[\\PC&&[^ \u{fffd}\\p{Z}\\p{C}]]{0,9}( [\\PC&&[^ \u{fffd}\\p{Z}\\p{C}]]{1,9})?";
+    let suppressed =
+        prop::sample::select(vec!["", "manual 2026-01-02T03:04:05.006Z by \"phone\"", "bounced 2026-01-02T03:04:05Z"]);
+    let locale = prop::sample::select(vec!["", "de", "en-US"]);
+    (state, subscriptions, name, suppressed, locale).prop_map(|(state, subscriptions, name, suppressed, locale)| {
+        let at = |millis: i64| postround::domain::UtcMillis(millis).to_utc().to_rfc3339();
+        let one = subscriptions.into_iter().map(|(digest, (have, topics, when))| match have {
+            SubscriptionState::Active => format!("{digest}={topics} since={}", at(when)),
+            SubscriptionState::Paused => format!("{digest}={topics} paused until={} since={}", at(when * 2), at(when)),
+            SubscriptionState::Left => format!("{digest}={topics} left left={} since={}", at(when + 1), at(when)),
+        });
+        // Somebody who has left has left everything.
+        let gone = state == "unsubscribed";
+        let one: Vec<String> = one.filter(|text| !gone || text.contains(" left ")).collect();
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        csv.write_record([
+            name.trim(),
+            state,
+            locale,
+            "2020-02-03",
+            "a form",
+            &one.join("; "),
+            suppressed,
+            "2020-01-01T00:00:00.5Z",
+        ])
+        .unwrap();
+        String::from_utf8(csv.into_inner().unwrap()).unwrap()
+    })
+}
+
+#[test]
+fn a_round_trip_through_an_empty_store_loses_nothing() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let config = Config { failure_persistence: None, ..Config::with_cases(12) };
+    TestRunner::new(config)
+        .run(&prop::collection::vec(person(), 1..30), |people| {
+            let mut csv =
+                "email,name,state,locale,confirmed_at,evidence,subscriptions,suppressed,created_at\n".to_owned();
+            for (index, person) in people.iter().enumerate() {
+                csv.push_str(&format!("reader{index}@northfold.example,{person}"));
+            }
+            runtime.block_on(async {
+                let (one, two) = (TestStore::sqlite().await, TestStore::sqlite().await);
+                let ((here, _), (there, clock)) = (subscribers(&one, URL).await, subscribers(&two, URL).await);
+                clock.advance(Duration::from_secs(60));
+                let report = import(&one, &here, &csv).await;
+                prop_assert_eq!(report.added, people.len() as u64, "{:?} {:?}", report.refused, report.skipped_rows);
+                let first = export(&here).await;
+                let report = import(&two, &there, &first).await;
+                prop_assert_eq!(report.added, people.len() as u64, "{:?} {:?}", report.refused, report.skipped_rows);
+                prop_assert_eq!(rows(&export(&there).await, true), rows(&first, false));
+                Ok(())
+            })
+        })
+        .unwrap();
+}

@@ -1,0 +1,90 @@
+//! Confirming over real HTTP: the button, old links, and what is mailed before anybody has agreed.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+
+use super::joining::{ANN, asked, known};
+use super::site::{FORM, Site};
+use crate::support::household::{everything, text};
+use crate::support::{TestStore, on_both};
+
+on_both! {
+    async fn the_button_works_from_a_page_without_origin_and_scanners_press_nothing(store: TestStore) {
+        let site = Site::open(&store).await;
+        site.join(&format!("email={ANN}&name=Ann+Marsh")).await;
+        let token = link(&store, ANN).await;
+        let path = format!("/confirm/{token}");
+        let before = everything(&store).await;
+        for (name, value) in [("purpose", "prefetch"), ("x-http-method-override", "POST"), ("list-unsubscribe", "One-Click"), ("accept", "*/*")] {
+            for method in [reqwest::Method::GET, reqwest::Method::HEAD] {
+                let request = site.client.request(method, format!("{}{path}", site.root)).header(name, value);
+                assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
+            }
+        }
+        assert_eq!(everything(&store).await, before);
+        let page = site.text(&path).await;
+        assert!(page.contains("Do you want Early Help Weekly and Jobs &amp; Posts?") && page.contains(ANN), "{page}");
+        assert_eq!(page.matches("<button").count(), 1);
+        for _ in 0..2 {
+            let pressed = site.post(&path, FORM, "").header("origin", "null").send().await.unwrap();
+            assert_eq!(pressed.status(), StatusCode::OK);
+            let page = pressed.text().await.unwrap();
+            assert!(page.contains("You are subscribed") && page.contains("Mondays at 08:00"), "{page}");
+            assert!(page.contains("Next issue: Monday 30 November 2026 at 08:00"), "{page}");
+        }
+        assert_eq!(known(&store).await, format!("{ANN} confirmed"));
+        let events = text(&store, "select event || ' ' || coalesce(network, '') || ' ' || coalesce(wording, '') from consent_events where digest = 'weekly' order by id").await;
+        assert!(events.contains("asked 127.0.0.1 Newsletters of Early Help Weekly"), "{events}");
+        assert!(events.contains("[Subscribe]") && events.contains("confirmed 127.0.0.1 Do you want"), "{events}");
+        assert_eq!(text(&store, "select name from subscribers").await, "Ann Marsh");
+    }
+
+    async fn no_text_that_a_stranger_typed_is_mailed_before_it_is_confirmed(store: TestStore) {
+        let site = Site::open(&store).await;
+        site.join(&format!("email={ANN}&name=Buy+pills+at+pills.example")).await;
+        assert_eq!(asked(&store).await, ANN);
+        let mails = text(&store, "select m.mime || ' ' || d.name || ' ' || coalesce(d.link, '') from deliveries d join mails m on m.id = d.mail_id").await;
+        assert!(!mails.contains("pills") && mails.contains("/confirm/"), "{mails}");
+    }
+
+    async fn a_link_that_is_too_old_offers_a_new_one_that_works(store: TestStore) {
+        let site = Site::open(&store).await;
+        site.join(&format!("email={ANN}&digests=weekly&topics=news&topics=features")).await;
+        let old = format!("/confirm/{}", link(&store, ANN).await);
+        assert!(site.text(&old).await.contains("Early Help Weekly with News and Features."));
+        site.clock.advance(Duration::from_secs(8 * 86_400));
+        let before = everything(&store).await;
+        for page in [site.get(&old).await, site.post(&old, FORM, "").send().await.unwrap()] {
+            assert_eq!(page.status(), StatusCode::GONE);
+            let page = page.text().await.unwrap();
+            assert!(page.contains("It worked for 7 days") && page.contains("name=\"again\" value=\"yes\""), "{page}");
+        }
+        assert_eq!(everything(&store).await, before);
+        let again = site.post(&old, FORM, "again=yes").send().await.unwrap();
+        assert_eq!(again.status(), StatusCode::OK);
+        assert_eq!(asked(&store).await, format!("{ANN}\n{ANN}"));
+        let new = format!("/confirm/{}", link(&store, ANN).await);
+        assert_eq!(site.post(&new, FORM, "").send().await.unwrap().status(), StatusCode::OK);
+        assert_eq!(known(&store).await, format!("{ANN} confirmed"));
+        assert_eq!(text(&store, "select topics from subscriptions").await, "features,news");
+    }
+
+    async fn a_flood_for_one_address_mails_it_once_in_ten_minutes(store: TestStore) {
+        let site = Site::open(&store).await;
+        let stamp = site.stamp().await;
+        site.clock.advance(Duration::from_secs(2));
+        let sent = (0..60).map(|_| site.post("/subscribe", FORM, format!("stamp={stamp}&email={ANN}")).send());
+        for answer in futures_util::future::join_all(sent).await {
+            assert_eq!(answer.unwrap().status(), StatusCode::OK);
+        }
+        assert_eq!(asked(&store).await, ANN);
+    }
+}
+
+/// The token of the last link that was mailed there.
+async fn link(store: &TestStore, email: &str) -> String {
+    let link =
+        text(store, &format!("select link from deliveries where address = '{email}' order by id desc limit 1")).await;
+    link.rsplit('/').next().unwrap().to_owned()
+}

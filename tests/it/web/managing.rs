@@ -1,0 +1,211 @@
+//! The pages of leaving, choosing and managing over real HTTP, from the mail's link to the last button.
+
+use std::time::Duration;
+
+use postround::domain::PublicId;
+use proptest::strategy::{Strategy, ValueTree};
+use reqwest::StatusCode;
+
+use super::site::{FORM, Site, hidden, value};
+use crate::support::household::{confirmed, everything, execute, text};
+use crate::support::{TestStore, on_both};
+
+const ANN: &str = "ann.marsh@northfold.example";
+
+impl Site {
+    async fn act(&self, path: &str, body: &str) -> (StatusCode, String) {
+        let response = self.post(path, FORM, body.to_owned()).send().await.unwrap();
+        (response.status(), response.text().await.unwrap())
+    }
+
+    async fn shown(&self, path: &str) -> (StatusCode, String) {
+        let response = self.get(path).await;
+        (response.status(), response.text().await.unwrap())
+    }
+}
+
+/// A link without what is before its path.
+fn path(url: &str) -> String {
+    url.strip_prefix("https://post.northfold.example/mail").unwrap().to_owned()
+}
+
+async fn link(store: &TestStore) -> String {
+    path(&text(store, "select link from deliveries where link is not null order by id desc limit 1").await)
+}
+
+async fn ann(store: &TestStore, site: &Site) -> (String, String) {
+    let id = PublicId::parse(&text(store, &format!("select public_id from subscribers where email = '{ANN}'")).await)
+        .unwrap();
+    let tokens = site.subscribers.tokens();
+    (path(&tokens.unsubscribe_url(&id, "weekly")), path(&tokens.preferences_url(&id, "weekly")))
+}
+
+/// The target of the form that has this button.
+fn action(page: &str, button: &str) -> String {
+    let before = page.split(button).next().unwrap();
+    let form = before.rsplit("<form").next().unwrap();
+    let action = form.split("action=\"").nth(1).unwrap().split('"').next().unwrap().replace("&#x2F;", "/");
+    action.strip_prefix("/mail").unwrap().to_owned()
+}
+
+/// An issue of last week with two stories of news and one feature, and one of two months ago.
+async fn stories(store: &TestStore, site: &Site) {
+    let (recent, old) = (site.subscribers.now().0 - 7 * 86_400_000, site.subscribers.now().0 - 60 * 86_400_000);
+    execute(store, &format!(
+        "insert into articles (source, guid, url, canonical, title, excerpt, topic, first_seen_at, updated_at)
+             values ('s', 'g', 'u', 'c', 't', '', 'news', 0, 0);
+         insert into issues (public_id, digest, issue_key, state, subject, issue_date, composed_at, layout_after, recipients)
+             values ('a', 'weekly', 'a', 'sent', '', '', {recent}, 0, 1), ('b', 'weekly', 'b', 'sent', '', '', {old}, 0, 1);
+         insert into issue_articles (issue_id, digest, article_id, canonical, position, listed, topic, source, url, title, excerpt)
+             select i.id, 'weekly', a.id, v.canonical, v.position, 0, v.topic, 's', '', '', '' from issues i, articles a,
+                 (select 'a' as issue, 'c1' as canonical, 1 as position, 'news' as topic union all select 'a', 'c2', 2, 'news'
+                  union all select 'a', 'c2', 3, 'features' union all select 'a', 'c2', 4, 'news'
+                  union all select 'b', 'c3', 1, 'interviews') v where v.issue = i.public_id")).await;
+}
+
+on_both! {
+    async fn leaving_can_be_undone_and_asks_why(store: TestStore) {
+        let site = Site::open(&store).await;
+        confirmed(&site.subscribers, ANN, &["weekly", "jobs"]).await;
+        let (unsubscribe, _) = ann(&store, &site).await;
+        let (status, page) = site.act(&unsubscribe, "leave=digest").await;
+        assert!(status == StatusCode::OK && page.contains("You have left") && page.contains("Jobs &amp; Posts"), "{page}");
+        let back = action(&page, "value=\"undo\"");
+        let before = everything(&store).await;
+        let (status, shown) = site.shown(&back).await;
+        assert!(status == StatusCode::OK && shown.contains("Undo") && everything(&store).await == before, "a GET changes nothing");
+        let (status, page) = site.act(&back, "reason=too-often&note=%3Cb%3Edaily%3C/b%3E").await;
+        assert!(status == StatusCode::OK && page.contains("helps us"), "{page}");
+        assert_eq!(text(&store, "select reason || ' ' || note from leave_reasons").await, "too-often <b>daily</b>");
+        assert_eq!(site.act(&back, "reason=none").await.0, StatusCode::UNPROCESSABLE_ENTITY);
+        let long = format!("reason=other&note={}", "x".repeat(301));
+        let (status, page) = site.act(&back, &long).await;
+        assert!(status == StatusCode::UNPROCESSABLE_ENTITY && page.contains("300 letters"), "{page}");
+        assert_eq!(site.act(&back, "").await.0, StatusCode::UNPROCESSABLE_ENTITY);
+        let (status, page) = site.act(&back, "do=undo").await;
+        assert!(status == StatusCode::OK && page.contains("subscribed again"), "{page}");
+        assert_eq!(text(&store, "select state from subscriptions where digest = 'weekly'").await, "active");
+        site.clock.advance(Duration::from_secs(86_400));
+        assert_eq!(site.shown(&back).await.0, StatusCode::GONE);
+        assert_eq!(site.act(&back, "do=undo").await.0, StatusCode::GONE);
+    }
+
+    async fn a_digests_link_shows_no_address_and_mails_the_link_to_everything(store: TestStore) {
+        let site = Site::open(&store).await;
+        confirmed(&site.subscribers, ANN, &["weekly", "jobs"]).await;
+        let (_, preferences) = ann(&store, &site).await;
+        let (_, page) = site.shown(&preferences).await;
+        assert!(page.contains("an•••@northfold.example") && !page.contains(ANN) && !page.contains("last month"), "{page}");
+        stories(&store, &site).await;
+        let (_, page) = site.shown(&preferences).await;
+        for count in ["last month: 2 stories", "last month: one story", "last month: 0 stories"] {
+            assert!(page.contains(count), "{page}");
+        }
+        for field in ["do=data", "do=erase&sure=yes", "do=address&email=x@saltby.example", "do=join&digest=jobs"] {
+            site.act(&preferences, field).await;
+        }
+        assert_eq!(text(&store, "select state from subscribers").await, "confirmed", "not with a forwarded mail");
+        assert_eq!(site.act(&preferences, "do=link").await.0, StatusCode::OK);
+        assert_eq!(text(&store, "select kind || ' ' || address from deliveries").await, format!("manage {ANN}"));
+        let everything_link = link(&store).await;
+        let (status, page) = site.shown(&everything_link).await;
+        assert!(status == StatusCode::OK && page.contains(ANN) && page.contains("until 09:00"), "{page}");
+        let (status, page) = site.act(&everything_link, "do=profile&name=Ann+Marsh&locale=de").await;
+        assert!(status == StatusCode::OK && page.contains("Ann Marsh"), "{page}");
+        assert_eq!(text(&store, "select name || ' ' || locale from subscribers").await, "Ann Marsh de");
+        for (bad, field) in [("do=profile&name=x%0Ay", "name"), ("do=profile&locale=xx", "locale"), ("do=address&email=x", "email"),
+            ("do=join&digest=none", "digests"), ("do=nothing", "digests"), (&format!("do=address&email={ANN}"), "email")] {
+            let (status, page) = site.act(&everything_link, bad).await;
+            assert!(status == StatusCode::UNPROCESSABLE_ENTITY && page.contains(&format!("href=\"#{field}\"")), "{bad}: {page}");
+        }
+        let data = site.post(&everything_link, FORM, "do=data").send().await.unwrap();
+        assert_eq!(data.headers()["content-type"], "application/json; charset=utf-8");
+        assert_eq!((&data.headers()["cache-control"], &data.headers()["x-robots-tag"]), (&"no-store".parse().unwrap(), &"noindex".parse().unwrap()));
+        let data: serde_json::Value = serde_json::from_str(&data.text().await.unwrap()).unwrap();
+        assert_eq!(data["email"], ANN);
+        site.clock.advance(Duration::from_secs(3600));
+        let (status, page) = site.shown(&everything_link).await;
+        assert!(status == StatusCode::GONE && page.contains("href=\"/mail/preferences\""), "{page}");
+        assert_eq!(site.act(&everything_link, "do=erase&sure=yes").await.0, StatusCode::GONE);
+    }
+
+    async fn an_address_is_changed_at_the_new_one_and_everything_is_erased_after_a_second_question(store: TestStore) {
+        let site = Site::open(&store).await;
+        confirmed(&site.subscribers, ANN, &["weekly"]).await;
+        let (_, preferences) = ann(&store, &site).await;
+        site.act(&preferences, "do=link").await;
+        let managing = link(&store).await;
+        site.act(&managing, "do=address&email=ann@saltby.example").await;
+        let change = link(&store).await;
+        assert!(change.starts_with("/address/"));
+        let (status, page) = site.shown(&change).await;
+        assert!(status == StatusCode::OK && page.contains("ann@saltby.example"), "{page}");
+        assert_eq!(text(&store, "select email from subscribers").await, ANN);
+        for _ in 0..2 {
+            assert_eq!(site.act(&change, "").await.0, StatusCode::OK);
+        }
+        assert_eq!(text(&store, "select email from subscribers").await, "ann@saltby.example");
+        assert_eq!(site.act(&managing, "do=erase&sure=yes").await.0, StatusCode::GONE, "the link of the old address");
+        site.clock.advance(Duration::from_secs(601));
+        site.act(&preferences, "do=link").await;
+        let managing = link(&store).await;
+        let (status, page) = site.act(&managing, "do=erase").await;
+        assert!(status == StatusCode::OK && page.contains("cannot be undone") && page.contains("coded form"), "{page}");
+        assert_eq!(text(&store, "select email from subscribers").await, "ann@saltby.example");
+        assert_eq!(site.act(&managing, "do=erase&sure=yes").await.0, StatusCode::OK);
+        assert_eq!(everything(&store).await, "");
+        assert_eq!(site.act(&managing, "do=erase&sure=yes").await.0, StatusCode::GONE);
+        assert_eq!(site.shown(&preferences).await.0, StatusCode::OK, "and says nothing of anybody");
+    }
+
+    async fn a_lost_link_is_answered_the_same_for_everybody(store: TestStore) {
+        let site = Site::open(&store).await;
+        confirmed(&site.subscribers, ANN, &["weekly"]).await;
+        let (_, form) = site.shown("/preferences").await;
+        let stamp = value(&form, "stamp").unwrap();
+        let once_more = site.act("/preferences", &format!("stamp={stamp}&email={ANN}")).await;
+        assert!(once_more.1.contains("once more"), "a form that comes back at once is asked again");
+        site.clock.advance(Duration::from_secs(3));
+        let again = hidden(&once_more.1);
+        let known = site.act("/preferences", &format!("{again}&email={ANN}")).await;
+        let unknown = site.act("/preferences", &format!("{again}&email=nobody@northfold.example")).await;
+        assert_eq!(known, unknown);
+        assert_eq!(known.0, StatusCode::OK);
+        assert_eq!(text(&store, "select kind || ' ' || address from deliveries").await, format!("manage {ANN}"));
+        assert_eq!(site.act("/preferences", "email=x").await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
+    async fn whatever_is_sent_is_answered_with_a_sentence_and_changes_nothing(store: TestStore) {
+        let site = Site::open(&store).await;
+        confirmed(&site.subscribers, ANN, &["weekly"]).await;
+        let (unsubscribe, preferences) = ann(&store, &site).await;
+        site.act(&preferences, "do=link").await;
+        let managing = link(&store).await;
+        let before = everything(&store).await;
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let piece = "[a-z2-7%./?&=é\\x00\"<>' -]{0,40}";
+        let words = "(topics|offered|pause|until|do|digest|name|locale|email|reason|note|sure|stamp|x)";
+        for round in 0..60 {
+            let text = piece.new_tree(&mut runner).unwrap().current();
+            let field = words.new_tree(&mut runner).unwrap().current();
+            let junk = url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            for route in ["unsubscribe", "preferences", "goodbye", "address", "confirm"] {
+                let path = format!("/{route}/{junk}x");
+                for (status, page) in [site.shown(&path).await, site.act(&path, &format!("{field}={junk}")).await] {
+                    assert!(status.is_client_error() && page.contains("<h1>"), "{path}: {status} {page}");
+                }
+            }
+            // A good link with a tampered end, and good links with fields that mean nothing.
+            let mut cut = managing.clone();
+            cut.truncate(managing.len() - 1 - round % 20);
+            assert!(site.act(&cut, "do=erase&sure=yes").await.0.is_client_error());
+            let body = format!("{field}=!{junk}&do=?{junk}&pause=!{junk}");
+            for path in [&preferences, &managing, &"/preferences".to_owned()] {
+                let (status, page) = site.act(path, &body).await;
+                assert!(status == StatusCode::UNPROCESSABLE_ENTITY && page.contains("<h1>"), "{path} {body}: {status}");
+            }
+        }
+        assert!(site.shown(&unsubscribe).await.0.is_success());
+        assert_eq!(everything(&store).await, before);
+    }
+}
