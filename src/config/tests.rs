@@ -262,7 +262,7 @@ fn the_shipped_file_and_the_full_one_name_every_key() {
         (&["digest", "sender"], keys::OWN_SENDER),
     ];
     // Those are files, which a text cannot have.
-    let of_files = ["password_file", "tls_ca_file", "templates", "dir", "logo", "captcha_secret_file"];
+    let of_files = ["password_file", "tls_ca_file", "templates", "dir", "logo", "captcha_secret_file", "holidays"];
     let full = include_str!("../../tests/config/full.toml").to_owned();
     for (text, left_out) in [(shipped_in_full(), &[][..]), (full, &of_files[..])] {
         let value = toml::Value::Table(text.parse().unwrap());

@@ -123,6 +123,10 @@ fn schedule(table: &Table<'_>) -> Option<Schedule> {
 /// The days on which nothing comes out.
 fn calendar(table: &Table<'_>, file: &Path) -> Option<Arc<Holidays>> {
     let field = table.given("holidays")?;
+    if !file.is_file() {
+        field.fail(format!("there is no file {}; it must be a calendar in iCalendar form (.ics)", file.display()));
+        return None;
+    }
     let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()));
     let text = field.accept(text)?;
     let days = Holidays::parse(&text).map_err(|error| format!("{}: {error}", file.display()));

@@ -5,11 +5,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
-use fantoccini::error::CmdError;
 use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -24,8 +23,6 @@ const TABS: usize = 80;
 pub struct Visitor {
     /// The window's width in pixels.
     pub width: u32,
-    /// Whether scripts run.
-    pub scripts: bool,
     /// Whether they have nothing but a keyboard.
     pub keyboard: bool,
     /// Whether they read at night.
@@ -67,9 +64,6 @@ impl Browser {
                 "deviceMetrics": { "width": visitor.width, "height": 812, "pixelRatio": 1.0, "touch": !visitor.keyboard },
             });
         }
-        if !visitor.scripts {
-            options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });
-        }
         let capabilities = json!({ "goog:chromeOptions": options });
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities.as_object().unwrap().clone())
@@ -85,7 +79,6 @@ impl Browser {
     }
 
     /// The text of the page's heading, once it contains `words`.
-    #[track_caller]
     pub async fn expect(&self, words: &str) {
         let started = std::time::Instant::now();
         let mut seen = String::new();
@@ -143,12 +136,16 @@ impl Browser {
     async fn tab_to(&self, selector: &str) {
         let wanted =
             self.client.find(Locator::Css(selector)).await.unwrap_or_else(|error| panic!("{selector}: {error}"));
+        let group = wanted.attr("name").await.unwrap();
         for _ in 0..TABS {
-            let active = self.client.active_element().await;
-            if active.is_ok_and(|active| active.element_id() == wanted.element_id()) {
+            let Ok(active) = self.client.active_element().await else { continue };
+            if active.element_id() == wanted.element_id() {
                 return;
             }
-            self.keys(&[Key::Tab]).await;
+            // Among the choices of one group the arrow keys go on; the Tab key leaves the group.
+            let is_choice = active.attr("type").await.is_ok_and(|kind| kind.as_deref() == Some("radio"));
+            let in_group = is_choice && active.attr("name").await.unwrap() == group;
+            self.keys(&[if in_group { Key::Down } else { Key::Tab }]).await;
         }
         panic!("{selector} cannot be reached with the Tab key on the page:\n{}", self.text().await);
     }
@@ -156,7 +153,7 @@ impl Browser {
     async fn keys(&self, keys: &[Key]) {
         let mut actions = KeyActions::new("keyboard".to_owned());
         for key in keys {
-            let value = char::from(key.clone());
+            let value = char::from(*key);
             actions = actions.then(KeyAction::Down { value }).then(KeyAction::Up { value });
         }
         self.client.perform_actions(actions).await.unwrap();
@@ -184,11 +181,6 @@ impl Browser {
             barriers.push(format!("the page is {} px wide in a window of {}", wide.0, wide.1));
         }
         Some(barriers)
-    }
-
-    /// Runs a script as the page could, and gives what it returns.
-    pub async fn script(&self, script: &str) -> Result<Value, CmdError> {
-        self.client.execute(script, Vec::new()).await
     }
 
     /// Closes the window.
