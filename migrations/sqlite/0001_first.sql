@@ -230,9 +230,12 @@ create table deliveries (
     address_hash text,
     unique (issue_id, subscriber_id)
 ) strict;
-create index deliveries_open on deliveries (state, priority, due_at, id) where state in ('queued', 'claimed', 'sending', 'deferred', 'uncertain');
+-- What a delivery passes through in the course of an attempt is in none of the indexes but the one of its owner, so that a
+-- start changes no index, and a result one.
+create index deliveries_queued on deliveries (priority, due_at, id) where state = 'queued';
 create index deliveries_deferred on deliveries (due_at) where state = 'deferred';
-create index deliveries_by_issue on deliveries (issue_id, state);
+create index deliveries_owned on deliveries (owner) where owner is not null;
+create index deliveries_by_state on deliveries (issue_id, state) where state not in ('claimed', 'sending', 'sent');
 create index deliveries_by_subscriber on deliveries (subscriber_id);
 
 -- Append-only evidence: what was asked and agreed, when, from where, in which wording.
@@ -314,4 +317,13 @@ create table nodes (
     node text primary key,
     beat integer not null,
     started_at integer not null
+) strict;
+
+-- How many places of a quota have been taken in which minute since 1970, by whichever node. The row of minute 0 is the one
+-- that whoever counts locks first.
+create table quotas (
+    scope text not null,
+    minute integer not null,
+    taken integer not null,
+    primary key (scope, minute)
 ) strict;

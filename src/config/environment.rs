@@ -36,15 +36,18 @@ fn check(name: &str, path: &[&str]) -> Result<(), String> {
         [table, key] if (table, key) == keys::SOCIAL => {
             Err("is a table; set one link of it, as in POSTROUND_SENDER__SOCIAL__LINKEDIN".to_owned())
         }
+        [table, key] if keys::TABLES.contains(&(table, key)) => {
+            Err(format!("is a table, which the environment cannot set; write `{key}` under [{table}] in the file"))
+        }
         [table, key] if keys_of(table).is_some_and(|keys| keys.contains(&key)) => Ok(()),
         [table, key, link] if (table, key) == keys::SOCIAL && !link.is_empty() => Ok(()),
-        [table @ ("source" | "topic" | "digest"), ..] => {
+        [table @ ("source" | "topic" | "digest" | "relay"), ..] => {
             Err(format!("repeated tables cannot be set from the environment; write it under [[{table}]] in the file"))
         }
         _ => {
             let all = keys::ONCE.iter().flat_map(|(table, keys)| keys.iter().map(move |key| (*table, *key)));
             let variables: Vec<String> = all
-                .filter(|pair| *pair != keys::SOCIAL)
+                .filter(|pair| *pair != keys::SOCIAL && !keys::TABLES.contains(pair))
                 .map(|(table, key)| format!("{PREFIX}{}__{}", table.to_uppercase(), key.to_uppercase()))
                 .collect();
             let near = suggestion(name, variables.iter().map(String::as_str), || {

@@ -5,6 +5,7 @@ pub const ROOT: &[&str] = &[
     "store",
     "sender",
     "smtp",
+    "relay",
     "delivery",
     "collect",
     "source",
@@ -21,9 +22,41 @@ pub const SERVER: &[&str] = &["listen", "public_url", "trusted_proxies"];
 pub const STORE: &[&str] = &["url", "keys"];
 pub const SENDER: &[&str] =
     &["name", "email", "reply_to", "unsubscribe_email", "postal_address", "legal", "contact_url", "social"];
-pub const SMTP: &[&str] =
-    &["url", "username", "password", "password_file", "connections", "messages_per_connection", "tls_ca_file"];
-pub const DELIVERY: &[&str] = &["after_crash", "retry_for"];
+pub const SMTP: &[&str] = &[
+    "url",
+    "username",
+    "password",
+    "password_file",
+    "auth",
+    "connections",
+    "messages_per_connection",
+    "rate",
+    "per_domain",
+    "warm_up",
+    "tls_ca_file",
+    "opportunistic_tls",
+    "pipelining",
+    "timeout",
+];
+pub const RELAY: &[&str] = &[
+    "id",
+    "url",
+    "weight",
+    "username",
+    "password",
+    "password_file",
+    "auth",
+    "connections",
+    "messages_per_connection",
+    "rate",
+    "warm_up",
+    "tls_ca_file",
+    "opportunistic_tls",
+    "pipelining",
+    "timeout",
+];
+pub const WARM_UP: &[&str] = &["from", "first_day", "doubles"];
+pub const DELIVERY: &[&str] = &["after_crash", "retry_for", "hold_when_failing"];
 pub const COLLECT: &[&str] = &["allow_private_networks", "backlog"];
 pub const SOURCE: &[&str] = &["id", "feed", "page", "topic", "topics", "poll", "backlog", "select"];
 pub const SELECT: &[&str] = &["item", "title", "link", "date", "date_format", "excerpt", "author", "image", "category"];
@@ -96,5 +129,8 @@ pub const ONCE: &[(&str, &[&str])] = &[
     ("confirmation", CONFIRMATION),
 ];
 
-/// The one table within those, whose names are the operator's own.
+/// The one table within those of which the environment can set single entries; their names are the operator's own.
 pub const SOCIAL: (&str, &str) = ("sender", "social");
+
+/// Tables within those that the environment cannot set.
+pub const TABLES: &[(&str, &str)] = &[("smtp", "per_domain"), ("smtp", "warm_up")];

@@ -73,6 +73,11 @@ impl<'a> Table<'a> {
         self.key.contains('.')
     }
 
+    /// Whether it is one of several: with the keys of a relay, not those of `[smtp]`.
+    pub fn is_repeated(&self) -> bool {
+        self.names.contains(&"id")
+    }
+
     /// The dotted key of one of its entries.
     fn key_of(&self, name: &str) -> String {
         if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) }
@@ -242,6 +247,11 @@ impl<'a> Field<'a> {
     /// Whether it is written as a date without quotes.
     pub fn is_date(&self) -> bool {
         matches!(self.node.value, Value::Date(_))
+    }
+
+    /// Whether it is a list.
+    pub fn is_list(&self) -> bool {
+        matches!(self.node.value, Value::List(_))
     }
 
     /// The elements of a list, each under the key of the list.

@@ -10,8 +10,9 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::public::{Confirmation, Subscribe, Web};
+use super::relays::Smtp;
 use super::secret::Secret;
-use super::source::Source;
+use super::source::{Collect, Source, Topic};
 use super::theme::Theme;
 use crate::domain::{EmailAddress, Locale};
 use crate::schedule::Schedule;
@@ -27,7 +28,7 @@ pub struct Config {
     pub store: Store,
     /// Who the mails are from, unless a digest has its own.
     pub sender: Sender,
-    /// The relay that takes the mails.
+    /// The relays that take the mails, and what holds for all of them.
     pub smtp: Smtp,
     /// How deliveries are treated.
     pub delivery: Delivery,
@@ -125,63 +126,6 @@ pub struct Sender {
     pub social: Vec<(String, Url)>,
 }
 
-/// `[smtp]`.
-#[derive(Clone, Debug)]
-pub struct Smtp {
-    /// What takes the mails.
-    pub url: RelayUrl,
-    /// The account; empty: no authentication.
-    pub username: String,
-    /// Its password.
-    pub password: Secret,
-    /// How many connections at once; at least 1.
-    pub connections: usize,
-    /// After how many messages a connection is closed and opened anew; at least 1.
-    pub messages_per_connection: usize,
-    /// A file of certificates to trust beside the system's.
-    pub tls_ca_file: Option<PathBuf>,
-}
-
-/// What takes the mails.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RelayUrl {
-    /// A folder that gets one `.eml` for each message.
-    File(PathBuf),
-    /// An SMTP server.
-    Smtp {
-        /// Host name or IP address.
-        host: String,
-        /// Port.
-        port: u16,
-        /// How the connection is protected.
-        tls: Tls,
-    },
-}
-
-/// How a connection to a relay is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tls {
-    /// Not at all: `smtp://`.
-    None,
-    /// Upgraded by STARTTLS, which must work: `smtp+starttls://`.
-    StartTls,
-    /// From the first byte: `smtps://`.
-    Wrapped,
-}
-
-impl RelayUrl {
-    /// Whether what it takes stays on this machine: a folder, or a server on a loopback address.
-    pub fn is_local(&self) -> bool {
-        match self {
-            Self::File(_) => true,
-            Self::Smtp { host, .. } => {
-                host == "localhost"
-                    || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-            }
-        }
-    }
-}
-
 /// `[delivery]`.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -189,6 +133,8 @@ pub struct Delivery {
     pub after_crash: AfterCrash,
     /// How long a delivery that is refused for now is tried again.
     pub retry_for: Duration,
+    /// An issue is held when so many in a hundred of its latest deliveries have failed.
+    pub hold_when_failing: Option<u8>,
 }
 
 /// What happens to a delivery whose deliverer died in the middle.
@@ -198,39 +144,6 @@ pub enum AfterCrash {
     Resend,
     /// It waits, `uncertain`, for an operator.
     Hold,
-}
-
-/// `[collect]`.
-#[derive(Clone, Debug)]
-pub struct Collect {
-    /// Whether sources may be on this machine or a private network.
-    pub allow_private_networks: bool,
-    /// What a digest takes at its first contact with a source.
-    pub backlog: Backlog,
-}
-
-/// What a digest takes of what a source has at their first contact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backlog {
-    /// What was published within one period of the digest before now, and what has no date.
-    Period,
-    /// Everything.
-    All,
-    /// Nothing.
-    None,
-    /// What was published on that day or later, in the digest's zone, and what has no date.
-    Since(NaiveDate),
-}
-
-/// `[[topic]]`.
-#[derive(Clone, Debug)]
-pub struct Topic {
-    /// Its id, as sources and sections name it.
-    pub id: String,
-    /// How people see it.
-    pub title: String,
-    /// A sentence on it; may be empty.
-    pub description: String,
 }
 
 /// `[[digest]]`.

@@ -7,10 +7,11 @@ use url::Url;
 use crate::domain::EmailAddress;
 
 use super::public::{SubscribeShown, WebShown};
-use super::settings::{AfterCrash, Backlog, Config, Digest, Sender, WhenEmpty};
-use super::source::{Matcher, Select, Selector, Source, SourceKind, TopicRule};
+use super::settings::{AfterCrash, Config, Digest, Sender, WhenEmpty};
+use super::show_relays::{RelayShown, SmtpShown, relays_shown};
+use super::source::{Backlog, Matcher, Select, Selector, Source, SourceKind, TopicRule};
 use super::theme_shown::ThemeShown;
-use super::urls::{write_relay, write_store};
+use super::urls::write_store;
 use super::values::{write_duration, write_path};
 
 impl Config {
@@ -31,7 +32,9 @@ struct Root<'a> {
     server: Server<'a>,
     store: Store,
     sender: SenderShown<'a>,
-    smtp: Smtp<'a>,
+    smtp: SmtpShown<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    relay: Vec<RelayShown<'a>>,
     delivery: Delivery,
     collect: Collect,
     leave: Leave,
@@ -72,16 +75,6 @@ struct SenderShown<'a> {
 }
 
 #[derive(Serialize)]
-struct Smtp<'a> {
-    url: String,
-    username: &'a str,
-    password: &'static str,
-    connections: usize,
-    messages_per_connection: usize,
-    tls_ca_file: String,
-}
-
-#[derive(Serialize)]
 struct Confirmation {
     valid_for: String,
     reminder_after: String,
@@ -93,6 +86,7 @@ struct Confirmation {
 struct Delivery {
     after_crash: &'static str,
     retry_for: String,
+    hold_when_failing: String,
 }
 
 #[derive(Serialize)]
@@ -235,20 +229,15 @@ impl<'a> Root<'a> {
             },
             store: Store { url: write_store(&store.url), keys: write_path(&store.keys) },
             sender: sender_shown(sender),
-            smtp: Smtp {
-                url: write_relay(&smtp.url),
-                username: &smtp.username,
-                password: if smtp.password.is_empty() { "" } else { "***" },
-                connections: smtp.connections,
-                messages_per_connection: smtp.messages_per_connection,
-                tls_ca_file: smtp.tls_ca_file.as_deref().map(write_path).unwrap_or_default(),
-            },
+            smtp: SmtpShown::of(smtp),
+            relay: relays_shown(smtp),
             delivery: Delivery {
                 after_crash: match delivery.after_crash {
                     AfterCrash::Resend => "resend",
                     AfterCrash::Hold => "hold",
                 },
                 retry_for: write_duration(delivery.retry_for),
+                hold_when_failing: delivery.hold_when_failing.map(|share| format!("{share}%")).unwrap_or_default(),
             },
             collect: Collect {
                 allow_private_networks: collect.allow_private_networks,

@@ -1,10 +1,31 @@
-//! Sources as the rooms take them: where each is read, and where in it things are.
+//! The settings of the sources, of what an article's topic is, and of how topics are called.
 
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use url::Url;
 
-use super::settings::Backlog;
+/// `[collect]`.
+#[derive(Clone, Debug)]
+pub struct Collect {
+    /// Whether sources may be on this machine or a private network.
+    pub allow_private_networks: bool,
+    /// What a digest takes at its first contact with a source.
+    pub backlog: Backlog,
+}
+
+/// What a digest takes of what a source has at their first contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backlog {
+    /// What was published within one period of the digest before now, and what has no date.
+    Period,
+    /// Everything.
+    All,
+    /// Nothing.
+    None,
+    /// What was published on that day or later, in the digest's zone, and what has no date.
+    Since(NaiveDate),
+}
 
 /// `[[source]]`.
 #[derive(Clone, Debug)]
@@ -100,4 +121,15 @@ pub enum Matcher {
     Words(String),
     /// This expression somewhere.
     Regex(regex::Regex),
+}
+
+/// `[[topic]]`.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    /// Its id, as sources and sections name it.
+    pub id: String,
+    /// How people see it.
+    pub title: String,
+    /// A sentence on it; may be empty.
+    pub description: String,
 }

@@ -41,8 +41,8 @@ fn the_least_configuration_has_every_default() {
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.server.public_url, "http://localhost:8080");
     assert_eq!(config.store.keys, Path::new("/etc/postround/data/postround.keys"));
-    assert_eq!(config.smtp.url, RelayUrl::File("/etc/postround/data/outbox".into()));
-    assert_eq!((config.smtp.connections, config.smtp.messages_per_connection), (10, 1000));
+    assert_eq!(config.smtp.relays[0].url, RelayUrl::File("/etc/postround/data/outbox".into()));
+    assert_eq!((config.smtp.relays[0].connections, config.smtp.relays[0].messages_per_connection), (10, 1000));
     assert_eq!(config.delivery.retry_for, Duration::from_secs(48 * 3600));
     let source = &config.sources[0];
     assert_eq!(source.poll, Duration::from_secs(3600));
@@ -69,7 +69,7 @@ fn a_variable_beats_the_file_and_makes_missing_tables() {
     ];
     let config = parse_with(MINIMAL, &env).unwrap();
     assert_eq!(config.sender.email.as_str(), "other@example.org");
-    assert_eq!(config.smtp.connections, 3);
+    assert_eq!(config.smtp.relays[0].connections, 3);
     assert!(config.collect.allow_private_networks);
     assert_eq!(config.sender.social[0].0, "x");
     assert_eq!(config.ignored_variables(), ["POSTROUND_PORT"]);
@@ -82,11 +82,11 @@ fn a_password_comes_from_a_file_or_a_variable() {
     let text = format!("{MINIMAL}\n[smtp]\nusername = \"jo\"\npassword_file = \"secret\"\n");
     let file = folder.path().join("config.toml");
     let config = Config::parse(&text, &file, std::iter::empty()).unwrap();
-    assert_eq!(config.smtp.password.reveal(), "hunter2");
+    assert_eq!(config.smtp.relays[0].password.reveal(), "hunter2");
     assert!(!format!("{config:?}").contains("hunter2"));
     let env = std::iter::once(("POSTROUND_SMTP__PASSWORD".to_owned(), "better".to_owned()));
     let config = Config::parse(&text, &file, env).unwrap();
-    assert_eq!(config.smtp.password.reveal(), "better");
+    assert_eq!(config.smtp.relays[0].password.reveal(), "better");
     assert!(!config.show().contains("better") && !config.show_json().to_string().contains("better"));
 }
 
@@ -233,8 +233,38 @@ fn shipped_in_full() -> String {
         let rest = line.strip_prefix('#').unwrap_or_default();
         rest.starts_with(|c: char| c.is_ascii_lowercase() || "[]".contains(c)) || rest.starts_with("  {")
     };
-    let text = include_str!("../../config.toml");
+    let text = include_str!("../../config.toml").replace(&shipped_relays(), "");
     text.lines().map(|line| if code(line) { &line[1..] } else { line }).collect::<Vec<_>>().join("\n")
+}
+
+/// The lines of the shipped file that show several relays, which are instead of one.
+fn shipped_relays() -> String {
+    let lines = include_str!("../../config.toml").split_inclusive('\n');
+    lines.skip_while(|line| *line != "#[[relay]]\n").take_while(|line| line.starts_with('#')).collect()
+}
+
+#[test]
+fn several_relays_have_what_smtp_says_for_all() {
+    let shipped: String = shipped_relays().lines().map(|line| format!("{}\n", &line[1..])).collect();
+    let text = format!(
+        "{}\n[server]\npublic_url = \"https://news.postround.dev\"\n[smtp]\nconnections = 3\nrate = \"9/s\"\n\
+         warm_up = {{ from = 2026-11-02, first_day = 200 }}\n{shipped}connections = 5\nrate = \"100/h\"\nauth = \"login\"\n\
+         username = \"jo\"\npassword = \"x\"\npipelining = false\ntimeout = \"1m\"\nmessages_per_connection = 7\n\
+         warm_up = {{ from = 2026-11-03, first_day = 20, doubles = \"1d\" }}\n",
+        MINIMAL.replace("digest@example.org\"", "digest@postround.dev\"\npostal_address = \"1 High Street\"")
+    );
+    let config = parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    let Smtp { relays, rates, warm_up, .. } = &config.smtp;
+    let ids: Vec<&str> = relays.iter().map(|relay| relay.id.as_str()).collect();
+    assert_eq!(ids, ["main", "spare"]);
+    assert_eq!((relays[0].weight, relays[0].connections, relays[0].pipelining), (3, 3, true));
+    assert_eq!((relays[1].weight, relays[1].connections, relays[1].pipelining), (1, 5, false));
+    assert_eq!((relays[1].auth, relays[1].timeout.as_secs(), relays[1].messages_per_connection), (Auth::Login, 60, 7));
+    assert_eq!(rates.iter().chain(&relays[1].rates).map(ToString::to_string).collect::<Vec<_>>(), ["9/s", "100/h"]);
+    assert_eq!((warm_up.unwrap().first_day, relays[1].warm_up.unwrap().first_day), (200, 20));
+    let again = parse(&config.show().replace("***", "x")).unwrap();
+    assert_eq!(format!("{:?}", again.smtp.relays[1].rates), format!("{:?}", relays[1].rates));
+    assert_eq!(again.smtp.relays.len(), 2);
 }
 
 /// The keys of every table of that dotted name, wherever it stands.
@@ -262,9 +292,10 @@ fn the_shipped_file_and_the_full_one_name_every_key() {
         (&["digest", "sender"], keys::OWN_SENDER),
     ];
     // Those are files, which a text cannot have.
-    let of_files = ["password_file", "tls_ca_file", "templates", "dir", "logo", "captcha_secret_file", "holidays"];
+    let of_files =
+        ["password_file", "tls_ca_file", "templates", "dir", "logo", "captcha_secret_file", "holidays", "relay"];
     let full = include_str!("../../tests/config/full.toml").to_owned();
-    for (text, left_out) in [(shipped_in_full(), &[][..]), (full, &of_files[..])] {
+    for (text, left_out) in [(shipped_in_full(), &["relay"][..]), (full, &of_files[..])] {
         let value = toml::Value::Table(text.parse().unwrap());
         let once = keys::ONCE.iter().map(|(table, names)| (vec![*table], *names));
         for (path, names) in tables.iter().map(|(path, names)| (path.to_vec(), *names)).chain(once) {

@@ -7,8 +7,9 @@ use url::{Host, Url};
 
 use super::nearest::suggestion;
 use super::reader::shown;
+use super::relays::{RelayUrl, Tls};
 use super::secret::Secret;
-use super::settings::{RelayUrl, StoreUrl, Tls};
+use super::settings::StoreUrl;
 use super::values::write_path;
 
 /// An http or https address.

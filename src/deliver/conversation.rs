@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::policy::Step;
 use super::reply::Reply;
-use super::settings::Timings;
+use super::settings::Waits;
 use super::stream::Sent;
 use crate::domain::EmailAddress;
 
@@ -45,6 +45,8 @@ pub struct Envelope<'a> {
     pub from: &'a EmailAddress,
     /// The one recipient.
     pub to: &'a EmailAddress,
+    /// About how many octets the message has, rather more than less.
+    pub size: usize,
 }
 
 /// What became of an envelope.
@@ -72,9 +74,12 @@ pub struct Conversation {
     connection: AsyncSmtpConnection,
     sent: Sent,
     stops: Stops,
-    timings: Timings,
+    waits: Waits,
     pipelining: bool,
     smtputf8: bool,
+    eight_bit: bool,
+    /// The most octets that a message may have; 0: nobody knows. `None`: the server does not say (RFC 1870).
+    size: Option<u64>,
     /// An envelope was refused half-way, so that the server may still have the first half.
     half_open: bool,
     over: bool,
@@ -82,18 +87,36 @@ pub struct Conversation {
 
 impl Conversation {
     /// A conversation on a connection that has been greeted.
-    pub fn new(connection: AsyncSmtpConnection, sent: Sent, stops: Stops, timings: Timings) -> Self {
-        Self { connection, sent, stops, timings, pipelining: false, smtputf8: false, half_open: false, over: false }
+    pub fn new(connection: AsyncSmtpConnection, sent: Sent, stops: Stops, waits: Waits) -> Self {
+        Self {
+            connection,
+            sent,
+            stops,
+            waits,
+            pipelining: false,
+            smtputf8: false,
+            eight_bit: false,
+            size: None,
+            half_open: false,
+            over: false,
+        }
     }
 
     /// Asks for the extensions once more: lettre knows neither PIPELINING nor keywords in small letters, and what is
-    /// offered may have changed with the authentication.
-    pub async fn ask_extensions(&mut self, hello: &ClientId) -> Result<(), String> {
-        let limit = self.timings.command;
+    /// offered may have changed with the authentication. `pipelining`: whether it may be used.
+    pub async fn ask_extensions(&mut self, hello: &ClientId, pipelining: bool) -> Result<(), String> {
+        let limit = self.waits.command;
         let answer = waited(&mut self.stops, limit, self.connection.command(Ehlo::new(hello.clone()))).await?;
-        if let Ok(response) = answer {
-            let offers = |what: &str| response.message().skip(1).any(|line| line.trim_end().eq_ignore_ascii_case(what));
-            (self.pipelining, self.smtputf8) = (offers("PIPELINING"), offers("SMTPUTF8"));
+        let Ok(response) = answer else { return Ok(()) };
+        for line in response.message().skip(1) {
+            let mut words = line.split_ascii_whitespace();
+            match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
+                "PIPELINING" => self.pipelining = pipelining,
+                "SMTPUTF8" => self.smtputf8 = true,
+                "8BITMIME" => self.eight_bit = true,
+                "SIZE" => self.size = Some(words.next().and_then(|size| size.parse().ok()).unwrap_or(0)),
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -103,9 +126,18 @@ impl Conversation {
         self.pipelining && !self.over
     }
 
-    /// Whether the server can take this envelope at all (RFC 6531).
-    pub fn can_take(&self, envelope: Envelope<'_>) -> bool {
-        self.smtputf8 || !needs_smtputf8(envelope)
+    /// Why the server cannot take this envelope at all, if it cannot (RFC 6531, RFC 1870).
+    pub fn objection(&self, envelope: Envelope<'_>) -> Option<&'static str> {
+        if needs_smtputf8(envelope) && !self.smtputf8 {
+            return Some("the address needs SMTPUTF8, which the relay does not offer");
+        }
+        let fits = self.size.is_none_or(|most| most == 0 || envelope.size as u64 <= most);
+        (!fits).then_some("the message is larger than the relay takes")
+    }
+
+    /// Whether envelopes travel as groups.
+    pub fn pipelines(&self) -> bool {
+        self.pipelining
     }
 
     /// Whether the server has closed, or the connection is broken.
@@ -117,17 +149,20 @@ impl Conversation {
     pub async fn open(&mut self, envelope: Envelope<'_>) -> Result<Opened, String> {
         if self.pipelining {
             let group = self.group(envelope);
-            let first = self.say(&group, self.timings.command).await?;
+            let first = self.say(&group, self.waits.command).await?;
             return self.read_group(Some(first)).await;
         }
         if self.half_open {
-            self.say("RSET\r\n", self.timings.command).await?;
+            self.say("RSET\r\n", self.waits.command).await?;
             self.half_open = false;
         }
-        let commands =
-            [(Step::Mail, mail(envelope)), (Step::Recipient, recipient(envelope)), (Step::Data, "DATA\r\n".to_owned())];
+        let commands = [
+            (Step::Mail, self.mail(envelope)),
+            (Step::Recipient, recipient(envelope)),
+            (Step::Data, "DATA\r\n".to_owned()),
+        ];
         for (step, command) in commands {
-            let reply = self.say(&command, self.timings.command).await?;
+            let reply = self.say(&command, self.waits.command).await?;
             let goes_on = if step == Step::Data { reply.wants_content() } else { reply.is_done() };
             if !goes_on {
                 return Ok(self.refused(step, reply));
@@ -148,7 +183,7 @@ impl Conversation {
         if let Some(next) = next {
             content.push_str(&self.group(next));
         }
-        let answer = match self.say(&content, self.timings.content).await {
+        let answer = match self.say(&content, self.waits.content).await {
             Ok(reply) => reply,
             Err(why) if self.sent.octets() >= complete => return (Delivered::Unanswered(why), None),
             Err(why) => {
@@ -175,9 +210,21 @@ impl Conversation {
         }
     }
 
+    fn mail(&self, envelope: Envelope<'_>) -> String {
+        let mut command = format!("MAIL FROM:<{}>", envelope.from);
+        if self.size.is_some() {
+            command.push_str(&format!(" SIZE={}", envelope.size));
+        }
+        if needs_smtputf8(envelope) {
+            command.push_str(if self.eight_bit { " BODY=8BITMIME SMTPUTF8" } else { " SMTPUTF8" });
+        }
+        command.push_str("\r\n");
+        command
+    }
+
     fn group(&mut self, envelope: Envelope<'_>) -> String {
         let reset = if self.half_open { "RSET\r\n" } else { "" };
-        format!("{reset}{}{}DATA\r\n", mail(envelope), recipient(envelope))
+        format!("{reset}{}{}DATA\r\n", self.mail(envelope), recipient(envelope))
     }
 
     /// Reads the answers to a group, `first` being the first of them if it has been read already.
@@ -208,6 +255,11 @@ impl Conversation {
             });
         }
         let data = self.listen().await?;
+        if mail.wants_content() || recipient.wants_content() || data.is_done() {
+            // A server that counts a group as one command, or answers in another order: it cannot be believed.
+            self.over = true;
+            return Err("the relay answered a group of commands wrongly".to_owned());
+        }
         // Only the first refusal means anything: the others follow from it.
         let refusal = if !mail.is_done() {
             Some((Step::Mail, mail))
@@ -221,7 +273,7 @@ impl Conversation {
         let Some((step, reply)) = refusal else { return Ok(Opened::Ready) };
         if data.wants_content() && !self.over {
             // A lone dot, which the server has to refuse: it has no recipient (RFC 2920, section 3.1).
-            let _ = self.say(".\r\n", self.timings.content).await;
+            let _ = self.say(".\r\n", self.waits.content).await;
         }
         Ok(self.refused(step, reply))
     }
@@ -237,7 +289,7 @@ impl Conversation {
     }
 
     async fn listen(&mut self) -> Result<Reply, String> {
-        let limit = self.timings.command;
+        let limit = self.waits.command;
         let answer = waited(&mut self.stops, limit, self.connection.read_response()).await;
         self.heard(answer)
     }
@@ -254,11 +306,6 @@ impl Conversation {
 
 fn needs_smtputf8(envelope: Envelope<'_>) -> bool {
     envelope.from.needs_smtputf8() || envelope.to.needs_smtputf8()
-}
-
-fn mail(envelope: Envelope<'_>) -> String {
-    let parameter = if needs_smtputf8(envelope) { " SMTPUTF8" } else { "" };
-    format!("MAIL FROM:<{}>{parameter}\r\n", envelope.from)
 }
 
 fn recipient(envelope: Envelope<'_>) -> String {

@@ -21,9 +21,10 @@ pub struct Outcome {
     pub relay: Option<String>,
 }
 
-/// The counters behind an [`Outcome`].
+/// The counters behind an [`Outcome`]: of one run, and with it of all runs.
 #[derive(Debug, Default)]
 pub struct Counts {
+    all: Option<std::sync::Arc<Counts>>,
     claimed: AtomicU64,
     sent: AtomicU64,
     deferred: AtomicU64,
@@ -32,9 +33,17 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Those of a run; what it counts counts for `all` too.
+    pub fn within(all: std::sync::Arc<Counts>) -> Self {
+        Self { all: Some(all), ..Self::default() }
+    }
+
     /// So many more were claimed.
     pub fn claimed(&self, deliveries: usize) {
         self.claimed.fetch_add(deliveries as u64, Ordering::Relaxed);
+        if let Some(all) = &self.all {
+            all.claimed(deliveries);
+        }
     }
 
     /// One more came to `state`.
@@ -46,6 +55,9 @@ impl Counts {
             _ => &self.kept,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        if let Some(all) = &self.all {
+            all.came_to(state);
+        }
     }
 
     /// All of them.

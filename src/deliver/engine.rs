@@ -2,28 +2,29 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, Notify, broadcast, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::conversation::Stop;
 use super::counts::Outcome;
+use super::events::Event;
+use super::failing::Failing;
 use super::feed::Feed;
-use super::health::Health;
 use super::lease::{self, Lease};
 use super::message::{Job, Links, Mails};
-use super::outbox::Outbox;
+use super::pace::Pace;
 use super::policy::{Fate, Policy};
+use super::quotas::Quotas;
 use super::recorder::Recorder;
-use super::relay::SmtpRelay;
-use super::run::{Attempt, Relay, Run, Shared};
+use super::run::{Attempt, Run, Shared};
 use super::session;
 use super::settings::Settings;
-use crate::config::RelayUrl;
-use crate::domain::{Clock, DeliveryState, PublicId, Random};
+use super::station::Station;
+use crate::domain::{Clock, DeliveryState, IssueState, PublicId, Random};
 use crate::store::{DelivererLock, Store, StoreError};
 
 /// How many deliveries are claimed ahead for each connection, within these bounds in all.
@@ -31,8 +32,17 @@ const AHEAD: usize = 40;
 const LEAST_AHEAD: usize = 200;
 const MOST_AHEAD: usize = 2000;
 
+/// How many events wait for a listener.
+const EVENTS: usize = 64;
+
+/// How far ahead claims go where a rate is set.
+const AHEAD_OF_RATE: f64 = 2.0;
+
 /// How many deferred deliveries are queued again at a time.
 const QUEUED_AGAIN: i64 = 1000;
+
+/// When deliveries of an issue that is held are looked at again.
+const LATER: Duration = Duration::from_secs(60);
 
 /// After the connections have had their time, the recorder has this much to write down what is known.
 const LAST_MARKS: Duration = Duration::from_secs(1);
@@ -67,22 +77,19 @@ impl Engine {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        let (relay, relay_name) = match &settings.smtp.url {
-            RelayUrl::File(folder) => (Relay::Outbox(Outbox::new(folder)), "file".to_owned()),
-            RelayUrl::Smtp { host, port, tls } => {
-                let relay = SmtpRelay::new(host, *port, *tls, &settings.smtp, &settings.hello, settings.timings);
-                (Relay::Smtp(Box::new(relay)), format!("{host}:{port}"))
-            }
-        };
         let policy = Policy { retry_for: settings.delivery.retry_for, after_crash: settings.delivery.after_crash };
-        let ahead = settings.smtp.connections.saturating_mul(AHEAD).clamp(LEAST_AHEAD, MOST_AHEAD);
+        let ahead = settings.smtp.connections().saturating_mul(AHEAD).clamp(LEAST_AHEAD, MOST_AHEAD);
+        let relays = settings.smtp.relays.iter().enumerate();
         let shared = Shared {
             node: PublicId::new(&*random).to_string(),
-            relay,
-            relay_name,
+            stations: relays.map(|(place, relay)| Station::new(place, relay, &settings)).collect(),
             mails: Mails::new(Arc::clone(&settings.sender)),
             lease: Lease::new(&store, &settings.timings),
-            health: Health::new(settings.timings.relay_pause, settings.timings.relay_pause_max),
+            quotas: Quotas::new(&settings.smtp, settings.timings.poll),
+            failing: Failing::default(),
+            events: broadcast::Sender::new(EVENTS),
+            nodes: Arc::new(AtomicU32::new(1)),
+            counts: Arc::default(),
             store,
             settings,
             policy,
@@ -110,10 +117,21 @@ impl Engine {
 
     /// What the relay itself has last failed with, while it rests from that.
     pub fn relay_trouble(&self) -> Option<String> {
-        self.shared.health.paused_until().and_then(|_| self.shared.health.words())
+        self.shared.paused_until().and_then(|_| self.shared.words())
     }
 
-    /// Tells a running engine that something has been queued.
+    /// What it has done so far, in all its runs.
+    pub fn progress(&self) -> Outcome {
+        self.shared.counts.outcome(self.relay_trouble())
+    }
+
+    /// Hears from now on what an operator may want to know. Whoever listens too slowly misses the oldest.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.shared.events.subscribe()
+    }
+
+    /// Tells a running engine that something has been queued by another process; of what this one queues it hears from
+    /// the store.
     pub fn wake(&self) {
         self.wake.notify_one();
     }
@@ -163,6 +181,7 @@ impl Engine {
                 () = &mut shutdown => break,
                 () = run.feed.drained() => {}
                 () = self.wake.notified() => {}
+                () = self.shared.store.queued() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -179,9 +198,11 @@ impl Engine {
 
     /// Frees what is left over from runs that were broken off: on a store of one's own of all, else of this node.
     async fn take_over(&self) -> Result<(), StoreError> {
-        let Shared { store, node, policy, lease, clock, .. } = &*self.shared;
+        let Shared { store, node, policy, lease, clock, nodes, .. } = &*self.shared;
         let freed = if store.is_shared() {
             lease::beat(lease, store, node, clock.now()).await?;
+            let others = store.read().await?.other_nodes(node).await?.iter().filter(|other| other.beat > 0).count();
+            nodes.store(u32::try_from(others + 1).unwrap_or(u32::MAX), Ordering::SeqCst);
             store.marks().await?.free_deliveries_of(node, policy.after_death()).await?
         } else {
             store.marks().await?.free_all_deliveries(policy.after_death()).await?
@@ -196,18 +217,25 @@ impl Engine {
     fn begin(&self) -> (Arc<Run>, Tasks, watch::Sender<Stop>) {
         let (stop, stops) = watch::channel(Stop::No);
         let (recorder, recording) = Recorder::new(self.shared.store.clone(), self.shared.node.clone());
-        let run = Arc::new(Run::new(Arc::clone(&self.shared), Feed::new(self.ahead / 2), recorder, stops));
+        let Shared { settings, nodes, .. } = &*self.shared;
+        let mut pace = Pace::new(&settings.smtp, Arc::clone(nodes));
+        if nodes.load(Ordering::SeqCst) > 1 {
+            pace.begin_at(tokio::time::Instant::now() + settings.timings.beat);
+        }
+        let run = Arc::new(Run::new(Arc::clone(&self.shared), Feed::new(self.ahead / 2, pace), recorder, stops));
         let mut tasks = Tasks { workers: JoinSet::new(), recorder: JoinSet::new(), heartbeat: JoinSet::new() };
         tasks.recorder.spawn(recording);
         if self.shared.store.is_shared() {
             let shared = Arc::clone(&self.shared);
             tasks.heartbeat.spawn(async move {
-                let Shared { lease, store, node, policy, settings, clock, .. } = &*shared;
-                lease::keep(lease, store, node, *policy, settings.timings, &**clock).await;
+                let Shared { lease, store, node, policy, settings, clock, nodes, .. } = &*shared;
+                lease::keep(lease, store, node, *policy, settings.timings, &**clock, nodes).await;
             });
         }
-        for _ in 0..self.shared.settings.smtp.connections.max(1) {
-            tasks.workers.spawn(session::work(Arc::clone(&run)));
+        for station in &self.shared.stations {
+            for number in 0..station.config.connections.max(1) {
+                tasks.workers.spawn(session::work(Arc::clone(&run), station.place, number));
+            }
         }
         (run, tasks, stop)
     }
@@ -217,11 +245,13 @@ impl Engine {
     async fn refill(&self, run: &Run) -> Result<Duration, StoreError> {
         let shared = &self.shared;
         let poll = shared.settings.timings.poll;
-        if let Some(until) = shared.health.paused_until() {
+        if let Some(until) = shared.paused_until() {
             return Ok(until.saturating_duration_since(tokio::time::Instant::now()).min(poll));
         }
-        let room = self.ahead.saturating_sub(run.feed.len());
-        if room < self.ahead / 2 || !shared.lease.is_held() {
+        shared.quotas.restock(&shared.store, &run.feed, shared.clock.now()).await?;
+        let ahead = self.ahead_now(run);
+        let room = ahead.saturating_sub(run.feed.len());
+        if room == 0 || room < ahead / 2 || !shared.lease.is_held() {
             return Ok(poll);
         }
         if self.strays.load(Ordering::SeqCst) {
@@ -251,11 +281,28 @@ impl Engine {
         Ok(wait)
     }
 
+    /// How many deliveries may be in hand: few where they go slowly, so that other nodes find some too.
+    fn ahead_now(&self, run: &Run) -> usize {
+        let (rate, places) = run.feed.pace(|pace| (pace.per_second(), pace.places()));
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is above 0, and a cast saturates"
+        )]
+        let by_rate = rate.map_or(usize::MAX, |rate| (rate * AHEAD_OF_RATE).ceil() as usize);
+        let by_quota = places.map_or(usize::MAX, |places| places as usize);
+        self.ahead.min(by_rate.max(1)).min(by_quota)
+    }
+
     async fn feed(&self, run: &Run, rows: Vec<crate::store::ClaimedRow>) -> Result<(), StoreError> {
         let failed = Fate { state: DeliveryState::Failed, due_at: None };
         let (mut jobs, mut hopeless) = (Vec::with_capacity(rows.len()), Vec::new());
         let mut rows = rows.into_iter();
         for row in rows.by_ref() {
+            if row.issue_state.as_deref().is_some_and(|state| state != IssueState::Sending.as_str()) {
+                hopeless.push(run.put_off(&row, LATER));
+                continue;
+            }
             let job = match self.shared.mails.get(&self.shared.store, row.mail_id).await {
                 Ok(Ok(mail)) => Job::new(row, mail),
                 Ok(Err(why)) => Err(Box::new((row, why))),
@@ -263,7 +310,7 @@ impl Engine {
                     // The rest of the claim would be nobody's until the run ends.
                     let unread = std::iter::once(row).chain(rows).map(|row| run.unclaimed(&row)).collect();
                     run.recorder.record(unread).await;
-                    run.take_in(jobs);
+                    run.take_in(jobs).await;
                     run.recorder.record(hopeless).await;
                     return Err(error);
                 }
@@ -272,11 +319,11 @@ impl Engine {
                 Ok(job) => jobs.push(job),
                 Err(never) => {
                     let (row, why) = *never;
-                    hopeless.push(run.result(&row, Attempt::Claimed, failed, why));
+                    hopeless.push(run.outcome(&row, Attempt::Claimed, failed, why));
                 }
             }
         }
-        run.take_in(jobs);
+        run.take_in(jobs).await;
         run.recorder.record(hopeless).await;
         Ok(())
     }
@@ -288,14 +335,15 @@ impl Engine {
             stop.send_replace(Stop::Now);
             tasks.workers.shutdown().await;
         }
-        let outcome = run.counts.outcome(self.shared.health.words());
+        let outcome = run.counts.outcome(self.shared.words());
+        let places = self.shared.quotas.take_out(&run.feed);
         // The recorder ends when the run, which has the way to it, is gone.
         drop(run);
         let recorded = timeout(LAST_MARKS, async { while tasks.recorder.join_next().await.is_some() {} }).await;
         if recorded.is_err() {
             tracing::warn!("the store did not take the last results in time; they are uncertain");
         }
-        match timeout(LAST_MARKS, self.give_back()).await {
+        match timeout(LAST_MARKS, self.give_back(&places)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "claims are not given back; they are free at the next start"),
             Err(_) => tracing::warn!("claims are not given back in time; they are free at the next start"),
@@ -303,7 +351,8 @@ impl Engine {
         outcome
     }
 
-    async fn give_back(&self) -> Result<(), StoreError> {
+    async fn give_back(&self, places: &[(usize, u32)]) -> Result<(), StoreError> {
+        self.shared.quotas.give_back(&self.shared.store, places, self.shared.clock.now()).await?;
         let mut session = self.shared.store.marks().await?;
         session.release_deliveries(&self.shared.node, &[]).await?;
         if self.shared.store.is_shared() {

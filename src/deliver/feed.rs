@@ -1,11 +1,17 @@
-//! The feed: claimed deliveries on their way to whichever connection is free.
+//! The feed: claimed deliveries on their way to whichever connection is free, no faster than the pace allows.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 use super::message::Job;
+use super::pace::Pace;
+
+/// A delivery that its domain lets go only after so long goes back into the queue, so that others can have its place.
+const TOO_LONG: Duration = Duration::from_secs(10);
 
 /// Claimed deliveries that no connection has taken yet.
 pub struct Feed {
@@ -15,50 +21,76 @@ pub struct Feed {
     drained: Notify,
 }
 
-#[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
+    pace: Pace,
     closed: bool,
+}
+
+/// What asking for a delivery came to.
+enum Taken {
+    Job(Box<Job>),
+    /// Nothing until then; none: until something changes.
+    Later(Option<Instant>),
 }
 
 impl Feed {
     /// An empty one, which asks for more when fewer than `low` are left.
-    pub fn new(low: usize) -> Self {
-        Self { low, state: Mutex::default(), changed: Notify::new(), drained: Notify::new() }
+    pub fn new(low: usize, pace: Pace) -> Self {
+        let state = State { jobs: VecDeque::new(), pace, closed: false };
+        Self { low, state: Mutex::new(state), changed: Notify::new(), drained: Notify::new() }
     }
 
-    /// The next delivery, when there is one. `None`: there will be no more.
-    pub async fn next(&self) -> Option<Job> {
+    /// The next delivery for `relay`, when there is one and its time has come. `None`: there will be no more.
+    pub async fn next(&self, relay: usize) -> Option<Job> {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             // Before the look, so that what comes between the look and the wait is not missed.
             changed.as_mut().enable();
-            if let Some(job) = self.try_next() {
-                return Some(job);
+            let later = match self.take(relay, |_| true) {
+                Taken::Job(job) => return Some(*job),
+                Taken::Later(later) => later,
+            };
+            match later {
+                None if self.is_closed() => return None,
+                None => changed.await,
+                Some(at) => tokio::select! {
+                    () = changed => {}
+                    () = sleep_until(at) => {}
+                },
             }
-            if self.is_closed() {
-                return None;
-            }
-            changed.await;
         }
     }
 
     /// The next delivery, if there is one now.
-    pub fn try_next(&self) -> Option<Job> {
-        self.try_next_if(|_| true)
+    pub fn try_next(&self, relay: usize) -> Option<Job> {
+        self.try_next_if(relay, |_| true)
     }
 
     /// The next delivery, if there is one now and it fits.
-    pub fn try_next_if(&self, fits: impl FnOnce(&Job) -> bool) -> Option<Job> {
-        let (job, left) = self.with(|state| {
-            let job = if state.jobs.front().is_some_and(fits) { state.jobs.pop_front() } else { None };
-            (job, state.jobs.len())
+    pub fn try_next_if(&self, relay: usize, fits: impl FnOnce(&Job) -> bool) -> Option<Job> {
+        match self.take(relay, fits) {
+            Taken::Job(job) => Some(*job),
+            Taken::Later(_) => None,
+        }
+    }
+
+    fn take(&self, relay: usize, fits: impl FnOnce(&Job) -> bool) -> Taken {
+        let now = Instant::now();
+        let (taken, left, others) = self.with(|state| {
+            let taken = state.take(relay, now, fits);
+            (taken, state.jobs.len(), state.pace.has_shares())
         });
-        if left < self.low {
+        let has_one = matches!(taken, Taken::Job(_));
+        if has_one && left < self.low {
             self.drained.notify_one();
         }
-        job
+        if others && has_one {
+            // A relay that was ahead of its share may not be any more.
+            self.changed.notify_waiters();
+        }
+        taken
     }
 
     /// Adds deliveries at the end.
@@ -67,15 +99,40 @@ impl Feed {
         self.changed.notify_waiters();
     }
 
-    /// Puts one back to the front.
-    pub fn put_back(&self, job: Job) {
-        self.with(|state| state.jobs.push_front(job));
+    /// Puts one back to the front that `relay` had taken.
+    pub fn put_back(&self, relay: usize, job: Job) {
+        self.with(|state| {
+            state.pace.give_back(relay);
+            state.jobs.push_front(job);
+        });
         self.changed.notify_waiters();
     }
 
     /// Takes out all that nobody has taken.
     pub fn take_all(&self) -> Vec<Job> {
         self.with(|state| state.jobs.drain(..).collect())
+    }
+
+    /// Takes out those whose domain lets them go much later only, each with the time until then.
+    pub fn take_slow(&self) -> Vec<(Job, Duration)> {
+        self.with(State::take_slow)
+    }
+
+    /// Looks at the pace, or changes it so that nothing goes sooner.
+    pub fn pace<T>(&self, act: impl FnOnce(&mut Pace) -> T) -> T {
+        self.with(|state| act(&mut state.pace))
+    }
+
+    /// Adds places of a relay's quota, or of all.
+    pub fn add_places(&self, relay: Option<usize>, places: u32) {
+        self.with(|state| state.pace.add_places(relay, places));
+        self.changed.notify_waiters();
+    }
+
+    /// A relay does not work: the others need not wait for it.
+    pub fn leave_out(&self, relay: usize) {
+        self.with(|state| state.pace.leave_out(relay));
+        self.changed.notify_waiters();
     }
 
     /// No more will come.
@@ -87,6 +144,19 @@ impl Feed {
     /// Whether no more will come.
     pub fn is_closed(&self) -> bool {
         self.with(|state| state.closed)
+    }
+
+    /// Waits until no more will come.
+    pub async fn closed(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.is_closed() {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// How many there are.
@@ -101,5 +171,59 @@ impl Feed {
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl State {
+    fn take(&mut self, relay: usize, now: Instant, fits: impl FnOnce(&Job) -> bool) -> Taken {
+        if self.jobs.is_empty() {
+            return Taken::Later(None);
+        }
+        match self.pace.opens(relay, now) {
+            Some(at) if at <= now => {}
+            later => return Taken::Later(later),
+        }
+        let mut place = Some(0);
+        if self.pace.has_domains() {
+            place = self.jobs.iter().position(|job| self.pace.domain_opens(job.to.domain(), now) <= now);
+        }
+        let Some(place) = place else {
+            return Taken::Later(self.jobs.iter().map(|job| self.pace.domain_opens(job.to.domain(), now)).min());
+        };
+        if !self.jobs.get(place).is_some_and(fits) {
+            return Taken::Later(None);
+        }
+        match self.jobs.remove(place) {
+            Some(job) => {
+                self.pace.pass(relay, job.to.domain(), now);
+                Taken::Job(Box::new(job))
+            }
+            None => Taken::Later(None),
+        }
+    }
+
+    fn take_slow(&mut self) -> Vec<(Job, Duration)> {
+        if !self.pace.has_domains() {
+            return Vec::new();
+        }
+        let now = Instant::now();
+        let mut times = std::collections::HashMap::new();
+        let (mut kept, mut slow) = (VecDeque::with_capacity(self.jobs.len()), Vec::new());
+        for job in self.jobs.drain(..) {
+            let Some(step) = self.pace.domain_step(job.to.domain()) else {
+                kept.push_back(job);
+                continue;
+            };
+            let opens = self.pace.domain_opens(job.to.domain(), now).saturating_duration_since(now);
+            let wait = times.entry(job.to.domain().to_owned()).or_insert(opens);
+            if *wait > TOO_LONG {
+                slow.push((job, *wait));
+            } else {
+                kept.push_back(job);
+            }
+            *wait += step;
+        }
+        self.jobs = kept;
+        slow
     }
 }

@@ -1,67 +1,190 @@
-//! How the relay itself is doing: failures that are no message's make everybody leave it alone for a while.
+//! How a relay is doing: failures that are no message's make everybody leave it alone for a while.
+//!
+//! After a pause one connection tries it, and the others wait until that has got a message through. A relay that has
+//! asked for less speed gets a longer pause, then one connection, then one more from time to time.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::policy::jittered;
+use super::settings::Timings;
 use crate::domain::Random;
 
-/// How the relay is doing.
+/// How a relay is doing.
 #[derive(Debug)]
 pub struct Health {
-    first_pause: Duration,
-    longest_pause: Duration,
+    timings: Timings,
     state: Mutex<State>,
+    changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
     failures: u32,
     until: Option<Instant>,
+    /// Which connection tries it.
+    prober: Option<usize>,
     words: Option<String>,
+    slow: Option<Slow>,
+}
+
+/// How a relay is treated that has asked for less.
+#[derive(Debug)]
+struct Slow {
+    times: u32,
+    connections: usize,
+    since: Instant,
+}
+
+/// Whether a connection may use the relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It may.
+    Go,
+    /// It may, alone, to see whether the relay works again.
+    Probe,
+    /// Not before then.
+    Wait(Instant),
+    /// Not before something changes.
+    Queue,
 }
 
 impl Health {
     /// Well, until it fails.
-    pub fn new(first_pause: Duration, longest_pause: Duration) -> Self {
-        Self { first_pause, longest_pause, state: Mutex::default() }
+    pub fn new(timings: Timings) -> Self {
+        Self { timings, state: Mutex::default(), changed: Notify::new() }
     }
 
-    /// It has failed, in these words. Gives the pause, which doubles with each failure in a row.
+    /// It has failed, in these words. Gives the pause, which doubles with each failure in a row; what fails while it
+    /// rests already is the same failure.
     pub fn failed(&self, words: &str, random: &dyn Random) -> Duration {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        let now = Instant::now();
+        state.words = Some(words.to_owned());
+        state.prober = None;
+        if let Some(until) = state.until.filter(|until| *until > now) {
+            return until - now;
+        }
         let pause = self.pause_after(state.failures, random);
         state.failures += 1;
-        state.until = Some(Instant::now() + pause);
+        state.until = Some(now + pause);
+        drop(state);
+        self.changed.notify_waiters();
+        pause
+    }
+
+    /// It has asked for less speed, in these words. Gives the pause.
+    pub fn throttled(&self, words: &str, random: &dyn Random) -> Duration {
+        let mut state = self.state();
+        let now = Instant::now();
         state.words = Some(words.to_owned());
+        state.prober = None;
+        if let Some(until) = state.until.filter(|until| state.slow.is_some() && *until > now) {
+            return until - now;
+        }
+        let times = state.slow.as_ref().map_or(0, |slow| slow.times);
+        let least = self.timings.throttle_pause;
+        let longest = least.saturating_mul(16);
+        let pause = least.saturating_mul(2_u32.saturating_pow(times.min(10))).min(longest);
+        // At least that long: the jitter is on top.
+        let pause = pause + jittered(pause, random).saturating_sub(pause);
+        state.slow = Some(Slow { times: times + 1, connections: 1, since: now + pause });
+        state.failures = state.failures.max(1);
+        state.until = Some(now + pause);
+        drop(state);
+        self.changed.notify_waiters();
         pause
     }
 
     /// The pause after so many failures in a row before.
     pub fn pause_after(&self, failures: u32, random: &dyn Random) -> Duration {
         let factor = 2_u32.saturating_pow(failures.min(20));
-        jittered(self.first_pause.saturating_mul(factor).min(self.longest_pause), random)
+        jittered(self.timings.relay_pause.saturating_mul(factor).min(self.timings.relay_pause_max), random)
     }
 
     /// It has taken a message.
     pub fn worked(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.failures > 0 {
-            *state = State::default();
+        let mut state = self.state();
+        if state.failures == 0 && state.slow.is_none() {
+            return;
         }
+        let now = Instant::now();
+        let first = state.failures > 0;
+        (state.failures, state.until, state.prober, state.words) = (0, None, None, None);
+        let mut changed = first;
+        if let Some(slow) = &mut state.slow {
+            if first {
+                slow.since = now;
+            } else if now >= slow.since + self.timings.throttle_step {
+                (slow.connections, slow.since, changed) = (slow.connections + 1, now, true);
+            }
+        }
+        drop(state);
+        if changed {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Whether the connection of that number, of so many, may use the relay now.
+    pub fn admits(&self, connection: usize, of: usize) -> Admission {
+        let mut state = self.state();
+        let now = Instant::now();
+        if state
+            .slow
+            .as_ref()
+            .is_some_and(|slow| slow.connections >= of && slow.since + self.timings.throttle_pause < now)
+        {
+            state.slow = None;
+        }
+        if let Some(until) = state.until.filter(|until| *until > now) {
+            return Admission::Wait(until);
+        }
+        if state.slow.as_ref().is_some_and(|slow| connection >= slow.connections) {
+            return Admission::Queue;
+        }
+        if state.failures == 0 {
+            return Admission::Go;
+        }
+        match state.prober {
+            None => {
+                state.prober = Some(connection);
+                Admission::Probe
+            }
+            Some(prober) if prober == connection => Admission::Probe,
+            Some(_) => Admission::Queue,
+        }
+    }
+
+    /// The connection of that number does not try the relay any more.
+    pub fn release(&self, connection: usize) {
+        let mut state = self.state();
+        if state.prober == Some(connection) {
+            state.prober = None;
+            drop(state);
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Waits until the answer of [`Health::admits`] may be another one.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Until when it is left alone.
     pub fn paused_until(&self) -> Option<Instant> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.until.filter(|until| *until > Instant::now())
+        self.state().until.filter(|until| *until > Instant::now())
     }
 
     /// What it failed with, unless it has worked since.
     pub fn words(&self) -> Option<String> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).words.clone()
+        self.state().words.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -70,17 +193,55 @@ mod tests {
     use super::*;
     use crate::domain::SystemRandom;
 
+    fn health() -> Health {
+        Health::new(Timings { relay_pause_max: Duration::from_secs(60), ..Timings::default() })
+    }
+
     #[tokio::test(start_paused = true)]
     async fn failures_in_a_row_make_longer_pauses_and_a_success_ends_them() {
-        let health = Health::new(Duration::from_secs(1), Duration::from_secs(60));
-        let pauses: Vec<_> = (0..9).map(|_| health.failed("no", &SystemRandom)).collect();
+        let health = health();
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            pauses.push(health.failed("no", &SystemRandom));
+            assert!(health.paused_until().is_some() && health.words().is_some());
+            tokio::time::advance(Duration::from_secs(73)).await;
+        }
         assert!(pauses[0] <= Duration::from_millis(1200) && pauses[3] >= Duration::from_millis(6400));
         assert!(pauses.iter().all(|pause| *pause <= Duration::from_secs(72)));
-        assert!(health.paused_until().is_some());
-        tokio::time::advance(Duration::from_secs(73)).await;
-        assert!(health.paused_until().is_none() && health.words().is_some());
         health.worked();
-        assert!(health.words().is_none());
+        assert!(health.words().is_none() && health.paused_until().is_none());
         assert!(health.failed("no", &SystemRandom) <= Duration::from_millis(1200));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_pause_one_connection_tries_it_for_all() {
+        let health = health();
+        assert_eq!(health.admits(3, 10), Admission::Go);
+        health.failed("no", &SystemRandom);
+        health.failed("no", &SystemRandom);
+        assert!(matches!(health.admits(0, 10), Admission::Wait(_)));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!([health.admits(4, 10), health.admits(5, 10)], [Admission::Probe, Admission::Queue]);
+        health.release(4);
+        assert_eq!(health.admits(5, 10), Admission::Probe);
+        health.worked();
+        assert_eq!(health.admits(6, 10), Admission::Go);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_for_less_has_ten_minutes_of_rest_then_one_connection_and_one_more_at_a_time() {
+        let health = health();
+        let pause = health.throttled("421 4.7.28", &SystemRandom);
+        assert!(pause >= Duration::from_secs(600));
+        tokio::time::advance(Duration::from_secs(599)).await;
+        assert!(matches!(health.admits(0, 10), Admission::Wait(_)));
+        tokio::time::advance(pause).await;
+        assert_eq!(health.admits(0, 10), Admission::Probe);
+        health.worked();
+        assert_eq!([health.admits(0, 10), health.admits(1, 10)], [Admission::Go, Admission::Queue]);
+        tokio::time::advance(Duration::from_secs(61)).await;
+        health.worked();
+        assert_eq!([health.admits(1, 10), health.admits(2, 10)], [Admission::Go, Admission::Queue]);
+        assert!(health.throttled("421 4.7.28", &SystemRandom) >= Duration::from_secs(1200), "longer the next time");
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::policy::Policy;
@@ -39,15 +40,25 @@ impl Lease {
 }
 
 /// Beats, and frees what dead nodes had, for as long as it runs.
-pub async fn keep(lease: &Lease, store: &Store, node: &str, policy: Policy, timings: Timings, clock: &dyn Clock) {
+/// `living` learns how many nodes there are.
+pub async fn keep(
+    lease: &Lease,
+    store: &Store,
+    node: &str,
+    policy: Policy,
+    timings: Timings,
+    clock: &dyn Clock,
+    living: &AtomicU32,
+) {
     let mut others = Others::default();
     loop {
         tokio::time::sleep(timings.beat).await;
         if let Err(error) = beat(lease, store, node, clock.now()).await {
             tracing::warn!(%error, "this node could not renew its lease");
         }
-        if let Err(error) = others.free_the_dead(store, node, policy, timings.lease).await {
-            tracing::warn!(%error, "this node could not look after the others");
+        match others.free_the_dead(store, node, policy, timings.lease).await {
+            Ok(()) => living.store(1 + others.living(), Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, "this node could not look after the others"),
         }
     }
 }
@@ -83,6 +94,11 @@ impl Others {
             self.0.remove(&dead.node);
         }
         Ok(())
+    }
+
+    /// How many there are; those without a row of their own only left something behind.
+    fn living(&self) -> u32 {
+        u32::try_from(self.0.values().filter(|(beat, _)| *beat > 0).count()).unwrap_or(u32::MAX - 1)
     }
 
     /// Takes a look; gives those whose counter has not moved for the time of a lease.

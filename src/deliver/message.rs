@@ -59,6 +59,11 @@ impl Job {
         &self.mail.sender
     }
 
+    /// About how many octets the message has, rather more than less.
+    pub fn size(&self) -> usize {
+        self.mail.message.len_hint()
+    }
+
     /// The message, its last line end included.
     pub fn message(&self, links: &dyn Links, date: UtcMillis) -> Vec<u8> {
         let row = &self.row;

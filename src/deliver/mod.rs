@@ -3,28 +3,37 @@
 //! An [`Engine`] claims deliveries in batches and shares them out to its connections. Each connection runs the loop of
 //! `session`: the envelope, the durable start, the content, the answer. Starts and results of all connections go
 //! through one recorder, which commits many in one statement; whatever the store does not grant is not sent. What a
-//! refusal or a broken connection means for a delivery is decided in `policy` alone.
+//! refusal or a broken connection means for a delivery is decided in `policy` alone. How fast they go is decided in `pace`,
+//! for all relays, each of which is a `station`.
 
+mod bury;
 mod conversation;
 mod counts;
 mod engine;
+mod events;
+mod failing;
 mod feed;
 mod health;
 mod lease;
 mod message;
 mod outbox;
+mod pace;
 mod policy;
+mod quotas;
 mod recorder;
 mod relay;
 mod reply;
 mod run;
 mod session;
 mod settings;
+mod station;
 mod stream;
 mod tls;
+mod verdict;
 
 pub use counts::Outcome;
 pub use engine::Engine;
+pub use events::Event;
 pub use message::Links;
 pub use relay::RelayError;
 pub use settings::{Settings, Timings};

@@ -31,28 +31,76 @@ pub enum Blame {
     Deferred,
     /// The message is refused for good.
     Failed,
+    /// There is no such address, or it takes no mail: nothing shall go there any more.
+    Address,
     /// It is about us and the relay, whichever the message: it is kept, and the relay is left alone for a while.
     Relay,
+    /// The relay asks for less speed: the message is kept.
+    Throttled,
 }
+
+/// Statuses of an address that is dead: no such user or host, bad syntax, moved, takes no mail (RFC 3463, RFC 7505).
+const DEAD: [(u16, u16); 6] = [(1, 1), (1, 2), (1, 3), (1, 6), (1, 10), (2, 1)];
+
+/// Statuses of a sender that is not welcome: its address or domain, or its signatures (RFC 3463, RFC 7372).
+const SENDER: [(u16, u16); 9] = [(1, 7), (1, 8), (7, 20), (7, 21), (7, 22), (7, 23), (7, 25), (7, 26), (7, 27)];
+
+/// Words by which servers ask for less speed.
+const SLOWER: [&str; 9] = [
+    "rate limit",
+    "ratelimit",
+    "throttl",
+    "too many messages",
+    "sending rate",
+    "sending limit",
+    "sending quota",
+    "message quota exceeded",
+    "messages per hour",
+];
 
 /// Whose business it is that `step` was answered with `reply`, which is not the answer that goes on.
 pub fn blame(step: Step, reply: &Reply) -> Blame {
+    let status = reply.status();
+    if status == Some((7, 28)) || asks_for_less(&reply.text) {
+        return Blame::Throttled;
+    }
     match reply.code {
         // Authentication is required, failed, too weak or needs encryption (RFC 4954, section 6).
-        454 if reply.text.starts_with("4.7.0") => Blame::Relay,
+        454 if status == Some((7, 0)) => Blame::Relay,
         530 | 534 | 535 | 538 => Blame::Relay,
         _ if step == Step::Mail && reply.is_permanent() => Blame::Relay,
+        _ if reply.is_permanent() && status.is_some_and(|status| SENDER.contains(&status)) => Blame::Relay,
         // The relay does not know us as somebody it relays for: whole lists must not fail of it at once.
         _ if step == Step::Recipient && denies_relaying(&reply.text) => Blame::Deferred,
+        _ if reply.is_permanent() && status.is_some_and(|status| DEAD.contains(&status)) => Blame::Address,
         _ if reply.is_permanent() => Blame::Failed,
         _ => Blame::Deferred,
     }
+}
+
+/// A limit of messages for each connection is none on the speed: the next connection is welcome.
+fn asks_for_less(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let of_one_connection = ["connection", "session"].iter().any(|word| text.contains(word));
+    !(of_one_connection && text.contains("too many messages")) && SLOWER.iter().any(|words| text.contains(words))
 }
 
 fn denies_relaying(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.contains("relay")
         && ["denied", "not permitted", "not allowed", "prohibited"].iter().any(|no| text.contains(no))
+}
+
+/// What many refusals in a row have in common when they are about us: a policy, and the words without what belongs to
+/// one message. `None`: it is no such refusal.
+pub fn grudge(reply: &Reply) -> Option<String> {
+    let policy = reply.is_permanent() && reply.status().is_some_and(|(subject, _)| subject == 7);
+    if !policy && !denies_relaying(&reply.text) {
+        return None;
+    }
+    let plain = |word: &&str| !word.contains('@') && !word.bytes().any(|byte| byte.is_ascii_digit());
+    let words: Vec<&str> = reply.text.split_whitespace().filter(plain).collect();
+    Some(format!("{} {:?} {}", reply.code, reply.status(), words.join(" ")))
 }
 
 /// What becomes of a delivery.
@@ -155,8 +203,34 @@ mod tests {
     }
 
     #[test]
+    fn a_sender_that_is_not_welcome_is_not_the_message_s_failure_wherever_it_is_said() {
+        assert_eq!(blame(Step::Recipient, &reply(550, "5.1.8 Bad sender's address")), Blame::Relay);
+        assert_eq!(blame(Step::Content, &reply(550, "5.7.26 Unauthenticated mail")), Blame::Relay);
+    }
+
+    #[test]
+    fn who_asks_for_less_is_heard_and_greylisting_and_full_mailboxes_are_not_that() {
+        assert_eq!(blame(Step::Content, &reply(421, "4.7.28 Unusual rate of mail")), Blame::Throttled);
+        assert_eq!(blame(Step::Mail, &reply(454, "4.7.0 Throttling failure: maximum")), Blame::Throttled);
+        assert_eq!(blame(Step::Content, &reply(550, "5.4.5 Daily user sending limit exceeded")), Blame::Throttled);
+        assert_eq!(blame(Step::Mail, &reply(421, "too many messages in this connection")), Blame::Deferred);
+        assert_eq!(blame(Step::Recipient, &reply(450, "4.2.0 Greylisted, try again later")), Blame::Deferred);
+        assert_eq!(blame(Step::Recipient, &reply(452, "4.2.2 Mailbox over quota")), Blame::Deferred);
+    }
+
+    #[test]
+    fn refusals_of_one_policy_are_the_same_whoever_the_recipient_is() {
+        let said = |text: &str| grudge(&reply(550, text));
+        assert_eq!(said("5.7.1 <a@x.example>: blocked, id 77"), said("5.7.1 <b@y.example>: blocked, id 78"));
+        assert!(said("5.7.1 blocked").is_some() && said("5.7.1 blocked") != said("5.7.1 spam"));
+        assert_eq!(said("5.1.1 No such user"), None);
+    }
+
+    #[test]
     fn a_refused_recipient_or_content_is() {
-        assert_eq!(blame(Step::Recipient, &reply(550, "5.1.1 No such user")), Blame::Failed);
+        assert_eq!(blame(Step::Recipient, &reply(550, "5.1.1 No such user")), Blame::Address);
+        assert_eq!(blame(Step::Recipient, &reply(550, "5.2.2 Mailbox full")), Blame::Failed);
+        assert_eq!(blame(Step::Recipient, &reply(550, "No such user")), Blame::Failed);
         assert_eq!(blame(Step::Recipient, &reply(451, "4.7.1 Greylisted")), Blame::Deferred);
         assert_eq!(blame(Step::Content, &reply(554, "5.7.1 Spam")), Blame::Failed);
         assert_eq!(blame(Step::Content, &reply(452, "4.3.1 Disk full")), Blame::Deferred);

@@ -1,17 +1,20 @@
 //! The recorder: starts and results of all connections, committed together, many in one statement.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use crate::domain::DeliveryState;
-use crate::store::{Mark, Store, StoreError};
+use crate::store::{MOST_MARKS, Mark, Session, Store, StoreError};
 
 /// How many entries wait before whoever brings more has to wait too.
 const WAITING: usize = 256;
-/// The most marks in one statement.
-const TOGETHER: usize = 500;
+/// So many marks go into a statement at least, if they are there; with the last entry some more.
+const TOGETHER: usize = MOST_MARKS / 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -20,22 +23,48 @@ struct Entry {
     start: Option<(i64, oneshot::Sender<bool>)>,
 }
 
+/// How long others may wait for the writer's session.
+const HELD: Duration = Duration::from_millis(5);
+
+/// Where messages go out faster than this, a commit waits for company.
+const SOON: Duration = Duration::from_millis(1);
+
 /// Takes marks from the connections. The recorder ends when the last clone is gone.
 #[derive(Clone)]
-pub struct Recorder(mpsc::Sender<Entry>);
+pub struct Recorder {
+    entries: mpsc::Sender<Entry>,
+    in_flight: Arc<AtomicUsize>,
+}
+
+/// A message on its way to the relay, whose result will come.
+pub struct Flight(Arc<AtomicUsize>);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Recorder {
     /// A recorder for the deliveries of `owner`, and the loop that has to run for it.
     pub fn new(store: Store, owner: String) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (sender, entries) = mpsc::channel(WAITING);
-        (Self(sender), record(store, owner, entries))
+        let recorder = Self { entries: sender, in_flight: Arc::default() };
+        let recording = record(store, owner, entries, Arc::clone(&recorder.in_flight));
+        (recorder, recording)
+    }
+
+    /// Tells that a message goes out, for as long as the value lives.
+    pub fn flight(&self) -> Flight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Flight(Arc::clone(&self.in_flight))
     }
 
     /// Records results; does not wait until they are.
     pub async fn record(&self, results: Vec<Mark>) {
-        if !results.is_empty() {
+        for some in results.chunks(TOGETHER) {
             // It is gone only when the engine is: then the next one finds the delivery `sending`.
-            let _ = self.0.send(Entry { marks: results, start: None }).await;
+            let _ = self.entries.send(Entry { marks: some.to_vec(), start: None }).await;
         }
     }
 
@@ -46,25 +75,37 @@ impl Recorder {
         let id = start.id;
         let mut marks = results;
         marks.push(start);
-        if self.0.send(Entry { marks, start: Some((id, answer)) }).await.is_err() {
+        if self.entries.send(Entry { marks, start: Some((id, answer)) }).await.is_err() {
             return false;
         }
         granted.await.unwrap_or(false)
     }
 }
 
-async fn record(store: Store, owner: String, mut entries: mpsc::Receiver<Entry>) {
-    while let Some(first) = entries.recv().await {
-        let mut marks = first.marks;
-        let mut starts: Vec<_> = first.start.into_iter().collect();
-        // What came in while the last commit ran goes into this one.
-        while marks.len() < TOGETHER
-            && let Ok(entry) = entries.try_recv()
-        {
+/// The writer's session, kept for a moment, since giving it back and asking for it anew costs as much as a commit.
+struct Writer {
+    store: Store,
+    owner: String,
+    held: Option<(Session, Instant)>,
+}
+
+async fn record(store: Store, owner: String, mut entries: mpsc::Receiver<Entry>, in_flight: Arc<AtomicUsize>) {
+    let mut writer = Writer { store, owner, held: None };
+    let mut last = Instant::now();
+    while let Some(first) = writer.first(&mut entries).await {
+        let (mut marks, mut starts, mut count) = (first.marks, Vec::new(), 1);
+        starts.extend(first.start);
+        while marks.len() < TOGETHER {
+            // What came in while the last commit ran goes into this one. Where many come close together, as many wait as
+            // are under way: then neither the relay nor the store is ever idle, and each commit carries half of them.
+            let wait = if count < in_flight.load(Ordering::Relaxed) { last + SOON } else { last };
+            let Some(entry) = next(&mut entries, wait).await else { break };
             marks.extend(entry.marks);
             starts.extend(entry.start);
+            count += 1;
         }
-        let granted = commit(&store, &owner, &marks).await;
+        let granted = writer.commit(&marks).await;
+        last = Instant::now();
         for (id, answer) in starts {
             // A connection that has gone away in the meantime sends nothing.
             let _ = answer.send(granted.contains(&id));
@@ -72,27 +113,59 @@ async fn record(store: Store, owner: String, mut entries: mpsc::Receiver<Entry>)
     }
 }
 
-/// Commits, again and again until the store takes it: the messages of these results have gone out already. Gives the
-/// starts that were granted.
-async fn commit(store: &Store, owner: &str, marks: &[Mark]) -> HashSet<i64> {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match try_commit(store, owner, marks).await {
-            Ok(granted) => return granted,
-            Err(error) => {
-                let wait = if error.is_transient() { pause } else { LONGEST_PAUSE };
-                tracing::warn!(%error, marks = marks.len(), "results are not recorded yet; deliveries wait for the store");
-                tokio::time::sleep(wait).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-        }
+/// The next entry, if it is there or comes until then.
+async fn next(entries: &mut mpsc::Receiver<Entry>, until: Instant) -> Option<Entry> {
+    match entries.try_recv() {
+        Ok(entry) => Some(entry),
+        Err(_) if Instant::now() >= until => None,
+        Err(_) => timeout_at(until, entries.recv()).await.ok().flatten(),
     }
 }
 
-async fn try_commit(store: &Store, owner: &str, marks: &[Mark]) -> Result<HashSet<i64>, StoreError> {
-    let taken = store.marks().await?.mark_deliveries(owner, marks).await?;
-    if taken.len() < marks.len() {
-        tracing::debug!(marks = marks.len(), taken = taken.len(), "deliveries were cancelled or taken over");
+impl Writer {
+    /// The first entry of a commit. Others get the session when it does not come soon.
+    async fn first(&mut self, entries: &mut mpsc::Receiver<Entry>) -> Option<Entry> {
+        if let Some((_, until)) = &self.held {
+            if let Ok(entry) = timeout_at(*until, entries.recv()).await {
+                return entry;
+            }
+            self.held = None;
+        }
+        entries.recv().await
     }
-    Ok(taken.into_iter().filter(|(_, state)| state == DeliveryState::Sending.as_str()).map(|(id, _)| id).collect())
+
+    /// Commits, again and again until the store takes it: the messages of these results have gone out already. Gives the
+    /// starts that were granted.
+    async fn commit(&mut self, marks: &[Mark]) -> HashSet<i64> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.try_commit(marks).await {
+                Ok(granted) => return granted,
+                Err(error) => {
+                    let wait = if error.is_transient() { pause } else { LONGEST_PAUSE };
+                    let marks = marks.len();
+                    tracing::warn!(%error, marks, "results are not recorded yet; deliveries wait for the store");
+                    tokio::time::sleep(wait).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    async fn try_commit(&mut self, marks: &[Mark]) -> Result<HashSet<i64>, StoreError> {
+        let (mut session, until) = match self.held.take() {
+            Some((session, until)) if Instant::now() < until => (session, until),
+            old => {
+                // Whoever waits for it has it first.
+                drop(old);
+                (self.store.marks().await?, Instant::now() + HELD)
+            }
+        };
+        let taken = session.mark_deliveries(&self.owner, marks).await?;
+        self.held = Some((session, until));
+        if taken.len() < marks.len() {
+            tracing::debug!(marks = marks.len(), taken = taken.len(), "deliveries were cancelled or taken over");
+        }
+        Ok(taken.into_iter().filter(|(_, state)| state == DeliveryState::Sending.as_str()).map(|(id, _)| id).collect())
+    }
 }

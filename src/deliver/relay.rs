@@ -12,10 +12,10 @@ use tokio::time::timeout;
 
 use super::conversation::{Conversation, Stops};
 use super::reply::Reply;
-use super::settings::Timings;
+use super::settings::Waits;
 use super::stream::Stream;
 use super::tls::Encryption;
-use crate::config::{Smtp, Tls};
+use crate::config::{self, Auth, Tls};
 
 /// What keeps a relay from taking any mail. It is no message's failure.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -40,7 +40,7 @@ pub enum RelayError {
     )]
     NoStartTls,
     /// The account was refused.
-    #[error("the relay did not accept `smtp.username` and `smtp.password`: {0}")]
+    #[error("the relay did not accept `username` and `password`: {0}")]
     Authentication(String),
     /// Another refusal.
     #[error("the relay refused: {0}")]
@@ -60,41 +60,42 @@ pub struct SmtpRelay {
     host: String,
     port: u16,
     tls: Tls,
-    smtp: Smtp,
+    config: config::Relay,
     hello: ClientId,
-    timings: Timings,
+    waits: Waits,
 }
 
 impl SmtpRelay {
     /// The relay at `host` and `port`; nothing is connected yet.
-    pub fn new(host: &str, port: u16, tls: Tls, smtp: &Smtp, hello: &str, timings: Timings) -> Self {
+    pub fn new(host: &str, port: u16, tls: Tls, config: &config::Relay, hello: &str) -> Self {
         let host = host.trim_matches(['[', ']']).to_owned();
-        Self { host, port, tls, smtp: smtp.clone(), hello: client_id(hello), timings }
+        Self { host, port, tls, config: config.clone(), hello: client_id(hello), waits: Waits::of(config.timeout) }
     }
 
-    /// Connects, encrypts, signs in, and asks what the server can do.
-    pub async fn connect(&self, stops: Stops) -> Result<Conversation, RelayError> {
+    /// Connects, encrypts, signs in, and asks what the server can do. `pipelining`: whether it may be used.
+    pub async fn connect(&self, stops: Stops, pipelining: bool) -> Result<Conversation, RelayError> {
         let tcp = self.tcp().await?;
         let stream = match self.tls {
+            Tls::None if self.config.opportunistic_tls => self.opportunistic(tcp).await?,
             Tls::None => Stream::plain(tcp),
             Tls::Wrapped => Stream::tls(self.encrypted(tcp).await?),
             Tls::StartTls => Stream::after_starttls(self.encrypted(self.starttls(tcp).await?).await?),
         };
         let sent = stream.sent();
         let mut connection = self.greet(stream).await?;
-        if !self.smtp.username.is_empty() {
+        if !self.config.username.is_empty() {
             self.sign_in(&mut connection).await?;
         }
-        let mut conversation = Conversation::new(connection, sent, stops, self.timings);
-        conversation.ask_extensions(&self.hello).await.map_err(RelayError::Refused)?;
+        let mut conversation = Conversation::new(connection, sent, stops, self.waits);
+        conversation.ask_extensions(&self.hello, pipelining).await.map_err(RelayError::Refused)?;
         Ok(conversation)
     }
 
     async fn tcp(&self) -> Result<TcpStream, RelayError> {
         let failed = |why: String| RelayError::Connect { relay: format!("{}:{}", self.host, self.port), why };
-        let tcp = timeout(self.timings.connect, TcpStream::connect((self.host.as_str(), self.port)))
+        let tcp = timeout(self.waits.connect, TcpStream::connect((self.host.as_str(), self.port)))
             .await
-            .map_err(|_| failed(format!("nobody answered within {:?}", self.timings.connect)))?
+            .map_err(|_| failed(format!("nobody answered within {:?}", self.waits.connect)))?
             .map_err(|error| failed(error.to_string()))?;
         // With Nagle's algorithm the end of each message would wait for the server's delayed acknowledgement.
         tcp.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
@@ -116,27 +117,45 @@ impl SmtpRelay {
         lender.take_back().map_err(|error| RelayError::Tls(error.to_string()))
     }
 
+    /// Encrypted where the server offers that and means it, else in the clear.
+    async fn opportunistic(&self, tcp: TcpStream) -> Result<Stream, RelayError> {
+        match self.starttls(tcp).await {
+            Ok(tcp) => {
+                let encryption = Encryption::opportunistic(&self.host)?;
+                let tls = timeout(self.waits.connect, encryption.encrypt(tcp)).await;
+                Ok(Stream::after_starttls(tls.map_err(|_| RelayError::Silent(self.waits.connect))??))
+            }
+            Err(RelayError::NoStartTls | RelayError::Tls(_)) => Ok(Stream::plain(self.tcp().await?)),
+            Err(other) => Err(other),
+        }
+    }
+
     async fn encrypted(&self, tcp: TcpStream) -> Result<tokio_rustls::client::TlsStream<TcpStream>, RelayError> {
-        let encryption = Encryption::new(&self.host, self.smtp.tls_ca_file.as_deref())?;
-        timeout(self.timings.connect, encryption.encrypt(tcp))
+        let encryption = Encryption::new(&self.host, self.config.tls_ca_file.as_deref())?;
+        timeout(self.waits.connect, encryption.encrypt(tcp))
             .await
-            .map_err(|_| RelayError::Silent(self.timings.connect))?
+            .map_err(|_| RelayError::Silent(self.waits.connect))?
     }
 
     async fn greet(&self, stream: Stream) -> Result<AsyncSmtpConnection, RelayError> {
         let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello);
-        timeout(self.timings.command, greeting)
+        timeout(self.waits.command, greeting)
             .await
-            .map_err(|_| RelayError::Silent(self.timings.command))?
+            .map_err(|_| RelayError::Silent(self.waits.command))?
             .map_err(|error| RelayError::Refused(words(error)))
     }
 
     async fn sign_in(&self, connection: &mut AsyncSmtpConnection) -> Result<(), RelayError> {
-        let credentials = Credentials::new(self.smtp.username.clone(), self.smtp.password.reveal().to_owned());
-        let signing_in = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials);
-        let answer = timeout(self.timings.command, signing_in)
+        let credentials = Credentials::new(self.config.username.clone(), self.password().await?);
+        let mechanisms: &[Mechanism] = match self.config.auth {
+            Auth::Password => &[Mechanism::Plain, Mechanism::Login],
+            Auth::Login => &[Mechanism::Login],
+            Auth::Xoauth2 => &[Mechanism::Xoauth2],
+        };
+        let signing_in = connection.auth(mechanisms, &credentials);
+        let answer = timeout(self.waits.command, signing_in)
             .await
-            .map_err(|_| RelayError::Silent(self.timings.command))?
+            .map_err(|_| RelayError::Silent(self.waits.command))?
             .map_err(|error| RelayError::Authentication(words(error)))?;
         if answer.has_code(235) {
             return Ok(());
@@ -144,12 +163,20 @@ impl SmtpRelay {
         Err(RelayError::Authentication(Reply::read(Ok(answer)).map(|reply| reply.words()).unwrap_or_default()))
     }
 
+    /// The password; out of its file anew, where it has one: access tokens do not live for long.
+    async fn password(&self) -> Result<String, RelayError> {
+        let Some(file) = &self.config.password_file else { return Ok(self.config.password.reveal().to_owned()) };
+        let read = tokio::fs::read_to_string(file).await;
+        let failed = |error| RelayError::Authentication(format!("cannot read {}: {error}", file.display()));
+        Ok(read.map_err(failed)?.trim_end_matches(['\r', '\n']).to_owned())
+    }
+
     async fn within(
         &self,
         answer: impl Future<Output = Result<smtp::response::Response, smtp::Error>>,
     ) -> Result<Reply, RelayError> {
-        let answer = timeout(self.timings.command, answer).await;
-        let answer = answer.map_err(|_| RelayError::Silent(self.timings.command))?;
+        let answer = timeout(self.waits.command, answer).await;
+        let answer = answer.map_err(|_| RelayError::Silent(self.waits.command))?;
         Reply::read(answer).map_err(|error| RelayError::Refused(error.to_string()))
     }
 }

@@ -59,6 +59,14 @@ impl Reply {
         self.code == 421
     }
 
+    /// The enhanced status code without its class: 1.1 of `550 5.1.1 No such user` (RFC 3463).
+    pub fn status(&self) -> Option<(u16, u16)> {
+        let mut parts = self.text.split_whitespace().next()?.split('.');
+        let class: u16 = parts.next()?.parse().ok()?;
+        let status = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        (class == self.code / 100 && parts.next().is_none()).then_some(status)
+    }
+
     /// Code and text, as they are kept with a delivery.
     pub fn words(&self) -> String {
         format!("{} {}", self.code, self.text).trim_end().to_owned()
@@ -80,6 +88,16 @@ mod tests {
         let reply = Reply::read(Ok(response)).unwrap();
         assert_eq!(reply.words(), "550 5.1.1 No such 5.1.1 user here");
         assert!(reply.is_permanent() && !reply.closes());
+    }
+
+    #[test]
+    fn a_status_is_read_where_it_belongs_to_the_code() {
+        let status = |code, text: &str| Reply { code, text: text.to_owned() }.status();
+        assert_eq!(status(550, "5.1.1 No such user"), Some((1, 1)));
+        assert_eq!(status(421, "4.7.28 Slow down"), Some((7, 28)));
+        for text in ["", "No", "4.1.1 x", "5.1 x", "5.1.1.1 x", "5.x.1", "5.99999.1"] {
+            assert_eq!(status(550, text), None, "{text}");
+        }
     }
 
     #[test]

@@ -1,33 +1,28 @@
 //! What all connections of one run of the engine share, and how they turn what happened into marks.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use super::conversation::{Conversation, Envelope, Stop, Stops};
 use super::counts::Counts;
+use super::events::Event;
+use super::failing::Failing;
 use super::feed::Feed;
-use super::health::Health;
 use super::lease::Lease;
 use super::message::{Job, Links, Mails};
-use super::outbox::Outbox;
-use super::policy::{Blame, Fate, Policy, Step, blame};
+use super::policy::{Fate, Policy};
+use super::quotas::Quotas;
 use super::recorder::Recorder;
 use super::relay::{RelayError, SmtpRelay};
-use super::reply::{Reply, without_addresses};
+use super::reply::without_addresses;
 use super::settings::Settings;
+use super::station::Station;
 use crate::domain::{Clock, DeliveryState, Random, UtcMillis};
 use crate::store::{ClaimedRow, Mark, Store};
-
-/// What takes the messages.
-pub enum Relay {
-    /// A folder.
-    Outbox(Outbox),
-    /// A server.
-    Smtp(Box<SmtpRelay>),
-}
 
 /// What lasts as long as the engine.
 pub struct Shared {
@@ -38,12 +33,35 @@ pub struct Shared {
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
     pub node: String,
-    pub relay: Relay,
-    /// How the relay is called in the store.
-    pub relay_name: String,
+    pub stations: Vec<Station>,
     pub mails: Mails,
     pub lease: Lease,
-    pub health: Health,
+    pub quotas: Quotas,
+    pub failing: Failing,
+    pub events: broadcast::Sender<Event>,
+    /// Nodes that deliver from this store.
+    pub nodes: Arc<std::sync::atomic::AtomicU32>,
+    /// Of all runs.
+    pub counts: Arc<Counts>,
+}
+
+impl Shared {
+    /// When the first relay may be used again, if none may now.
+    pub fn paused_until(&self) -> Option<Instant> {
+        let pauses: Option<Vec<Instant>> = self.stations.iter().map(|station| station.health.paused_until()).collect();
+        pauses?.into_iter().min()
+    }
+
+    /// What a relay failed with, unless it has worked since.
+    pub fn words(&self) -> Option<String> {
+        self.stations.iter().find_map(|station| station.health.words())
+    }
+
+    /// Tells whoever listens.
+    pub fn tell(&self, event: Event) {
+        // It fails when nobody listens.
+        let _ = self.events.send(event);
+    }
 }
 
 /// One run of the engine.
@@ -53,8 +71,6 @@ pub struct Run {
     pub recorder: Recorder,
     pub counts: Counts,
     pub stops: Stops,
-    /// Connections that are open.
-    open: AtomicUsize,
     /// Claimed deliveries that are in the feed or at a connection.
     in_hand: Mutex<HashSet<i64>>,
 }
@@ -71,15 +87,8 @@ pub enum Attempt {
 impl Run {
     /// A run that has not begun.
     pub fn new(shared: Arc<Shared>, feed: Feed, recorder: Recorder, stops: Stops) -> Self {
-        Self {
-            shared,
-            feed,
-            recorder,
-            counts: Counts::default(),
-            stops,
-            open: AtomicUsize::new(0),
-            in_hand: Mutex::default(),
-        }
+        let counts = Counts::within(Arc::clone(&shared.counts));
+        Self { shared, feed, recorder, counts, stops, in_hand: Mutex::default() }
     }
 
     /// Whether no further message should be begun.
@@ -87,32 +96,26 @@ impl Run {
         *self.stops.borrow() > Stop::No
     }
 
-    /// A new connection to the server. The caller owes a [`Run::closed`].
-    pub async fn connect(&self, relay: &SmtpRelay) -> Result<Conversation, RelayError> {
+    /// A new connection to the server. The caller owes a [`Station::closed`].
+    pub async fn connect(&self, station: &Station, relay: &SmtpRelay) -> Result<Conversation, RelayError> {
         let mut stops = self.stops.clone();
         let conversation = tokio::select! {
-            conversation = relay.connect(self.stops.clone()) => conversation?,
+            conversation = relay.connect(self.stops.clone(), station.takes_groups()) => conversation?,
             _ = stops.wait_for(|stop| *stop > Stop::No) => return Err(RelayError::Refused("stopping".to_owned())),
         };
-        self.open.fetch_add(1, Ordering::SeqCst);
+        station.opened();
         Ok(conversation)
     }
 
-    /// Whether any connection is open.
-    pub fn is_connected(&self) -> bool {
-        self.open.load(Ordering::SeqCst) > 0
-    }
-
-    /// A connection is gone.
-    pub fn closed(&self) {
-        self.open.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    /// Shares claimed deliveries out to the connections.
-    pub fn take_in(&self, jobs: Vec<Job>) {
+    /// Shares claimed deliveries out to the connections. Those that their domain lets go much later only, and those of
+    /// issues that are not being sent, go back into the queue.
+    pub async fn take_in(&self, jobs: Vec<Job>) {
         let ids = jobs.iter().map(|job| job.row.id);
         self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
         self.feed.add(jobs);
+        let slow = self.feed.take_slow();
+        let later = slow.iter().map(|(job, wait)| self.put_off(&job.row, *wait)).collect();
+        self.recorder.record(later).await;
     }
 
     /// What has been shared out and has no result yet.
@@ -125,34 +128,38 @@ impl Run {
     }
 
     /// Commits the start of `job` together with results. `None`: it must not be made.
-    pub async fn start(&self, job: &Job, results: Vec<Mark>) -> Option<UtcMillis> {
+    pub async fn start(&self, station: &Station, job: &Job, results: Vec<Mark>) -> Option<UtcMillis> {
         let started = self.shared.clock.now();
-        if !self.recorder.start(results, self.start_of(job, started)).await {
+        let start = Mark {
+            expected: DeliveryState::Claimed,
+            next: DeliveryState::Sending,
+            tries: 1,
+            started_at: Some(started.0),
+            relay: Some(station.config.id.clone()),
+            ..mark(&job.row)
+        };
+        if !self.recorder.start(results, start).await {
             self.settle(&job.row);
             return None;
         }
         if !self.shared.lease.is_held() {
             // This process stood still for so long that another node may have taken the delivery over.
             let kept = Fate { state: DeliveryState::Queued, due_at: None };
-            let mark = self.result(&job.row, Attempt::Started(started), kept, "the lease was lost".to_owned());
+            let words = "the lease was lost".to_owned();
+            let mark = self.result(station, &job.row, Attempt::Started(started), kept, words);
             self.recorder.record(vec![mark]).await;
             return None;
         }
         Some(started)
     }
 
-    fn start_of(&self, job: &Job, now: UtcMillis) -> Mark {
-        Mark {
-            expected: DeliveryState::Claimed,
-            next: DeliveryState::Sending,
-            tries: 1,
-            started_at: Some(now.0),
-            ..self.mark(&job.row)
-        }
+    /// The result of an attempt at `station`.
+    pub fn result(&self, station: &Station, row: &ClaimedRow, attempt: Attempt, fate: Fate, words: String) -> Mark {
+        Mark { relay: Some(station.config.id.clone()), ..self.outcome(row, attempt, fate, words) }
     }
 
-    /// The result of an attempt.
-    pub fn result(&self, row: &ClaimedRow, attempt: Attempt, fate: Fate, words: String) -> Mark {
+    /// The result of an attempt, or why there was none.
+    pub fn outcome(&self, row: &ClaimedRow, attempt: Attempt, fate: Fate, words: String) -> Mark {
         let finished = matches!(fate.state, DeliveryState::Sent | DeliveryState::Failed);
         let (expected, token) = match attempt {
             Attempt::Claimed => (DeliveryState::Claimed, None),
@@ -160,6 +167,9 @@ impl Run {
         };
         self.counts.came_to(fate.state);
         self.settle(row);
+        if finished {
+            self.look_after(row.issue_id, fate.state == DeliveryState::Failed);
+        }
         Mark {
             expected,
             next: fate.state,
@@ -168,7 +178,7 @@ impl Run {
             due_at: fate.due_at.map(|due| due.0),
             finished_at: finished.then(|| self.shared.clock.now().0),
             answer: Some(words),
-            ..self.mark(row)
+            ..mark(row)
         }
     }
 
@@ -176,66 +186,73 @@ impl Run {
     pub fn unclaimed(&self, row: &ClaimedRow) -> Mark {
         self.counts.came_to(DeliveryState::Queued);
         self.settle(row);
-        Mark { next: DeliveryState::Queued, relay: None, ..self.mark(row) }
+        Mark { next: DeliveryState::Queued, ..mark(row) }
     }
 
-    /// The result of an answer that is not the one that goes on. `true`: it is about the relay.
-    pub fn refused(&self, job: &Job, attempt: Attempt, step: Step, reply: &Reply) -> (Mark, bool) {
-        let (row, shared) = (&job.row, &self.shared);
-        let now = shared.clock.now();
-        let blame = blame(step, reply);
-        let fate = match blame {
-            Blame::Failed => Fate { state: DeliveryState::Failed, due_at: None },
-            Blame::Deferred => shared.policy.refused(row.attempts + 1, row.first_due_at, now, &*shared.random),
-            Blame::Relay => Fate { state: DeliveryState::Queued, due_at: None },
-        };
-        let mut mark = self.result(row, attempt, fate, reply.words());
-        if blame == Blame::Relay {
-            // Behind the others, since the next one may have a sender that the relay accepts.
-            let pause = self.relay_failed(&reply.words());
-            (mark.tries, mark.due_at) = (0, Some(now.plus(pause).0));
-        }
-        (mark, blame == Blame::Relay)
+    /// A claim given back for so long; that time is not counted as one in which it was tried.
+    pub fn put_off(&self, row: &ClaimedRow, wait: Duration) -> Mark {
+        let due = self.shared.clock.now().plus(wait);
+        Mark { due_at: Some(due.0), first_due_at: Some(first_due(row, due).0), ..self.unclaimed(row) }
     }
 
     /// The result of an attempt in which the connection broke before the message was complete.
-    pub fn broken(&self, job: &Job, attempt: Attempt, why: &str) -> Mark {
+    pub fn broken(&self, station: &Station, job: &Job, attempt: Attempt, why: &str) -> Mark {
         let (row, shared) = (&job.row, &self.shared);
         let now = shared.clock.now();
         let fate = shared.policy.broken(row.attempts + 1, row.first_due_at, now, &*shared.random);
-        self.result(row, attempt, fate, format!("the connection broke: {why}"))
+        self.result(station, row, attempt, fate, format!("the connection broke: {why}"))
     }
 
     /// The result of an attempt in which the connection broke after the message was complete.
-    pub fn unanswered(&self, job: &Job, started: UtcMillis, why: &str) -> Mark {
+    pub fn unanswered(&self, station: &Station, job: &Job, started: UtcMillis, why: &str) -> Mark {
         let (row, shared) = (&job.row, &self.shared);
         let now = shared.clock.now();
         let fate = shared.policy.unanswered(row.attempts + 1, row.first_due_at, now, &*shared.random);
-        self.result(row, Attempt::Started(started), fate, format!("the relay did not answer the whole message: {why}"))
+        let words = format!("the relay did not answer the whole message: {why}");
+        self.result(station, row, Attempt::Started(started), fate, words)
     }
 
     /// The relay has failed, and no message is to blame. Gives the pause that it gets.
-    pub fn relay_failed(&self, words: &str) -> std::time::Duration {
-        let pause = self.shared.health.failed(words, &*self.shared.random);
-        let (relay, error) = (&self.shared.relay_name, without_addresses(words));
+    pub fn relay_failed(&self, station: &Station, words: &str) -> Duration {
+        let was_well = station.health.words().is_none();
+        let pause = station.health.failed(words, &*self.shared.random);
+        self.feed.leave_out(station.place);
+        let (relay, error) = (&station.config.id, without_addresses(words));
         tracing::warn!(relay, error, pause = pause.as_secs_f32(), "the relay failed; the messages are kept");
+        if was_well {
+            self.shared.tell(Event::RelayFailed { relay: relay.clone(), words: error });
+        }
         pause
     }
 
-    /// Gives back all that no connection has taken when there is no connection left, so that other nodes can have it;
-    /// then waits out the relay's pause. `false`: there is nothing to wait for, since no more deliveries will come.
-    pub async fn wait_for_relay(&self) -> bool {
-        if !self.is_connected() {
+    /// The relay has asked for less speed. Gives the pause that it gets.
+    pub fn throttled(&self, station: &Station, words: &str) -> Duration {
+        let pause = station.health.throttled(words, &*self.shared.random);
+        self.feed.leave_out(station.place);
+        let (relay, error) = (&station.config.id, without_addresses(words));
+        tracing::warn!(relay, error, pause = pause.as_secs_f32(), "the relay asks for less speed");
+        self.shared.tell(Event::RelayThrottled { relay: relay.clone(), words: error });
+        pause
+    }
+
+    /// The relay has taken a message.
+    pub async fn worked(&self, station: &Station) {
+        if station.health.words().is_some() {
+            self.shared.tell(Event::RelayWorks { relay: station.config.id.clone() });
+        }
+        station.health.worked();
+        self.forgive(station).await;
+    }
+
+    /// Gives back all that no connection has taken when no relay is connected or can be used, so that other nodes can
+    /// have it. `false`: no more deliveries will come.
+    pub async fn after_failure(&self) -> bool {
+        let stations = &self.shared.stations;
+        if self.shared.paused_until().is_some() && !stations.iter().any(Station::is_connected) {
             let unclaimed = self.feed.take_all().iter().map(|job| self.unclaimed(&job.row)).collect();
             self.recorder.record(unclaimed).await;
         }
-        if self.feed.is_closed() {
-            return false;
-        }
-        if let Some(until) = self.shared.health.paused_until() {
-            self.rest_until(until).await;
-        }
-        true
+        !self.feed.is_closed()
     }
 
     /// Waits, unless the engine is asked to stop.
@@ -248,32 +265,57 @@ impl Run {
     }
 
     /// Gives one delivery back: to another connection, or to the queue when nobody may take it up.
-    pub async fn give_back(&self, job: Job) {
+    pub async fn give_back(&self, station: &Station, job: Job) {
         if self.is_stopping() {
             let unclaimed = self.unclaimed(&job.row);
             self.recorder.record(vec![unclaimed]).await;
         } else {
-            self.feed.put_back(job);
+            self.feed.put_back(station.place, job);
         }
     }
 
-    fn mark(&self, row: &ClaimedRow) -> Mark {
-        Mark {
-            id: row.id,
-            expected: DeliveryState::Claimed,
-            next: DeliveryState::Queued,
-            token: None,
-            tries: 0,
-            due_at: None,
-            started_at: None,
-            finished_at: None,
-            relay: Some(self.shared.relay_name.clone()),
-            answer: None,
-        }
+    /// Counts a result of an issue, and holds it when too many have failed.
+    fn look_after(&self, issue: Option<i64>, failed: bool) {
+        let (Some(issue), Some(share)) = (issue, self.shared.settings.delivery.hold_when_failing) else { return };
+        let Some((failures, of)) = self.shared.failing.count(issue, failed, share) else { return };
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            let reason = format!("{failures} of the latest {of} deliveries failed");
+            match super::bury::hold(&shared.store, issue, &reason).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    tracing::error!(issue, reason, "an issue is held; `issue resume` goes on with it");
+                    shared.tell(Event::IssueHeld { issue, reason });
+                }
+                Err(error) => tracing::error!(issue, reason, %error, "an issue could not be held"),
+            }
+        });
+    }
+}
+
+/// From when on it counts how long a delivery is tried, when it has waited until `then` for something that is not its
+/// own.
+pub fn first_due(row: &ClaimedRow, then: UtcMillis) -> UtcMillis {
+    UtcMillis(row.first_due_at.0 + (then.0 - row.due_at.0).max(0))
+}
+
+fn mark(row: &ClaimedRow) -> Mark {
+    Mark {
+        id: row.id,
+        expected: DeliveryState::Claimed,
+        next: DeliveryState::Queued,
+        token: None,
+        tries: 0,
+        due_at: None,
+        first_due_at: None,
+        started_at: None,
+        finished_at: None,
+        relay: None,
+        answer: None,
     }
 }
 
 /// Who a message is from and to.
 pub fn envelope(job: &Job) -> Envelope<'_> {
-    Envelope { from: job.from(), to: &job.to }
+    Envelope { from: job.from(), to: &job.to, size: job.size() }
 }

@@ -5,49 +5,77 @@
 //! content.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
 use super::conversation::{Conversation, Delivered, Opened, Stop};
-use super::feed::Feed;
+use super::health::Admission;
 use super::message::{Job, with_final_dot};
 use super::outbox::Outbox;
-use super::policy::{Fate, Step};
+use super::policy::{Blame, Fate, Step, blame};
 use super::relay::{RelayError, SmtpRelay};
 use super::reply::Reply;
-use super::run::{Attempt, Relay, Run, envelope};
+use super::run::{Attempt, Run, envelope};
+use super::station::{Station, Way};
 use crate::domain::{DeliveryState, UtcMillis};
 use crate::store::Mark;
 
 const SENT: Fate = Fate { state: DeliveryState::Sent, due_at: None };
 const FAILED: Fate = Fate { state: DeliveryState::Failed, due_at: None };
 
-/// Delivers what the feed has, one message after the other, until the feed ends.
-pub async fn work(run: Arc<Run>) {
-    match &run.shared.relay {
-        Relay::Outbox(outbox) => work_on_files(&run, outbox).await,
-        Relay::Smtp(relay) => Box::pin(work_on_connections(&run, relay)).await,
+/// How long a connection that has to wait for another one waits before it looks again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Delivers what the feed has, one message after the other, until the feed ends: on the connection of that number to the
+/// relay at `station`.
+pub async fn work(run: Arc<Run>, station: usize, number: usize) {
+    let Some(station) = run.shared.stations.get(station) else { return };
+    match &station.way {
+        Way::Outbox(outbox) => work_on_files(&run, station, outbox, number).await,
+        Way::Smtp(relay) => Box::pin(work_on_connections(&run, station, relay, number)).await,
+    }
+    station.health.release(number);
+    run.forgive(station).await;
+}
+
+/// Waits until the relay may be used. `false`: no more deliveries will come.
+async fn admitted(run: &Run, station: &Station, number: usize) -> bool {
+    loop {
+        let wait = match station.health.admits(number, station.config.connections) {
+            Admission::Go | Admission::Probe => return true,
+            Admission::Wait(until) => until,
+            Admission::Queue => Instant::now() + LOOK_AGAIN,
+        };
+        if run.feed.is_closed() {
+            return false;
+        }
+        tokio::select! {
+            () = run.rest_until(wait) => {}
+            () = station.health.changed() => {}
+            () = run.feed.closed() => {}
+        }
     }
 }
 
-async fn work_on_files(run: &Run, outbox: &Outbox) {
+async fn work_on_files(run: &Run, station: &Station, outbox: &Outbox, number: usize) {
     let mut results = Vec::new();
-    while let Some(job) = next_or_record(&run.feed, run, &mut results).await {
-        let Some(started) = run.start(&job, std::mem::take(&mut results)).await else { continue };
+    while admitted(run, station, number).await {
+        let Some(job) = next_or_record(run, station, &mut results).await else { break };
+        let Some(started) = run.start(station, &job, std::mem::take(&mut results)).await else { continue };
         let message = job.message(&*run.shared.links, started);
         match outbox.put(job.row.id, message).await {
             Ok(()) => {
-                run.shared.health.worked();
-                results.push(run.result(&job.row, Attempt::Started(started), SENT, "written".to_owned()));
+                run.worked(station).await;
+                let words = "written".to_owned();
+                results.push(run.result(station, &job.row, Attempt::Started(started), SENT, words));
             }
             Err(error) => {
                 let kept = Fate { state: DeliveryState::Queued, due_at: None };
-                results.push(run.result(&job.row, Attempt::Started(started), kept, error.to_string()));
-                run.relay_failed(&error.to_string());
+                results.push(run.result(station, &job.row, Attempt::Started(started), kept, error.to_string()));
+                run.relay_failed(station, &error.to_string());
                 run.recorder.record(std::mem::take(&mut results)).await;
-                if !run.wait_for_relay().await {
-                    break;
-                }
+                run.after_failure().await;
             }
         }
     }
@@ -55,36 +83,45 @@ async fn work_on_files(run: &Run, outbox: &Outbox) {
 }
 
 /// The next delivery; before it waits for one it records what is known.
-async fn next_or_record(feed: &Feed, run: &Run, results: &mut Vec<Mark>) -> Option<Job> {
-    if let Some(job) = feed.try_next() {
+async fn next_or_record(run: &Run, station: &Station, results: &mut Vec<Mark>) -> Option<Job> {
+    if let Some(job) = run.feed.try_next(station.place) {
         return Some(job);
     }
     run.recorder.record(std::mem::take(results)).await;
-    feed.next().await
+    run.forgive(station).await;
+    run.feed.next(station.place).await
 }
 
-async fn work_on_connections(run: &Run, relay: &SmtpRelay) {
+async fn work_on_connections(run: &Run, station: &Station, relay: &SmtpRelay, number: usize) {
     let mut open: Option<Line<'_>> = None;
     let mut failures = 0;
-    loop {
-        let job = match &open {
-            None => run.feed.next().await,
-            Some(_) => match timeout(run.shared.settings.timings.idle, run.feed.next()).await {
-                Ok(job) => job,
-                Err(_) => {
-                    quit(open.take()).await;
-                    continue;
+    while admitted(run, station, number).await {
+        let job = match run.feed.try_next(station.place) {
+            Some(job) => Some(job),
+            None => {
+                // Nobody shall wait for a trial that has nothing to try with.
+                station.health.release(number);
+                run.forgive(station).await;
+                match &open {
+                    None => run.feed.next(station.place).await,
+                    Some(_) => match timeout(run.shared.settings.timings.idle, run.feed.next(station.place)).await {
+                        Ok(job) => job,
+                        Err(_) => {
+                            quit(open.take()).await;
+                            continue;
+                        }
+                    },
                 }
-            },
+            }
         };
         let Some(job) = job else { break };
         let line = match open.take() {
             Some(line) => line,
-            None => match run.connect(relay).await {
-                Ok(conversation) => Line::new(run, conversation),
+            None => match run.connect(station, relay).await {
+                Ok(conversation) => Line::new(run, station, conversation),
                 Err(error) => {
-                    run.give_back(job).await;
-                    if !wait_after(run, &error, failures).await {
+                    run.give_back(station, job).await;
+                    if !rest_after(run, station, &error, failures).await {
                         break;
                     }
                     failures += 1;
@@ -96,28 +133,29 @@ async fn work_on_connections(run: &Run, relay: &SmtpRelay) {
         match line.deliver(job).await {
             End::Usable(line) => open = Some(*line),
             End::Closed => {}
-            End::RelayFailed if run.wait_for_relay().await => {}
-            End::RelayFailed => break,
+            End::RelayFailed => {
+                run.after_failure().await;
+            }
         }
     }
     quit(open).await;
 }
 
-/// Waits after a connection did not come about, for the `failures + 1`th time in a row. `false`: no need to wait.
-async fn wait_after(run: &Run, error: &RelayError, failures: u32) -> bool {
+/// Deals with a connection that did not come about, for the `failures + 1`th time in a row. `false`: the worker is done.
+async fn rest_after(run: &Run, station: &Station, error: &RelayError, failures: u32) -> bool {
     if run.is_stopping() {
         return false;
     }
-    if !run.is_connected() {
-        run.relay_failed(&error.to_string());
-        return run.wait_for_relay().await;
+    if !station.is_connected() {
+        run.relay_failed(station, &error.to_string());
+        return run.after_failure().await;
     }
     // The relay works, only not for so many connections.
     tracing::debug!(%error, "the relay takes no further connection");
     if run.feed.is_closed() {
         return false;
     }
-    run.rest_until(Instant::now() + run.shared.health.pause_after(failures, &*run.shared.random)).await;
+    run.rest_until(Instant::now() + station.health.pause_after(failures, &*run.shared.random)).await;
     true
 }
 
@@ -140,6 +178,7 @@ enum End<'r> {
 /// One connection in use.
 struct Line<'r> {
     run: &'r Run,
+    station: &'r Station,
     conversation: Conversation,
     /// Envelopes that it has seen.
     used: usize,
@@ -151,13 +190,13 @@ struct Line<'r> {
 
 impl Drop for Line<'_> {
     fn drop(&mut self) {
-        self.run.closed();
+        self.station.closed();
     }
 }
 
 impl<'r> Line<'r> {
-    fn new(run: &'r Run, conversation: Conversation) -> Self {
-        Self { run, conversation, used: 0, worked: false, results: Vec::new() }
+    fn new(run: &'r Run, station: &'r Station, conversation: Conversation) -> Self {
+        Self { run, station, conversation, used: 0, worked: false, results: Vec::new() }
     }
 
     /// Takes leave of the server.
@@ -171,9 +210,9 @@ impl<'r> Line<'r> {
         let mut job = first;
         let mut opened = None;
         loop {
-            if opened.is_none() && !self.conversation.can_take(envelope(&job)) {
-                let words = "the address needs SMTPUTF8, which the relay does not offer".to_owned();
-                self.results.push(self.run.result(&job.row, Attempt::Claimed, FAILED, words));
+            let objection = if opened.is_none() { self.conversation.objection(envelope(&job)) } else { None };
+            if let Some(words) = objection {
+                self.results.push(self.result(&job, Attempt::Claimed, FAILED, words.to_owned()));
                 match self.next().await {
                     Some(next) => job = next,
                     None => return self.end().await,
@@ -186,9 +225,11 @@ impl<'r> Line<'r> {
             };
             match step {
                 Ok(Opened::Ready) => {}
-                Ok(Opened::Refused(_, reply)) if reply.closes() => return self.lost(job, &reply.words()).await,
+                Ok(Opened::Refused(step, reply)) if reply.closes() && !is_throttle(step, &reply) => {
+                    return self.lost(job, &reply.words()).await;
+                }
                 Ok(Opened::Refused(step, reply)) => {
-                    if self.refused(&job, Attempt::Claimed, step, &reply) {
+                    if self.refused(&job, Attempt::Claimed, step, &reply).await {
                         return self.relay_failed().await;
                     }
                     // Nothing else is to be committed soon if the next ones are refused as well.
@@ -204,22 +245,24 @@ impl<'r> Line<'r> {
             let Some(started) = self.start(&job).await else { return End::Closed };
             let Some(content) = with_final_dot(job.message(&*self.run.shared.links, started)) else {
                 let words = "the message is not text".to_owned();
-                self.results.push(self.run.result(&job.row, Attempt::Started(started), FAILED, words));
+                self.results.push(self.result(&job, Attempt::Started(started), FAILED, words));
                 self.record().await;
                 return End::Closed;
             };
             let ahead = self.ahead();
+            let flight = self.run.recorder.flight();
             let (delivered, next_opened) = self.conversation.deliver(content, ahead.as_ref().map(envelope)).await;
-            if self.delivered(&job, started, delivered) {
+            drop(flight);
+            if self.delivered(&job, started, delivered).await {
                 if let Some(ahead) = ahead {
-                    self.run.give_back(ahead).await;
+                    self.run.give_back(self.station, ahead).await;
                 }
                 return self.relay_failed().await;
             }
             match (ahead, next_opened) {
                 (Some(next), Some(step)) => (job, opened) = (next, Some(step)),
                 (Some(next), None) => {
-                    self.run.give_back(next).await;
+                    self.run.give_back(self.station, next).await;
                     return self.end().await;
                 }
                 (None, _) => match self.next().await {
@@ -239,7 +282,7 @@ impl<'r> Line<'r> {
     async fn start(&mut self, job: &Job) -> Option<UtcMillis> {
         let mut stops = self.run.stops.clone();
         tokio::select! {
-            started = self.run.start(job, std::mem::take(&mut self.results)) => started,
+            started = self.run.start(self.station, job, std::mem::take(&mut self.results)) => started,
             _ = stops.wait_for(|stop| *stop == Stop::Now) => None,
         }
     }
@@ -249,47 +292,55 @@ impl<'r> Line<'r> {
         if !self.conversation.can_pipeline() || !self.has_room() {
             return None;
         }
-        let job = self.run.feed.try_next_if(|job| self.conversation.can_take(envelope(job)))?;
+        let job = self
+            .run
+            .feed
+            .try_next_if(self.station.place, |job| self.conversation.objection(envelope(job)).is_none())?;
         self.used += 1;
         Some(job)
     }
 
     /// The next delivery for this line, if there is one now.
     async fn next(&mut self) -> Option<Job> {
-        if self.conversation.is_over() || !self.has_room() { None } else { self.run.feed.try_next() }
+        if self.conversation.is_over() || !self.has_room() { None } else { self.run.feed.try_next(self.station.place) }
     }
 
     fn has_room(&self) -> bool {
-        self.used < self.run.shared.settings.smtp.messages_per_connection && !self.run.is_stopping()
+        self.used < self.station.config.messages_per_connection && !self.run.is_stopping()
     }
 
     /// Notes what became of a content. `true`: the relay itself failed.
-    fn delivered(&mut self, job: &Job, started: UtcMillis, delivered: Delivered) -> bool {
+    async fn delivered(&mut self, job: &Job, started: UtcMillis, delivered: Delivered) -> bool {
         match delivered {
             Delivered::Answered(reply) if reply.is_done() => {
                 self.worked = true;
-                self.run.shared.health.worked();
-                self.results.push(self.run.result(&job.row, Attempt::Started(started), SENT, reply.words()));
+                self.station.group_worked();
+                self.run.worked(self.station).await;
+                self.results.push(self.result(job, Attempt::Started(started), SENT, reply.words()));
                 false
             }
             Delivered::Answered(reply) => {
                 self.worked = true;
-                self.refused(job, Attempt::Started(started), Step::Content, &reply)
+                self.refused(job, Attempt::Started(started), Step::Content, &reply).await
             }
             Delivered::Incomplete(why) => {
-                self.results.push(self.run.broken(job, Attempt::Started(started), &why));
+                self.results.push(self.run.broken(self.station, job, Attempt::Started(started), &why));
                 self.failed_at_once(&why)
             }
             Delivered::Unanswered(why) => {
-                self.results.push(self.run.unanswered(job, started, &why));
+                self.results.push(self.run.unanswered(self.station, job, started, &why));
                 self.failed_at_once(&why)
             }
         }
     }
 
-    fn refused(&mut self, job: &Job, attempt: Attempt, step: Step, reply: &Reply) -> bool {
-        let (mark, relay_failed) = self.run.refused(job, attempt, step, reply);
-        self.results.push(mark);
+    fn result(&self, job: &Job, attempt: Attempt, fate: Fate, words: String) -> Mark {
+        self.run.result(self.station, &job.row, attempt, fate, words)
+    }
+
+    async fn refused(&mut self, job: &Job, attempt: Attempt, step: Step, reply: &Reply) -> bool {
+        let (marks, relay_failed) = self.run.refused(self.station, job, attempt, step, reply).await;
+        self.results.extend(marks);
         relay_failed
     }
 
@@ -297,10 +348,13 @@ impl<'r> Line<'r> {
     async fn lost(mut self, job: Job, why: &str) -> End<'r> {
         if self.worked {
             // Connections end; the message that happened to be next is not to blame, and is free to go at once.
-            self.run.give_back(job).await;
+            self.run.give_back(self.station, job).await;
             return self.end().await;
         }
-        self.results.push(self.run.broken(&job, Attempt::Claimed, why));
+        if self.conversation.pipelines() {
+            self.station.group_broke();
+        }
+        self.results.push(self.run.broken(self.station, &job, Attempt::Claimed, why));
         self.failed_at_once(why);
         self.relay_failed().await
     }
@@ -308,7 +362,7 @@ impl<'r> Line<'r> {
     /// Whether a connection that breaks now says that the relay does not work: it has not got one message through.
     fn failed_at_once(&mut self, why: &str) -> bool {
         if !self.worked && !self.run.is_stopping() {
-            self.run.relay_failed(why);
+            self.run.relay_failed(self.station, why);
         }
         !self.worked
     }
@@ -336,4 +390,8 @@ impl<'r> Line<'r> {
     async fn record(&mut self) {
         self.run.recorder.record(std::mem::take(&mut self.results)).await;
     }
+}
+
+fn is_throttle(step: Step, reply: &Reply) -> bool {
+    blame(step, reply) == Blame::Throttled
 }

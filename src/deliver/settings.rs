@@ -13,7 +13,7 @@ pub type SenderOf = Arc<dyn Fn(Option<&str>) -> EmailAddress + Send + Sync>;
 /// What the engine needs to know.
 #[derive(Clone)]
 pub struct Settings {
-    /// The relay.
+    /// The relays and their limits.
     pub smtp: Smtp,
     /// How deliveries are treated.
     pub delivery: Delivery,
@@ -40,12 +40,6 @@ impl fmt::Debug for Settings {
 /// How long the engine waits for what.
 #[derive(Clone, Copy, Debug)]
 pub struct Timings {
-    /// For a TCP connection, and for a TLS handshake.
-    pub connect: Duration,
-    /// For the greeting and for the answer to a command (RFC 5321, 4.5.3.2.1 to 4.5.3.2.4).
-    pub command: Duration,
-    /// For the answer to the final dot (RFC 5321, 4.5.3.2.6), the sending of the content included.
-    pub content: Duration,
     /// How long a connection without work is kept.
     pub idle: Duration,
     /// Between looks at an empty queue: other processes may have filled it.
@@ -54,6 +48,10 @@ pub struct Timings {
     pub relay_pause: Duration,
     /// The longest such pause.
     pub relay_pause_max: Duration,
+    /// The first rest of a relay that has asked for less speed; each further time doubles it.
+    pub throttle_pause: Duration,
+    /// After how much time that goes well it gets one connection more.
+    pub throttle_step: Duration,
     /// How long messages in flight may take when the engine is asked to stop.
     pub stop: Duration,
     /// Between two beats of a node on a shared store.
@@ -62,16 +60,33 @@ pub struct Timings {
     pub lease: Duration,
 }
 
+/// How long a server may take for what: the times of RFC 5321 (4.5.3.2), in proportion to that for a command.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// For a TCP connection, and for a TLS handshake.
+    pub connect: Duration,
+    /// For the greeting and for the answer to a command.
+    pub command: Duration,
+    /// For the answer to the final dot, the sending of the content included.
+    pub content: Duration,
+}
+
+impl Waits {
+    /// For a server that may take so long for a command.
+    pub fn of(command: Duration) -> Self {
+        Self { connect: command / 10, command, content: command * 2 }
+    }
+}
+
 impl Default for Timings {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(30),
-            command: Duration::from_secs(300),
-            content: Duration::from_secs(600),
             idle: Duration::from_secs(5),
             poll: Duration::from_secs(1),
             relay_pause: Duration::from_secs(1),
             relay_pause_max: Duration::from_secs(300),
+            throttle_pause: Duration::from_secs(600),
+            throttle_step: Duration::from_secs(60),
             stop: Duration::from_secs(8),
             beat: Duration::from_secs(5),
             lease: Duration::from_secs(30),

@@ -26,8 +26,9 @@ impl Sent {
 
 /// A connection to a relay.
 pub struct Stream {
-    /// What is read before anything that comes from the network.
-    before: &'static [u8],
+    /// What is read before anything else that comes from the network.
+    before: Vec<u8>,
+    lines: Lines,
     inner: Inner,
     sent: Sent,
 }
@@ -53,24 +54,24 @@ impl Lender {
 impl Stream {
     /// In the clear.
     pub fn plain(tcp: TcpStream) -> Self {
-        Self { before: b"", inner: Inner::Plain(tcp), sent: Sent::default() }
+        Self { before: Vec::new(), lines: Lines::default(), inner: Inner::Plain(tcp), sent: Sent::default() }
     }
 
     /// Encrypted from the first octet.
     pub fn tls(tls: TlsStream<TcpStream>) -> Self {
-        Self { before: b"", inner: Inner::Tls(Box::new(tls)), sent: Sent::default() }
+        Self { before: Vec::new(), lines: Lines::default(), inner: Inner::Tls(Box::new(tls)), sent: Sent::default() }
     }
 
     /// Encrypted after STARTTLS. There is no second greeting then (RFC 3207), and lettre waits for one: it gets ours.
     pub fn after_starttls(tls: TlsStream<TcpStream>) -> Self {
-        Self { before: b"220 encrypted\r\n", ..Self::tls(tls) }
+        Self { before: b"220 encrypted\r\n".to_vec(), ..Self::tls(tls) }
     }
 
     /// In the clear, to be taken back.
     pub fn lend(tcp: TcpStream) -> (Self, Lender) {
         let shared = Arc::new(Mutex::new(Some(tcp)));
         let inner = Inner::Lent(Arc::clone(&shared));
-        (Self { before: b"", inner, sent: Sent::default() }, Lender(shared))
+        (Self { before: Vec::new(), lines: Lines::default(), inner, sent: Sent::default() }, Lender(shared))
     }
 
     /// The count of what it sends.
@@ -107,22 +108,49 @@ fn gone<T>() -> Poll<io::Result<T>> {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.before.is_empty() {
-            let (now, later) = self.before.split_at(self.before.len().min(buf.remaining()));
-            buf.put_slice(now);
-            self.before = later;
-            return Poll::Ready(Ok(()));
-        }
-        let start = buf.filled().len();
-        let poll = on_inner!(self, stream => stream.poll_read(cx, buf), gone());
-        // A server may complain in Latin-1, and lettre takes UTF-8 alone: one odd letter must not cost the connection.
-        for byte in &mut buf.filled_mut()[start..] {
-            if !byte.is_ascii() {
-                *byte = b'?';
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.before.is_empty() {
+            let mut octets = [0; 2048];
+            let mut some = ReadBuf::new(&mut octets);
+            let inner = Pin::new(&mut *this);
+            match on_inner!(inner, stream => stream.poll_read(cx, &mut some), gone()) {
+                Poll::Ready(Ok(())) if some.filled().is_empty() => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(())) => this.lines.clean(some.filled(), &mut this.before),
+                other => return other,
             }
         }
-        poll
+        let now = this.before.len().min(buf.remaining());
+        buf.put_slice(&this.before[..now]);
+        this.before.drain(..now);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Makes the lines of a server such that lettre takes them: a code alone gets the space after it that RFC 5321 (4.2)
+/// does without, a line feed alone its carriage return, and what is not ASCII becomes `?`, since a server may complain
+/// in Latin-1.
+#[derive(Debug, Default)]
+struct Lines {
+    /// Octets of the line so far.
+    length: usize,
+    last: u8,
+}
+
+impl Lines {
+    fn clean(&mut self, octets: &[u8], clean: &mut Vec<u8>) {
+        for &octet in octets {
+            let ends = octet == b'\r' || octet == b'\n' && self.last != b'\r';
+            if ends && self.length == 3 {
+                clean.push(b' ');
+            }
+            if octet == b'\n' && self.last != b'\r' {
+                clean.push(b'\r');
+            }
+            clean.push(if octet.is_ascii() { octet } else { b'?' });
+            self.length = if octet == b'\n' { 0 } else { self.length + 1 };
+            self.last = octet;
+        }
     }
 }
 
@@ -165,5 +193,22 @@ impl fmt::Debug for Stream {
             Inner::Tls(_) => "Stream(tls)",
             Inner::Lent(_) => "Stream(lent)",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_servers_lines_become_such_that_lettre_takes_them_wherever_they_are_cut() {
+        let said = b"250\r\n250-a\r\n250\r\n354 go\n550 n\xfc\r\n25\r\n220\n";
+        let wanted = "250 \r\n250-a\r\n250 \r\n354 go\r\n550 n?\r\n25\r\n220 \r\n";
+        for cut in 0..said.len() {
+            let (mut lines, mut clean) = (Lines::default(), Vec::new());
+            lines.clean(&said[..cut], &mut clean);
+            lines.clean(&said[cut..], &mut clean);
+            assert_eq!(String::from_utf8(clean).unwrap(), wanted);
+        }
     }
 }

@@ -125,10 +125,8 @@ impl Schedule {
         if self.holidays.is_empty() {
             return self.next_by_expression(moment);
         }
-        let today = local_day(moment, self.timezone);
-        // What a holiday before today has put off may still lie ahead.
-        let first = self.holidays.first_that_moves_to(today);
-        let from = if first == today { moment } else { UtcMillis(start_of_day(first, self.timezone).0 - 1) };
+        // What a holiday has put off may still lie ahead: one before today, or today itself.
+        let from = UtcMillis(self.first_that_moves_to(moment).0 - 1);
         let mut best: Option<UtcMillis> = None;
         let mut scheduled = self.next_by_expression(from)?;
         // What is scheduled later than the best so far is not due earlier.

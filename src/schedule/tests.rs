@@ -331,6 +331,15 @@ fn what_falls_on_a_holiday_comes_on_the_next_working_day_at_the_same_time() {
 }
 
 #[test]
+fn on_the_holiday_itself_what_it_has_put_off_still_lies_ahead() {
+    let weekly = with_holidays("30 0 * * FRI");
+    for earlier in ["2026-12-25T00:29:00Z", "2026-12-25T00:30:00Z", "2026-12-25T18:00:00Z", "2026-12-28T12:00:00Z"] {
+        assert_eq!(weekly.next_after(at(earlier)), Some(at("2026-12-29T00:30:00Z")), "{earlier}");
+    }
+    assert_eq!(weekly.next_after(at("2026-12-29T00:30:00Z")), Some(at("2027-01-01T00:30:00Z")));
+}
+
+#[test]
 fn a_period_that_a_holiday_moves_is_known_by_its_own_time() {
     let weekly = with_holidays("0 8 * * MON");
     let (monday, tuesday) = (at("2027-03-29T07:00:00Z"), at("2027-03-30T07:00:00Z"));

@@ -17,10 +17,15 @@ queries! {
                                  first_due_at, attempts, link, address_hash)
          values ($1, null, $2, $3, $4, $5, $6, 'queued', $7, $8, $8, 0, $9, $10) returning id"
     };
-    // What waits for its turn in the spread has not been put off by anybody.
+    // Each part by an index of its own. What is neither at rest nor in anybody's hands has been sent. What waits for its turn
+    // in the spread has not been put off by anybody.
     ISSUE_TOTALS = {
         "select case when state = 'deferred' and attempts = 0 then 'queued' else state end as state, count(*)
-         from deliveries where issue_id = $1 group by 1"
+         from deliveries where issue_id = $1 and state not in ('claimed', 'sending', 'sent') group by 1
+         union all
+         select state, count(*) from deliveries where owner is not null and +issue_id = $1 group by state
+         union all
+         select 'all', count(*) from deliveries where issue_id = $1"
     };
     ISSUE_DELIVERIES = {
         "select id, address, name, state, attempts, due_at, started_at, finished_at, relay, answer from deliveries
@@ -59,7 +64,7 @@ queries! {
     // Whoever has left, paused, bounced out or been suppressed since then is not mailed by a retry.
     RETRY_ISSUE = {
         "update deliveries set state = 'queued', due_at = $2, first_due_at = $2, attempts = 0, finished_at = null
-         where issue_id = $1 and state in ('failed', 'uncertain') and exists (
+         where issue_id = $1 and state not in ('claimed', 'sending', 'sent') and state in ('failed', 'uncertain') and exists (
              select 1 from live_subscriptions l where l.subscriber_id = deliveries.subscriber_id
                and l.digest = deliveries.digest and l.since <= $2)"
     };
@@ -208,6 +213,7 @@ impl Session {
     /// # Errors
     /// When the database fails; [`StoreError::is_conflict`]: the issue has a delivery to this subscriber already.
     pub async fn insert_delivery(&mut self, d: &NewDelivery<'_>, now: UtcMillis) -> Result<i64, StoreError> {
+        self.queues();
         let row = fetch_one!(
             self,
             INSERT_DELIVERY as (i64,),
@@ -236,6 +242,7 @@ impl Session {
         address_hash: &str,
         now: UtcMillis,
     ) -> Result<i64, StoreError> {
+        self.queues();
         let row = fetch_one!(
             self,
             INSERT_NOTICE as (i64,),
@@ -260,8 +267,9 @@ impl Session {
     pub async fn issue_totals(&mut self, issue: i64) -> Result<Totals, StoreError> {
         let mut totals = Totals::default();
         for (state, deliveries) in fetch_all!(self, ISSUE_TOTALS as (String, i64), issue)? {
-            if let Ok(state) = state.parse() {
-                totals.count(state, deliveries);
+            match state.parse() {
+                Ok(state) => totals.count(state, deliveries),
+                Err(_) => totals.sent = deliveries - totals.all(),
             }
         }
         Ok(totals)
@@ -314,6 +322,7 @@ impl Session {
     /// # Errors
     /// When the database fails.
     pub async fn retry_deliveries(&mut self, issue: i64, now: UtcMillis) -> Result<u64, StoreError> {
+        self.queues();
         execute!(self, RETRY_ISSUE, issue, now)
     }
 }

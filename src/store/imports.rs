@@ -60,9 +60,22 @@ queries! {
         postgres "delete from subscriptions where (subscriber_id, digest) in
             (select (value ->> 0)::bigint, value ->> 1 from jsonb_array_elements($1::jsonb) as e (value))"
     };
+    // An id that somebody had before two became one is theirs as well.
     PUBLIC_IDS_AMONG = {
-        sqlite "select public_id from subscribers where public_id in (select value from json_each($1))"
-        postgres "select public_id from subscribers where public_id in (select jsonb_array_elements_text($1::jsonb))"
+        sqlite "select public_id from subscribers where public_id in (select value from json_each($1))
+            union all select public_id from former_ids where public_id in (select value from json_each($1))"
+        postgres "select public_id from subscribers where public_id in (select jsonb_array_elements_text($1::jsonb))
+            union all select public_id from former_ids where public_id in (select jsonb_array_elements_text($1::jsonb))"
+    };
+    ADD_FORMER_IDS = {
+        sqlite "insert into former_ids (public_id, subscriber_id)
+            select value ->> 0, value ->> 1 from json_each($1)"
+        postgres "insert into former_ids (public_id, subscriber_id)
+            select value ->> 0, (value ->> 1)::bigint from jsonb_array_elements($1::jsonb) as e (value)"
+    };
+    FORMER_IDS_BETWEEN = {
+        "select subscriber_id, public_id from former_ids where subscriber_id between $1 and $2
+         order by subscriber_id, public_id"
     };
     CANCEL_OPEN_OF = {
         sqlite "update deliveries set state = 'cancelled', owner = null, finished_at = $2
@@ -148,7 +161,24 @@ impl Session {
         execute!(self, CANCEL_OPEN_OF, &json(which), now).map(|_| ())
     }
 
-    /// Those of `ids` that a subscriber has.
+    /// Adds ids under which subscribers were known before: each with the subscriber's row.
+    ///
+    /// # Errors
+    /// When somebody has one (a conflict), or the database fails.
+    pub async fn add_former_ids(&mut self, ids: &[(PublicId, i64)]) -> Result<(), StoreError> {
+        let rows = json(ids.iter().map(|(id, subscriber)| (id.as_str(), subscriber)));
+        execute!(self, ADD_FORMER_IDS, &rows).map(|_| ())
+    }
+
+    /// The ids under which the subscribers with those row ids were known before, both ends included.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn former_ids_between(&mut self, first: i64, last: i64) -> Result<Vec<(i64, PublicId)>, StoreError> {
+        fetch_all!(self, FORMER_IDS_BETWEEN as (i64, PublicId), first, last)
+    }
+
+    /// Those of `ids` that a subscriber has, or had before two became one.
     ///
     /// # Errors
     /// When the database fails.

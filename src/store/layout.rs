@@ -152,6 +152,7 @@ impl Session {
         if fetch_one!(self, STILL_SENDING as (i64,), issue, chunk.start)?.0 == 0 {
             return Ok(false);
         }
+        self.queues();
         let laid = execute!(
             self,
             LAY_OUT,

@@ -19,6 +19,7 @@ mod moving;
 mod nodes;
 mod query;
 mod queue;
+mod quotas;
 mod reasons;
 mod requests;
 mod session;
@@ -33,6 +34,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
@@ -51,7 +54,8 @@ pub use layout::{Audience, Choice, IssueMail, Place};
 pub use mails::{Followed, MailRow, NewMail};
 pub use nodes::NodeRow;
 pub use query::Query;
-pub use queue::{ClaimedRow, Mark};
+pub use queue::{ClaimedRow, MOST_MARKS, Mark};
+pub use quotas::Quota;
 pub use reasons::ReasonRow;
 pub use requests::{JoinRequestRow, UnansweredRow};
 pub use session::Session;
@@ -64,6 +68,17 @@ use crate::config::StoreUrl;
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// How PostgreSQL treats marks. What is looked up is a few rows by their keys, in a table that may have a million and be
+/// so new that nobody has counted it: a plan that reads all of it would cost milliseconds for each message.
+const MARKS: [(&str, &str); 6] = [
+    ("synchronous_commit", "off"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("jit", "off"),
+];
 
 /// Longest wait for a connection, or for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -80,18 +95,26 @@ const CHECKPOINT: &str = "4000";
 pub enum Durability {
     /// On disk before the commit returns: consent, leaving, suppression, issues.
     Full,
-    /// On disk at the next checkpoint or full commit: marks of deliveries. Survives the death of the process all the same.
+    /// Survives the death of the process at once, and is on disk soon: on SQLite at the next checkpoint or full commit, on
+    /// PostgreSQL within three times its `wal_writer_delay`. For marks of deliveries.
     Normal,
 }
 
 /// The store: SQLite or PostgreSQL. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store(Backend);
+pub struct Store(Backend, Arc<Notify>);
 
 #[derive(Clone, Debug)]
 enum Backend {
     Sqlite(Arc<SqliteFile>),
-    Postgres(PgPool),
+    Postgres(PgPools),
+}
+
+#[derive(Clone, Debug)]
+struct PgPools {
+    all: PgPool,
+    /// At `synchronous_commit = off`.
+    marks: PgPool,
 }
 
 #[derive(Debug)]
@@ -157,6 +180,7 @@ impl Store {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
+            .test_before_acquire(false)
             .connect_with(options.clone().pragma("cache_size", WRITER_CACHE).pragma("wal_autocheckpoint", CHECKPOINT))
             .await
             .map_err(open)?;
@@ -172,11 +196,12 @@ impl Store {
         let read = SqlitePoolOptions::new()
             .max_connections(8)
             .acquire_timeout(PATIENCE)
+            .test_before_acquire(false)
             .connect_with(options.pragma("query_only", "on"))
             .await
             .map_err(open)?;
         let file = SqliteFile { path: path.to_owned(), read, write, full: AtomicBool::new(true) };
-        Ok(Self(Backend::Sqlite(Arc::new(file))))
+        Ok(Self(Backend::Sqlite(Arc::new(file)), Arc::default()))
     }
 
     async fn open_postgres(url: &str) -> Result<Self, StoreError> {
@@ -190,14 +215,21 @@ impl Store {
         let first = tokio::time::timeout(PATIENCE, sqlx::PgConnection::connect_with(&options)).await;
         let first = first.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(open)?;
         sqlx::Connection::close(first).await.map_err(open)?;
-        let pool = PgPoolOptions::new()
+        let options = options.application_name("postround");
+        let all = PgPoolOptions::new()
             .max_connections(16)
             .acquire_timeout(PATIENCE)
-            .connect_with(options.application_name("postround"))
+            .connect_with(options.clone())
             .await
             .map_err(open)?;
-        POSTGRES_MIGRATIONS.run(&pool).await?;
-        Ok(Self(Backend::Postgres(pool)))
+        POSTGRES_MIGRATIONS.run(&all).await?;
+        // The recorder repeats what failed, so that nothing needs to ask first whether the connection still works.
+        let marks = PgPoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(PATIENCE)
+            .test_before_acquire(false)
+            .connect_lazy_with(options.options(MARKS));
+        Ok(Self(Backend::Postgres(PgPools { all, marks }), Arc::default()))
     }
 
     /// Every named query, for the test that prepares them all.
@@ -217,6 +249,7 @@ impl Store {
             moving::ALL,
             nodes::ALL,
             queue::ALL,
+            quotas::ALL,
             reasons::ALL,
             requests::ALL,
             slots::ALL,
@@ -234,10 +267,13 @@ impl Store {
     /// When no connection could be had.
     pub async fn read(&self) -> Result<Session, StoreError> {
         let begin = |source| StoreError::Transaction { action: "begin", source };
-        Ok(Session(match &self.0 {
-            Backend::Sqlite(file) => Kind::SqliteRead(file.read.acquire().await.map_err(begin)?),
-            Backend::Postgres(pool) => Kind::PostgresRead(pool.acquire().await.map_err(begin)?),
-        }))
+        Ok(Session::new(
+            match &self.0 {
+                Backend::Sqlite(file) => Kind::SqliteRead(file.read.acquire().await.map_err(begin)?),
+                Backend::Postgres(pools) => Kind::PostgresRead(pools.all.acquire().await.map_err(begin)?),
+            },
+            &self.1,
+        ))
     }
 
     /// A writer's session: a transaction. On SQLite it is the only one, so keep it short, and never wait for the
@@ -252,9 +288,11 @@ impl Store {
                 let connection = file.writer(durability).await?;
                 let transaction =
                     sqlx::Transaction::begin(connection, Some(sqlx::SqlSafeStr::into_sql_str("begin immediate")));
-                Ok(Session(Kind::SqliteWrite(transaction.await.map_err(begin)?)))
+                Ok(Session::new(Kind::SqliteWrite(transaction.await.map_err(begin)?), &self.1))
             }
-            Backend::Postgres(pool) => Ok(Session(Kind::PostgresWrite(pool.begin().await.map_err(begin)?))),
+            Backend::Postgres(pools) => {
+                Ok(Session::new(Kind::PostgresWrite(pools.all.begin().await.map_err(begin)?), &self.1))
+            }
         }
     }
 
@@ -265,10 +303,13 @@ impl Store {
     /// When no connection could be had.
     pub async fn marks(&self) -> Result<Session, StoreError> {
         let begin = |source| StoreError::Transaction { action: "begin", source };
-        Ok(Session(match &self.0 {
-            Backend::Sqlite(file) => Kind::SqliteAlone(file.writer(Durability::Normal).await?),
-            Backend::Postgres(pool) => Kind::PostgresRead(pool.acquire().await.map_err(begin)?),
-        }))
+        Ok(Session::new(
+            match &self.0 {
+                Backend::Sqlite(file) => Kind::SqliteAlone(file.writer(Durability::Normal).await?),
+                Backend::Postgres(pools) => Kind::PostgresRead(pools.marks.acquire().await.map_err(begin)?),
+            },
+            &self.1,
+        ))
     }
 
     /// Takes the right to deliver: on SQLite the one lock of the store, on PostgreSQL always (claims have owners there).
@@ -286,6 +327,11 @@ impl Store {
         }
     }
 
+    /// Waits until somebody in this process has queued deliveries.
+    pub async fn queued(&self) {
+        self.1.notified().await;
+    }
+
     /// Whether claims and leases are needed, since other nodes may deliver from this store too.
     pub fn is_shared(&self) -> bool {
         matches!(self.0, Backend::Postgres(_))
@@ -298,7 +344,10 @@ impl Store {
                 file.read.close().await;
                 file.write.close().await;
             }
-            Backend::Postgres(pool) => pool.close().await,
+            Backend::Postgres(pools) => {
+                pools.all.close().await;
+                pools.marks.close().await;
+            }
         }
     }
 }

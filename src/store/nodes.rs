@@ -13,7 +13,7 @@ queries! {
     OTHER_NODES = {
         "select node, beat from nodes where node <> $1
          union all
-         select distinct d.owner, cast(0 as bigint) from deliveries d where d.state in ('claimed', 'sending') and d.owner <> $1
+         select distinct d.owner, cast(0 as bigint) from deliveries d where d.owner is not null and d.owner <> $1
              and not exists (select 1 from nodes n where n.node = d.owner)"
     };
     BURY = { "delete from nodes where node = $1 and beat = $2" };

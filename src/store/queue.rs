@@ -1,9 +1,12 @@
 //! The deliverer's side of the queue: claims, and the marks of starts and results, many in one statement.
 
+use std::sync::{Arc, OnceLock};
+
 use serde::Serialize;
+use sqlx::AssertSqlSafe;
 
 use super::query::{execute, fetch_all, fetch_one, queries};
-use super::{Session, StoreError};
+use super::{Connection, Session, StoreError};
 use crate::domain::{DeliveryState, PublicId, UtcMillis};
 
 queries! {
@@ -23,7 +26,8 @@ queries! {
              (select d.id from deliveries d where d.state = 'queued' and d.due_at <= $2 and ($4 = 0 or d.mail_id = $4)
               order by d.priority, d.due_at, d.id limit $3)
          returning id, mail_id, issue_id, kind, digest, address, name, priority, due_at, first_due_at, attempts, link,
-             (select s.public_id from subscribers s where s.id = deliveries.subscriber_id) as subscriber"
+             (select s.public_id from subscribers s where s.id = deliveries.subscriber_id) as subscriber,
+             (select i.state from issues i where i.id = deliveries.issue_id) as issue_state"
         postgres
         "with next as (select d.id from deliveries d where d.state = 'queued' and d.due_at <= $2
                        and ($4 = 0 or d.mail_id = $4)
@@ -31,72 +35,78 @@ queries! {
          update deliveries set state = 'claimed', owner = $1 from next
          where deliveries.id = next.id and deliveries.state = 'queued'
          returning deliveries.id, mail_id, issue_id, kind, digest, address, name, priority, due_at, first_due_at, attempts,
-             link, (select s.public_id from subscribers s where s.id = deliveries.subscriber_id) as subscriber"
+             link, (select s.public_id from subscribers s where s.id = deliveries.subscriber_id) as subscriber,
+             (select i.state from issues i where i.id = deliveries.issue_id) as issue_state"
     };
     // `expected` and `owner`: what has been cancelled, freed or taken over is left alone. A start also looks once more at
-    // the subscriber, and comes to `cancelled` when they do not want it any more: leaving cannot cancel what is being
-    // sent, or what a layout beside it has not committed, and either may be queued afterwards. A start that
-    // is marked twice, since its first answer was lost, is granted twice. A result that comes late, when the start has
-    // been freed already, still counts; `token` is the start that it belongs to.
+    // the subscriber: leaving cannot cancel what is being sent, or what a layout beside it has not committed, and either
+    // may be queued afterwards. A start that is marked twice, since its first answer was lost, is granted twice. A result
+    // that comes late, when the start has been freed already, still counts; `token` is the start that it belongs to. So
+    // does that of a start which the database has lost with its power. On SQLite one row for each mark is bound, which
+    // costs a fraction of reading them out of JSON; `MARKS_OF` makes the text for more than this one.
     MARK = {
         sqlite
         "update deliveries set
              state = e.next,
-             owner = case when e.next = 'sending' then $2 end,
-             attempts = attempts + case when state = 'claimed' and e.next <> 'cancelled' then e.tries else 0 end,
+             owner = case when e.next = 'sending' then deliveries.owner end,
+             attempts = attempts + case when deliveries.state = 'claimed' then e.tries else 0 end,
              due_at = coalesce(e.due_at, deliveries.due_at),
-             started_at = case when e.next = 'cancelled' then deliveries.started_at
-                               else coalesce(e.started_at, deliveries.started_at) end,
-             finished_at = case when e.next = 'cancelled' then e.started_at else e.finished_at end,
+             first_due_at = coalesce(e.first_due_at, deliveries.first_due_at),
+             started_at = coalesce(e.started_at, deliveries.started_at),
+             finished_at = e.finished_at,
              relay = coalesce(e.relay, deliveries.relay),
              answer = coalesce(e.answer, deliveries.answer)
-         from (select value ->> 'id' as id, value ->> 'expected' as expected, value ->> 'next' as asked,
-                      value ->> 'token' as token, value ->> 'tries' as tries, value ->> 'due_at' as due_at,
-                      value ->> 'started_at' as started_at, value ->> 'finished_at' as finished_at,
-                      value ->> 'relay' as relay, value ->> 'answer' as answer,
-                      case when value ->> 'next' <> 'sending' or exists (
-                 select 1 from startable s where s.id = value ->> 'id' and s.since <= value ->> 'started_at')
-                      then value ->> 'next' else 'cancelled' end as next
-               from json_each($1)) e
+         from (select ? as me, column1 as id, column2 as expected, column3 as next, column4 as token, column5 as tries,
+                      column6 as due_at, column7 as first_due_at, column8 as started_at, column9 as finished_at,
+                      column10 as relay, column11 as answer
+               from (values (?,?,?,?,?,?,?,?,?,?,?))) e
          where deliveries.id = e.id and (
-             deliveries.state = e.expected and deliveries.owner = $2
-             or e.asked = 'sending' and deliveries.state = 'sending' and deliveries.owner = $2
+             deliveries.owner = e.me and deliveries.state = e.expected and (
+                 e.next <> 'sending' or exists (
+                     select 1 from startable s where s.id = deliveries.id and s.since <= e.started_at))
+             or deliveries.owner = e.me and deliveries.state = 'sending' and e.next = 'sending'
                 and deliveries.started_at = e.started_at
+             or deliveries.owner = e.me and deliveries.state = 'claimed' and e.expected = 'sending' and e.next = 'sent'
              or e.expected = 'sending' and deliveries.started_at = e.token
                 and (deliveries.state in ('uncertain', 'queued') or deliveries.state = 'cancelled' and e.next = 'sent'))
          returning id, state"
         postgres
         "update deliveries set
              state = e.next,
-             owner = case when e.next = 'sending' then $2 end,
-             attempts = attempts + case when state = 'claimed' and e.next <> 'cancelled' then e.tries else 0 end,
+             owner = case when e.next = 'sending' then deliveries.owner end,
+             attempts = attempts + case when deliveries.state = 'claimed' then e.tries else 0 end,
              due_at = coalesce(e.due_at, deliveries.due_at),
-             started_at = case when e.next = 'cancelled' then deliveries.started_at
-                               else coalesce(e.started_at, deliveries.started_at) end,
-             finished_at = case when e.next = 'cancelled' then e.started_at else e.finished_at end,
+             first_due_at = coalesce(e.first_due_at, deliveries.first_due_at),
+             started_at = coalesce(e.started_at, deliveries.started_at),
+             finished_at = e.finished_at,
              relay = coalesce(e.relay, deliveries.relay),
              answer = coalesce(e.answer, deliveries.answer)
-         from (select r.id, r.expected, r.next as asked, r.token, r.tries, r.due_at, r.started_at, r.finished_at, r.relay, r.answer,
-                      case when r.next <> 'sending' or exists (
-                 select 1 from startable s where s.id = r.id and s.since <= r.started_at)
-                      then r.next else 'cancelled' end as next
-               from json_to_recordset($1::text::json) as r (id bigint, expected text, next text, token bigint,
-                   tries bigint, due_at bigint, started_at bigint, finished_at bigint, relay text, answer text)) e
+         from json_to_recordset($2::text::json) as e (id bigint, expected text, next text, token bigint, tries bigint,
+                   due_at bigint, first_due_at bigint, started_at bigint, finished_at bigint, relay text, answer text)
          where deliveries.id = e.id and (
-             deliveries.state = e.expected and deliveries.owner = $2
-             or e.asked = 'sending' and deliveries.state = 'sending' and deliveries.owner = $2
+             deliveries.owner = $1 and deliveries.state = e.expected and (
+                 e.next <> 'sending' or exists (
+                     select 1 from startable s where s.id = deliveries.id and s.since <= e.started_at))
+             or deliveries.owner = $1 and deliveries.state = 'sending' and e.next = 'sending'
                 and deliveries.started_at = e.started_at
+             or deliveries.owner = $1 and deliveries.state = 'claimed' and e.expected = 'sending' and e.next = 'sent'
              or e.expected = 'sending' and deliveries.started_at = e.token
                 and (deliveries.state in ('uncertain', 'queued') or deliveries.state = 'cancelled' and e.next = 'sent'))
          returning deliveries.id, deliveries.state"
     };
+    // For a start that was not granted, when that is because of the subscriber.
+    CANCEL_UNWANTED = {
+        "update deliveries set state = 'cancelled', owner = null, finished_at = $3
+         where id = $2 and owner = $1 and state = 'claimed'
+           and not exists (select 1 from startable s where s.id = deliveries.id and s.since <= $3)"
+    };
     FREE_ALL = {
         "update deliveries set state = case when state = 'claimed' then 'queued' else $1 end, owner = null
-         where state in ('claimed', 'sending')"
+         where owner is not null and state in ('claimed', 'sending')"
     };
     FREE_OWNER = {
         "update deliveries set state = case when state = 'claimed' then 'queued' else $2 end, owner = null
-         where state in ('claimed', 'sending') and owner = $1"
+         where owner = $1 and state in ('claimed', 'sending')"
     };
     // A list of keys is bound in its own way on each.
     RELEASE = {
@@ -108,6 +118,22 @@ queries! {
              and id not in (select e.value::bigint from json_array_elements_text($2::text::json) as e (value))"
     };
 }
+
+/// How many rows the statement for so many marks has: few different ones, so that each is prepared only once.
+fn rows_for(marks: usize) -> usize {
+    if marks <= 4 { marks.max(1) } else { marks.next_multiple_of(marks.next_power_of_two() / 4) }
+}
+
+/// The text of `MARK` on SQLite for so many marks.
+fn marks_of(marks: usize) -> &'static Arc<str> {
+    const ROW: &str = "(?,?,?,?,?,?,?,?,?,?,?)";
+    static TEXTS: [OnceLock<Arc<str>>; MOST_MARKS + 1] = [const { OnceLock::new() }; MOST_MARKS + 1];
+    let rows = rows_for(marks);
+    TEXTS[rows.min(MOST_MARKS)].get_or_init(|| MARK.sqlite.replace(ROW, &vec![ROW; rows].join(",")).into())
+}
+
+/// The most marks in one statement.
+pub const MOST_MARKS: usize = 512;
 
 /// A delivery that a deliverer has claimed, with all that its message needs beside the mail.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -138,6 +164,8 @@ pub struct ClaimedRow {
     pub link: Option<String>,
     /// The subscriber; none: the address is no subscriber's.
     pub subscriber: Option<PublicId>,
+    /// The state of its issue.
+    pub issue_state: Option<String>,
 }
 
 /// What is to be recorded of one delivery: its start, or a result.
@@ -155,6 +183,8 @@ pub struct Mark {
     pub tries: i64,
     /// When it is due again.
     pub due_at: Option<i64>,
+    /// From when on it counts how long it is tried, where that changes.
+    pub first_due_at: Option<i64>,
     /// For a start: when.
     pub started_at: Option<i64>,
     /// For a final result: when.
@@ -207,14 +237,56 @@ impl Session {
         Ok(rows)
     }
 
-    /// Records starts and results in one statement. Gives the deliveries that took their mark, with their new state:
+    /// Records starts and results, up to [`MOST_MARKS`] in one statement. Gives the deliveries that took their mark, with their new state:
     /// a start that is not among them must not be made.
     ///
     /// # Errors
     /// When the database fails: then none is recorded, or all are and the answer was lost. It can be repeated.
     pub async fn mark_deliveries(&mut self, owner: &str, marks: &[Mark]) -> Result<Vec<(i64, String)>, StoreError> {
-        let json = serde_json::to_string(marks).unwrap_or_default();
-        fetch_all!(self, MARK as (i64, String), json, owner)
+        let mut all = Vec::with_capacity(marks.len());
+        for marks in marks.chunks(MOST_MARKS) {
+            all.extend(self.mark_some(owner, marks).await?);
+        }
+        Ok(all)
+    }
+
+    async fn mark_some(&mut self, owner: &str, marks: &[Mark]) -> Result<Vec<(i64, String)>, StoreError> {
+        let taken = match self.connection() {
+            Connection::Sqlite(connection) => {
+                let text = AssertSqlSafe(Arc::clone(marks_of(marks.len())));
+                let mut query = sqlx::query_as::<sqlx::Sqlite, (i64, String)>(text).bind(owner);
+                for mark in marks.iter().map(Some).chain(std::iter::repeat(None)).take(rows_for(marks.len())) {
+                    query = query
+                        .bind(mark.map(|mark| mark.id))
+                        .bind(mark.map(|mark| mark.expected.as_str()))
+                        .bind(mark.map(|mark| mark.next.as_str()))
+                        .bind(mark.and_then(|mark| mark.token))
+                        .bind(mark.map(|mark| mark.tries))
+                        .bind(mark.and_then(|mark| mark.due_at))
+                        .bind(mark.and_then(|mark| mark.first_due_at))
+                        .bind(mark.and_then(|mark| mark.started_at))
+                        .bind(mark.and_then(|mark| mark.finished_at))
+                        .bind(mark.and_then(|mark| mark.relay.as_deref()))
+                        .bind(mark.and_then(|mark| mark.answer.as_deref()));
+                }
+                query.fetch_all(connection).await
+            }
+            Connection::Postgres(connection) => {
+                let json = serde_json::to_string(marks).unwrap_or_default();
+                sqlx::query_as(MARK.postgres).bind(owner).bind(json).fetch_all(connection).await
+            }
+        };
+        let mut taken = taken.map_err(|source| StoreError::Query { query: MARK.name, source })?;
+        if taken.len() < marks.len() {
+            for start in marks.iter().filter(|mark| mark.next == DeliveryState::Sending) {
+                if !taken.iter().any(|(id, _)| *id == start.id)
+                    && execute!(self, CANCEL_UNWANTED, owner, start.id, start.started_at)? == 1
+                {
+                    taken.push((start.id, DeliveryState::Cancelled.as_str().to_owned()));
+                }
+            }
+        }
+        Ok(taken)
     }
 
     /// Frees what any deliverer had claimed, and puts what any had started into `started`. For whoever has the store's

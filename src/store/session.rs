@@ -1,7 +1,10 @@
 //! A session is what queries run on: a reader's connection, or a writer's transaction.
 
+use std::sync::Arc;
+
 use sqlx::pool::PoolConnection;
 use sqlx::{Postgres, Sqlite, Transaction};
+use tokio::sync::Notify;
 
 use super::StoreError;
 
@@ -10,7 +13,12 @@ use super::StoreError;
 /// From [`super::Store::read`] each query sees the store as it is then, and on SQLite none can change it; from
 /// [`super::Store::write`] it is a transaction: dropped without [`Session::commit`], nothing happened.
 #[derive(Debug)]
-pub struct Session(pub(super) Kind);
+pub struct Session {
+    kind: Kind,
+    /// Told of the commit when deliveries were queued.
+    told: Arc<Notify>,
+    queued: bool,
+}
 
 #[derive(Debug)]
 pub(super) enum Kind {
@@ -29,8 +37,17 @@ pub(super) enum Connection<'s> {
 }
 
 impl Session {
+    pub(super) fn new(kind: Kind, told: &Arc<Notify>) -> Self {
+        Self { kind, told: Arc::clone(told), queued: false }
+    }
+
+    /// Notes that deliveries are queued in this session: whoever delivers in this process hears of its commit.
+    pub(super) fn queues(&mut self) {
+        self.queued = true;
+    }
+
     pub(super) fn connection(&mut self) -> Connection<'_> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::SqliteRead(connection) | Kind::SqliteAlone(connection) => Connection::Sqlite(connection),
             Kind::SqliteWrite(transaction) => Connection::Sqlite(transaction),
             Kind::PostgresRead(connection) => Connection::Postgres(connection),
@@ -43,11 +60,15 @@ impl Session {
     /// # Errors
     /// When the database could not: then nothing was written.
     pub async fn commit(self) -> Result<(), StoreError> {
-        match self.0 {
+        match self.kind {
             Kind::SqliteWrite(transaction) => transaction.commit().await,
             Kind::PostgresWrite(transaction) => transaction.commit().await,
             Kind::SqliteRead(_) | Kind::SqliteAlone(_) | Kind::PostgresRead(_) => Ok(()),
         }
-        .map_err(|source| StoreError::Transaction { action: "commit", source })
+        .map_err(|source| StoreError::Transaction { action: "commit", source })?;
+        if self.queued {
+            self.told.notify_one();
+        }
+        Ok(())
     }
 }

@@ -79,10 +79,12 @@ queries! {
     CANCEL_ALL_TO = {
         sqlite "update deliveries set state = 'cancelled', owner = null, finished_at = $2
             where state in ('queued', 'claimed', 'deferred', 'uncertain') and issue_id is null
-              and lower(address) in (select value from json_each($1))"
+              and (address_hash in (select value from json_each($3))
+                   or lower(address) in (select value from json_each($1)))"
         postgres "update deliveries set state = 'cancelled', owner = null, finished_at = $2
             where state in ('queued', 'claimed', 'deferred', 'uncertain') and issue_id is null
-              and lower(address) in (select jsonb_array_elements_text($1::jsonb))"
+              and (address_hash in (select jsonb_array_elements_text($3::jsonb))
+                   or lower(address) in (select jsonb_array_elements_text($1::jsonb)))"
     };
     UNSUPPRESS = { "delete from suppressions where address_hash = $1" };
 }
@@ -141,8 +143,9 @@ impl Session {
         addresses: &[&str],
         now: UtcMillis,
     ) -> Result<u64, StoreError> {
-        let stopped = execute!(self, CANCEL_ALL_OF, &json(hashes), now)?;
-        Ok(stopped + execute!(self, CANCEL_ALL_TO, &json(addresses), now)?)
+        let hashes = json(hashes);
+        let stopped = execute!(self, CANCEL_ALL_OF, &hashes, now)?;
+        Ok(stopped + execute!(self, CANCEL_ALL_TO, &json(addresses), now, &hashes)?)
     }
 
     /// Lifts a suppression; says whether there was one.

@@ -2,7 +2,7 @@
 
 use super::ask::Wish;
 use super::choice::{Chosen, Topics};
-use super::{Notify, Origin, Subscribers, SubscribersError, event, limit, refusal};
+use super::{Notify, Origin, Subscribers, SubscribersError, event, limit, refusal, unless_first};
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow};
 
@@ -44,11 +44,7 @@ impl Subscribers {
         origin: Origin<'_>,
         notify: &impl Notify,
     ) -> Result<Added, SubscribersError> {
-        match self.try_add(new, origin, notify).await {
-            // Somebody has added the same address at the same moment; it is known now.
-            Err(SubscribersError::Store(error)) if error.is_conflict() => self.try_add(new, origin, notify).await,
-            result => result,
-        }
+        unless_first(|| self.try_add(new, origin, notify)).await
     }
 
     async fn try_add(
@@ -104,12 +100,7 @@ impl Subscribers {
         evidence: &str,
         origin: Origin<'_>,
     ) -> Result<Added, SubscribersError> {
-        match self.try_add_confirmed(new, evidence, origin).await {
-            Err(SubscribersError::Store(error)) if error.is_conflict() => {
-                self.try_add_confirmed(new, evidence, origin).await
-            }
-            result => result,
-        }
+        unless_first(|| self.try_add_confirmed(new, evidence, origin)).await
     }
 
     async fn try_add_confirmed(

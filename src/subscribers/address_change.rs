@@ -5,12 +5,11 @@
 //! never confirmed there becomes one with the person who confirms, since both addresses are theirs; the links that were
 //! mailed to either work on. A suppressed address gets no mail, and nothing is said about it.
 
-use super::ask::locale_of;
 use super::limit::take_notice_slot;
 use super::manage::locked;
 use super::{
     CHANGE_LIFETIME, ChangeClaim, Notice, NoticeKind, Notify, Origin, PersonalClaim, SecretLink, Subscribers,
-    SubscribersError, event,
+    SubscribersError, event, unless_first,
 };
 use crate::domain::{EmailAddress, SubscriberState};
 use crate::store::{Durability, Session, SubscriberRow};
@@ -80,7 +79,7 @@ impl Subscribers {
         if session.suppression(&hash).await?.is_some() {
             return Ok(());
         }
-        let Some(digest) = self.config.digest(digest).or(self.config.digests.first()) else { return Ok(()) };
+        let Some(digest) = self.looks(digest) else { return Ok(()) };
         let owner = session.subscriber_by_hash(&hash).await?;
         let (subscriber, kind) = match &owner {
             Some(owner) if owner.state == SubscriberState::Complained => return Ok(()),
@@ -91,14 +90,7 @@ impl Subscribers {
                 (row, NoticeKind::ChangeAddress { link: SecretLink(link), expires_at })
             }
         };
-        let notice = Notice {
-            subscriber: subscriber.id,
-            address: new.clone(),
-            locale: locale_of(subscriber.locale.as_deref()),
-            digest: digest.id.clone(),
-            kind,
-        };
-        notify.notify(session, &notice).await.map_err(SubscribersError::Notify)?;
+        Notice::to_address(subscriber, new.clone(), &digest.id, kind).queue(session, notify).await?;
         // Not to which: it may be somebody else's.
         let mut event = event(row, "asked", now, origin);
         event.evidence = Some("a change of the address".to_owned());
@@ -126,13 +118,8 @@ impl Subscribers {
         origin: Origin<'_>,
         notify: &impl Notify,
     ) -> Result<Changed, SubscribersError> {
-        match self.try_change_address(claim, wording, origin, notify).await {
-            // Somebody has joined with the address at the same moment; it is known now.
-            Err(SubscribersError::Store(error)) if error.is_conflict() => {
-                self.try_change_address(claim, wording, origin, notify).await
-            }
-            result => result,
-        }
+        // Somebody may join with the address at the same moment.
+        unless_first(|| self.try_change_address(claim, wording, origin, notify)).await
     }
 
     async fn try_change_address(
@@ -170,8 +157,9 @@ impl Subscribers {
         event.wording = Some(wording.to_owned());
         event.evidence = Some(format!("link of {}", claim.person.at));
         session.add_consent(&event).await?;
-        if let Some(notice) = self.farewell(&row, &claim.person.digest) {
-            notify.notify(&mut session, &notice).await.map_err(SubscribersError::Notify)?;
+        let looks = self.looks(&claim.person.digest);
+        if let Some(notice) = looks.and_then(|digest| Notice::to(&row, &digest.id, NoticeKind::AddressChanged)) {
+            notice.queue(&mut session, notify).await?;
         }
         session.commit().await?;
         Ok(Changed::Now)
@@ -198,16 +186,5 @@ impl Subscribers {
         let taken =
             matches!(owner.map(|owner| owner.state), Some(SubscriberState::Confirmed | SubscriberState::Complained));
         Ok(if taken { (Changed::Stale, None) } else { (Changed::Now, Some(row)) })
-    }
-
-    /// What the old address is told.
-    fn farewell(&self, row: &SubscriberRow, digest: &str) -> Option<Notice> {
-        Some(Notice {
-            subscriber: row.id,
-            address: EmailAddress::parse(&row.email).ok()?,
-            locale: locale_of(row.locale.as_deref()),
-            digest: self.config.digest(digest).or(self.config.digests.first())?.id.clone(),
-            kind: NoticeKind::AddressChanged,
-        })
     }
 }

@@ -54,7 +54,7 @@ impl Subscribers {
         };
         let Some(notice) = self.question(row, address, wish.choice, &request, false) else { return Ok(()) };
         session.put_join_request(&request).await?;
-        notify.notify(session, &notice).await.map_err(SubscribersError::Notify)?;
+        notice.queue(session, notify).await?;
         for chosen in wish.choice {
             let mut event = event(row, "asked", now, origin);
             event.digest = Some(chosen.digest.clone());

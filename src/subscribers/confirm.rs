@@ -1,10 +1,9 @@
 //! Confirms what was asked for, by the token that was mailed; the second time changes nothing.
 
 use super::add::{drop_others, has, subscription};
-use super::ask::locale_of;
 use super::choice::{Chosen, Topics};
 use super::{ConfirmClaim, Notice, NoticeKind, Notify, Origin, Refusal, Subscribers, SubscribersError, event, refusal};
-use crate::domain::{EmailAddress, SubscriberState, SubscriptionState, UtcMillis};
+use crate::domain::{SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{ConsentRow, Durability, JoinRequestRow, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
 
 /// What a confirmation did.
@@ -190,13 +189,8 @@ async fn welcome(
     agreed: &[Chosen],
     notify: &impl Notify,
 ) -> Result<(), SubscribersError> {
-    let (Some(first), Ok(address)) = (agreed.first(), EmailAddress::parse(&row.email)) else { return Ok(()) };
-    let notice = Notice {
-        subscriber: row.id,
-        address,
-        locale: locale_of(row.locale.as_deref()),
-        digest: first.digest.clone(),
-        kind: NoticeKind::Welcome,
-    };
-    notify.notify(session, &notice).await.map_err(SubscribersError::Notify)
+    match agreed.first().and_then(|first| Notice::to(row, &first.digest, NoticeKind::Welcome)) {
+        Some(notice) => notice.queue(session, notify).await,
+        None => Ok(()),
+    }
 }

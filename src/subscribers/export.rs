@@ -5,7 +5,7 @@ use std::io::Write;
 use super::choice::Topics;
 use super::import::{cut, exact, write_events, write_mark, write_subscriptions};
 use super::{Subscribers, SubscribersError};
-use crate::domain::{SubscriberState, SubscriptionState};
+use crate::domain::{PublicId, SubscriberState, SubscriptionState};
 use crate::store::{ConsentRow, SubscriberRow, SubscriptionRow, SuppressionRow};
 
 /// How many subscribers are read at once.
@@ -46,16 +46,19 @@ impl Subscribers {
             let (first, last) = (first.id, last.id);
             let subscriptions = session.subscriptions_between(first, last).await?;
             let events = session.consent_between(first, last).await?;
+            let former = session.former_ids_between(first, last).await?;
             let hashes: Vec<&str> = rows.iter().map(|row| row.address_hash.as_str()).collect();
             let suppressions = session.suppressions_among(&hashes).await?;
             drop(session);
             after = last;
             let (mut subscriptions, mut events) = (subscriptions.as_slice(), events.as_slice());
+            let mut former = former.as_slice();
             for row in &rows {
                 let theirs = of(&mut subscriptions, row.id, |have| have.subscriber_id);
                 let past = of(&mut events, row.id, |event| event.subscriber_id);
+                let before = of(&mut former, row.id, |(subscriber, _)| *subscriber);
                 let suppression = suppressions.iter().find(|have| have.address_hash == row.address_hash);
-                table.write_record(record(row, theirs, past, suppression)).map_err(unwritable)?;
+                table.write_record(record(row, theirs, past, before, suppression)).map_err(unwritable)?;
                 count += 1;
             }
         }
@@ -77,6 +80,7 @@ fn record(
     row: &SubscriberRow,
     subscriptions: &[SubscriptionRow],
     events: &[ConsentRow],
+    former: &[(i64, PublicId)],
     suppression: Option<&SuppressionRow>,
 ) -> [String; 14] {
     let wanted: Vec<&SubscriptionRow> =
@@ -102,7 +106,11 @@ fn record(
         suppression.map(write_mark).unwrap_or_default(),
         network.unwrap_or_default(),
         exact(row.created_at),
-        row.public_id.to_string(),
+        std::iter::once(&row.public_id)
+            .chain(former.iter().map(|(_, id)| id))
+            .map(PublicId::as_str)
+            .collect::<Vec<_>>()
+            .join(" "),
         if events.is_empty() { String::new() } else { write_events(events) },
     ]
 }

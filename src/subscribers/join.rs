@@ -2,7 +2,9 @@
 
 use super::ask::{Wish, locale_of};
 use super::choice::{Chosen, Topics};
-use super::{Notice, NoticeKind, Notify, Origin, Subscribers, SubscribersError, TokenError, add, limit, refusal};
+use super::{
+    Notice, NoticeKind, Notify, Origin, Subscribers, SubscribersError, TokenError, add, limit, refusal, unless_first,
+};
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, UtcMillis};
 use crate::store::{Durability, JoinRequestRow, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
 
@@ -56,11 +58,7 @@ impl Subscribers {
         origin: Origin<'_>,
         notify: &impl Notify,
     ) -> Result<(), SubscribersError> {
-        match self.try_join(request, origin, notify).await {
-            // An operator has added the same address at the same moment; it is known now.
-            Err(SubscribersError::Store(error)) if error.is_conflict() => self.try_join(request, origin, notify).await,
-            result => result,
-        }
+        unless_first(|| self.try_join(request, origin, notify)).await
     }
 
     async fn try_join(
@@ -85,7 +83,7 @@ impl Subscribers {
             Answer::Already => {
                 let notice = known.as_ref().and_then(|row| already(row, request));
                 if let Some(notice) = notice {
-                    notify.notify(&mut session, &notice).await.map_err(SubscribersError::Notify)?;
+                    notice.queue(&mut session, notify).await?;
                 }
             }
             Answer::Ask(choice) => {
@@ -233,13 +231,8 @@ fn beyond(have: &[SubscriptionRow], chosen: &Chosen) -> Chosen {
 }
 
 fn already(row: &SubscriberRow, request: &JoinRequest) -> Option<Notice> {
-    Some(Notice {
-        subscriber: row.id,
-        address: stored_address(row, request),
-        locale: locale_of(row.locale.as_deref()),
-        digest: request.choice.first()?.digest.clone(),
-        kind: NoticeKind::AlreadySubscribed,
-    })
+    let first = request.choice.first()?;
+    Some(Notice::to_address(row, stored_address(row, request), &first.digest, NoticeKind::AlreadySubscribed))
 }
 
 fn stored_address(row: &SubscriberRow, request: &JoinRequest) -> EmailAddress {

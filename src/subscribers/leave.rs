@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use super::ask::locale_of;
 use super::notice::NoMails;
 use super::together::Leaving;
 use super::{
     Notice, NoticeKind, Notify, Origin, SecretLink, Subscribers, SubscribersError, Token, UNDO_LIFETIME, event,
 };
-use crate::domain::{EmailAddress, PublicId, SubscriberState, SubscriptionState, UtcMillis};
+use crate::domain::{PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow};
 
 /// How long a second press of the button shows what the first one did, with the way back. Later it would give that to
@@ -126,7 +125,7 @@ impl Subscribers {
             && self.config.leave.goodbye_mail
             && let Some(notice) = self.goodbye(row, digest, *left_at)
         {
-            notify.notify(&mut session, &notice).await.map_err(SubscribersError::Notify)?;
+            notice.queue(&mut session, notify).await?;
         }
         session.commit().await?;
         Ok(done)
@@ -186,12 +185,7 @@ impl Subscribers {
             return None;
         }
         let link = self.tokens.undo_url(&row.public_id, &row.address_hash, digest, left_at);
-        Some(Notice {
-            subscriber: row.id,
-            address: EmailAddress::parse(&row.email).ok()?,
-            locale: locale_of(row.locale.as_deref()),
-            digest: self.config.digest(digest)?.id.clone(),
-            kind: NoticeKind::Goodbye { link: SecretLink(link), expires_at: left_at.plus(UNDO_LIFETIME) },
-        })
+        let kind = NoticeKind::Goodbye { link: SecretLink(link), expires_at: left_at.plus(UNDO_LIFETIME) };
+        Notice::to(row, &self.config.digest(digest)?.id, kind)
     }
 }

@@ -2,7 +2,6 @@
 //! there, and opens all digests, the name and the language, the data and the address.
 
 use super::add::subscription;
-use super::ask::locale_of;
 use super::choice::{Chosen, Topics};
 use super::limit::take_notice_slot;
 use super::{
@@ -51,7 +50,7 @@ impl Subscribers {
             && self.may_have_link(&mut session, &row).await?
             && let Some(notice) = self.manage_notice(&row, &claim.digest)
         {
-            notify.notify(&mut session, &notice).await.map_err(SubscribersError::Notify)?;
+            notice.queue(&mut session, notify).await?;
         }
         Ok(session.commit().await?)
     }
@@ -81,7 +80,7 @@ impl Subscribers {
         match known {
             Some(row) if self.may_have_link(&mut session, &row).await? => {
                 if let Some(notice) = self.manage_notice(&row, &digest) {
-                    notify.notify(&mut session, &notice).await.map_err(SubscribersError::Notify)?;
+                    notice.queue(&mut session, notify).await?;
                 }
             }
             Some(row) if self.may_be_asked(&mut session, &row).await? => {
@@ -199,16 +198,10 @@ impl Subscribers {
 
     fn manage_notice(&self, row: &SubscriberRow, digest: &str) -> Option<Notice> {
         let now = self.now();
-        // A digest that is gone from the configuration has no looks; any other one does.
-        let digest = &self.config.digest(digest).or(self.config.digests.first())?.id;
+        let digest = &self.looks(digest)?.id;
         let link = self.tokens.manage_url(&row.public_id, &row.address_hash, digest, now);
-        Some(Notice {
-            subscriber: row.id,
-            address: EmailAddress::parse(&row.email).ok()?,
-            locale: locale_of(row.locale.as_deref()),
-            digest: digest.clone(),
-            kind: NoticeKind::ManageLink { link: SecretLink(link), expires_at: now.plus(MANAGE_LIFETIME) },
-        })
+        let kind = NoticeKind::ManageLink { link: SecretLink(link), expires_at: now.plus(MANAGE_LIFETIME) };
+        Notice::to(row, digest, kind)
     }
 
     async fn rehearse_link(

@@ -32,6 +32,7 @@ mod together;
 mod tokens;
 mod undo;
 
+use std::future::Future;
 use std::sync::Arc;
 
 pub use add::{Added, NewSubscriber};
@@ -167,6 +168,17 @@ impl Subscribers {
     /// The present moment.
     pub fn now(&self) -> UtcMillis {
         self.clock.now()
+    }
+}
+
+/// Makes an attempt, and a second one where another writer was first to the same address, which is known by then.
+async fn unless_first<T, F>(attempt: impl Fn() -> F) -> Result<T, SubscribersError>
+where
+    F: Future<Output = Result<T, SubscribersError>>,
+{
+    match attempt().await {
+        Err(SubscribersError::Store(error)) if error.is_conflict() => attempt().await,
+        result => result,
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::future::Future;
 
+use super::ask::locale_of;
 use super::choice::Chosen;
+use super::{Subscribers, SubscribersError};
+use crate::config::Digest;
 use crate::domain::{EmailAddress, Locale, UtcMillis};
-use crate::store::Session;
+use crate::store::{Session, SubscriberRow};
 
 /// Why a notice could not be queued.
 pub type NotifyError = Box<dyn std::error::Error + Send + Sync>;
@@ -22,6 +25,31 @@ pub struct Notice {
     pub digest: String,
     /// What it says.
     pub kind: NoticeKind,
+}
+
+impl Notice {
+    /// To the address that a subscriber has, in their language. `None`: that address is none.
+    pub(super) fn to(row: &SubscriberRow, digest: &str, kind: NoticeKind) -> Option<Self> {
+        Some(Self::to_address(row, EmailAddress::parse(&row.email).ok()?, digest, kind))
+    }
+
+    /// To an address of a subscriber, in their language.
+    pub(super) fn to_address(row: &SubscriberRow, address: EmailAddress, digest: &str, kind: NoticeKind) -> Self {
+        let locale = locale_of(row.locale.as_deref());
+        Self { subscriber: row.id, address, locale, digest: digest.to_owned(), kind }
+    }
+
+    /// Queues it within `session`.
+    pub(super) async fn queue(&self, session: &mut Session, notify: &impl Notify) -> Result<(), SubscribersError> {
+        notify.notify(session, self).await.map_err(SubscribersError::Notify)
+    }
+}
+
+impl Subscribers {
+    /// The digest in whose looks a notice comes: one that is gone from the configuration has none, any other one does.
+    pub(super) fn looks(&self, digest: &str) -> Option<&Digest> {
+        self.config.digest(digest).or(self.config.digests.first())
+    }
 }
 
 /// What a notice says.

@@ -122,7 +122,7 @@ fn in_time(claim: PersonalClaim, lifetime: Duration, now: UtcMillis) -> Result<P
 }
 
 /// The address and the moment, as they stand in the token.
-fn bound(address_hash: &str, at: UtcMillis) -> Vec<u8> {
+pub(super) fn bound(address_hash: &str, at: UtcMillis) -> Vec<u8> {
     let mut bound = binding(address_hash);
     bound.extend_from_slice(&at.0.to_be_bytes()[8 - TIME_LEN..]);
     bound

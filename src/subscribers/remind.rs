@@ -56,7 +56,7 @@ impl Subscribers {
             _ => None,
         };
         if let Some(notice) = &notice {
-            notify.notify(&mut session, notice).await.map_err(SubscribersError::Notify)?;
+            notice.queue(&mut session, notify).await?;
             for chosen in &choice {
                 let mut event = event(&row, "reminded", now, Origin::REMINDER);
                 event.digest = Some(chosen.digest.clone());

@@ -8,6 +8,7 @@ use data_encoding::BASE32_NOPAD;
 
 use super::choice::{self, Chosen};
 use super::keys::Keys;
+use super::personal;
 use crate::domain::{EmailAddress, PublicId, UtcMillis};
 
 /// Octets of the MAC in a token: 128 bits.
@@ -159,10 +160,7 @@ impl Tokens {
 
     /// The token that confirms `choice` for `address`.
     pub fn confirm(&self, subscriber: &PublicId, address: &EmailAddress, choice: &[Chosen], now: UtcMillis) -> Token {
-        let hash = self.keys.address_hash(address).to_ascii_uppercase();
-        let hash = BASE32_NOPAD.decode(hash.as_bytes()).unwrap_or_default();
-        let mut bound = hash[..BINDING_LEN].to_vec();
-        bound.extend_from_slice(&now.0.to_be_bytes()[8 - TIME_LEN..]);
+        let bound = personal::bound(&self.keys.address_hash(address), now);
         self.sealed(Purpose::Confirm, subscriber, &bound, &choice::pack(choice))
     }
 

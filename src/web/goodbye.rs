@@ -38,8 +38,7 @@ pub(super) async fn page_after(
     undo: Option<(Token, UtcMillis)>,
 ) -> Result<Response, SubscribersError> {
     let config = state.subscribers.config();
-    let now = state.subscribers.preferences(claim).await?;
-    let locale = state.locale_for(now.as_ref().and_then(|now| now.locale.as_ref()), &claim.digest);
+    let (now, locale) = state.of_link(claim).await?;
     let shown = Shown {
         left: (!all).then(|| title(config, &claim.digest)),
         masked: now.as_ref().map(|now| now.masked.clone()),
@@ -141,8 +140,7 @@ async fn show(
 ) -> Result<Response, SubscribersError> {
     let config = state.subscribers.config();
     let of_digest = DigestClaim { subscriber: claim.subscriber.clone(), digest: claim.digest.clone() };
-    let now = state.subscribers.preferences(&of_digest).await?;
-    let locale = state.locale_for(now.as_ref().and_then(|now| now.locale.as_ref()), &claim.digest);
+    let (now, locale) = state.of_link(&of_digest).await?;
     let left = match state.subscribers.would_undo(claim).await? {
         Undone::Now(left) => titles_in(&locale, config, &left),
         undone => return Ok(undone_page(state, claim, &undone, &locale)),

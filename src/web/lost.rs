@@ -49,19 +49,13 @@ pub(super) async fn act(State(state): State<AppState>, visitor: Visitor, headers
         }
         Err(Barred::Failed) => return state.pages.message(StatusCode::SERVICE_UNAVAILABLE, &locale, "failed"),
     }
-    let acting = state.clone();
-    let work = tokio::spawn(async move {
+    let (acting, said) = (state.clone(), locale.clone());
+    let work = async move {
         let origin = visitor.at(Origin { source: "lost link page", ..Origin::PAGE });
-        acting.subscribers.mail_lost_link(&address, origin, &*acting.notices).await
-    });
-    match join::in_steps(work).await {
-        Ok(Ok(())) => state.pages.message(StatusCode::OK, &locale, "lost.sent"),
-        Ok(Err(error)) => state.failed(&error),
-        Err(error) => {
-            tracing::error!(%error, "a lost link fell over");
-            state.pages.message(StatusCode::INTERNAL_SERVER_ERROR, &locale, "broken")
-        }
-    }
+        acting.subscribers.mail_lost_link(&address, origin, &*acting.notices).await?;
+        Ok(acting.pages.message(StatusCode::OK, &said, "lost.sent"))
+    };
+    join::in_steps(state.to_the_end(&locale, work)).await
 }
 
 fn form(state: &AppState, locale: &Locale, status: StatusCode, typed: &str, error: Option<&str>) -> Response {

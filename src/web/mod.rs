@@ -40,7 +40,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::app::Notices;
 use crate::domain::Locale;
-use crate::subscribers::{Subscribers, SubscribersError, TokenError};
+use crate::subscribers::{DigestClaim, Preferences, Subscribers, SubscribersError, TokenError};
 use join::Guards;
 use pages::Pages;
 
@@ -109,6 +109,28 @@ impl AppState {
     /// The language of a page for somebody: their own, else that of the digest.
     fn locale_for(&self, own: Option<&Locale>, digest: &str) -> Locale {
         own.cloned().unwrap_or_else(|| self.locale(Some(digest)))
+    }
+
+    /// What a digest's link leads to, and the language of its page.
+    async fn of_link(&self, claim: &DigestClaim) -> Result<(Option<Preferences>, Locale), SubscribersError> {
+        let now = self.subscribers.preferences(claim).await?;
+        let locale = self.locale_for(now.as_ref().and_then(|now| now.locale.as_ref()), &claim.digest);
+        Ok((now, locale))
+    }
+
+    /// Does what answers a request to the end, also when whoever asked does not wait for it.
+    async fn to_the_end(
+        &self,
+        locale: &Locale,
+        work: impl Future<Output = Result<Response, SubscribersError>> + Send + 'static,
+    ) -> Response {
+        match tokio::spawn(work).await {
+            Ok(done) => done.unwrap_or_else(|error| self.failed(&error)),
+            Err(error) => {
+                tracing::error!(%error, "the answer to a request fell over");
+                self.pages.message(StatusCode::INTERNAL_SERVER_ERROR, locale, "broken")
+            }
+        }
     }
 
     /// A page that a bad link leads to.

@@ -137,7 +137,7 @@ impl Pages {
 }
 
 /// What the pages say under a key, with names filled in; `count` is the number of a plural. A key that nothing is under is
-/// said itself, which a test looks for.
+/// said itself.
 pub(super) fn say(locale: &Locale, key: &str, values: &[(&str, &str)]) -> String {
     let count = values.iter().find(|(name, _)| *name == "count").and_then(|(_, count)| count.parse().ok());
     Wording::of(locale).page(key, count, values, locale).unwrap_or_else(|| key.to_owned())
@@ -203,4 +203,21 @@ pub(super) fn title(config: &Config, digest: &str) -> String {
 /// How these digests are called, as the locale lists them; empty: none.
 pub(super) fn titles_in(locale: &Locale, config: &Config, digests: &[String]) -> String {
     enumerated(locale, &digests.iter().map(|digest| title(config, digest)).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_that_a_page_asks_for_has_something_under_it() {
+        let locale = Locale::default();
+        let is_there = |key: &str| Wording::of(&locale).page(key, Some(2), &[], &locale).is_some();
+        for (name, text) in TEMPLATES {
+            for key in text.split("t(key=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+                assert!(is_there(key), "{name} asks for `{key}`");
+            }
+        }
+        assert!(!is_there("confirm.no_such_key"));
+    }
 }

@@ -113,8 +113,7 @@ async fn save(
             return show(state, claim, StatusCode::UNPROCESSABLE_ENTITY, said).await;
         }
     };
-    let before = state.subscribers.preferences(claim).await?;
-    let locale = state.locale_for(before.as_ref().and_then(|before| before.locale.as_ref()), &claim.digest);
+    let (before, locale) = state.of_link(claim).await?;
     let until = match wish.pause {
         Pause::Until(until) => until,
         Pause::Keep => before.and_then(|before| before.paused_until),
@@ -178,9 +177,8 @@ async fn show(
     said: Said,
 ) -> Result<Response, SubscribersError> {
     let config = state.subscribers.config();
-    let now = state.subscribers.preferences(claim).await?;
     let test = claim.subscriber == Tokens::nobody();
-    let locale = state.locale_for(now.as_ref().and_then(|now| now.locale.as_ref()), &claim.digest);
+    let (now, locale) = state.of_link(claim).await?;
     let has = now.as_ref().map_or(Topics::All, |now| now.topics.clone());
     let others = now.as_ref().map(|now| titles_in(&locale, config, &now.others)).unwrap_or_default();
     let unsubscribe = state.subscribers.tokens().unsubscribe(&claim.subscriber, &claim.digest);

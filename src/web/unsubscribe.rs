@@ -41,20 +41,14 @@ pub(super) async fn act(
         Err(error) => return state.bad_link(error),
     };
     let (all, acting) = (form.get("leave") == Some("all"), state.clone());
-    let done = tokio::spawn(async move {
+    let work = async move {
         match (one_click, all) {
             (true, _) => self::one_click(&acting, &claim, &visitor).await,
             (false, true) => leave(&acting, &claim, Leave::All, &visitor).await,
             (false, false) => leave(&acting, &claim, Leave::Digest(&claim.digest), &visitor).await,
         }
-    });
-    match done.await {
-        Ok(done) => done.unwrap_or_else(|error| state.failed(&error)),
-        Err(error) => {
-            tracing::error!(%error, "leaving fell over");
-            state.pages.message(StatusCode::INTERNAL_SERVER_ERROR, &state.locale(None), "broken")
-        }
-    }
+    };
+    state.to_the_end(&state.locale(None), work).await
 }
 
 async fn one_click(state: &AppState, claim: &DigestClaim, visitor: &Visitor) -> Result<Response, SubscribersError> {
@@ -71,8 +65,7 @@ async fn one_click(state: &AppState, claim: &DigestClaim, visitor: &Visitor) -> 
 async fn show(state: &AppState, claim: &DigestClaim) -> Result<Response, SubscribersError> {
     let config = state.subscribers.config();
     let test = claim.subscriber == Tokens::nobody();
-    let now = state.subscribers.preferences(claim).await?;
-    let locale = state.locale_for(now.as_ref().and_then(|now| now.locale.as_ref()), &claim.digest);
+    let (now, locale) = state.of_link(claim).await?;
     let topics = config.digest(&claim.digest).map(|digest| topics_of(config, digest)).unwrap_or_default();
     let has = now.as_ref().map_or(&Topics::All, |now| &now.topics);
     let mine: Vec<String> =

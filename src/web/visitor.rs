@@ -125,6 +125,24 @@ mod tests {
         assert_eq!(seen("10.0.0.1", &["203.0.113.9"], &[]), "10.0.0.1");
     }
 
+    #[rstest]
+    #[case::all(365, false, "198.51.100.7", Some("198.51.100.7"))]
+    #[case::the_beginning(365, true, "198.51.100.7", Some("198.51.100.0/24"))]
+    #[case::the_beginning_of_ipv6(365, true, "2001:db8:1:2::7", Some("2001:db8:1::/48"))]
+    #[case::nothing(0, false, "198.51.100.7", None)]
+    fn the_evidence_keeps_what_the_operator_wants_and_no_program_without_a_network(
+        #[case] days: u64,
+        #[case] network_prefix: bool,
+        #[case] peer: &str,
+        #[case] kept: Option<&str>,
+    ) {
+        let retention = Retention { network: std::time::Duration::from_secs(days * 86_400), network_prefix };
+        let headers = HeaderMap::from_iter([(USER_AGENT, "Mail 1.0".parse().unwrap())]);
+        let visitor = Visitor::new(Some(peer.parse().unwrap()), &headers, &[], &retention);
+        let origin = visitor.at(Origin::PAGE);
+        assert_eq!((origin.network, origin.agent), (kept, kept.map(|_| "Mail 1.0")));
+    }
+
     #[test]
     fn a_program_says_its_name_in_printable_letters_and_not_for_ever() {
         let agent = |bytes: &[u8]| {

@@ -72,7 +72,7 @@ fn every_answer_says_where_and_what_would_be_right() {
 fn the_shipped_configuration_works_as_it_is() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml");
     let config = Config::load(&file, std::iter::empty()).unwrap();
-    assert!(matches!(&config.smtp.url, RelayUrl::File(folder) if folder.ends_with("data/outbox")));
+    assert!(matches!(&config.smtp.relays[0].url, RelayUrl::File(folder) if folder.ends_with("data/outbox")));
     assert!(matches!(&config.store.url, StoreUrl::Sqlite(path) if path.ends_with("data/postround.db")));
     assert!(matches!(config.sources[0].kind, SourceKind::Feed(_)));
     assert_eq!(config.collect.backlog, Backlog::Period);

@@ -1,9 +1,14 @@
 //! What the outside sees of `deliver`: the queue of both databases, and real SMTP conversations at the other end.
 
+mod answers;
 mod broken;
 mod crash;
+mod faults;
 mod leaving;
+mod rates;
+mod real;
 mod relays;
 mod results;
+mod several;
 mod starting;
 mod world;

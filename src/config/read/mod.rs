@@ -4,6 +4,7 @@ mod confirmation;
 mod digest;
 mod people;
 mod public;
+mod relays;
 mod secret;
 mod sender;
 mod site;
@@ -31,8 +32,8 @@ pub struct Scene<'a> {
 pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: &Report<'_>) -> Option<Config> {
     let root = Table::open(root, "", keys::ROOT, report)?;
     let folder = file.parent().unwrap_or(Path::new(""));
-    let smtp = site::smtp(&root.table("smtp", keys::SMTP), folder);
-    let scene = Scene { folder, real_relay: !smtp.url.is_local(), templates: None };
+    let smtp = relays::smtp(&root, folder);
+    let scene = Scene { folder, real_relay: !smtp.is_local(), templates: None };
     let server = site::server(&root.table("server", keys::SERVER), &scene);
     let store = site::store(&root.table("store", keys::STORE), &scene);
     let sender = sender::sender(&root.table("sender", keys::SENDER), &scene);

@@ -7,12 +7,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::Scene;
-use super::secret::secret;
 use crate::config::nearest::suggestion;
 use crate::config::reader::{Field, Table, shown};
-use crate::config::settings::{
-    AfterCrash, Backlog, Collect, Delivery, RelayUrl, Server, Smtp, Store, StoreUrl, Templates,
-};
+use crate::config::settings::{AfterCrash, Delivery, Server, Store, StoreUrl, Templates};
+use crate::config::source::{Backlog, Collect};
 use crate::config::{urls, values};
 use crate::wording::load_own;
 
@@ -73,37 +71,6 @@ pub fn store(table: &Table<'_>, scene: &Scene<'_>) -> Store {
     }
 }
 
-pub fn smtp(table: &Table<'_>, folder: &Path) -> Smtp {
-    let url = table.given("url").and_then(|field| field.parse(|text| urls::relay(text, folder)));
-    let username = table.given("username").and_then(|field| field.line()).unwrap_or_default().to_owned();
-    let password = secret(table, "password", "password_file", folder);
-    let gives_password = table.given("password").is_some() || table.given("password_file").is_some();
-    if !username.is_empty() && !gives_password {
-        table.wrong("username", "has no password with it; set `password`, or `password_file` with the name of a file");
-    }
-    if username.is_empty() && gives_password && table.given("username").is_none() {
-        let key = if table.given("password").is_some() { "password" } else { "password_file" };
-        table.wrong(key, "has no account with it; set `username` too");
-    }
-    let tls_ca_file = path(table, "tls_ca_file", folder);
-    if let (Some(file), Some(field)) = (&tls_ca_file, table.given("tls_ca_file"))
-        && !file.is_file()
-    {
-        field.fail(format!("there is no file {}; it must be one of certificates in PEM form", file.display()));
-    }
-    Smtp {
-        url: url.unwrap_or_else(|| RelayUrl::File(folder.join("data/outbox"))),
-        username,
-        password,
-        connections: table.field("connections").and_then(|field| field.number(1..=500)).unwrap_or(10),
-        messages_per_connection: table
-            .field("messages_per_connection")
-            .and_then(|field| field.number(1..=1_000_000))
-            .unwrap_or(1000),
-        tls_ca_file,
-    }
-}
-
 pub fn delivery(table: &Table<'_>) -> Delivery {
     let after_crash = table.given("after_crash").and_then(|field| {
         field.parse(|text| match text.trim() {
@@ -117,6 +84,22 @@ pub fn delivery(table: &Table<'_>) -> Delivery {
     Delivery {
         after_crash: after_crash.unwrap_or(AfterCrash::Resend),
         retry_for: duration(table, "retry_for", Duration::ZERO).unwrap_or(Duration::from_secs(48 * 3600)),
+        hold_when_failing: match table.field("hold_when_failing") {
+            Some(field) => field.parse(share).flatten(),
+            None => Some(30),
+        },
+    }
+}
+
+/// A share such as `30%`; none for an empty text.
+fn share(text: &str) -> Result<Option<u8>, String> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse().ok());
+    match number.filter(|share| (1..=100).contains(share)) {
+        Some(share) => Ok(Some(share)),
+        None => Err(format!("`{}` is no share; write one from `1%` to `100%`, or \"\" for never", shown(text))),
     }
 }
 

@@ -6,8 +6,7 @@ use super::site::{backlog, duration};
 use crate::config::error::Place;
 use crate::config::nearest::nearest;
 use crate::config::reader::{Field, Table};
-use crate::config::settings::Topic;
-use crate::config::source::{Select, Selector, Source, SourceKind, TopicRule, TopicRules};
+use crate::config::source::{Select, Selector, Source, SourceKind, Topic, TopicRule, TopicRules};
 use crate::config::{keys, select, urls, values};
 
 /// The topics that are declared, and those tables that could be read.

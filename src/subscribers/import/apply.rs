@@ -18,6 +18,8 @@ const TRIES: usize = 3;
 struct Changes<'c> {
     counts: Counts,
     new: Vec<(SubscriberRow, &'c Row)>,
+    /// Ids from before two became one, and the present id of each.
+    former: Vec<(PublicId, PublicId)>,
     updates: Vec<SubscriberRow>,
     put: Vec<SubscriptionRow>,
     cancel: Vec<(i64, String)>,
@@ -91,8 +93,11 @@ impl Subscribers {
             match known.decide(numbered, import.basis, now) {
                 Decision::Add(state) => {
                     changes.counts.add(row);
-                    let own = row.past.as_ref().and_then(|past| past.id.clone());
-                    let id = own.filter(|id| taken.insert(id.clone())).unwrap_or_else(&mut fresh_id);
+                    // An id that somebody has stays theirs.
+                    let own = row.past.as_ref().into_iter().flat_map(|past| &past.ids);
+                    let mut own = own.filter(|id| taken.insert((*id).clone())).cloned();
+                    let id = own.next().unwrap_or_else(&mut fresh_id);
+                    changes.former.extend(own.map(|former| (former, id.clone())));
                     changes.new.push((newcomer(row, state, id, now), row));
                 }
                 Decision::Update(update) => {
@@ -180,6 +185,11 @@ impl Changes<'_> {
             }
         }
         session.add_subscriptions(&subscriptions).await?;
+        if !self.former.is_empty() {
+            let row = |id: &PublicId| ids.get(id).copied().unwrap_or_default();
+            let former: Vec<(PublicId, i64)> = self.former.drain(..).map(|(former, id)| (former, row(&id))).collect();
+            session.add_former_ids(&former).await?;
+        }
         Ok(())
     }
 

@@ -62,8 +62,8 @@ impl Known {
         let suppressed = session.suppressions_among(&hashes).await?;
         let suppressed =
             suppressed.into_iter().map(|row| (row.address_hash, SuppressionReason::parse(&row.reason))).collect();
-        let pasts = chunk.iter().filter_map(|numbered| numbered.row.past.as_ref()?.id.as_ref());
-        let public: Vec<&str> = pasts.map(PublicId::as_str).collect();
+        let pasts = chunk.iter().filter_map(|numbered| numbered.row.past.as_ref());
+        let public: Vec<&str> = pasts.flat_map(|past| &past.ids).map(PublicId::as_str).collect();
         let taken = if public.is_empty() { Vec::new() } else { session.public_ids_among(&public).await? };
         let rows = rows.into_iter().map(|row| (row.address_hash.clone(), row)).collect();
         Ok(Self { rows, subscriptions, suppressed, taken: taken.into_iter().collect() })

@@ -8,6 +8,9 @@ use super::wishes::{Chooser, Wishes};
 use super::{Format, ImportBasis, values};
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, UtcMillis};
 
+/// How many ids of one person are read.
+const MOST_IDS: usize = 100;
+
 /// One person of a file.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
@@ -40,7 +43,8 @@ pub(super) struct Claim {
 /// What only our own export knows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Past {
-    pub(super) id: Option<PublicId>,
+    /// The present one first, then those from before two became one.
+    pub(super) ids: Vec<PublicId>,
     pub(super) suppressed: Option<Mark>,
     pub(super) events: Vec<Event>,
 }
@@ -145,10 +149,10 @@ impl Row {
 fn past(cells: &Cells<'_>) -> Result<Option<Box<Past>>, String> {
     let past = Past {
         // A column `id` of somebody else's file is none of ours.
-        id: cells.get(Column::Id).and_then(PublicId::parse),
+        ids: cells.text(Column::Id).split_whitespace().map_while(PublicId::parse).take(MOST_IDS).collect(),
         suppressed: cells.get(Column::Suppressed).map(Mark::read).transpose()?,
         events: cells.get(Column::Consent).map_or(Ok(Vec::new()), super::history::read)?,
     };
-    let empty = past.id.is_none() && past.suppressed.is_none() && past.events.is_empty();
+    let empty = past.ids.is_empty() && past.suppressed.is_none() && past.events.is_empty();
     Ok((!empty).then(|| Box::new(past)))
 }

@@ -56,8 +56,8 @@ on_both! {
                     world.queue(PEOPLE).await;
                     queued += PEOPLE;
                     let mut settings = catcher.settings();
-                    settings.smtp.connections = 2;
-                    settings.smtp.messages_per_connection = 5;
+                    settings.smtp.relays[0].connections = 2;
+                    settings.smtp.relays[0].messages_per_connection = 5;
                     let engine = world.engine(settings);
                     world.deliver_all(&engine).await;
 
@@ -114,7 +114,7 @@ on_both! {
         world.queue(3).await;
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut settings = catcher.settings();
-        settings.smtp.url = smtp_url(nobody, Tls::None);
+        settings.smtp.relays[0].url = smtp_url(nobody, Tls::None);
         let engine = world.engine(settings);
         let outcome = engine.deliver_one_batch().await.unwrap();
         assert!(outcome.relay.unwrap().contains("no connection to"));

@@ -37,6 +37,7 @@ fn mark(row: &ClaimedRow, expected: DeliveryState, next: DeliveryState) -> Mark 
         token: None,
         tries: 1,
         due_at: None,
+        first_due_at: None,
         started_at: None,
         finished_at: None,
         relay: None,
@@ -84,7 +85,7 @@ on_both! {
             })
             .await;
             let mut settings = catcher.settings();
-            settings.smtp.connections = CONNECTIONS;
+            settings.smtp.relays[0].connections = CONNECTIONS;
             let engine = world.engine(settings.clone());
             let running = tokio::spawn(async move { engine.run(std::future::pending()).await });
             tokio::time::timeout(PATIENCE, killed.notified()).await.unwrap();
@@ -268,7 +269,7 @@ async fn a_database_that_hangs_up_loses_and_repeats_nothing() {
     let world = World::new(test).await;
     world.queue(60).await;
     let mut settings = catcher.settings();
-    settings.smtp.connections = 2;
+    settings.smtp.relays[0].connections = 2;
     let engine = world.engine(settings);
     let mut admin = sqlx::PgConnection::connect(url.reveal()).await.unwrap();
     let hangs_up = async {

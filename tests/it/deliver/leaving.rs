@@ -132,7 +132,7 @@ on_both! {
         let refuses = Arc::clone(&refusing);
         let catcher = Catcher::answering(move |turn| match turn.stage {
             Stage::Command(Command::Recipient { .. }) if refuses.load(Ordering::SeqCst) => {
-                Some(Reply::new(550, "5.1.1 No such user"))
+                Some(Reply::new(554, "5.3.0 Not today"))
             }
             _ => None,
         })

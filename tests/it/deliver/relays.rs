@@ -53,7 +53,7 @@ async fn encrypting(catcher: &Catcher, folder: &std::path::Path, clear: InTheCle
     });
     let tls = if clear == InTheClear::Nothing { Tls::Wrapped } else { Tls::StartTls };
     let mut settings = settings(smtp_url(address, tls));
-    settings.smtp.tls_ca_file = Some(ca_file);
+    settings.smtp.relays[0].tls_ca_file = Some(ca_file);
     settings
 }
 
@@ -96,7 +96,7 @@ on_both! {
         world.queue(20).await;
         let folder = world.test.folder.path().join("out/box");
         let mut settings = settings(outbox_url(&folder));
-        settings.smtp.connections = 3;
+        settings.smtp.relays[0].connections = 3;
         let engine = world.engine(settings);
         assert_eq!(engine.deliver_one_batch().await.unwrap(), outcome(20, 20, 0, 0));
         let files = |folder: &std::path::Path| -> BTreeSet<PathBuf> {
@@ -146,7 +146,7 @@ on_both! {
         let world = World::new(test).await;
         world.queue(40).await;
         let mut settings = catcher.settings();
-        settings.smtp.connections = 6;
+        settings.smtp.relays[0].connections = 6;
         finish(&world, world.engine(settings)).await;
         assert_eq!(world.totals().await.sent, 40);
         assert!(catcher.got().values().all(|mails| *mails == 1));
@@ -160,8 +160,8 @@ on_both! {
         for (password, says) in [("", "530"), ("wrong", "535"), ("right", "")] {
             let mut settings = catcher.settings();
             if !password.is_empty() {
-                settings.smtp.username = "user".to_owned();
-                settings.smtp.password = Secret::new(password);
+                settings.smtp.relays[0].username = "user".to_owned();
+                settings.smtp.relays[0].password = Secret::new(password);
             }
             let outcome = world.engine(settings).deliver_one_batch().await.unwrap();
             let relay = outcome.relay.unwrap_or_default();
@@ -195,11 +195,11 @@ async fn encryption_that_does_not_come_about_keeps_every_message() {
     let folder = world.test.folder.path();
 
     let mut no_ca = encrypting(&catcher, folder, InTheClear::StartTls).await;
-    no_ca.smtp.tls_ca_file = None;
+    no_ca.smtp.relays[0].tls_ca_file = None;
     let refused = encrypting(&catcher, folder, InTheClear::RefusesStartTls).await;
     let absent = settings(smtp_url(catcher.address, Tls::StartTls));
     let mut wrong_name = encrypting(&catcher, folder, InTheClear::Nothing).await;
-    if let postround::config::RelayUrl::Smtp { host, .. } = &mut wrong_name.smtp.url {
+    if let postround::config::RelayUrl::Smtp { host, .. } = &mut wrong_name.smtp.relays[0].url {
         *host = "localhost".to_owned();
     }
     let cases = [

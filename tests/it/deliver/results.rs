@@ -16,7 +16,7 @@ on_both! {
         let (world, catcher) = (World::new(test).await, Catcher::plain().await);
         world.queue(50).await;
         let mut settings = catcher.settings();
-        settings.smtp.connections = 4;
+        settings.smtp.relays[0].connections = 4;
         let engine = world.engine(settings);
         assert_eq!(engine.deliver_one_batch().await.unwrap(), outcome(50, 50, 0, 0));
         assert_eq!(engine.deliver_one_batch().await.unwrap(), outcome(0, 0, 0, 0));
@@ -217,7 +217,7 @@ on_both! {
         let world = World::new(test).await;
         world.queue(10).await;
         let mut settings = catcher.settings();
-        settings.smtp.messages_per_connection = 3;
+        settings.smtp.relays[0].messages_per_connection = 3;
         assert_eq!(world.engine(settings).deliver_one_batch().await.unwrap(), outcome(10, 10, 0, 0));
         let by_connection: Vec<u64> = catcher.mailbox.messages().iter().map(|mail| mail.connection).collect();
         assert_eq!(by_connection, [1, 1, 1, 2, 2, 2, 3, 3, 3, 4]);

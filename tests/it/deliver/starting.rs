@@ -101,6 +101,7 @@ async fn start(world: &World, ids: &[i64]) -> Vec<i64> {
         token: None,
         tries: 1,
         due_at: None,
+        first_due_at: None,
         started_at: Some(MONDAY.0),
         finished_at: None,
         relay: None,

@@ -7,14 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use postround::config::{AfterCrash, Delivery, RelayUrl, Secret, Smtp, Tls};
+use postround::config::{AfterCrash, Delivery, RelayUrl, Smtp, Tls};
 use postround::deliver::{Engine, Links, Outcome, Settings, Timings};
 use postround::demo::catcher::{Answers, Mailbox, Options, Reply, Turn, serve_with};
 use postround::domain::{
     DeliveryState, EmailAddress, IssueState, PublicId, Random, SubscriberState, SubscriptionState, SystemRandom,
     UtcMillis,
 };
-use postround::store::{Durability, NewDelivery, NewIssue, NewMail, Store, SubscriberRow, SubscriptionRow, Totals};
+use postround::store::{
+    Durability, NewDelivery, NewIssue, NewMail, Session, Store, SubscriberRow, SubscriptionRow, Totals,
+};
 use tokio::net::TcpListener;
 
 use crate::support::{MONDAY, TestClock, TestStore};
@@ -120,17 +122,25 @@ impl World {
 
     /// Adds `count` subscribers, `reader1@x.example` and on, and queues a delivery to each. Gives their row ids.
     pub async fn queue(&self, count: u64) -> Vec<i64> {
+        let mut session = self.store().write(Durability::Full).await.unwrap();
         let mut ids = Vec::new();
         for _ in 0..count {
             let number = self.people.fetch_add(1, Ordering::SeqCst) + 1;
-            ids.push(self.queue_to(&reader(number), &format!("Reader {number}")).await);
+            ids.push(self.add(&mut session, &reader(number), &format!("Reader {number}")).await);
         }
+        session.commit().await.unwrap();
         ids
     }
 
     /// Adds a subscriber and queues a delivery to them. Gives the subscriber's row id.
     pub async fn queue_to(&self, address: &str, name: &str) -> i64 {
         let mut session = self.store().write(Durability::Full).await.unwrap();
+        let subscriber = self.add(&mut session, address, name).await;
+        session.commit().await.unwrap();
+        subscriber
+    }
+
+    async fn add(&self, session: &mut Session, address: &str, name: &str) -> i64 {
         let address = EmailAddress::parse(address).unwrap();
         let subscriber = SubscriberRow {
             id: 0,
@@ -167,7 +177,6 @@ impl World {
             left_at: None,
         };
         session.put_subscription(&subscription).await.unwrap();
-        session.commit().await.unwrap();
         subscriber
     }
 
@@ -234,14 +243,8 @@ pub fn outcome(claimed: u64, sent: u64, deferred: u64, failed: u64) -> Outcome {
 
 /// Settings for the relay at `url`, impatient as a test is.
 pub fn settings(url: RelayUrl) -> Settings {
-    let smtp = Smtp {
-        url,
-        username: String::new(),
-        password: Secret::default(),
-        connections: 1,
-        messages_per_connection: 1000,
-        tls_ca_file: None,
-    };
+    let mut smtp = Smtp::to(url);
+    smtp.relays[0].connections = 1;
     let timings = Timings {
         idle: Duration::from_millis(200),
         poll: Duration::from_millis(20),
@@ -254,7 +257,11 @@ pub fn settings(url: RelayUrl) -> Settings {
     };
     Settings {
         smtp,
-        delivery: Delivery { after_crash: AfterCrash::Resend, retry_for: Duration::from_secs(48 * 3600) },
+        delivery: Delivery {
+            after_crash: AfterCrash::Resend,
+            retry_for: Duration::from_secs(48 * 3600),
+            hold_when_failing: None,
+        },
         hello: "client.example".to_owned(),
         sender: Arc::new(|_| EmailAddress::parse("digest@example.org").unwrap()),
         timings,

@@ -7,8 +7,8 @@ use chrono::NaiveDate;
 use chrono_tz::Europe::London;
 use postround::compose::{IssueArticle, IssueContent, Section};
 use postround::config::{
-    AfterCrash, Backlog, Banner, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Secret, Sender, Server,
-    Smtp, Store, StoreUrl, Subscribe, Templates, Theme, Web, WhenEmpty,
+    AfterCrash, Backlog, Banner, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Sender, Server, Smtp,
+    Store, StoreUrl, Subscribe, Templates, Theme, Web, WhenEmpty,
 };
 use postround::domain::{EmailAddress, Locale, Random, UtcMillis};
 use postround::render::{Frame, Slots};
@@ -96,15 +96,12 @@ pub fn config() -> Config {
         },
         store: Store { url: StoreUrl::Sqlite("data/postround.db".into()), keys: "data/postround.keys".into() },
         sender: sender(),
-        smtp: Smtp {
-            url: RelayUrl::File("data/outbox".into()),
-            username: String::new(),
-            password: Secret::default(),
-            connections: 1,
-            messages_per_connection: 1,
-            tls_ca_file: None,
+        smtp: Smtp::to(RelayUrl::File("data/outbox".into())),
+        delivery: Delivery {
+            after_crash: AfterCrash::Resend,
+            retry_for: Duration::from_secs(3600),
+            hold_when_failing: None,
         },
-        delivery: Delivery { after_crash: AfterCrash::Resend, retry_for: Duration::from_secs(3600) },
         collect: Collect { allow_private_networks: false, backlog: Backlog::Period },
         sources: Vec::new(),
         topics: Vec::new(),

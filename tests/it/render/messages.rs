@@ -25,7 +25,7 @@ fn check_form(bytes: &[u8]) {
     assert!(!message.replace("\r\n", "").contains(['\r', '\n']), "every line ends in CRLF");
     for line in headers.split("\r\n") {
         // A single address cannot be folded.
-        assert!(line.len() <= 78 || line.starts_with("List-"), "{line}");
+        assert!(line.len() <= 78 || line.starts_with("List-") || line.starts_with(" <"), "{line}");
         assert!(!line.trim().is_empty(), "a line of white space");
     }
     for line in body.split("\r\n") {
@@ -128,6 +128,20 @@ fn a_digest_has_the_headers_of_a_mailing_list_that_one_leaves_with_one_click() {
     let parts: Vec<_> = message.parts.iter().filter_map(|part| part.headers.first()).collect();
     assert_eq!(parts.len(), 3);
     assert_eq!((message.text_body_count(), message.html_body_count()), (1, 1));
+}
+
+#[test]
+fn a_mail_program_may_also_unsubscribe_by_mail_where_there_is_a_mailbox_for_it() {
+    let mut config = config();
+    config.digests[0].sender.unsubscribe_email = Some(EmailAddress::parse("leave+100%now@earlyhelp.example").unwrap());
+    let bytes = spliced(&render(&issue(2, 2), &config), "Zoë", &reader());
+    check_form(&bytes);
+    let token = "mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpi";
+    let both = format!(
+        "<https://post.earlyhelp.example/unsubscribe/{token}>,\r\n \
+         <mailto:leave+100%25now@earlyhelp.example?subject=unsubscribe%20{token}>"
+    );
+    assert_eq!(header(&parse(&bytes), "List-Unsubscribe"), Some(both.as_str()));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::URL;
-use crate::support::household::{Asked, address, confirmed, somebody, subscribers, text};
+use crate::support::household::{Asked, address, confirmed, execute, somebody, subscribers, text};
 use crate::support::{TestStore, on_both};
 
 async fn export(subscribers: &Subscribers) -> String {
@@ -65,6 +65,11 @@ on_both! {
         here.suppress(&address("eli@northfold.example"), SuppressionReason::Complaint, "", Origin::COMMAND_LINE).await.unwrap();
         here.add(&somebody("zoë@bücher.example", &["jobs"]), Origin::PAGE, &Asked::default()).await.unwrap();
 
+        // An id from before two became one.
+        let former = "abcdefghijklmnopqrstuvwxya";
+        execute(&store, &format!("insert into former_ids (public_id, subscriber_id)
+            select '{former}', id from subscribers where email = 'cal@northfold.example'")).await;
+
         let first = export(&here).await;
         let other = TestStore::sqlite().await;
         let (there, there_clock) = subscribers(&other, URL).await;
@@ -79,6 +84,7 @@ on_both! {
              where s.email = 'ben@northfold.example' order by b.digest";
         assert_eq!(text(&other, states).await, text(&store, states).await);
         assert_eq!(there.leave(&person("ben").await, Leave::All, Origin::ONE_CLICK).await.unwrap(), postround::subscribers::Left::Now);
+        assert_eq!(there.leave(&PublicId::parse(former).unwrap(), Leave::All, Origin::ONE_CLICK).await.unwrap(), postround::subscribers::Left::Already);
         let again = import(&other, &there, &first).await;
         assert_eq!((again.added, again.updated), (0, 0), "{again:?}");
     }

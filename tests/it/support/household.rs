@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use postround::app::Notices;
 use postround::config::{
-    AfterCrash, Backlog, Collect, Config, Confirmation, Delivery, Digest, Leave, RelayUrl, Retention, Secret, Sender,
-    Server, Smtp, StoreUrl, Subscribe, Templates, Theme, Topic, Web, WhenEmpty,
+    AfterCrash, Backlog, Collect, Config, Confirmation, Delivery, Digest, Leave, RelayUrl, Retention, Sender, Server,
+    Smtp, StoreUrl, Subscribe, Templates, Theme, Topic, Web, WhenEmpty,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
 use postround::render::Renderer;
@@ -61,15 +61,12 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         },
         store: postround::config::Store { url: store.url.clone(), keys: store.folder.path().join("keys") },
         sender: sender.clone(),
-        smtp: Smtp {
-            url: RelayUrl::File(store.folder.path().join("outbox")),
-            username: String::new(),
-            password: Secret::default(),
-            connections: 1,
-            messages_per_connection: 1,
-            tls_ca_file: None,
+        smtp: Smtp::to(RelayUrl::File(store.folder.path().join("outbox"))),
+        delivery: Delivery {
+            after_crash: AfterCrash::Resend,
+            retry_for: std::time::Duration::from_secs(3600),
+            hold_when_failing: None,
         },
-        delivery: Delivery { after_crash: AfterCrash::Resend, retry_for: std::time::Duration::from_secs(3600) },
         collect: Collect { allow_private_networks: false, backlog: Backlog::All },
         sources: Vec::new(),
         topics: vec![Topic { id: "news".to_owned(), title: "News".to_owned(), description: "The week".to_owned() }],

@@ -21,8 +21,8 @@ set -e
 initdb="$1/initdb"; postgres="$1/postgres"; home="$2"
 "$initdb" --no-sync --no-locale --encoding=UTF8 --auth=trust --username=postround --pgdata="$home/data" >"$home/log" 2>&1 \
     || { tail -n 5 "$home/log" >&2; exit 1; }
-"$postgres" -D "$home/data" -k "$home" -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=200 \
-    -c shared_buffers=64MB >>"$home/log" 2>&1 &
+"$postgres" -D "$home/data" -k "$home" -c listen_addresses= -c max_connections=200 -c shared_buffers=64MB \
+    $3 >>"$home/log" 2>&1 &
 server=$!
 trap 'kill -INT "$server" 2>/dev/null; wait "$server" || true; rm -rf "$home"/*' EXIT
 tries=0
@@ -41,6 +41,16 @@ struct Cluster {
 }
 
 static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
+static SETTINGS: OnceLock<&str> = OnceLock::new();
+
+/// What a cluster that is gone after the tests need not care for.
+const CARELESS: &str = "-c fsync=off -c full_page_writes=off";
+
+/// Lets the cluster, which must not have been started yet, keep what it commits as one in earnest does.
+#[allow(dead_code, reason = "the throughput bench measures that")]
+pub fn in_earnest() {
+    SETTINGS.get_or_init(|| "");
+}
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
 /// The URL of a database that nobody else uses; none where no server is installed.
@@ -71,7 +81,8 @@ fn start() -> Option<Cluster> {
     };
     let folder = tempfile::Builder::new().prefix("postround-pg-").tempdir().unwrap().keep();
     let mut guardian = Command::new("sh");
-    guardian.arg("-c").arg(GUARDIAN).arg("sh").arg(&binaries).arg(&folder).current_dir("/");
+    guardian.arg("-c").arg(GUARDIAN).arg("sh").arg(&binaries).arg(&folder);
+    guardian.arg(SETTINGS.get_or_init(|| CARELESS)).current_dir("/");
     if is_root(&folder) {
         std::os::unix::fs::chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
         guardian.uid(NOBODY).gid(NOBODY);

@@ -129,6 +129,18 @@ on_both! {
         assert_eq!(site.act(&everything_link, "do=erase&sure=yes").await.0, StatusCode::GONE);
     }
 
+    async fn a_mail_program_that_leaves_gets_a_goodbye_mail_where_the_operator_wants_it(store: TestStore) {
+        let site = Site::with(&store, |config| config.leave.goodbye_mail = true).await;
+        confirmed(&site.subscribers, ANN, &["weekly"]).await;
+        let (unsubscribe, _) = ann(&store, &site).await;
+        for _ in 0..2 {
+            assert_eq!(site.act(&unsubscribe, "List-Unsubscribe=One-Click").await.0, StatusCode::OK);
+        }
+        assert_eq!(text(&store, "select kind || ' ' || address from deliveries").await, format!("goodbye {ANN}"));
+        let (status, page) = site.shown(&link(&store).await).await;
+        assert!(status == StatusCode::OK && page.contains("Undo"), "{page}");
+    }
+
     async fn an_address_is_changed_at_the_new_one_and_everything_is_erased_after_a_second_question(store: TestStore) {
         let site = Site::open(&store).await;
         confirmed(&site.subscribers, ANN, &["weekly"]).await;

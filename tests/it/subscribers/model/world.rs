@@ -328,6 +328,7 @@ impl<'a> World<'a> {
             token: None,
             tries: 0,
             due_at: None,
+            first_due_at: None,
             started_at: Some(now.0),
             finished_at: None,
             relay: None,

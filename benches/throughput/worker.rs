@@ -1,0 +1,127 @@
+//! A process of its own for each measurement, so that its time and memory are those of delivering alone.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use postround::app::App;
+use postround::config::Config;
+use serde::{Deserialize, Serialize};
+
+use crate::link::Link;
+use crate::list::List;
+
+/// The variable that tells a process that it is a worker, and what to do.
+const JOB: &str = "THROUGHPUT_WORKER";
+
+/// How many times a second the system counts a process's time.
+const TICKS: f64 = 100.0;
+
+/// What a worker does.
+#[derive(Serialize, Deserialize)]
+pub struct Job {
+    config: PathBuf,
+    count: u64,
+}
+
+/// What delivering took.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct Measured {
+    /// How many were sent.
+    pub count: u64,
+    /// Seconds from the first claim to the last recorded result.
+    pub seconds: f64,
+    /// Seconds of the processor in that time.
+    pub cpu: f64,
+    /// The most memory that the process ever had, in kB.
+    peak: u64,
+}
+
+impl Measured {
+    /// Messages a second.
+    pub fn rate(&self) -> f64 {
+        self.count as f64 / self.seconds
+    }
+
+    /// Microseconds of the processor for each message.
+    pub fn cpu_micros(&self) -> f64 {
+        self.cpu * 1e6 / self.count as f64
+    }
+
+    /// The most memory that the process ever had.
+    pub fn megabytes(&self) -> f64 {
+        self.peak as f64 / 1024.0
+    }
+}
+
+/// The job of this process, if it is a worker.
+pub fn job() -> Option<Job> {
+    serde_json::from_str(&std::env::var(JOB).ok()?).ok()
+}
+
+/// Delivers in a process of its own.
+pub fn measure(list: &List, link: &Link, relay: SocketAddr, sessions: usize, count: u64) -> Measured {
+    let folder = list.folder.path();
+    let config = folder.join("config.toml");
+    let relay = link.relay(relay, folder);
+    let text = format!(
+        "[server]\npublic_url = \"https://news.example.org\"\n[store]\nurl = \"{}\"\nkeys = \"{}\"\n\
+         [sender]\nname = \"Early Help Weekly\"\nemail = \"digest@example.org\"\npostal_address = \"1 High Street\"\n\
+         [smtp]\n{relay}\nconnections = {sessions}\nmessages_per_connection = 1000000\n\
+         [[source]]\nid = \"news\"\nfeed = \"https://example.org/feed/\"\n\
+         [[digest]]\nid = \"weekly\"\ntitle = \"Early Help Weekly\"\nsources = [\"news\"]\nschedule = \"0 8 * * MON\"\n\
+         timezone = \"Europe/London\"\n",
+        list.url,
+        folder.join("keys").display(),
+    );
+    std::fs::write(&config, text).unwrap();
+    let job = serde_json::to_string(&Job { config, count }).unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .env(JOB, job)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "the worker failed");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Does the job; gives what it took, as JSON.
+pub fn run(job: &Job) -> String {
+    let _ = tracing_subscriber::fmt().with_env_filter("warn").with_writer(std::io::stderr).try_init();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let measured = runtime.block_on(deliver(&job.config, job.count));
+    serde_json::to_string(&measured).unwrap()
+}
+
+async fn deliver(config: &Path, count: u64) -> Measured {
+    let config = Arc::new(Config::load(config, std::iter::empty()).unwrap());
+    let app = App::open(config).await.unwrap();
+    let engine = app.engine(app.store.try_lock_deliverer().unwrap().unwrap());
+    let (started, cpu) = (Instant::now(), cpu_seconds());
+    let all_sent = async {
+        while engine.progress().sent < count {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let outcome = engine.run(all_sent).await;
+    assert!(outcome.sent >= count, "{outcome:?}");
+    let seconds = started.elapsed().as_secs_f64();
+    Measured { count: outcome.sent, seconds, cpu: cpu_seconds() - cpu, peak: peak() }
+}
+
+/// User and system time of this process.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, after_name) = stat.rsplit_once(')').unwrap();
+    let ticks = |place: usize| after_name.split_whitespace().nth(place).unwrap().parse::<f64>().unwrap();
+    (ticks(11) + ticks(12)) / TICKS
+}
+
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}

@@ -1,0 +1,298 @@
+//! How fast deliveries may go: so many a second for each relay, each domain and all; by quotas; and by the relays' weights.
+//!
+//! Not `governor`: a place must be asked for without taking it, be given back, and change with the number of nodes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config::{Rate, Smtp};
+
+/// A rate in this is spread over it; one in more is a quota.
+pub const SECOND: Duration = Duration::from_secs(1);
+
+/// What a limit lets through at once after everybody was held up for a moment.
+const CATCH_UP: Duration = Duration::from_millis(100);
+
+/// A relay that has taken nothing for so long has no claim to its share: the others take over.
+const ABSENT: Duration = Duration::from_secs(2);
+
+/// How many deliveries a relay may be ahead of its share, for each of its weight.
+const AHEAD: u64 = 4;
+
+/// Lets one through in each step of time, all nodes together.
+#[derive(Debug)]
+struct Gate {
+    step: Duration,
+    next: Instant,
+}
+
+impl Gate {
+    fn of(rate: Rate) -> Self {
+        Self { step: rate.per / rate.count.get(), next: Instant::now() }
+    }
+
+    fn pass(&mut self, now: Instant, nodes: u32) {
+        let step = self.step * nodes.max(1);
+        let catch_up = if step < CATCH_UP { CATCH_UP } else { step / 2 };
+        self.next = self.next.max(now.checked_sub(catch_up).unwrap_or(now)) + step;
+    }
+}
+
+/// One relay's, or all relays', limits.
+#[derive(Debug, Default)]
+struct Scope {
+    gate: Option<Gate>,
+    /// Places of its quotas that are in hand; none: it has no quota.
+    places: Option<u32>,
+}
+
+impl Scope {
+    fn new(rates: &[Rate], has_quota: bool) -> Self {
+        let gate = rates.iter().find(|rate| rate.per == SECOND).map(|rate| Gate::of(*rate));
+        Self { gate, places: has_quota.then_some(0) }
+    }
+
+    /// When the next one may go; `None`: not before it has places again.
+    fn opens(&self, now: Instant) -> Option<Instant> {
+        match self.places {
+            Some(0) => None,
+            _ => Some(self.gate.as_ref().map_or(now, |gate| gate.next)),
+        }
+    }
+
+    fn pass(&mut self, now: Instant, nodes: u32) {
+        if let Some(gate) = &mut self.gate {
+            gate.pass(now, nodes);
+        }
+        self.places = self.places.map(|places| places.saturating_sub(1));
+    }
+}
+
+#[derive(Debug)]
+struct Share {
+    weight: u64,
+    served: u64,
+    last: Option<Instant>,
+}
+
+/// All limits, as they stand.
+#[derive(Debug)]
+pub struct Pace {
+    all: Scope,
+    relays: Vec<Scope>,
+    shares: Vec<Share>,
+    domains: HashMap<String, Gate>,
+    nodes: Arc<AtomicU32>,
+}
+
+impl Pace {
+    /// The limits of a configuration, of which each of `nodes` keeps its part.
+    pub fn new(smtp: &Smtp, nodes: Arc<AtomicU32>) -> Self {
+        let has_quota = |rates: &[Rate], warms: bool| warms || rates.iter().any(|rate| rate.per != SECOND);
+        let scope = |rates: &[Rate], warms: bool| Scope::new(rates, has_quota(rates, warms));
+        let share = |weight| Share { weight, served: 0, last: None };
+        Self {
+            all: scope(&smtp.rates, smtp.warm_up.is_some()),
+            relays: smtp.relays.iter().map(|relay| scope(&relay.rates, relay.warm_up.is_some())).collect(),
+            shares: smtp.relays.iter().map(|relay| share(relay.weight as u64)).collect(),
+            domains: smtp.per_domain.iter().map(|(domain, rate)| (domain.clone(), Gate::of(*rate))).collect(),
+            nodes,
+        }
+    }
+
+    /// Lets nothing through until then: others have to learn first that there is one more node.
+    pub fn begin_at(&mut self, at: Instant) {
+        let scopes = std::iter::once(&mut self.all).chain(&mut self.relays).filter_map(|scope| scope.gate.as_mut());
+        scopes.chain(self.domains.values_mut()).for_each(|gate| gate.next = at);
+    }
+
+    /// Whether relays share the work.
+    pub fn has_shares(&self) -> bool {
+        self.shares.len() > 1
+    }
+
+    /// Whether domains have limits of their own.
+    pub fn has_domains(&self) -> bool {
+        !self.domains.is_empty()
+    }
+
+    /// How many may go in a second from this node; none: no limit.
+    pub fn per_second(&self) -> Option<f64> {
+        let nodes = f64::from(self.nodes());
+        let rate = |scope: &Scope| scope.gate.as_ref().map(|gate| 1.0 / gate.step.as_secs_f64() / nodes);
+        let relays: Option<f64> = self.relays.iter().map(rate).sum();
+        rate(&self.all).into_iter().chain(relays).reduce(f64::min)
+    }
+
+    /// How many places of quotas are in hand; none: no relay is held up by one.
+    pub fn places(&self) -> Option<u32> {
+        let relays: Option<u32> = self.relays.iter().map(|relay| relay.places).sum();
+        self.all.places.into_iter().chain(relays).min()
+    }
+
+    /// When `relay` may take the next one; `None`: not before something changes.
+    pub fn opens(&self, relay: usize, now: Instant) -> Option<Instant> {
+        let opens = self.all.opens(now)?.max(self.relays.get(relay)?.opens(now)?);
+        match self.ahead_until(relay, now) {
+            Some(until) => Some(opens.max(until)),
+            None => Some(opens),
+        }
+    }
+
+    /// When a delivery to `domain` may go, as far as the domain is concerned.
+    pub fn domain_opens(&self, domain: &str, now: Instant) -> Instant {
+        self.domains.get(domain).map_or(now, |gate| gate.next)
+    }
+
+    /// How long a step of a domain is on this node.
+    pub fn domain_step(&self, domain: &str) -> Option<Duration> {
+        self.domains.get(domain).map(|gate| gate.step * self.nodes())
+    }
+
+    /// `relay` takes one to `domain`.
+    pub fn pass(&mut self, relay: usize, domain: &str, now: Instant) {
+        let nodes = self.nodes();
+        self.all.pass(now, nodes);
+        self.relays[relay].pass(now, nodes);
+        if let Some(gate) = self.domains.get_mut(domain) {
+            gate.pass(now, nodes);
+        }
+        if self.shares.len() > 1 {
+            self.count(relay, now);
+        }
+    }
+
+    /// What `relay` had taken has not gone out.
+    pub fn give_back(&mut self, relay: usize) {
+        for scope in [&mut self.all, &mut self.relays[relay]] {
+            scope.places = scope.places.map(|places| places + 1);
+        }
+    }
+
+    /// `relay` does not work: the others need not wait for it.
+    pub fn leave_out(&mut self, relay: usize) {
+        self.shares[relay].last = None;
+    }
+
+    /// Adds places to the quota of a relay, or of all.
+    pub fn add_places(&mut self, relay: Option<usize>, places: u32) {
+        let scope = self.scope(relay);
+        scope.places = scope.places.map(|some| some + places);
+    }
+
+    /// How many places a scope has in hand; none: it has no quota.
+    pub fn places_of(&mut self, relay: Option<usize>) -> Option<u32> {
+        self.scope(relay).places
+    }
+
+    /// Takes out the places that a scope has in hand.
+    pub fn take_places(&mut self, relay: Option<usize>) -> u32 {
+        self.scope(relay).places.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn scope(&mut self, relay: Option<usize>) -> &mut Scope {
+        match relay {
+            Some(relay) => &mut self.relays[relay],
+            None => &mut self.all,
+        }
+    }
+
+    fn nodes(&self) -> u32 {
+        self.nodes.load(Ordering::Relaxed).max(1)
+    }
+
+    /// Until when a relay that is ahead of its share waits for the others at the most.
+    fn ahead_until(&self, relay: usize, now: Instant) -> Option<Instant> {
+        let own = &self.shares[relay];
+        let behind = |other: &&Share| {
+            let is_there = other.last.is_some_and(|last| now < last + ABSENT);
+            is_there && own.served * other.weight > (other.served + AHEAD * other.weight) * own.weight
+        };
+        let others = self.shares.iter().enumerate().filter(|(place, _)| *place != relay).map(|(_, share)| share);
+        others.filter(behind).filter_map(|share| share.last).max().map(|last| last + ABSENT)
+    }
+
+    /// Counts one for a relay's share. Whoever comes back begins where the others are.
+    fn count(&mut self, relay: usize, now: Instant) {
+        let is_there = |share: &Share| share.last.is_some_and(|last| now < last + ABSENT);
+        let weight = self.shares[relay].weight;
+        if !is_there(&self.shares[relay]) {
+            let others = self.shares.iter().enumerate().filter(|(place, share)| *place != relay && is_there(share));
+            let level = others.map(|(_, share)| share.served * weight / share.weight).min();
+            self.shares[relay].served = self.shares[relay].served.max(level.unwrap_or_default());
+        }
+        self.shares[relay].served += 1;
+        self.shares[relay].last = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{RelayUrl, Smtp};
+
+    fn pace(change: impl FnOnce(&mut Smtp), nodes: u32) -> Pace {
+        let mut smtp = Smtp::to(RelayUrl::File("x".into()));
+        smtp.relays.push(smtp.relays[0].clone());
+        change(&mut smtp);
+        Pace::new(&smtp, Arc::new(AtomicU32::new(nodes)))
+    }
+
+    /// How many pass in ten seconds when somebody asks each millisecond.
+    fn in_ten_seconds(pace: &mut Pace, relays: &[usize]) -> Vec<u32> {
+        let start = Instant::now();
+        let mut passed = vec![0; relays.len()];
+        for millisecond in 0..10_000 {
+            let now = start + Duration::from_millis(millisecond);
+            for (count, relay) in passed.iter_mut().zip(relays) {
+                if pace.opens(*relay, now).is_some_and(|at| at <= now) {
+                    pace.pass(*relay, "x.example", now);
+                    *count += 1;
+                }
+            }
+        }
+        passed
+    }
+
+    fn rate(text: &str) -> Vec<Rate> {
+        vec![Rate::parse(text).unwrap()]
+    }
+
+    #[tokio::test]
+    async fn a_rate_is_that_of_all_relays_and_each_node_keeps_its_part() {
+        for (nodes, least, most) in [(1, 499, 506), (3, 165, 172)] {
+            let mut pace = pace(|smtp| smtp.rates = rate("50/s"), nodes);
+            let passed: u32 = in_ten_seconds(&mut pace, &[0, 1]).iter().sum();
+            assert!((least..=most).contains(&passed), "{passed} on one of {nodes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_relay_has_a_rate_of_its_own() {
+        let mut pace = pace(|smtp| smtp.relays[0].rates = rate("5/s"), 1);
+        assert!((50..=51).contains(&in_ten_seconds(&mut pace, &[0])[0]));
+    }
+
+    #[tokio::test]
+    async fn relays_share_by_weight_and_the_others_take_over() {
+        let mut pace = pace(|smtp| smtp.relays[0].weight = 3, 1);
+        let both = in_ten_seconds(&mut pace, &[0, 1]);
+        assert!((2.9..3.1).contains(&(f64::from(both[0]) / f64::from(both[1]))), "{both:?}");
+        pace.leave_out(0);
+        assert_eq!(in_ten_seconds(&mut pace, &[1]), [10_000]);
+    }
+
+    #[tokio::test]
+    async fn a_quota_lets_through_what_it_has_places_for() {
+        let mut pace = pace(|smtp| smtp.rates = rate("500/h"), 1);
+        assert_eq!(in_ten_seconds(&mut pace, &[0]), [0]);
+        pace.add_places(None, 7);
+        assert_eq!((pace.places(), in_ten_seconds(&mut pace, &[0])), (Some(7), vec![7]));
+        pace.give_back(0);
+        assert_eq!(in_ten_seconds(&mut pace, &[0]), [1]);
+    }
+}

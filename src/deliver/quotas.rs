@@ -1,0 +1,112 @@
+//! Places of quotas over hours and days, taken from the store in blocks, so that they hold for all nodes and through
+//! restarts.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::feed::Feed;
+use super::pace::SECOND;
+use crate::config::{Rate, Smtp, WarmUp};
+use crate::domain::UtcMillis;
+use crate::store::{Durability, Quota, Store, StoreError};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The most places that a node has in hand of one quota.
+const BLOCK: u32 = 200;
+
+/// How many looks an exhausted quota is left alone for.
+const LOOKS: u32 = 5;
+
+/// All quotas.
+#[derive(Debug)]
+pub struct Quotas {
+    scopes: Vec<Scope>,
+    /// How long an exhausted quota is left alone.
+    rest: Duration,
+}
+
+#[derive(Debug)]
+struct Scope {
+    /// Which relay; none: all.
+    relay: Option<usize>,
+    name: String,
+    rates: Vec<Rate>,
+    warm_up: Option<WarmUp>,
+    again: Mutex<Option<Instant>>,
+}
+
+impl Quotas {
+    /// Those of a configuration, looked at again after `poll`.
+    pub fn new(smtp: &Smtp, poll: Duration) -> Self {
+        let scope = |relay, name: &str, rates: &[Rate], warm_up: Option<WarmUp>| {
+            let rates: Vec<Rate> = rates.iter().copied().filter(|rate| rate.per != SECOND).collect();
+            let is_one = !rates.is_empty() || warm_up.is_some();
+            is_one.then(|| Scope { relay, name: name.to_owned(), rates, warm_up, again: Mutex::default() })
+        };
+        let all = scope(None, "*", &smtp.rates, smtp.warm_up);
+        let relays = smtp.relays.iter().enumerate();
+        let relays = relays.map(|(place, relay)| scope(Some(place), &relay.id, &relay.rates, relay.warm_up));
+        Self { scopes: std::iter::once(all).chain(relays).flatten().collect(), rest: poll * LOOKS }
+    }
+
+    /// Takes places where few are left in hand.
+    pub async fn restock(&self, store: &Store, feed: &Feed, now: UtcMillis) -> Result<(), StoreError> {
+        for scope in &self.scopes {
+            let quotas = scope.quotas(now);
+            let block = quotas.iter().map(|quota| quota.count.div_ceil(20)).min().unwrap_or(1).clamp(1, BLOCK);
+            let in_hand = feed.pace(|pace| pace.places_of(scope.relay)).unwrap_or_default();
+            if in_hand > block / 2 || scope.rests() {
+                continue;
+            }
+            let mut session = store.write(Durability::Normal).await?;
+            let places = session.take_places(&scope.name, &quotas, block - in_hand, now).await?;
+            session.commit().await?;
+            if places > 0 {
+                feed.add_places(scope.relay, places);
+            } else {
+                scope.rest(self.rest);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back what is in hand when nothing will be sent any more.
+    pub async fn give_back(&self, store: &Store, places: &[(usize, u32)], now: UtcMillis) -> Result<(), StoreError> {
+        for (scope, places) in places {
+            let Some(scope) = self.scopes.get(*scope) else { continue };
+            let mut session = store.write(Durability::Normal).await?;
+            session.give_back_places(&scope.name, *places, now).await?;
+            session.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes out what is in hand, for [`Quotas::give_back`].
+    pub fn take_out(&self, feed: &Feed) -> Vec<(usize, u32)> {
+        let places = |scope: &Scope| feed.pace(|pace| pace.take_places(scope.relay));
+        self.scopes.iter().map(places).enumerate().filter(|(_, places)| *places > 0).collect()
+    }
+}
+
+impl Scope {
+    fn quotas(&self, now: UtcMillis) -> Vec<Quota> {
+        let minutes = |per: Duration| i64::try_from(per.as_secs() / 60).unwrap_or(i64::MAX);
+        let rates = self.rates.iter().map(|rate| Quota { count: rate.count.get(), minutes: minutes(rate.per) });
+        let today = now.to_utc().date_naive();
+        let warm_up = self.warm_up.map(|warm_up| Quota { count: warm_up.on(today), minutes: minutes(DAY) });
+        rates.chain(warm_up).collect()
+    }
+
+    fn rests(&self) -> bool {
+        self.again.lock().is_ok_and(|again| again.is_some_and(|again| again > Instant::now()))
+    }
+
+    fn rest(&self, rest: Duration) {
+        if let Ok(mut again) = self.again.lock() {
+            *again = Some(Instant::now() + rest);
+        }
+    }
+}

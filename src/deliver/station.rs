@@ -1,0 +1,145 @@
+//! A relay as the engine sees it: the way to it, how it is doing, and what it has refused lately.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::health::Health;
+use super::outbox::Outbox;
+use super::policy::grudge;
+use super::relay::SmtpRelay;
+use super::reply::Reply;
+use super::run::Attempt;
+use super::settings::Settings;
+use crate::config::{self, RelayUrl};
+use crate::store::ClaimedRow;
+
+/// So many refusals in a row for one reason that is no message's are about us.
+const MANY: usize = 10;
+
+/// After so many conversations that ended in the middle of their first group, no more groups are sent.
+const GROUPS_TRIED: usize = 2;
+
+/// What takes the messages.
+pub enum Way {
+    /// A folder.
+    Outbox(Outbox),
+    /// A server.
+    Smtp(Box<SmtpRelay>),
+}
+
+/// A message that was refused for a reason that may be about us.
+pub struct Refused {
+    /// The delivery.
+    pub row: ClaimedRow,
+    /// How far it had come.
+    pub attempt: Attempt,
+    /// The relay's words.
+    pub words: String,
+    /// Whether it was refused for good.
+    pub for_good: bool,
+}
+
+/// What became of a refusal that may be about us.
+pub enum Borne {
+    /// It is none.
+    Not(Box<Refused>),
+    /// It is kept back; these, for another reason, are not any more: they were not many.
+    Kept(Vec<Refused>),
+    /// These are many in a row for one reason.
+    Enough(Vec<Refused>),
+}
+
+/// A relay.
+pub struct Station {
+    /// Its place among the relays.
+    pub place: usize,
+    /// As it is configured.
+    pub config: config::Relay,
+    /// The way to it.
+    pub way: Way,
+    /// How it is doing.
+    pub health: Health,
+    open: AtomicUsize,
+    groups: AtomicBool,
+    groups_broken: AtomicUsize,
+    grudge: Mutex<(String, Vec<Refused>)>,
+}
+
+impl Station {
+    /// The relay of that place.
+    pub fn new(place: usize, config: &config::Relay, settings: &Settings) -> Self {
+        let way = match &config.url {
+            RelayUrl::File(folder) => Way::Outbox(Outbox::new(folder)),
+            RelayUrl::Smtp { host, port, tls } => {
+                Way::Smtp(Box::new(SmtpRelay::new(host, *port, *tls, config, &settings.hello)))
+            }
+        };
+        Self {
+            place,
+            way,
+            health: Health::new(settings.timings),
+            open: AtomicUsize::new(0),
+            groups: AtomicBool::new(config.pipelining),
+            groups_broken: AtomicUsize::new(0),
+            grudge: Mutex::default(),
+            config: config.clone(),
+        }
+    }
+
+    /// A connection is open.
+    pub fn opened(&self) {
+        self.open.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A connection is gone.
+    pub fn closed(&self) {
+        self.open.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Whether any connection is open.
+    pub fn is_connected(&self) -> bool {
+        self.open.load(Ordering::SeqCst) > 0
+    }
+
+    /// Whether several commands may go out at once.
+    pub fn takes_groups(&self) -> bool {
+        self.groups.load(Ordering::Relaxed)
+    }
+
+    /// A conversation broke in the middle of its first group. The server may be one that does not take them.
+    pub fn group_broke(&self) {
+        if self.groups_broken.fetch_add(1, Ordering::Relaxed) + 1 >= GROUPS_TRIED
+            && self.groups.swap(false, Ordering::Relaxed)
+        {
+            let relay = &self.config.id;
+            tracing::warn!(
+                relay,
+                "the relay offers PIPELINING and does not take it; each command waits for its answer"
+            );
+        }
+    }
+
+    /// A group was answered as it should be.
+    pub fn group_worked(&self) {
+        self.groups_broken.store(0, Ordering::Relaxed);
+    }
+
+    /// Keeps a refusal back that may be about us.
+    pub fn bear(&self, refused: Refused, reply: &Reply) -> Borne {
+        let Some(reason) = grudge(reply) else { return Borne::Not(Box::new(refused)) };
+        let mut grudge = self.grudge.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut other = Vec::new();
+        if grudge.0 != reason {
+            other = std::mem::take(&mut grudge.1);
+            grudge.0 = reason;
+        }
+        grudge.1.push(refused);
+        // Those for another reason are never many: they would have been taken before.
+        if grudge.1.len() < MANY { Borne::Kept(other) } else { Borne::Enough(std::mem::take(&mut grudge.1)) }
+    }
+
+    /// What was kept back and is each message's own after all.
+    pub fn forgive(&self) -> Vec<Refused> {
+        std::mem::take(&mut self.grudge.lock().unwrap_or_else(PoisonError::into_inner).1)
+    }
+}

@@ -1,0 +1,158 @@
+//! Answers that mean more than one delivery's fate: dead addresses, lists that fail, relays that refuse us or ask for less.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use postround::config::Tls;
+use postround::deliver::Event;
+use postround::demo::catcher::{Command, Reply, Stage};
+use postround::domain::{IssueState, SubscriberState};
+
+use super::world::{Catcher, World, outcome, reader, smtp_url};
+use crate::support::on_both;
+
+/// A catcher that answers every recipient in these words, as long as it is told to.
+async fn refusing_all(code: u16, words: &'static str) -> (Catcher, Arc<AtomicBool>) {
+    let refusing = Arc::new(AtomicBool::new(true));
+    let refuses = Arc::clone(&refusing);
+    let catcher = Catcher::answering(move |turn| match turn.stage {
+        Stage::Command(Command::Recipient { to, .. }) if refuses.load(Ordering::SeqCst) => {
+            Some(Reply::new(code, words.replace("ADDRESS", to)))
+        }
+        _ => None,
+    })
+    .await;
+    (catcher, refusing)
+}
+
+on_both! {
+    async fn an_address_that_does_not_exist_is_suppressed_and_one_that_is_full_is_not(test: TestStore) {
+        let catcher = Catcher::answering(|turn| match turn.stage {
+            Stage::Command(Command::Recipient { to, .. }) if *to == reader(1) => {
+                Some(Reply::new(550, "5.1.1 No such user"))
+            }
+            Stage::Command(Command::Recipient { to, .. }) if *to == reader(2) => {
+                Some(Reply::new(552, "5.2.2 The mailbox is full"))
+            }
+            _ => None,
+        })
+        .await;
+        let world = World::new(test).await;
+        world.queue(3).await;
+        assert_eq!(world.engine(catcher.settings()).deliver_one_batch().await.unwrap().failed, 2);
+        let mut session = world.store().read().await.unwrap();
+        let suppression = session.suppression(&reader(1)).await.unwrap().unwrap();
+        assert_eq!((suppression.reason.as_str(), suppression.note.as_str()), ("bounced", "550 5.1.1 No such user"));
+        let state = session.subscriber_by_hash(&reader(1)).await.unwrap().unwrap().state;
+        assert_eq!(state, SubscriberState::Bounced);
+        assert!(session.suppression(&reader(2)).await.unwrap().is_none());
+        let state = session.subscriber_by_hash(&reader(2)).await.unwrap().unwrap().state;
+        assert_eq!(state, SubscriberState::Confirmed);
+    }
+
+    async fn one_policy_refusal_after_the_other_is_about_us_and_keeps_every_message(test: TestStore) {
+        let (catcher, refusing) = refusing_all(550, "5.7.1 <ADDRESS>: your network is blocked").await;
+        let world = World::new(test).await;
+        world.queue(40).await;
+        let engine = world.engine(catcher.settings());
+        let outcome = engine.deliver_one_batch().await.unwrap();
+        assert_eq!((outcome.failed, outcome.sent), (0, 0), "{outcome:?}");
+        assert!(outcome.relay.unwrap().contains("your network is blocked"));
+        refusing.store(false, Ordering::SeqCst);
+        world.deliver_all(&engine).await;
+        assert_eq!(world.totals().await.sent, 40);
+    }
+
+    async fn a_few_policy_refusals_are_their_messages_own(test: TestStore) {
+        let catcher = Catcher::answering(|turn| match turn.stage {
+            Stage::Command(Command::Recipient { to, .. }) if to.starts_with("reader2") => {
+                Some(Reply::new(550, "5.7.1 Not from you"))
+            }
+            _ => None,
+        })
+        .await;
+        let world = World::new(test).await;
+        world.queue(28).await;
+        let engine = world.engine(catcher.settings());
+        // reader2, and the nine from reader20 on.
+        assert_eq!(engine.deliver_one_batch().await.unwrap(), outcome(28, 18, 0, 10));
+    }
+
+    async fn an_issue_of_which_too_many_fail_is_held_and_told(test: TestStore) {
+        let (catcher, _) = refusing_all(550, "5.1.1 No such user").await;
+        let world = World::new(test).await;
+        world.queue(120).await;
+        let mut settings = catcher.settings();
+        settings.delivery.hold_when_failing = Some(30);
+        let engine = world.engine(settings);
+        let mut events = engine.events();
+        let held = async {
+            let event = events.recv().await.unwrap();
+            assert!(matches!(&event, Event::IssueHeld { reason, .. } if reason.contains("of the latest 50")), "{event:?}");
+        };
+        engine.run(async { tokio::time::timeout(crate::deliver::world::PATIENCE, held).await.unwrap() }).await;
+        let issue = world.store().read().await.unwrap().issue(world.issue).await.unwrap().unwrap();
+        assert_eq!(issue.state, IssueState::Held);
+        let before = world.totals().await;
+        assert!(before.queued > 0, "{before:?}");
+        engine.deliver_one_batch().await.unwrap();
+        assert_eq!(world.totals().await.failed, before.failed, "nothing of a held issue is tried");
+    }
+
+    async fn a_relay_that_asks_for_less_is_left_alone_and_no_message_is_to_blame(test: TestStore) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let asking = Arc::clone(&asked);
+        let catcher = Catcher::answering(move |turn| match turn.stage {
+            Stage::Content { .. } if turn.delivered == 2 => {
+                asking.fetch_add(1, Ordering::SeqCst);
+                Some(Reply::new(421, "4.7.28 Unusual rate of mail").then_close())
+            }
+            _ => None,
+        })
+        .await;
+        let world = World::new(test).await;
+        world.queue(20).await;
+        let engine = world.engine(catcher.settings());
+        let mut events = engine.events();
+        engine.deliver_one_batch().await.unwrap();
+        assert!(matches!(events.recv().await.unwrap(), Event::RelayThrottled { .. }));
+        let totals = world.totals().await;
+        assert_eq!((totals.sent, totals.queued, totals.deferred), (2, 18, 0));
+        let again = engine.deliver_one_batch().await.unwrap();
+        assert_eq!((again.claimed, asked.load(Ordering::SeqCst)), (0, 1), "not before ten minutes");
+    }
+
+    async fn waiting_for_a_relay_does_not_count_as_time_in_which_it_was_tried(test: TestStore) {
+        let catcher = Catcher::answering(|turn| match turn.stage {
+            Stage::Command(Command::Recipient { .. }) => Some(Reply::new(450, "4.2.1 Busy")),
+            _ => None,
+        })
+        .await;
+        let world = World::new(test).await;
+        world.queue(1).await;
+        world.clock.advance(Duration::from_secs(72 * 3600));
+        let engine = world.engine(catcher.settings());
+        assert_eq!(engine.deliver_one_batch().await.unwrap().deferred, 1, "it had waited for longer than it is tried");
+        drop(engine);
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut settings = catcher.settings();
+        settings.smtp.relays[0].url = smtp_url(nobody, Tls::None);
+        world.clock.advance(Duration::from_secs(72 * 3600));
+        world.engine(settings).deliver_one_batch().await.unwrap();
+        assert_eq!(world.engine(catcher.settings()).deliver_one_batch().await.unwrap().deferred, 1);
+    }
+
+    async fn a_reply_without_words_is_a_reply(test: TestStore) {
+        let catcher = Catcher::answering(|turn| match turn.stage {
+            Stage::Command(Command::Recipient { .. }) => Some(Reply::new(250, "")),
+            Stage::Command(Command::Data) => Some(Reply::new(354, "")),
+            Stage::Content { .. } => Some(Reply::new(250, "")),
+            _ => None,
+        })
+        .await;
+        let world = World::new(test).await;
+        world.queue(5).await;
+        assert_eq!(world.engine(catcher.settings()).deliver_one_batch().await.unwrap().sent, 5);
+    }
+}

@@ -1,0 +1,178 @@
+//! Rates as the receiving end sees them, and quotas that outlive the process.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use postround::config::{Rate, WarmUp};
+use postround::demo::catcher::{Options, Reply, Stage};
+
+use super::world::{Catcher, PATIENCE, World};
+use crate::support::{TestStore, on_both};
+
+fn rate(text: &str) -> Rate {
+    Rate::parse(text).unwrap()
+}
+
+/// Messages a second by the receiver's clock, between the first and the last.
+fn received(catcher: &Catcher) -> f64 {
+    let times: Vec<i64> = catcher.mailbox.messages().iter().map(|mail| mail.at.0).collect();
+    let (first, last) = (times.iter().min().unwrap(), times.iter().max().unwrap());
+    #[allow(clippy::cast_precision_loss, reason = "a few seconds")]
+    let seconds = (last - first) as f64 / 1000.0;
+    f64::from(u32::try_from(times.len()).unwrap() - 1) / seconds
+}
+
+async fn until_sent(world: &World, count: i64) {
+    let all = async {
+        while world.totals().await.sent < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all).await.unwrap();
+}
+
+on_both! {
+    async fn fifty_a_second_are_fifty_with_twenty_connections(test: TestStore) {
+        let (world, catcher) = (World::new(test).await, Catcher::plain().await);
+        world.queue(300).await;
+        let mut settings = catcher.settings();
+        settings.smtp.relays[0].connections = 20;
+        settings.smtp.rates = vec![rate("50/s")];
+        let engine = world.engine(settings);
+        engine.run(until_sent(&world, 300)).await;
+        let rate = received(&catcher);
+        assert!((49.0..=51.5).contains(&rate), "{rate} a second");
+    }
+
+    async fn a_domain_has_a_rate_of_its_own_and_holds_up_no_other(test: TestStore) {
+        let (world, catcher) = (World::new(test).await, Catcher::plain().await);
+        for number in 0..60 {
+            world.queue_to(&format!("reader{number}@slow.example"), "").await;
+        }
+        world.queue(60).await;
+        let mut settings = catcher.settings();
+        settings.smtp.relays[0].connections = 3;
+        settings.smtp.per_domain = vec![("slow.example".to_owned(), rate("2/s"))];
+        let engine = world.engine(settings);
+        let started = Instant::now();
+        engine.run(until_sent(&world, 62)).await;
+        assert!(started.elapsed() < Duration::from_secs(3));
+        let mut by_domain: BTreeMap<String, usize> = BTreeMap::new();
+        for address in catcher.got().into_keys() {
+            *by_domain.entry(address.split('@').next_back().unwrap().to_owned()).or_default() += 1;
+        }
+        assert_eq!(by_domain["x.example"], 60);
+        assert!((2..=7).contains(&by_domain["slow.example"]), "{by_domain:?}");
+    }
+
+    async fn an_hours_quota_holds_through_a_restart_and_comes_back_with_time(test: TestStore) {
+        let (world, catcher) = (World::new(test).await, Catcher::plain().await);
+        world.queue(30).await;
+        let mut settings = catcher.settings();
+        settings.smtp.rates = vec![rate("8/h"), rate("14/d")];
+        settings.smtp.relays[0].connections = 3;
+        for (hour, sent) in [(0, 8), (0, 8), (1, 14), (2, 14), (24, 22), (26, 28)] {
+            let past = crate::deliver::world::since_monday(postround::domain::Clock::now(&*world.clock));
+            world.clock.advance(Duration::from_secs(hour * 3660 + 60).saturating_sub(past));
+            let engine = world.engine(settings.clone());
+            let a_while = async {
+                let longest = Instant::now() + Duration::from_secs(5);
+                while world.totals().await.sent < sent && Instant::now() < longest {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                tokio::time::sleep(Duration::from_millis(150)).await;
+            };
+            engine.run(a_while).await;
+            assert_eq!(world.totals().await.sent, sent, "after {hour} hours");
+        }
+        assert_eq!(world.totals().await.queued, 2);
+    }
+
+    async fn a_warm_up_begins_with_few(test: TestStore) {
+        let (world, catcher) = (World::new(test).await, Catcher::plain().await);
+        world.queue(20).await;
+        let mut settings = catcher.settings();
+        let from = "2026-11-23".parse().unwrap();
+        settings.smtp.warm_up = Some(WarmUp { from, first_day: 5, doubles: Duration::from_secs(86_400) });
+        for (day, sent) in [(0, 5), (1, 15), (2, 20)] {
+            let past = crate::deliver::world::since_monday(postround::domain::Clock::now(&*world.clock));
+            world.clock.advance(Duration::from_secs(day * 90_000).saturating_sub(past));
+            let engine = world.engine(settings.clone());
+            engine.run(async {
+                let longest = Instant::now() + Duration::from_secs(3);
+                while world.totals().await.sent < sent && Instant::now() < longest {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            })
+            .await;
+            assert_eq!(world.totals().await.sent, sent, "on day {day}");
+        }
+    }
+
+    async fn what_the_same_process_queues_goes_out_at_once(test: TestStore) {
+        let (world, catcher) = (World::new(test).await, Catcher::plain().await);
+        let mut settings = catcher.settings();
+        settings.timings.poll = Duration::from_secs(3600);
+        let engine = world.engine(settings);
+        let over = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            for count in 1..=3 {
+                world.queue(1).await;
+                catcher.mailbox.wait_for(count, PATIENCE).await.unwrap();
+            }
+        };
+        engine.run(over).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_keep_to_one_rate_together() {
+    let Some(test) = TestStore::postgres().await else { return };
+    let world = World::new(test).await;
+    let catcher = Catcher::start(Options::default()).await;
+    let mut settings = catcher.settings();
+    settings.smtp.relays[0].connections = 5;
+    settings.smtp.rates = vec![rate("50/s")];
+    let engines: Vec<_> = (0..3).map(|_| world.engine(settings.clone())).collect();
+    let work = async {
+        // Until each has seen the others.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        world.queue(500).await;
+        until_sent(&world, 500).await;
+    };
+    let (done, _) = tokio::sync::broadcast::channel::<()>(1);
+    let running = engines.iter().map(|engine| {
+        let mut done = done.subscribe();
+        engine.run(async move {
+            let _ = done.recv().await;
+        })
+    });
+    let ending = async {
+        work.await;
+        let _ = done.send(());
+    };
+    tokio::join!(ending, futures_util::future::join_all(running));
+    let rate = received(&catcher);
+    assert!((48.0..=51.5).contains(&rate), "{rate} a second");
+}
+
+/// A script is asked at each turn, so that a slow relay can be made: it takes its time for each message.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_relay_does_not_make_up_for_it_beyond_the_rate() {
+    let catcher = Catcher::answering(|turn| match turn.stage {
+        Stage::Content { .. } if turn.delivered == 3 => Some(Reply::usual().after(Duration::from_secs(1))),
+        _ => None,
+    })
+    .await;
+    let world = World::new(TestStore::sqlite().await).await;
+    world.queue(20).await;
+    let mut settings = catcher.settings();
+    settings.smtp.relays[0].rates = vec![rate("10/s")];
+    let engine = world.engine(settings);
+    engine.run(until_sent(&world, 20)).await;
+    let mut times: Vec<i64> = catcher.mailbox.messages().iter().map(|mail| mail.at.0).collect();
+    times.sort_unstable();
+    let most = times.windows(12).map(|window| window[11] - window[0]).min().unwrap();
+    assert!(most >= 900, "twelve came within {most} ms");
+}

@@ -1,0 +1,82 @@
+//! Several relays: they share the work by weight, and the others take over when one fails.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use postround::config::Tls;
+use postround::deliver::{Event, Settings};
+use postround::demo::catcher::{Command, Reply, Stage};
+
+use super::crash::finish;
+use super::world::{Catcher, World, smtp_url};
+use crate::support::on_both;
+
+fn both(first: &Catcher, second: &Catcher) -> Settings {
+    let mut settings = first.settings();
+    let mut other = settings.smtp.relays[0].clone();
+    other.url = smtp_url(second.address, Tls::None);
+    settings.smtp.relays[0].id = "first".to_owned();
+    other.id = "second".to_owned();
+    settings.smtp.relays.push(other);
+    settings
+}
+
+on_both! {
+    async fn two_relays_share_the_work_by_their_weights(test: TestStore) {
+        let (first, second) = (Catcher::plain().await, Catcher::plain().await);
+        let world = World::new(test).await;
+        world.queue(200).await;
+        let mut settings = both(&first, &second);
+        settings.smtp.relays[0].weight = 3;
+        finish(&world, world.engine(settings)).await;
+        let (most, few) = (first.mailbox.len(), second.mailbox.len());
+        assert_eq!(most + few, 200);
+        assert!((35..=65).contains(&few), "{most} to {few}");
+    }
+
+    async fn the_others_take_over_when_a_relay_fails_and_it_is_tried_again(test: TestStore) {
+        let down = Arc::new(AtomicBool::new(true));
+        let is_down = Arc::clone(&down);
+        let first = Catcher::answering(move |turn| match turn.stage {
+            Stage::Connect if is_down.load(Ordering::SeqCst) => Some(Reply::dropped()),
+            _ => None,
+        })
+        .await;
+        let second = Catcher::plain().await;
+        let world = World::new(test).await;
+        world.queue(50).await;
+        let engine = world.engine(both(&first, &second));
+        let mut events = engine.events();
+        let over = async {
+            while world.totals().await.sent < 50 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert_eq!((first.mailbox.len(), second.mailbox.len()), (0, 50));
+            assert!(matches!(events.recv().await.unwrap(), Event::RelayFailed { relay, .. } if relay == "first"));
+            down.store(false, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            world.queue(100).await;
+            engine.wake();
+            while world.totals().await.sent < 150 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let patient = async { tokio::time::timeout(crate::deliver::world::PATIENCE, over).await.unwrap() };
+        Box::pin(engine.run(patient)).await;
+        assert!(first.mailbox.len() > 20, "{} to {}", first.mailbox.len(), second.mailbox.len());
+    }
+
+    async fn a_relay_that_refuses_us_leaves_its_messages_to_the_other(test: TestStore) {
+        let first = Catcher::answering(|turn| match turn.stage {
+            Stage::Command(Command::Mail { .. }) => Some(Reply::new(550, "5.7.1 Not you")),
+            _ => None,
+        })
+        .await;
+        let second = Catcher::plain().await;
+        let world = World::new(test).await;
+        world.queue(30).await;
+        finish(&world, world.engine(both(&first, &second))).await;
+        assert_eq!((second.mailbox.len(), world.totals().await.sent), (30, 30));
+    }
+}
