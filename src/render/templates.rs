@@ -19,7 +19,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 29] = files![
+const FILES: [(&str, &str); 30] = files![
     "address.html",
     "address.txt",
     "alert.html",
@@ -28,6 +28,7 @@ const FILES: [(&str, &str); 29] = files![
     "confirmation.txt",
     "correction.html",
     "correction.txt",
+    "cut.html",
     "digest.html",
     "digest.txt",
     "feature.html",

@@ -18,7 +18,7 @@ export function launch() {
 
 /**
  * Opens a file, or an address on this machine, as a reader would see it. `look` has width, dark, pictures (false: none are
- * loaded) and scale. Pictures of example sites are two of our own.
+ * loaded) and scale. Pictures of example sites are three of our own.
  */
 export async function open(browser, place, look = {}) {
     const { width = 1280, dark = false, pictures = true, scale = 1 } = look;
@@ -32,10 +32,10 @@ export async function open(browser, place, look = {}) {
             return request.continue();
         }
         if (request.resourceType() !== "image" || !pictures) return request.abort();
-        const name = /\/0\.\w+$/.test(pathname) ? "lead.svg" : "thumb.svg";
+        const name = pathname.includes("logo") ? "logo.svg" : /\/0\.\w+$/.test(pathname) ? "lead.svg" : "thumb.svg";
         return request.respond({ contentType: "image/svg+xml", body: await readFile(join(HERE, "pictures", name)) });
     });
-    await page.goto(/^[a-z]+:\/\//.test(place) ? place : pathToFileURL(place).href, { waitUntil: "load" });
+    await page.goto(/^(data:|[a-z]+:\/\/)/.test(place) ? place : pathToFileURL(place).href, { waitUntil: "load" });
     return page;
 }
 

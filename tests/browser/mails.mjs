@@ -1,6 +1,6 @@
 // Checks mails: node mails.mjs FOLDER [--without-browser], for each FOLDER/*.html. Markup by html-validate; what mail clients support by the data
-// of caniemail; accessibility by axe in Chromium, light and dark, narrow and wide; and that nothing sticks out or is too small
-// to touch. The files come from `POSTROUND_LOOK=FOLDER cargo test --test it render::`.
+// of caniemail; accessibility by axe in Chromium, light and dark, narrow and wide; that nothing sticks out or is too small
+// to touch; and that Word, which old Outlook shows mails with, gets its widths. The files come from `POSTROUND_LOOK=FOLDER cargo test --test it render::`.
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import axe from "axe-core";
@@ -30,6 +30,7 @@ for (const name of names) {
     }
     for (const what of unsupported(html)) wrong(name, what);
     if (!browser) continue;
+    for (const what of await wordWidths(html)) wrong(name, what);
     for (const width of [320, 375, 480, 600, 680, 1280]) {
         for (const dark of [false, true]) {
             const page = await open(browser, join(folder, name), { width, dark });
@@ -54,6 +55,24 @@ await browser?.close();
 for (const problem of new Set(problems)) console.error(problem);
 console.log(`${names.length} mails, ${problems.length} problems`);
 process.exit(problems.length > 0 || names.length === 0 ? 1 : 0);
+
+/**
+ * What is as wide as it should not be where Word's conditions hold, style sheets are dropped and there is no greatest width, as
+ * in old Outlook.
+ */
+async function wordWidths(html) {
+    const word = html
+        .replace(/<!--\[if !mso\]><!-->[\s\S]*?<!--<!\[endif\]-->/g, "")
+        .replace(/<!--\[if mso\]><style>[\s\S]*?<!\[endif\]-->/g, "")
+        .replace(/<!--\[if mso\]>([\s\S]*?)<!\[endif\]-->/g, "$1")
+        .replace(/<style[\s\S]*?<\/style>/g, "")
+        .replace(/max-width:[^;"]*/g, "");
+    const page = await open(browser, `data:text/html;charset=utf-8,${encodeURIComponent(word)}`);
+    const widths = await page.evaluate(() => [...document.querySelectorAll(".page")].map((table) => table.offsetWidth));
+    await page.close();
+    const paper = Number(/<!--\[if mso\]><table[^>]*width="(\d+)"/.exec(html)?.[1]);
+    return widths.length === 0 || widths.some((width) => width !== paper) ? [`in Word its parts are ${widths} px wide, and not ${paper}`] : [];
+}
 
 /** The links that a finger would miss. */
 function small(page) {

@@ -1,10 +1,9 @@
 // Pictures of mails to look at: node shoot.mjs FOLDER NAME…, of FOLDER/NAME.html at 375 and 1280 px, light, dark and without
-// pictures; and NAME.png, a small sheet of them all, as in docs/images. The files come from
+// pictures; and NAME.webp, a small sheet of them all, as in docs/images. The files come from
 // `POSTROUND_LOOK=FOLDER cargo test --test it render::`.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { dress, launch, open } from "./browser.mjs";
-import { encode } from "./palette.mjs";
 
 const LOOKS = [
     ["375", { width: 375, scale: 2 }],
@@ -14,9 +13,9 @@ const LOOKS = [
     ["1280-dark", { width: 1280, dark: true }],
     ["1280-blocked", { width: 1280, pictures: false }],
 ];
-/** How high the mails on a sheet are shown at most, and how wide, in pixels. */
-const HEIGHT = 480;
-const WIDTHS = { 375: 110, 1280: 200 };
+/** How wide a mail is shown on a sheet, and how much of the picture's width that is: of a wide one, the middle is enough. */
+const SHOWN = { 375: { width: 188, of: 375 }, 1280: { width: 300, of: 800 } };
+const SHEET = { height: 720, gap: 12, quality: 40 };
 
 const [folder, ...names] = process.argv.slice(2);
 const browser = await launch();
@@ -28,39 +27,25 @@ for (const name of names) {
         const path = join(folder, `${name}-${suffix}.png`);
         await page.screenshot({ path, fullPage: true });
         await page.close();
-        taken.push({ path, width: WIDTHS[look.width] });
+        taken.push({ path, full: look.width, ...SHOWN[look.width] });
     }
-    await sheet(name, taken);
+    await writeFile(join(folder, `${name}.webp`), await sheet(taken));
 }
 await browser.close();
 
-async function sheet(name, taken) {
-    const shown = async ({ path, width }) => {
-        const crop = width === WIDTHS[1280] ? "object-fit:cover;object-position:top" : "";
-        return `<div style="width:${width}px"><img style="width:100%;${crop}" src="data:image/png;base64,${await readFile(path, "base64")}"></div>`;
+/** The pictures beside each other. */
+async function sheet(taken) {
+    const { height, gap, quality } = SHEET;
+    const shown = async ({ path, width, of, full }) => {
+        const drawn = (full * width) / of;
+        const data = await readFile(path, "base64");
+        return `<div style="width:${width}px"><img style="width:${drawn}px;margin-left:${(width - drawn) / 2}px" src="data:image/png;base64,${data}"></div>`;
     };
+    const style = `body{margin:${gap}px;background:#d8d8d8;display:flex;gap:${gap}px}div{max-height:${height}px;overflow:hidden}img{display:block}`;
     const page = await browser.newPage();
-    const cells = await Promise.all(taken.map(shown));
-    await page.setViewport({ width: 12 + taken.reduce((sum, { width }) => sum + width + 12, 0), height: HEIGHT + 24 });
-    await page.setContent(
-        `<style>body{margin:12px;background:#d8d8d8;display:flex;gap:12px}div{max-height:${HEIGHT}px;overflow:hidden}img{display:block}</style>${cells.join("")}`,
-    );
-    const shot = await page.screenshot({ encoding: "base64" });
-    const { width, height, pixels } = await page.evaluate(pixelsOf, `data:image/png;base64,${shot}`);
-    await writeFile(join(folder, `${name}.png`), encode(Buffer.from(pixels, "base64"), width, height));
+    await page.setViewport({ width: taken.reduce((sum, { width }) => sum + width + gap, gap), height: height + 2 * gap });
+    await page.setContent(`<style>${style}</style>${(await Promise.all(taken.map(shown))).join("")}`);
+    const picture = await page.screenshot({ type: "webp", quality });
     await page.close();
-}
-
-/** Runs in the page. */
-async function pixelsOf(address) {
-    const picture = new Image();
-    picture.src = address;
-    await picture.decode();
-    const canvas = new OffscreenCanvas(picture.width, picture.height);
-    const context = canvas.getContext("2d");
-    context.drawImage(picture, 0, 0);
-    const bytes = context.getImageData(0, 0, picture.width, picture.height).data;
-    let text = "";
-    for (let at = 0; at < bytes.length; at += 32768) text += String.fromCharCode(...bytes.subarray(at, at + 32768));
-    return { width: picture.width, height: picture.height, pixels: btoa(text) };
+    return picture;
 }

@@ -14,8 +14,8 @@ use std::sync::LazyLock;
 
 use fixture::{Counting, config, each, frame, issue, slots};
 use postround::compose::IssueContent;
-use postround::config::{Config, Intro};
-use postround::domain::{EmailAddress, Locale};
+use postround::config::{Config, Intro, Logo};
+use postround::domain::{Colour, EmailAddress, Locale};
 use postround::render::{Letter, Message, RenderedMail, Renderer, Wanted, fill};
 
 static RENDERER: LazyLock<Renderer> = LazyLock::new(|| Renderer::new(None).unwrap());
@@ -80,7 +80,21 @@ pub fn looks(renderer: &Renderer) -> Vec<(&'static str, RenderedMail)> {
         vec![("confirmation", renderer.letter(&frame(&config), &asked(&config), &Counting::new()).unwrap())];
     mails.extend(sizes().iter().map(|(name, content)| (*name, digest(content, &config))));
     mails.push(("arabic", digest(&arabic::issue(), &arabic::config())));
+    mails.push(("branded", digest(&issue(3, 3), &branded())));
     mails
+}
+
+/// A digest with a logo and colours of its own.
+fn branded() -> Config {
+    let mut config = config();
+    let theme = &mut config.digests[0].theme;
+    let url = "https://earlyhelp.example/logo.png".parse().unwrap();
+    theme.logo = Some(Logo { url, width: 220, height: 48 });
+    theme.light.accent = Colour::parse("#7a1f5c").unwrap();
+    theme.light.soft = Colour::parse("#f3e9f0").unwrap();
+    theme.dark.accent = Colour::parse("#f0a6d6").unwrap();
+    theme.dark.soft = Colour::parse("#33222d").unwrap();
+    config
 }
 
 /// A mail's name, HTML, text and message for one reader.
