@@ -10,7 +10,7 @@ pub const ALL_TOPICS: &str = "*";
 /// What a choice of topics comes to in an issue that has articles of the topics `available`: choices collapse, so that
 /// one mail serves all whose issue looks the same.
 ///
-/// Returns [`ALL_TOPICS`] when it comes to the whole issue, else the topics that remain, sorted, with commas between;
+/// Returns [`ALL_TOPICS`] when it comes to the whole issue, else the topics that remain, sorted, with commas between.
 /// Where nothing remains, `when_empty` says whether it comes to nothing, `None`, or to the rest. Whoever has chosen no
 /// topic at all gets nothing in either case.
 pub fn variant(choice: &str, available: &BTreeSet<&str>, when_empty: WhenEmpty) -> Option<String> {

@@ -39,6 +39,7 @@ pub use secret::Secret;
 pub use settings::*;
 pub use source::*;
 pub use theme::{Logo, Palette, Theme};
+pub(crate) use values::as_words;
 
 use reader::Report;
 

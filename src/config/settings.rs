@@ -50,6 +50,8 @@ pub struct Config {
     pub templates: Templates,
     /// The site around, and its look.
     pub web: Web,
+    /// Where warnings to the operator go.
+    pub alerts: Alerts,
     /// The form that people join with.
     pub subscribe: Subscribe,
     /// See [`Config::ignored_variables`].
@@ -187,6 +189,8 @@ pub struct Digest {
     pub public: bool,
     /// Who it is from: its own sender over that of `[sender]`.
     pub sender: Sender,
+    /// Called after each finished or skipped period; whoever knows it can call it too.
+    pub ping_url: Option<Secret>,
 }
 
 impl Digest {
@@ -273,4 +277,13 @@ pub struct Templates {
     pub dir: Option<PathBuf>,
     /// What those locales leave to others to say, a sentence for each.
     pub gaps: Vec<String>,
+}
+
+/// `[alerts]`.
+#[derive(Clone, Debug, Default)]
+pub struct Alerts {
+    /// Where they are mailed.
+    pub email: Option<EmailAddress>,
+    /// The address that they are posted to; whoever knows it can post there too.
+    pub webhook: Option<Secret>,
 }

@@ -12,8 +12,8 @@ use crate::compose::IssueContent;
 use crate::domain::Locale;
 use crate::wording::Wording;
 
-/// How many stories of the latest issue a welcome lists.
-const LATEST: usize = 30;
+/// How many of the latest issue's stories a welcome has at most.
+const STORIES: usize = 20;
 
 /// A mail beside the digest, with what it says.
 #[derive(Clone, Debug)]
@@ -209,7 +209,8 @@ pub(super) fn subject(frame: &Frame<'_>, letter: &Letter<'_>) -> String {
     let subject = match letter {
         Letter::Confirmation { reminder: true, .. } => say.one("reminder.subject"),
         Letter::Correction { subject, .. } => say.with("correction.subject", &[("subject", subject)], None),
-        Letter::Alert { subject, .. } => say.with("alert.subject", &[("subject", subject)], None),
+        // As the log, in English.
+        Letter::Alert { subject, .. } => format!("Postround: {subject}"),
         _ => say.one(&format!("{}.subject", letter.template())),
     };
     one_line(&subject).into_owned()
@@ -221,6 +222,10 @@ impl LetterView {
         if !letter.is_of_list() {
             // Somebody who has not agreed to anything, or has left, gets no marketing.
             common.sender.social.clear();
+        }
+        if matches!(letter, Letter::Alert { .. }) {
+            // Nor is the operator asked to write to themselves.
+            (common.sender.replies, common.sender.contact_url, common.privacy_url) = (false, None, None);
         }
         Self::new(common, frame.locale, letter)
     }
@@ -238,7 +243,7 @@ impl LetterView {
             Letter::Alert { subject, text } => {
                 let heading = one_line(subject).into_owned();
                 let words = LetterWords { heading, text: paragraphs(text), ..LetterWords::default() };
-                (say.one("alert.summary"), words)
+                ("A warning from Postround, which sends your newsletters".to_owned(), words)
             }
             Letter::Correction { text, subject, date } => {
                 let date = say.words.date(*date, false);
@@ -265,12 +270,12 @@ impl LetterView {
             issue: latest.map(|issue| NumberView::new(issue, say.words)),
             listed: latest
                 .map(|issue| {
-                    issue.articles().take(LATEST).map(|article| ArticleView::new(article, say.words)).collect()
+                    issue.articles().take(STORIES).map(|article| ArticleView::new(article, say.words)).collect()
                 })
                 .unwrap_or_default(),
             plain: false,
             unlisted: latest
-                .and_then(|issue| issue.articles().count().checked_sub(LATEST))
+                .and_then(|issue| issue.articles().count().checked_sub(STORIES))
                 .filter(|more| *more > 0)
                 .map(|more| say.words.unlisted(more, locale)),
         }

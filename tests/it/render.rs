@@ -5,6 +5,7 @@ pub mod arabic;
 mod clients;
 mod design;
 pub mod fixture;
+mod looks;
 mod messages;
 mod parts;
 mod templates;
@@ -12,11 +13,14 @@ mod templates;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use fixture::{Counting, config, each, frame, issue, slots};
+use fixture::{Counting, config, frame, issue, slots};
+use looks::{letters, looks};
 use postround::compose::IssueContent;
-use postround::config::{Config, Intro, Logo};
-use postround::domain::{Colour, EmailAddress, Locale};
-use postround::render::{Letter, Message, RenderedMail, Renderer, Wanted, fill};
+use postround::config::Config;
+use postround::domain::{EmailAddress, Locale};
+use postround::render::{Letter, Message, RenderedMail, Renderer, Wanted, fill, template_names};
+
+pub use looks::sizes;
 
 static RENDERER: LazyLock<Renderer> = LazyLock::new(|| Renderer::new(None).unwrap());
 
@@ -27,12 +31,9 @@ pub fn render(content: &IssueContent, config: &Config) -> RenderedMail {
 
 /// The confirmation of a digest whose first issue is known.
 pub fn confirmation(config: &Config) -> RenderedMail {
-    letter(config, &asked(config))
-}
-
-fn asked(config: &Config) -> Letter<'static> {
     let wanted = vec![Wanted { digest: config.digests[0].title.clone(), topics: Vec::new() }];
-    Letter::Confirmation { wanted, first_issue: Some(fixture::day("2026-11-30")), days: 7, reminder: false }
+    let first_issue = Some(fixture::day("2026-11-30"));
+    letter(config, &Letter::Confirmation { wanted, first_issue, days: 7, reminder: false })
 }
 
 /// A letter in the language of the first digest.
@@ -49,52 +50,6 @@ pub fn spliced(mail: &RenderedMail, name: &str, address: &EmailAddress) -> Vec<u
 
 pub fn reader() -> EmailAddress {
     EmailAddress::parse("zoe@reader.example").unwrap()
-}
-
-/// The issues that one looks at.
-pub fn sizes() -> Vec<(&'static str, IssueContent)> {
-    let bare = each(issue(12, 8), |article| article.image = None);
-    let mut typical = issue(12, 8);
-    typical.intro = Some(Intro {
-        text:
-            "Read the small print on shared records before you move a date in your own plan: the extra year is shorter \
-               than it looks. And if you have ten minutes, spend them with Nadia Ferreira."
-                .into(),
-        by: "Marian Holt, Editor".into(),
-    });
-    vec![
-        ("typical", typical),
-        ("one", issue(1, 1)),
-        ("pictureless", bare),
-        ("forty", issue(40, 20)),
-        ("excerpts", issue(40, 40)),
-    ]
-}
-
-/// Every mail that one looks at, by name.
-pub fn looks(renderer: &Renderer) -> Vec<(&'static str, RenderedMail)> {
-    let config = config();
-    let digest =
-        |content: &IssueContent, config: &Config| renderer.digest(content, &frame(config), &Counting::new()).unwrap();
-    let mut mails =
-        vec![("confirmation", renderer.letter(&frame(&config), &asked(&config), &Counting::new()).unwrap())];
-    mails.extend(sizes().iter().map(|(name, content)| (*name, digest(content, &config))));
-    mails.push(("arabic", digest(&arabic::issue(), &arabic::config())));
-    mails.push(("branded", digest(&issue(3, 3), &branded())));
-    mails
-}
-
-/// A digest with a logo and colours of its own.
-fn branded() -> Config {
-    let mut config = config();
-    let theme = &mut config.digests[0].theme;
-    let url = "https://earlyhelp.example/logo.png".parse().unwrap();
-    theme.logo = Some(Logo { url, width: 220, height: 48 });
-    theme.light.accent = Colour::parse("#7a1f5c").unwrap();
-    theme.light.soft = Colour::parse("#f3e9f0").unwrap();
-    theme.dark.accent = Colour::parse("#f0a6d6").unwrap();
-    theme.dark.soft = Colour::parse("#33222d").unwrap();
-    config
 }
 
 /// A mail's name, HTML, text and message for one reader.
@@ -137,15 +92,65 @@ fn the_digest_reads_like_this() {
 }
 
 #[test]
-fn the_confirmation_reads_like_this() {
-    let mut config = config();
-    let mail = confirmation(&config);
+fn the_confirmation_is_this_message() {
+    let mail = confirmation(&config());
     insta::assert_snapshot!("confirmation_html", fill(&mail.html, &mail.marker, &slots("Zoë", &reader()), true));
     insta::assert_snapshot!(
         "confirmation",
         String::from_utf8(spliced(&mail, "", &reader())).unwrap().replace('\r', "")
     );
-    config.digests[0].locale = Locale::parse("de").unwrap();
-    let mail = confirmation(&config);
-    insta::assert_snapshot!("confirmation_text_de", fill(&mail.text, &mail.marker, &slots("", &reader()), false));
+}
+
+#[test]
+fn every_letter_reads_like_this_in_two_languages() {
+    let styles = regex::Regex::new(" style=\"[^\"]*\"").unwrap();
+    for code in ["en-GB", "de"] {
+        for (name, mail) in letters(&RENDERER, code) {
+            let part = |part, html| fill(part, &mail.marker, &slots("", &reader()), html);
+            let (text, html) = (part(&mail.text, false), part(&mail.html, true));
+            // What the styles are is in the snapshot of the whole confirmation.
+            let body = styles.replace_all(&html[html.find("<body").unwrap()..], "").into_owned();
+            let all = format!("Subject: {}\n\n{text}\n{body}", mail.subject);
+            insta::assert_snapshot!(format!("letter_{name}_{code}"), all);
+        }
+    }
+}
+
+#[test]
+fn every_letter_says_all_it_has_to_say_in_every_language() {
+    for code in Locale::BUILT_IN {
+        for (name, mail) in letters(&RENDERER, code) {
+            let html = fill(&mail.html, &mail.marker, &slots("", &reader()), true);
+            for part in [&mail.subject, &mail.text, &html] {
+                assert!(
+                    !part.contains("{digest}") && !part.contains("{count}") && !part.contains("{address}"),
+                    "{name} {code}: {part}"
+                );
+            }
+            assert!(!html.contains("<p class=\"i body\"></p>") && !mail.subject.is_empty(), "{name} {code}: {html}");
+            assert!(html.contains(&format!("lang=\"{code}\"")), "{name} {code}");
+        }
+    }
+}
+
+#[test]
+fn every_name_that_templates_can_use_is_in_the_documentation() {
+    let docs = include_str!("../../docs/templates.md");
+    let missing: Vec<String> =
+        template_names().into_iter().filter(|name| !docs.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "docs/templates.md says nothing of {missing:#?}");
+    let seen = docs.split_once("### What they see").unwrap().1;
+    let documented = seen.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let names = template_names();
+    let gone: Vec<&str> = documented.filter(|name| !names.iter().any(|known| known == name)).collect();
+    assert!(gone.is_empty(), "docs/templates.md speaks of what no template sees: {gone:#?}");
+}
+
+#[test]
+fn every_template_is_in_the_documentation() {
+    let docs = include_str!("../../docs/templates.md");
+    for (name, _) in postround::render::built_in_templates().iter().chain(postround::web::built_in_pages()) {
+        let stem = name.trim_end_matches(".html").trim_end_matches(".txt");
+        assert!(docs.contains(&format!("`{stem}")), "docs/templates.md says nothing of {name}");
+    }
 }

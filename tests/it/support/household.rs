@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use postround::app::Notices;
 use postround::config::{
-    AfterCrash, Backlog, Collect, Config, Confirmation, Delivery, Digest, Leave, RelayUrl, Retention, Sender, Server,
-    Smtp, StoreUrl, Subscribe, Templates, Theme, Topic, Web, WhenEmpty,
+    AfterCrash, Alerts, Backlog, Collect, Config, Confirmation, Delivery, Digest, Leave, RelayUrl, Retention, Sender,
+    Server, Smtp, StoreUrl, Subscribe, Templates, Theme, Topic, Web, WhenEmpty,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
 use postround::render::Renderer;
@@ -50,6 +50,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         locale: Locale::default(),
         public: true,
         sender: sender.clone(),
+        ping_url: None,
     };
     Config {
         ignored_variables: Vec::new(),
@@ -78,6 +79,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         retention: Retention::default(),
         confirmation: Confirmation::default(),
         templates: Templates::default(),
+        alerts: Alerts::default(),
         web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), ..Web::default() },
         subscribe: Subscribe::default(),
     }
