@@ -1,5 +1,5 @@
 //! Rendering an issue, and making one recipient's message from it.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a bench, and the fixture of the tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a bench, and the fixture of the tests")]
 
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/it/render/fixture.rs"]
