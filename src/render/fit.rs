@@ -1,19 +1,24 @@
 //! Makes an issue fit: near the size at which Gmail cuts a mail off, and with it the links of the footer, there is less of
 //! each story, then fewer stories, and at last fewer titles.
 
+use unicode_segmentation::UnicodeSegmentation;
+
 use super::view::IssueView;
 use super::{Frame, HTML_LIMIT};
 use crate::render::text::cut_at_word;
 use crate::wording::Wording;
 
-/// What excerpts are cut to.
-const SHORT_EXCERPT: usize = 140;
+/// What excerpts are cut to, one after the other, until the mail fits. Small steps, so that no more is taken than needed.
+const EXCERPTS: [usize; 7] = [900, 650, 480, 340, 260, 190, 140];
+/// Of how many stories one at a time is moved to the list of titles.
+const PART: usize = 8;
 
 /// What has been done so far.
 #[derive(Debug, Default)]
 pub(super) struct Fit {
     step: Step,
-    shortened: bool,
+    /// How long excerpts may be now.
+    excerpts: Option<usize>,
     moved: usize,
     plain: bool,
     dropped: usize,
@@ -33,12 +38,20 @@ impl Fit {
     pub(super) fn less(&mut self, view: &mut IssueView, frame: &Frame<'_>, octets: usize) -> bool {
         match self.step {
             Step::Excerpts => {
-                view.shorten_excerpts();
-                self.shortened = true;
-                self.step = Step::Stories;
+                let longest = view.longest_excerpt();
+                match EXCERPTS.into_iter().find(|limit| *limit < longest) {
+                    Some(limit) => {
+                        view.shorten_excerpts(limit);
+                        self.excerpts = Some(limit);
+                    }
+                    None => {
+                        self.step = Step::Stories;
+                        return self.less(view, frame, octets);
+                    }
+                }
             }
             Step::Stories if view.shown() > 0 => {
-                let count = view.shown().div_ceil(4);
+                let count = view.shown().div_ceil(PART);
                 view.list_last(count);
                 self.moved += count;
             }
@@ -62,11 +75,11 @@ impl Fit {
 
     /// Tells the operator.
     pub(super) fn tell(&self, digest: &str, octets: usize) {
-        if self.shortened {
+        if self.step != Step::Excerpts || self.excerpts.is_some() {
             tracing::warn!(
                 digest,
                 octets,
-                excerpts_shortened = self.shortened,
+                excerpts_cut_to = self.excerpts,
                 moved_to_titles = self.moved,
                 titles_without_source = self.plain,
                 titles_left_out = self.dropped,
@@ -77,10 +90,16 @@ impl Fit {
 }
 
 impl IssueView {
-    fn shorten_excerpts(&mut self) {
+    /// In characters as a reader counts them.
+    fn longest_excerpt(&self) -> usize {
+        let articles = self.sections.iter().flat_map(|section| &section.articles).chain(&self.lead);
+        articles.map(|article| article.excerpt.graphemes(true).count()).max().unwrap_or_default()
+    }
+
+    fn shorten_excerpts(&mut self, limit: usize) {
         let articles = self.sections.iter_mut().flat_map(|section| &mut section.articles).chain(&mut self.lead);
         for article in articles {
-            article.excerpt = cut_at_word(&article.excerpt, SHORT_EXCERPT).into_owned();
+            article.excerpt = cut_at_word(&article.excerpt, limit).into_owned();
         }
     }
 

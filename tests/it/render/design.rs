@@ -7,6 +7,7 @@ use postround::render::{RenderedMail, built_in_templates};
 use proptest::prelude::*;
 use scraper::{Html, Selector};
 use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
 use super::fixture::{config, day, each, issue};
 use super::{arabic, render};
@@ -138,6 +139,17 @@ fn a_backlog_of_a_thousand_stories_fits_too_and_says_how_many_are_left_out() {
     assert_same(&mail);
 }
 
+#[test]
+fn excerpts_get_no_shorter_than_the_mail_needs() {
+    let content = each(issue(40, 40), |article| article.excerpt = article.excerpt.repeat(6));
+    let mail = render(&content, &config());
+    let longest = texts(&mail.html, "p.body").iter().map(|text| text.chars().count()).max().unwrap();
+    assert!((300..=900).contains(&longest), "{longest}");
+    // Nearly all of the room is used; from 80,000 on the operator hears of it.
+    assert!((85_000..100_000).contains(&mail.html.len()), "{}", mail.html.len());
+    assert_eq!(texts(&mail.html, "h3").len(), 39);
+}
+
 /// Both parts link to the same addresses in the same order.
 #[track_caller]
 fn assert_same(mail: &RenderedMail) {
@@ -221,7 +233,7 @@ proptest! {
         prop_assert_eq!(headings.len(), 10);
         prop_assert!(headings.iter().all(|heading| !heading.is_empty()), "{:?}", headings);
         for line in mail.text.lines() {
-            prop_assert!(line.contains("://") || line.chars().count() <= 72 * 7, "{}", line);
+            prop_assert!(line.contains("://") || line.width() <= 72 || line.graphemes(true).count() == 1, "{}", line);
         }
     }
 }
