@@ -23,4 +23,5 @@ mod store;
 mod subscribers;
 mod support;
 mod templates;
+mod variants;
 mod web;
