@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use fixture::{Counting, config, frame, issue, slots};
-use looks::{letters, looks};
+use looks::{letters, looks, speaking};
 use postround::compose::IssueContent;
 use postround::config::Config;
 use postround::domain::{EmailAddress, Locale};
@@ -105,7 +105,7 @@ fn the_confirmation_is_this_message() {
 fn every_letter_reads_like_this_in_two_languages() {
     let styles = regex::Regex::new(" style=\"[^\"]*\"").unwrap();
     for code in ["en-GB", "de"] {
-        for (name, mail) in letters(&RENDERER, code) {
+        for (name, mail) in letters(&RENDERER, &speaking(code)) {
             let part = |part, html| fill(part, &mail.marker, &slots("", &reader()), html);
             let (text, html) = (part(&mail.text, false), part(&mail.html, true));
             // What the styles are is in the snapshot of the whole confirmation.
@@ -119,7 +119,7 @@ fn every_letter_reads_like_this_in_two_languages() {
 #[test]
 fn every_letter_says_all_it_has_to_say_in_every_language() {
     for code in Locale::BUILT_IN {
-        for (name, mail) in letters(&RENDERER, code) {
+        for (name, mail) in letters(&RENDERER, &speaking(code)) {
             let html = fill(&mail.html, &mail.marker, &slots("", &reader()), true);
             for part in [&mail.subject, &mail.text, &html] {
                 assert!(

@@ -10,7 +10,8 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::fixture::{config, day, each, issue};
-use super::{arabic, render};
+use super::looks::{branded, letters};
+use super::{RENDERER, arabic, render};
 
 fn count(page: &Html, selector: &str) -> usize {
     page.select(&Selector::parse(selector).unwrap()).count()
@@ -68,6 +69,14 @@ fn the_theme_is_in_the_elements_and_in_the_rules_for_the_dark() {
     assert!(html.contains("font-family:Verdana,sans-serif") && !html.contains("Segoe UI',Roboto"));
     assert!(html.contains("max-width:720px") && html.contains("@media (max-width:719px)"));
     assert!(!html.contains("#0b5c55") && !html.contains("680"));
+}
+
+#[test]
+fn every_letter_wears_the_theme_of_its_digest() {
+    for (name, mail) in letters(&RENDERER, &branded()) {
+        assert!(mail.html.contains("logo.png") && mail.html.contains(".a{color:#f0a6d6!important}"), "{name}");
+        assert!(!mail.html.contains("#0b5c55"), "{name}");
+    }
 }
 
 #[test]

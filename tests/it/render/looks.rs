@@ -32,15 +32,40 @@ pub fn sizes() -> Vec<(&'static str, IssueContent)> {
 pub fn looks(renderer: &Renderer) -> Vec<(&'static str, RenderedMail)> {
     let digest =
         |content: &IssueContent, config: &Config| renderer.digest(content, &frame(config), &Counting::new()).unwrap();
-    let mut mails = letters(renderer, "en-GB");
+    let mut mails = letters(renderer, &config());
     mails.extend(sizes().iter().map(|(name, content)| (*name, digest(content, &config()))));
     mails.push(("arabic", digest(&arabic::issue(), &arabic::config())));
     mails.push(("branded", digest(&issue(3, 3), &branded())));
+    mails.push(("wild", digest(&wild(), &config())));
     mails
 }
 
+/// An issue whose texts are as feeds should not have them.
+fn wild() -> IssueContent {
+    let long = "Donaudampfschifffahrtsgesellschaft".repeat(147);
+    let titles = [
+        long.as_str(),
+        "</h2></td></tr></table></div></body></html> <!--[if mso]> {{ slot.name }}",
+        "\u{202e}Turned round\u{2066} and \u{200f}marked",
+        "👩\u{200d}👩\u{200d}👧\u{200d}👦 👨🏽\u{200d}🚒 🏴\u{e0067}\u{e0062}\u{e0077}\u{e006c}\u{e0073}\u{e007f} on the school run",
+        "शक्ति, क्षत्रिय और हिन्दी की मात्राएँ",
+        "ที่นี่น้ำกำลังไหล และไม่มีช่องว่างระหว่างคำในประโยคที่ยาวมากๆ นี้",
+        "\u{200b}\u{2060}\u{feff}",
+        "Z\u{336}\u{301}\u{302}\u{303}\u{304}\u{305}\u{306}\u{307}\u{308}algo",
+        "شارع لا يُقال فيه عن أحد إنه بعيد المنال",
+        "",
+    ];
+    let at = std::cell::Cell::new(0);
+    each(issue(12, 8), |article| {
+        let title = titles[at.replace(at.get() + 1) % titles.len()];
+        article.title = title.into();
+        article.source = format!("{} & “Sons” <b>", title.chars().take(40).collect::<String>());
+        article.excerpt = format!("{title} {}", article.excerpt);
+    })
+}
+
 /// A digest with a logo and colours of its own.
-fn branded() -> Config {
+pub fn branded() -> Config {
     let mut config = config();
     let theme = &mut config.digests[0].theme;
     let url = "https://earlyhelp.example/logo.png".parse().unwrap();
@@ -52,10 +77,15 @@ fn branded() -> Config {
     config
 }
 
-/// Each letter in a language, by the name of its picture.
-pub fn letters(renderer: &Renderer, code: &str) -> Vec<(&'static str, RenderedMail)> {
+/// The configuration in a language.
+pub fn speaking(code: &str) -> Config {
     let mut config = config();
     config.digests[0].locale = Locale::parse(code).unwrap();
+    config
+}
+
+/// Each letter of the first digest, by the name of its picture.
+pub fn letters(renderer: &Renderer, config: &Config) -> Vec<(&'static str, RenderedMail)> {
     let latest = issue(4, 4);
     let text = ["The deadline is March 2028, and not March 2027 as we wrote.".to_owned(), "We are sorry.".to_owned()];
     let whole = Wanted { digest: config.digests[0].title.clone(), topics: Vec::new() };
@@ -80,6 +110,6 @@ pub fn letters(renderer: &Renderer, code: &str) -> Vec<(&'static str, RenderedMa
         ),
         ("alert", Letter::Alert { subject: "The relay does not take mail", text: &text }),
     ];
-    let render = |what| renderer.letter(&frame(&config), &what, &Counting::new()).unwrap();
+    let render = |what| renderer.letter(&frame(config), &what, &Counting::new()).unwrap();
     all.into_iter().map(|(name, what)| (name, render(what))).collect()
 }
