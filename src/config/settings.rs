@@ -214,7 +214,7 @@ pub struct Banner {
 }
 
 /// What stands above the lead story of a digest.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Intro {
     /// What it says; an empty line begins a paragraph.
     pub text: String,
