@@ -19,6 +19,7 @@ mod select;
 mod settings;
 mod show;
 mod show_relays;
+mod show_sources;
 mod source;
 mod subject;
 #[cfg(test)]

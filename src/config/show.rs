@@ -10,7 +10,7 @@ use super::public::{SubscribeShown, WebShown};
 use super::secret::Secret;
 use super::settings::{AfterCrash, Config, Digest, Sender, WhenEmpty};
 use super::show_relays::{RelayShown, SmtpShown, relays_shown};
-use super::source::{Backlog, Matcher, Select, Selector, Source, SourceKind, TopicRule};
+use super::show_sources::{SourceShown, backlog};
 use super::theme_shown::ThemeShown;
 use super::urls::write_store;
 use super::values::{write_duration, write_path};
@@ -117,45 +117,6 @@ struct Templates {
 struct AlertsShown<'a> {
     email: &'a str,
     webhook: String,
-}
-
-#[derive(Serialize)]
-struct SourceShown<'a> {
-    id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    feed: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    page: Option<&'a str>,
-    topics: Vec<Rule<'a>>,
-    poll: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    backlog: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    select: Option<SelectShown<'a>>,
-}
-
-#[derive(Serialize)]
-struct Rule<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    category: Option<String>,
-    topic: &'a str,
-}
-
-#[derive(Serialize)]
-struct SelectShown<'a> {
-    item: String,
-    title: String,
-    link: String,
-    date: String,
-    date_format: &'a str,
-    excerpt: String,
-    author: String,
-    image: String,
-    category: String,
 }
 
 #[derive(Serialize)]
@@ -270,7 +231,7 @@ impl<'a> Root<'a> {
                 email: config.alerts.email.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
                 webhook: secret_address(config.alerts.webhook.as_ref()),
             },
-            source: config.sources.iter().map(source).collect(),
+            source: config.sources.iter().map(SourceShown::of).collect(),
             topic: config
                 .topics
                 .iter()
@@ -291,48 +252,6 @@ fn sender_shown(sender: &Sender) -> SenderShown<'_> {
         legal: &sender.legal,
         contact_url: address(sender.contact_url.as_ref()),
         social: &sender.social,
-    }
-}
-
-fn source(source: &Source) -> SourceShown<'_> {
-    let (feed, page, select) = match &source.kind {
-        SourceKind::Feed(url) => (Some(url.as_str()), None, None),
-        SourceKind::Page { url, select } => (None, Some(url.as_str()), Some(select_shown(select))),
-    };
-    let topics = source.topics.0.iter().map(rule).collect();
-    let backlog = source.backlog.map(backlog);
-    SourceShown { id: &source.id, feed, page, topics, poll: write_duration(source.poll), backlog, select }
-}
-
-fn rule(rule: &TopicRule) -> Rule<'_> {
-    let matcher = |matcher: &Option<Matcher>| {
-        matcher.as_ref().map(|matcher| match matcher {
-            Matcher::Words(words) => words.clone(),
-            Matcher::Regex(regex) => format!("/{regex}/"),
-        })
-    };
-    Rule { title: matcher(&rule.title), url: matcher(&rule.url), category: matcher(&rule.category), topic: &rule.topic }
-}
-
-fn select_shown(select: &Select) -> SelectShown<'_> {
-    let optional = |part: &Option<Selector>| part.as_ref().map(selector).unwrap_or_default();
-    SelectShown {
-        item: selector(&select.item),
-        title: selector(&select.title),
-        link: selector(&select.link),
-        date: optional(&select.date),
-        date_format: select.date_format.as_deref().unwrap_or_default(),
-        excerpt: optional(&select.excerpt),
-        author: optional(&select.author),
-        image: optional(&select.image),
-        category: optional(&select.category),
-    }
-}
-
-fn selector(selector: &Selector) -> String {
-    match &selector.attribute {
-        Some(attribute) => format!("{}@{attribute}", selector.css),
-        None => selector.css.clone(),
     }
 }
 
@@ -382,15 +301,6 @@ pub(super) fn address(url: Option<&Url>) -> &str {
 fn secret_address(url: Option<&Secret>) -> String {
     let url = url.and_then(|url| Url::parse(url.reveal()).ok());
     url.map(|url| format!("{}/***", url.origin().ascii_serialization())).unwrap_or_default()
-}
-
-fn backlog(backlog: Backlog) -> String {
-    match backlog {
-        Backlog::Period => "period".to_owned(),
-        Backlog::All => "all".to_owned(),
-        Backlog::None => "none".to_owned(),
-        Backlog::Since(day) => day.to_string(),
-    }
 }
 
 /// A list of pairs as a table, in its order.
