@@ -229,6 +229,9 @@ impl App {
 
 /// The templates, with those that the digests name among them.
 fn renderer(config: &Config) -> Result<Arc<Renderer>, TemplateError> {
+    for gap in &config.templates.gaps {
+        tracing::warn!("{gap}");
+    }
     let renderer = Renderer::new(config.templates.dir.as_deref())?;
     match config.digests.iter().find(|digest| !renderer.has_template(&digest.template)) {
         Some(digest) => Err(TemplateError::NoSuchTemplate { name: digest.template.clone() }),

@@ -50,8 +50,8 @@ pub struct Add {
     #[arg(long, value_delimiter = ',', value_name = "ID")]
     topics: Vec<String>,
     /// The language of their mails
-    #[arg(long, value_parser = Locale::parse)]
-    locale: Option<Locale>,
+    #[arg(long, value_name = "CODE")]
+    locale: Option<String>,
     /// They have agreed elsewhere: no confirmation is sent
     #[arg(long, requires = "evidence")]
     confirmed: bool,
@@ -81,10 +81,11 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
 }
 
 async fn add(context: &Context, app: &App, args: &Add) -> Result<(), CliError> {
+    let locale = args.locale.as_deref().map(Locale::parse).transpose();
     let new = NewSubscriber {
         address: args.email.clone(),
         name: args.name.trim().to_owned(),
-        locale: args.locale.clone(),
+        locale: locale.map_err(|error| CliError::Usage(error.to_string()))?,
         choice: resolve_choice(&app.config, &args.digests, &args.topics)
             .map_err(|error| CliError::Usage(error.to_string()))?,
     };

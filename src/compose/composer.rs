@@ -304,8 +304,8 @@ impl Composer {
         let available = topics(&all);
         let mut variants = Variants { mails: BTreeMap::new(), choices: Vec::new() };
         for audience in audience {
-            let wanted =
-                variant(&audience.topics, &available).map(|topics| (topics, locale_of(&audience.locale, digest)));
+            let wanted = variant(&audience.topics, &available, digest.when_topics_are_empty)
+                .map(|topics| (topics, locale_of(&audience.locale, digest)));
             if let Some(key @ (topics, locale)) = &wanted
                 && !variants.mails.contains_key(key)
             {

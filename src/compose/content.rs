@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Intro;
 use crate::domain::UtcMillis;
 use crate::schedule::local_day;
 use crate::store::StoryRow;
@@ -19,6 +20,8 @@ pub struct IssueContent {
     pub number: Option<i64>,
     /// The issue's day in the digest's zone.
     pub date: NaiveDate,
+    /// What stands above the lead story.
+    pub intro: Option<Intro>,
     /// Articles with excerpt, by topic. The first article of the first section is the lead story.
     pub sections: Vec<Section>,
     /// Articles beyond `max_articles`, by title alone.

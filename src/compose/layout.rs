@@ -68,7 +68,7 @@ impl Composer {
         let available = select::topics(&articles);
         let locale = locale_of(&choice.locale, digest);
         let now = self.clock.now();
-        let topics = variant(&choice.topics, &available);
+        let topics = variant(&choice.topics, &available, digest.when_topics_are_empty);
         let same = |mail: &&IssueMail| Some(&mail.topics) == topics.as_ref() && mail.locale == locale.as_str();
         let known = mails.iter().find(same).map(|mail| mail.id);
         let rendered = match &topics {

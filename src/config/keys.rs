@@ -79,7 +79,10 @@ pub const DIGEST: &[&str] = &[
     "min_articles",
     "max_articles",
     "banner",
+    "intro",
+    "when_topics_are_empty",
     "template",
+    "theme",
     "locale",
     "public",
     "sender",
@@ -89,6 +92,11 @@ pub const DIGEST: &[&str] = &[
 ];
 pub const BANNER: &[&str] = &["text", "url", "from", "until"];
 pub const UTM: &[&str] = &["source", "medium", "campaign"];
+pub const INTRO: &[&str] = &["text", "by"];
+pub const THEME: &[&str] =
+    &["accent", "ink", "muted", "paper", "background", "soft", "dark", "heading_font", "text_font", "logo", "width"];
+pub const COLOURS: &[&str] = &["accent", "ink", "muted", "paper", "background", "soft"];
+pub const LOGO: &[&str] = &["url", "width", "height"];
 pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
 pub const LEAVE: &[&str] = &["goodbye_mail"];
 pub const RETENTION: &[&str] = &["network", "network_prefix"];

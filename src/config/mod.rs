@@ -20,10 +20,13 @@ mod settings;
 mod show;
 mod show_dkim;
 mod show_relays;
+mod show_sources;
 mod source;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod theme;
+mod theme_shown;
 mod urls;
 mod utm;
 mod values;
@@ -39,6 +42,7 @@ pub use relays::{Auth, Relay, RelayUrl, Smtp, Tls, WarmUp};
 pub use secret::Secret;
 pub use settings::*;
 pub use source::*;
+pub use theme::{Logo, Palette, Theme};
 pub use utm::Utm;
 pub(crate) use values::as_words;
 

@@ -14,6 +14,7 @@ use super::public::{Confirmation, Subscribe, Web};
 use super::relays::Smtp;
 use super::secret::Secret;
 use super::source::{Collect, Source, Topic};
+use super::theme::Theme;
 use super::utm::Utm;
 use crate::dkim::Signer;
 use crate::domain::{EmailAddress, Locale};
@@ -203,8 +204,14 @@ pub struct Digest {
     pub max_articles: usize,
     /// A campaign line on top.
     pub banner: Option<Banner>,
+    /// What stands above the lead story.
+    pub intro: Option<Intro>,
+    /// What somebody gets who chose only topics that an issue does not have.
+    pub when_topics_are_empty: WhenEmpty,
     /// The name of its template, without ending.
     pub template: String,
+    /// Its colours, fonts, logo and width.
+    pub theme: Theme,
     /// The language of its wording and dates.
     pub locale: Locale,
     /// Whether strangers are offered it: on the subscribe page and in the archive.
@@ -244,6 +251,25 @@ impl Banner {
     pub fn is_for(&self, day: NaiveDate) -> bool {
         self.from.is_none_or(|from| from <= day) && self.until.is_none_or(|until| day <= until)
     }
+}
+
+/// What stands above the lead story of a digest.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Intro {
+    /// What it says; an empty line begins a paragraph.
+    pub text: String,
+    /// Who says it; may be empty.
+    pub by: String,
+}
+
+/// What somebody gets who chose only topics that an issue does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenEmpty {
+    /// No mail.
+    #[default]
+    Skip,
+    /// The rest of the issue.
+    Rest,
 }
 
 /// `[leave]`.
@@ -287,8 +313,10 @@ impl Retention {
 /// `[templates]`.
 #[derive(Clone, Debug, Default)]
 pub struct Templates {
-    /// Files here replace built-in ones of the same name.
+    /// Files here replace built-in ones of the same name; those in `locales` add locales.
     pub dir: Option<PathBuf>,
+    /// What those locales leave to others to say, a sentence for each.
+    pub gaps: Vec<String>,
 }
 
 /// `[alerts]`.

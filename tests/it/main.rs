@@ -25,4 +25,5 @@ mod store;
 mod subscribers;
 mod support;
 mod templates;
+mod variants;
 mod web;

@@ -3,6 +3,7 @@
 mod archive;
 mod confirming;
 mod front;
+mod hostile;
 mod joining;
 mod links;
 mod managing;

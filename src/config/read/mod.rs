@@ -10,6 +10,7 @@ mod secret;
 mod sender;
 mod site;
 mod source;
+mod theme;
 
 use std::path::Path;
 

@@ -114,7 +114,13 @@ fn every_kind() -> Vec<RenderedMail> {
     let (frame, renderer) = (fixture::frame(&config), Renderer::new(None).unwrap());
     let words = ["It was Tuesday.".to_owned(), ".A line with a dot  and   spaces ".to_owned()];
     let (date, wanted) = (fixture::day("2026-11-23"), vec![Wanted { digest: "Weekly".to_owned(), topics: Vec::new() }]);
-    let confirmation = |reminder| Letter::Confirmation { wanted: wanted.clone(), first_issue: None, days: 7, reminder };
+    let confirmation = |reminder| Letter::Confirmation {
+        wanted: wanted.clone(),
+        first_issue: None,
+        valid: Valid::Days(7),
+        days: 30,
+        reminder,
+    };
     let valid = Valid::Hours(1);
     let letters = [
         confirmation(false),

@@ -8,7 +8,7 @@ use chrono_tz::Europe::London;
 use postround::compose::{IssueArticle, IssueContent, Section};
 use postround::config::{
     AfterCrash, Alerts, Backlog, Banner, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Sender, Server,
-    Smtp, Store, StoreUrl, Subscribe, Templates, Web,
+    Smtp, Store, StoreUrl, Subscribe, Templates, Theme, Web, WhenEmpty,
 };
 use postround::domain::{EmailAddress, Locale, Random, UtcMillis};
 use postround::render::{Frame, Slots};
@@ -75,7 +75,10 @@ pub fn digest() -> Digest {
             from: Some(day("2026-11-02")),
             until: Some(day("2026-11-30")),
         }),
+        intro: None,
+        when_topics_are_empty: WhenEmpty::Skip,
         template: "digest".into(),
+        theme: Theme::default(),
         locale: Locale::default(),
         public: true,
         sender: sender(),
@@ -236,6 +239,7 @@ pub fn issue(count: usize, shown: usize) -> IssueContent {
         title: "Early Help Weekly".into(),
         number: Some(42),
         date: day("2026-11-23"),
+        intro: None,
         sections: Vec::new(),
         listed: Vec::new(),
     };

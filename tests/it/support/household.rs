@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use postround::app::Notices;
 use postround::config::{
     AfterCrash, Alerts, Backlog, Collect, Config, Confirmation, Delivery, Digest, Leave, RelayUrl, Retention, Sender,
-    Server, Smtp, StoreUrl, Subscribe, Templates, Topic, Web,
+    Server, Smtp, StoreUrl, Subscribe, Templates, Theme, Topic, Web, WhenEmpty,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
 use postround::render::Renderer;
@@ -43,7 +43,10 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         min_articles: 1,
         max_articles: 20,
         banner: None,
+        intro: None,
+        when_topics_are_empty: WhenEmpty::Skip,
         template: "digest".to_owned(),
+        theme: Theme::default(),
         locale: Locale::default(),
         public: true,
         sender: sender.clone(),

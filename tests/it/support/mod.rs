@@ -6,6 +6,7 @@
 pub mod browser;
 pub mod daemon;
 pub mod household;
+pub mod plain;
 pub mod postgres;
 pub mod postgres_server;
 pub mod program;
