@@ -9,7 +9,7 @@ use crate::dkim::{Algorithm, KeyError, PrivateKey, Record};
 /// Subcommands of `dkim`.
 #[derive(clap::Subcommand, Debug)]
 pub enum Command {
-    /// Makes the keys that [dkim] names and that are not there yet; prints the DNS record of each
+    /// Makes the keys that `[dkim]` names and that are not there yet; prints the DNS record of each
     Generate(Args),
 }
 
