@@ -36,9 +36,10 @@ impl Locale {
     /// # Errors
     /// [`UnknownLocale`] when there are no messages for it.
     pub fn parse(code: &str) -> Result<Self, UnknownLocale> {
-        let known = Self::known();
-        let found = known.iter().find(|known| known.eq_ignore_ascii_case(code.trim())).copied();
-        found.map(Self).ok_or_else(|| UnknownLocale { code: code.to_owned(), known })
+        let same = |known: &&&'static str| known.eq_ignore_ascii_case(code.trim());
+        let added = || ADDED.read().unwrap_or_else(PoisonError::into_inner).iter().find(same).copied();
+        let found = Self::BUILT_IN.iter().find(same).copied().or_else(added);
+        found.map(Self).ok_or_else(|| UnknownLocale { code: code.to_owned(), known: Self::known() })
     }
 
     /// Makes a code known for the life of the process, and gives its locale.

@@ -193,7 +193,7 @@ impl Slots<'_> {
             Slot::PreferencesUrl => line(self.preferences_url, &mut push),
             Slot::Link => line(self.link, &mut push),
             Slot::Greeting(code) => {
-                let words = Wording::of(&Locale::parse(code).unwrap_or_default());
+                let words = Wording::of_code(code);
                 let name = one_line(self.name);
                 match words.greeting.split_once("{name}") {
                     Some((before, after)) if !name.is_empty() => {

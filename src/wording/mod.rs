@@ -83,8 +83,14 @@ pub(crate) struct Wording {
 impl Wording {
     /// That of a locale: the operator's, else the built-in one.
     pub(crate) fn of(locale: &Locale) -> &'static Self {
-        own::of(locale).unwrap_or_else(|| {
-            let place = FILES.iter().position(|(code, _)| *code == locale.as_str()).unwrap_or_default();
+        Self::of_code(locale.as_str())
+    }
+
+    /// That of the locale with that code, as the locale itself writes it; of any other code, the first. Each message with a
+    /// greeting asks for it.
+    pub(crate) fn of_code(code: &str) -> &'static Self {
+        own::of(code).unwrap_or_else(|| {
+            let place = FILES.iter().position(|(known, _)| *known == code).unwrap_or_default();
             &WORDINGS[place]
         })
     }
@@ -176,6 +182,7 @@ mod tests {
 
     use rstest::rstest;
 
+    use super::plural::are_forms;
     use super::*;
 
     #[rstest]
@@ -207,12 +214,6 @@ mod tests {
         keys
     }
 
-    /// Whether these are the plural forms of one sentence.
-    fn counts(table: &toml::Table) -> bool {
-        table.contains_key("other")
-            && table.keys().all(|form| ["zero", "one", "two", "few", "many", "other"].contains(&form.as_str()))
-    }
-
     fn note(key: &str, value: &toml::Value, keys: &mut BTreeMap<String, Vec<String>>) {
         let names = |text: &str| {
             let mut names: Vec<_> =
@@ -222,7 +223,7 @@ mod tests {
         };
         match value {
             toml::Value::String(text) => _ = keys.insert(key.to_owned(), names(text)),
-            toml::Value::Table(table) => match table.get("other").filter(|_| counts(table)) {
+            toml::Value::Table(table) => match table.get("other").filter(|_| are_forms(table)) {
                 Some(other) => _ = keys.insert(key.to_owned(), names(other.as_str().unwrap())),
                 None => table.iter().for_each(|(part, value)| note(&format!("{key}.{part}"), value, keys)),
             },
@@ -241,7 +242,7 @@ mod tests {
     fn what_is_counted_is_said_in_each_form_that_the_locale_has() {
         fn check(code: &str, key: &str, value: &toml::Value) {
             let toml::Value::Table(table) = value else { return };
-            if counts(table) {
+            if are_forms(table) {
                 let forms: Vec<&str> = table.keys().map(String::as_str).collect();
                 let expected: &[&str] = match code {
                     "cy" => &["few", "many", "one", "other", "two", "zero"],

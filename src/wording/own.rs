@@ -10,7 +10,7 @@ use std::sync::{PoisonError, RwLock};
 
 use toml::{Table, Value};
 
-use super::plural::FORMS;
+use super::plural::{FORMS, are_forms};
 use super::{FILES, Wording};
 use crate::config::nearest;
 use crate::domain::{Direction, Locale};
@@ -26,9 +26,9 @@ struct Own {
     table: Table,
 }
 
-/// The operator's wording of a locale, where there is one.
-pub(super) fn of(locale: &Locale) -> Option<&'static Wording> {
-    OWN.read().unwrap_or_else(PoisonError::into_inner).get(locale.as_str()).map(|own| own.words)
+/// The operator's wording of the locale with that code, where there is one.
+pub(super) fn of(code: &str) -> Option<&'static Wording> {
+    OWN.read().unwrap_or_else(PoisonError::into_inner).get(code).map(|own| own.words)
 }
 
 /// Reads the locales of a templates folder and makes them known. Gives, for each that does not say everything, what it leaves
@@ -147,7 +147,7 @@ fn check(given: &mut Table, reference: &Table, within: &str) -> Result<(), Strin
             return Err(format!("there is no key `{path}`{near}"));
         };
         match (model, value) {
-            (Value::Table(forms), value) if counts(forms) => check_forms(value, forms, &path)?,
+            (Value::Table(forms), value) if are_forms(forms) => check_forms(value, forms, &path)?,
             (Value::Table(model), Value::Table(group)) => check(group, model, &path)?,
             (Value::String(model), Value::String(text)) => check_names(text, model, &path)?,
             (Value::String(model), Value::Table(forms)) if forms.contains_key("other") => {
@@ -162,11 +162,6 @@ fn check(given: &mut Table, reference: &Table, within: &str) -> Result<(), Strin
         }
     }
     Ok(())
-}
-
-/// Whether these are the plural forms of one sentence, and not sentences of which one is called `other`.
-fn counts(table: &Table) -> bool {
-    table.contains_key("other") && table.keys().all(|form| FORMS.contains(&form.as_str()))
 }
 
 fn check_forms(value: &mut Value, model: &Table, path: &str) -> Result<(), String> {
@@ -207,7 +202,7 @@ fn fill(table: &mut Table, base: &Table, within: &str, missing: &mut Vec<String>
     for (key, value) in base {
         let path = if within.is_empty() { key.clone() } else { format!("{within}.{key}") };
         match (table.get_mut(key), value) {
-            (Some(Value::Table(own)), Value::Table(base)) if !counts(base) => {
+            (Some(Value::Table(own)), Value::Table(base)) if !are_forms(base) => {
                 fill(own, base, &path, missing);
             }
             (Some(_), _) => {}

@@ -10,6 +10,11 @@ use crate::domain::Locale;
 /// The names of the forms that CLDR gives languages.
 pub(super) const FORMS: [&str; 6] = ["zero", "one", "two", "few", "many", "other"];
 
+/// Whether these are the forms of one sentence, and not sentences of which one is called `other`.
+pub(super) fn are_forms(table: &toml::Table) -> bool {
+    table.contains_key("other") && table.keys().all(|form| FORMS.contains(&form.as_str()))
+}
+
 /// A sentence with a number in it, in the forms that CLDR gives the locale; `other` serves where a form is missing.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
