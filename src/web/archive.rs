@@ -15,7 +15,7 @@ use crate::store::{ArchivedRow, Session, StoreError};
 use crate::wording::format_date;
 
 /// How many issues a list has on one page.
-const PAGE: i64 = 50;
+const PAGE: usize = 50;
 
 /// How many issues of each digest the page of all digests has.
 const LATEST: i64 = 5;
@@ -63,9 +63,9 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let answer = match (path, before(query.as_deref())) {
-        (Ok(Path(id)), Some(before)) => one(&state, &id, before, &headers).await,
-        _ => Ok(None),
+    let answer = match asked(path, query.as_deref()) {
+        Some((id, before)) => one(&state, &id, before, &headers).await,
+        None => Ok(None),
     };
     respond(state, answer).await
 }
@@ -98,11 +98,9 @@ async fn all(state: &AppState, headers: &HeaderMap) -> Answer {
 async fn one(state: &AppState, id: &str, before: i64, headers: &HeaderMap) -> Answer {
     let Some(digest) = public(state, id) else { return Ok(None) };
     let mut session = state.subscribers.store().read().await?;
-    let mut rows = session.archived_issues(id, before, PAGE + 1).await?;
+    let (rows, more) = part(&mut session, digest, before, PAGE).await?;
     let (count, since) = session.archived_count(id).await?;
     drop(session);
-    let more = rows.len() > usize::try_from(PAGE).unwrap_or_default();
-    rows.truncate(usize::try_from(PAGE).unwrap_or_default());
     let archive = archive_url(state, digest);
     let older = rows.last().filter(|_| more).map(|row| format!("{archive}?before={}", row.number));
     let since = since.and_then(|day| day.parse().ok()).map(|day| format_date(day, &digest.locale));
@@ -147,8 +145,29 @@ fn years<'a>(issues: impl Iterator<Item = (&'a str, Value)>) -> Vec<Value> {
     years.into_iter().map(|(year, issues)| json!({ "year": year, "issues": issues })).collect()
 }
 
+/// Which part of a digest's issues a request asks for: the digest's id, and the number below which it begins. `None`: nothing
+/// that there can be.
+pub(super) fn asked(path: Result<Path<String>, PathRejection>, query: Option<&str>) -> Option<(String, i64)> {
+    let Path(digest) = path.ok()?;
+    Some((digest, before(query)?))
+}
+
+/// The issues of a part, at most `size`, the newest first, and whether there are older ones.
+pub(super) async fn part(
+    session: &mut Session,
+    digest: &Digest,
+    before: i64,
+    size: usize,
+) -> Result<(Vec<ArchivedRow>, bool), StoreError> {
+    let limit = i64::try_from(size + 1).unwrap_or(i64::MAX);
+    let mut rows = session.archived_issues(&digest.id, before, limit).await?;
+    let more = rows.len() > size;
+    rows.truncate(size);
+    Ok((rows, more))
+}
+
 /// The number below which a page of a list begins; `None`: it is not a number.
-pub(super) fn before(query: Option<&str>) -> Option<i64> {
+fn before(query: Option<&str>) -> Option<i64> {
     let query = query.unwrap_or_default();
     let mut given = url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "before");
     given.next().map_or(Some(i64::MAX), |(_, value)| value.parse().ok().filter(|number| *number > 0))

@@ -8,14 +8,14 @@ use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde_json::{Value, json};
 
 use super::AppState;
-use super::archive::{Answer, archive_url, asked_again, before, public, respond, withdrawals};
+use super::archive::{Answer, archive_url, asked, asked_again, part, public, respond, withdrawals};
 use super::archive_issue::view;
 use crate::config::Digest;
 use crate::domain::{PublicId, UtcMillis};
 use crate::store::ArchivedRow;
 
 /// How many issues a page of the feed has.
-const PAGE: i64 = 20;
+const PAGE: usize = 20;
 
 /// The latest issues, or those below a number.
 pub(super) async fn show(
@@ -24,9 +24,9 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let answer = match (path, before(query.as_deref())) {
-        (Ok(Path(digest)), Some(before)) => feed(&state, &digest, before, &headers).await,
-        _ => Ok(None),
+    let answer = match asked(path, query.as_deref()) {
+        Some((digest, before)) => feed(&state, &digest, before, &headers).await,
+        None => Ok(None),
     };
     respond(state, answer).await
 }
@@ -34,9 +34,7 @@ pub(super) async fn show(
 async fn feed(state: &AppState, digest: &str, before: i64, headers: &HeaderMap) -> Answer {
     let Some(digest) = public(state, digest) else { return Ok(None) };
     let mut session = state.subscribers.store().read().await?;
-    let mut rows = session.archived_issues(&digest.id, before, PAGE + 1).await?;
-    let more = rows.len() > usize::try_from(PAGE).unwrap_or_default();
-    rows.truncate(usize::try_from(PAGE).unwrap_or_default());
+    let (rows, more) = part(&mut session, digest, before, PAGE).await?;
     let archive = archive_url(state, digest);
     let mut entries = Vec::with_capacity(rows.len());
     for row in &rows {
