@@ -15,8 +15,7 @@ pub(super) async fn metrics(status: &Inner, config: &Config, now: UtcMillis) -> 
     results(&mut text, status);
     polls(&mut text, status);
     schedule(&mut text, config, now);
-    let (answers, work, people) = tokio::join!(status.census.answers(), status.census.work(), status.census.people());
-    let store = if answers { *lock(&status.store) } else { StoreState::Gone };
+    let (store, work, people) = tokio::join!(status.store_now(), status.census.work(), status.census.people());
     gauge(&mut text, "postround_store_up", "Whether the store can be read and written")
         .sample(&[], store == StoreState::Ok);
     if let Some(work) = &work {
@@ -65,7 +64,7 @@ fn program(text: &mut Exposition, status: &Inner) {
 }
 
 fn relays(text: &mut Exposition, status: &Inner) {
-    let relays = lock(&status.engine).upgrade().map(|engine| engine.relays()).unwrap_or_default();
+    let relays = status.relays();
     let mut up = gauge(text, "postround_relay_up", "Whether a relay takes mail; 0 while it rests from a failure");
     for relay in &relays {
         up.sample(&[("relay", &relay.id)], relay.works);

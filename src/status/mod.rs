@@ -106,21 +106,16 @@ impl Status {
         *lock(&self.0.polls).entry((source.to_owned(), result)).or_default() += 1;
     }
 
-    /// How its relays are; empty where another process delivers.
-    pub fn relays(&self) -> Vec<RelayState> {
-        lock(&self.0.engine).upgrade().map(|engine| engine.relays()).unwrap_or_default()
-    }
-
     /// Whether the process lives, and which of its parts: what anybody may know.
     pub fn health(&self) -> Value {
         json!({ "alive": true, "version": env!("CARGO_PKG_VERSION"), "parts": self.0.parts.words() })
     }
 
-    /// Whether it can do what it is there for, and how each part is. `seen` is how the store answers whoever asks now.
-    pub fn readiness(&self, seen: StoreState) -> (bool, Value) {
-        let store = if seen == StoreState::Ok { *lock(&self.0.store) } else { seen };
+    /// Whether it can do what it is there for, and how each part is.
+    pub async fn readiness(&self) -> (bool, Value) {
+        let store = self.0.store_now().await;
         let ready = store == StoreState::Ok;
-        let relays = self.relays();
+        let relays = self.0.relays();
         let well = relays.iter().filter(|relay| relay.works).count();
         let relays = match (well, relays.len()) {
             (_, 0) => "none in use",
@@ -135,6 +130,18 @@ impl Status {
     /// Everything that Prometheus is told, with the sources and digests of `config`.
     pub async fn metrics(&self, config: &Config, now: UtcMillis) -> String {
         Box::pin(metrics(&self.0, config, now)).await
+    }
+}
+
+impl Inner {
+    /// How the store is: as the last look at it found, unless it does not even answer now.
+    async fn store_now(&self) -> StoreState {
+        if self.census.answers().await { *lock(&self.store) } else { StoreState::Gone }
+    }
+
+    /// How the relays are; empty where another process delivers.
+    fn relays(&self) -> Vec<RelayState> {
+        lock(&self.engine).upgrade().map(|engine| engine.relays()).unwrap_or_default()
     }
 }
 

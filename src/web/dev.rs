@@ -12,6 +12,7 @@ use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
+use super::visitor::is_forwarded;
 use crate::compose::{ALL_TOPICS, latest_issue};
 use crate::config::Config;
 use crate::domain::{EmailAddress, SystemRandom, UtcMillis};
@@ -43,9 +44,7 @@ pub fn router(config: &Path, store: Store) -> Router {
 
 /// Answers this machine alone: neither what a proxy passes on, nor a name that somebody else's page has for this address.
 async fn here_alone(request: Request, next: Next) -> Response {
-    let forwarded = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
-    let is_forwarded = forwarded.iter().any(|name| request.headers().contains_key(*name));
-    if is_forwarded || !names_this_machine(request.headers()) {
+    if is_forwarded(request.headers()) || !names_this_machine(request.headers()) {
         return StatusCode::NOT_FOUND.into_response();
     }
     let mut response = next.run(request).await;

@@ -19,6 +19,14 @@ const AGENT_LIMIT: usize = 250;
 /// Names each proxy's client, the nearest proxy's last. Anybody can send it, so only what a trusted proxy has added counts.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
+/// What proxies add to a request that they pass on.
+const FORWARDED: [&str; 5] = ["forwarded", FORWARDED_FOR, "x-forwarded-host", "x-real-ip", "via"];
+
+/// Whether a proxy has passed the request on, as far as proxies say so.
+pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
+    FORWARDED.iter().any(|name| headers.contains_key(*name))
+}
+
 /// Whoever sent a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Visitor {
