@@ -26,7 +26,6 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod theme;
-mod theme_shown;
 mod urls;
 mod utm;
 mod values;

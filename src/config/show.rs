@@ -8,12 +8,13 @@ use crate::domain::EmailAddress;
 
 use super::public::{SubscribeShown, WebShown};
 use super::secret::Secret;
-use super::settings::{AfterCrash, Config, Digest, Sender, WhenEmpty};
+use super::settings::{AfterCrash, Config, Digest, Intro, Sender, WhenEmpty};
 use super::show_dkim::DkimShown;
 use super::show_relays::{RelayShown, SmtpShown, relays_shown};
 use super::show_sources::{SourceShown, backlog};
-use super::theme_shown::ThemeShown;
+use super::theme::Theme;
 use super::urls::write_store;
+use super::utm::Utm;
 use super::values::{write_duration, write_path};
 
 impl Config {
@@ -151,26 +152,13 @@ struct DigestShown<'a> {
     sender: OwnSender<'a>,
     count_clicks: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    utm: Option<UtmShown<'a>>,
+    utm: Option<&'a Utm>,
     ping_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     banner: Option<BannerShown<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    intro: Option<IntroShown<'a>>,
-    theme: ThemeShown<'a>,
-}
-
-#[derive(Serialize)]
-struct IntroShown<'a> {
-    text: &'a str,
-    by: &'a str,
-}
-
-#[derive(Serialize)]
-struct UtmShown<'a> {
-    source: &'a str,
-    medium: &'a str,
-    campaign: &'a str,
+    intro: Option<&'a Intro>,
+    theme: &'a Theme,
 }
 
 #[derive(Serialize)]
@@ -298,11 +286,7 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
             reply_to: digest.sender.reply_to.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
         },
         count_clicks: digest.count_clicks,
-        utm: digest.utm.as_ref().map(|utm| UtmShown {
-            source: &utm.source,
-            medium: &utm.medium,
-            campaign: &utm.campaign,
-        }),
+        utm: digest.utm.as_ref(),
         ping_url: secret_address(digest.ping_url.as_ref()),
         banner: digest.banner.as_ref().map(|banner| BannerShown {
             text: &banner.text,
@@ -310,8 +294,8 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
             from: banner.from.map(|day| day.to_string()).unwrap_or_default(),
             until: banner.until.map(|day| day.to_string()).unwrap_or_default(),
         }),
-        intro: digest.intro.as_ref().map(|intro| IntroShown { text: &intro.text, by: &intro.by }),
-        theme: ThemeShown::of(&digest.theme),
+        intro: digest.intro.as_ref(),
+        theme: &digest.theme,
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a digest looks: its colours in light and dark, fonts, logo and width.
 
+use serde::{Serialize, Serializer};
 use url::Url;
 
 use crate::domain::Colour;
@@ -15,27 +16,30 @@ const HAIRLINE: u8 = 22;
 
 const BLACK: Colour = Colour::new(0, 0, 0);
 
-/// `[digest.theme]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `[digest.theme]`; serialized, it is written as it is read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Theme {
     /// The colours on a light screen.
+    #[serde(flatten)]
     pub light: Palette,
-    /// The colours where the reader's mail program is dark.
-    pub dark: Palette,
     /// The fonts of headlines, as CSS lists them.
     pub heading_font: String,
     /// The fonts of everything else.
     pub text_font: String,
-    /// Stands in the place of the digest's title.
-    pub logo: Option<Logo>,
     /// The width of the content, in pixels.
     pub width: usize,
+    /// The colours where the reader's mail program is dark.
+    pub dark: Palette,
+    /// Stands in the place of the digest's title.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logo: Option<Logo>,
 }
 
 /// A picture in the place of the digest's title.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Logo {
     /// Where it is.
+    #[serde(serialize_with = "as_text")]
     pub url: Url,
     /// How wide it is shown, in pixels.
     pub width: usize,
@@ -44,7 +48,7 @@ pub struct Logo {
 }
 
 /// The colours that a theme names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Palette {
     /// The title, links and buttons.
     pub accent: Colour,
@@ -58,6 +62,10 @@ pub struct Palette {
     pub background: Colour,
     /// What interviews stand on.
     pub soft: Colour,
+}
+
+fn as_text<S: Serializer>(url: &Url, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(url.as_str())
 }
 
 impl Default for Theme {

@@ -1,7 +1,9 @@
 //! `utm` of a digest: the campaign that the links of its articles name.
 
+use serde::Serialize;
+
 /// The campaign that the article links of a mail name; what is empty is left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Utm {
     /// `utm_source`.
     pub source: String,

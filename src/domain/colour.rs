@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 /// An opaque colour in sRGB.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Colour {
@@ -71,6 +73,13 @@ impl Colour {
     pub fn readable_on(self, ground: Self, other: Self, contrast: f64) -> Self {
         let steps = (0..=100).map(|percent| self.toward(other, percent));
         steps.into_iter().find(|colour| colour.contrast(ground) >= contrast).unwrap_or(other)
+    }
+}
+
+/// As it is displayed and read.
+impl Serialize for Colour {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::config::{Palette, Theme};
+use crate::config::{Logo, Palette, Theme};
+use crate::domain::Colour;
 
 /// Between the content and the edge of the paper, in pixels.
 const EDGE: usize = 40;
@@ -16,7 +17,7 @@ pub(super) struct ThemeView {
     dark: Colours,
     heading_font: String,
     text_font: String,
-    logo: Option<LogoView>,
+    logo: Option<Logo>,
     /// The content.
     width: usize,
     /// The content and the edges of the paper.
@@ -35,43 +36,25 @@ pub(super) struct ThemeView {
 
 #[derive(Clone, Debug, Serialize)]
 struct Colours {
-    accent: String,
-    ink: String,
-    muted: String,
-    paper: String,
-    background: String,
-    soft: String,
+    #[serde(flatten)]
+    palette: Palette,
     /// The line between stories.
-    hairline: String,
+    hairline: Colour,
     /// The line above a section.
-    rule: String,
-    on_accent: String,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct LogoView {
-    url: String,
-    width: usize,
-    height: usize,
+    rule: Colour,
+    on_accent: Colour,
 }
 
 impl ThemeView {
     pub(super) fn of(theme: &Theme) -> Self {
         let width = theme.width;
-        let light = Colours::of(&theme.light, &theme.light.ink.to_string());
-        // A line in the ink of the night would glare.
-        let dark = Colours::of(&theme.dark, &theme.dark.muted.to_string());
-        let logo = theme.logo.as_ref().map(|logo| LogoView {
-            url: logo.url.as_str().to_owned(),
-            width: logo.width,
-            height: logo.height,
-        });
         Self {
-            light,
-            dark,
+            light: Colours::of(theme.light, theme.light.ink),
+            // A line in the ink of the night would glare.
+            dark: Colours::of(theme.dark, theme.dark.muted),
             heading_font: fonts(&theme.heading_font),
             text_font: fonts(&theme.text_font),
-            logo,
+            logo: theme.logo.clone(),
             width,
             paper: width + 2 * EDGE,
             phone: width + 2 * EDGE - 1,
@@ -84,18 +67,8 @@ impl ThemeView {
 }
 
 impl Colours {
-    fn of(palette: &Palette, rule: &str) -> Self {
-        Self {
-            accent: palette.accent.to_string(),
-            ink: palette.ink.to_string(),
-            muted: palette.muted.to_string(),
-            paper: palette.paper.to_string(),
-            background: palette.background.to_string(),
-            soft: palette.soft.to_string(),
-            hairline: palette.rule().to_string(),
-            rule: rule.to_owned(),
-            on_accent: palette.on_accent().to_string(),
-        }
+    fn of(palette: Palette, rule: Colour) -> Self {
+        Self { palette, hairline: palette.rule(), rule, on_accent: palette.on_accent() }
     }
 }
 
