@@ -35,6 +35,7 @@ pub mod deliver;
 pub mod demo;
 pub mod dkim;
 pub mod domain;
+mod files;
 pub mod render;
 pub mod schedule;
 pub mod status;

@@ -1,7 +1,5 @@
 //! Private keys that sign mails: read from their file, made anew, and shown as the record that receivers look up.
 
-use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -12,6 +10,8 @@ use data_encoding::BASE64;
 use mail_auth::common::crypto::{DkimKey, Ed25519Key, RsaKey};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
+
+use crate::files::{folder_of, write_secret};
 
 /// The longest string of a TXT record (RFC 1035, section 3.3.14).
 const STRING: usize = 255;
@@ -188,19 +188,8 @@ fn pem(der: &[u8]) -> String {
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(folder)?;
-    let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(path)?;
-    let (home, own) = (std::fs::metadata(folder)?, file.metadata()?);
-    // A command run by root must not lock the daemon out, which is another user.
-    if own.uid() == 0 && home.uid() != 0 {
-        std::os::unix::fs::fchown(&file, Some(home.uid()), Some(home.gid()))?;
-    }
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    std::fs::create_dir_all(folder_of(path))?;
+    write_secret(path, text)
 }
 
 #[cfg(test)]

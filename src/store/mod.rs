@@ -14,6 +14,7 @@ mod deliveries;
 mod digests;
 mod error;
 mod figures;
+mod file;
 mod forget;
 mod imports;
 mod issues;
@@ -38,19 +39,14 @@ mod why;
 mod withdrawals;
 
 use std::fs::File;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use sqlx::migrate::Migrator;
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, PgPool, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection as _, PgPool};
 
 pub use articles::{ArticleRow, NewArticle, Put, StoryRow};
 pub use asks::Ask;
@@ -82,8 +78,8 @@ pub use why::IssueForRow;
 pub use withdrawals::IssueArticleRow;
 
 use crate::config::StoreUrl;
+use file::SqliteFile;
 
-static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How PostgreSQL treats marks. What is looked up is a few rows by their keys, in a table that may have a million and be
@@ -99,13 +95,6 @@ const MARKS: [(&str, &str); 6] = [
 
 /// Longest wait for a connection, or for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What SQLite's writer keeps of the file in memory: 24 MB, in its own notation.
-const WRITER_CACHE: &str = "-24000";
-
-/// After how many pages SQLite brings its log into the file. More pages are written once instead of several times in a
-/// large import, and fewer keep the pause short.
-const CHECKPOINT: &str = "4000";
 
 /// How surely a commit survives a loss of power.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -134,46 +123,6 @@ struct PgPools {
     marks: PgPool,
 }
 
-#[derive(Debug)]
-struct SqliteFile {
-    path: PathBuf,
-    read: SqlitePool,
-    /// One connection alone, so that writers queue in order and none starves.
-    write: SqlitePool,
-    /// Whether that connection is at `synchronous = FULL`.
-    full: AtomicBool,
-}
-
-impl SqliteFile {
-    /// The writer's connection, set to `durability`.
-    async fn writer(&self, durability: Durability) -> Result<PoolConnection<Sqlite>, StoreError> {
-        let begin = |source| StoreError::Transaction { action: "begin", source };
-        let mut connection = self.write.acquire().await.map_err(begin)?;
-        let full = durability == Durability::Full;
-        if self.full.swap(full, Ordering::Relaxed) != full {
-            let pragma = if full { "pragma synchronous = full" } else { "pragma synchronous = normal" };
-            sqlx::query(pragma).execute(&mut *connection).await.map_err(begin)?;
-        }
-        Ok(connection)
-    }
-
-    /// A transaction of the writer's.
-    async fn begin(&self, durability: Durability) -> Result<sqlx::Result<Transaction<'static, Sqlite>>, StoreError> {
-        let begin = Some(sqlx::SqlSafeStr::into_sql_str("begin immediate"));
-        Ok(Transaction::begin(self.writer(durability).await?, begin).await)
-    }
-
-    /// Lets another connection be the writer's. On a full disk SQLite takes a transaction back by itself; the driver does
-    /// not see that, and would begin no other on that connection for ever.
-    async fn renew_writer(&self) -> Result<(), StoreError> {
-        let renew = |source| StoreError::Transaction { action: "begin", source };
-        let connection = self.write.acquire().await.map_err(renew)?;
-        // As the pool opens the next one, which it does only when this one is closed.
-        self.full.store(true, Ordering::Relaxed);
-        connection.close().await.map_err(renew)
-    }
-}
-
 /// Held by the one process that delivers from a store on SQLite; free when the process ends, however it does.
 #[derive(Debug)]
 pub struct DelivererLock(#[allow(dead_code, reason = "the lock lives as long as the file is open")] Option<File>);
@@ -185,56 +134,11 @@ impl Store {
     /// [`StoreError`] when it cannot be opened or brought up to date.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
         match url {
-            StoreUrl::Sqlite(path) => Self::open_sqlite(path).await,
+            StoreUrl::Sqlite(path) => {
+                Ok(Self(Backend::Sqlite(Arc::new(SqliteFile::open(path).await?)), Arc::default()))
+            }
             StoreUrl::Postgres(url) => Self::open_postgres(url.reveal()).await,
         }
-    }
-
-    async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|source| StoreError::File { path: folder.to_owned(), source })?;
-        }
-        // Two processes that start at once must not both migrate.
-        let lock = lock_file(path, "migrate")?;
-        lock.lock().map_err(|source| StoreError::File { path: path.to_owned(), source })?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(PATIENCE);
-        // There are addresses in it, and links that act: nobody but its owner reads it.
-        let file = File::options().create(true).write(true).truncate(false).mode(0o600).open(path);
-        file.map_err(|source| StoreError::File { path: path.to_owned(), source })?;
-        let open = |source| StoreError::Open { target: path.display().to_string(), source };
-        let write = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(PATIENCE)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .connect_with(options.clone().pragma("cache_size", WRITER_CACHE).pragma("wal_autocheckpoint", CHECKPOINT))
-            .await
-            .map_err(open)?;
-        SQLITE_MIGRATIONS.run(&write).await?;
-        for ending in ["", "-wal", "-shm"] {
-            let mut beside = path.as_os_str().to_owned();
-            beside.push(ending);
-            let beside = PathBuf::from(beside);
-            if beside.exists() {
-                give_to_folder(&beside).map_err(|source| StoreError::File { path: beside, source })?;
-            }
-        }
-        let read = SqlitePoolOptions::new()
-            .max_connections(8)
-            .acquire_timeout(PATIENCE)
-            .test_before_acquire(false)
-            .connect_with(options.pragma("query_only", "on"))
-            .await
-            .map_err(open)?;
-        let file = SqliteFile { path: path.to_owned(), read, write, full: AtomicBool::new(true) };
-        Ok(Self(Backend::Sqlite(Arc::new(file)), Arc::default()))
     }
 
     async fn open_postgres(url: &str) -> Result<Self, StoreError> {
@@ -311,7 +215,7 @@ impl Store {
         let begin = |source| StoreError::Transaction { action: "begin", source };
         Ok(Session::new(
             match &self.0 {
-                Backend::Sqlite(file) => Kind::SqliteRead(file.read.acquire().await.map_err(begin)?),
+                Backend::Sqlite(file) => Kind::SqliteRead(file.reader().await.map_err(begin)?),
                 Backend::Postgres(pools) => Kind::PostgresRead(pools.all.acquire().await.map_err(begin)?),
             },
             &self.1,
@@ -326,16 +230,7 @@ impl Store {
     pub async fn write(&self, durability: Durability) -> Result<Session, StoreError> {
         let begin = |source| StoreError::Transaction { action: "begin", source };
         match &self.0 {
-            Backend::Sqlite(file) => {
-                let transaction = match file.begin(durability).await? {
-                    Err(sqlx::Error::InvalidSavePointStatement) => {
-                        file.renew_writer().await?;
-                        file.begin(durability).await?
-                    }
-                    begun => begun,
-                };
-                Ok(Session::new(Kind::SqliteWrite(transaction.map_err(begin)?), &self.1))
-            }
+            Backend::Sqlite(file) => Ok(Session::new(Kind::SqliteWrite(file.begin(durability).await?), &self.1)),
             Backend::Postgres(pools) => {
                 Ok(Session::new(Kind::PostgresWrite(pools.all.begin().await.map_err(begin)?), &self.1))
             }
@@ -365,12 +260,7 @@ impl Store {
     /// When the lock file cannot be made.
     pub fn try_lock_deliverer(&self) -> Result<Option<DelivererLock>, StoreError> {
         let Backend::Sqlite(file) = &self.0 else { return Ok(Some(DelivererLock(None))) };
-        let lock = lock_file(&file.path, "deliver")?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Some(DelivererLock(Some(lock)))),
-            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-            Err(std::fs::TryLockError::Error(source)) => Err(StoreError::File { path: file.path.clone(), source }),
-        }
+        Ok(file.try_lock_deliverer()?.map(|lock| DelivererLock(Some(lock))))
     }
 
     /// Waits until somebody in this process has queued deliveries.
@@ -387,8 +277,7 @@ impl Store {
     pub async fn close(&self) {
         match &self.0 {
             Backend::Sqlite(file) => {
-                file.read.close().await;
-                file.write.close().await;
+                file.close().await;
             }
             Backend::Postgres(pools) => {
                 pools.all.close().await;
@@ -396,23 +285,4 @@ impl Store {
             }
         }
     }
-}
-
-fn lock_file(database: &Path, purpose: &str) -> Result<File, StoreError> {
-    let mut path = database.as_os_str().to_owned();
-    path.push(format!(".{purpose}.lock"));
-    let path = PathBuf::from(path);
-    let file = File::options().create(true).write(true).truncate(false).open(&path);
-    file.and_then(|file| give_to_folder(&path).map(|()| file)).map_err(|source| StoreError::File { path, source })
-}
-
-/// Gives a file to the owner of its folder when this is root: a command that root runs must not lock out the daemon,
-/// which is another user.
-fn give_to_folder(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (file, home) = (std::fs::metadata(path)?, std::fs::metadata(folder)?);
-    if file.uid() == 0 && home.uid() != 0 {
-        std::os::unix::fs::chown(path, Some(home.uid()), Some(home.gid()))?;
-    }
-    Ok(())
 }

@@ -4,8 +4,7 @@
 //! and then by [`Keys::refresh`]. So it does not matter which process signs with a new key first.
 
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
@@ -13,6 +12,7 @@ use aws_lc_rs::hmac;
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 
 use crate::domain::{EmailAddress, PublicId, Random};
+use crate::files::{folder_of, write_secret};
 use crate::store::{Store, StoreError};
 
 /// Octets of a key.
@@ -362,12 +362,12 @@ fn place(
     random: &dyn Random,
     put: impl Fn(&Path, &Path) -> std::io::Result<bool>,
 ) -> std::io::Result<bool> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     std::fs::create_dir_all(folder)?;
     let mut new = path.as_os_str().to_owned();
     new.push(format!(".{}", PublicId::new(random)));
     let new = PathBuf::from(new);
-    let placed = write_new(&new, folder, text).and_then(|()| put(&new, path));
+    let placed = write_secret(&new, text).and_then(|()| put(&new, path));
     // After a rename there is nothing left to remove.
     let _ = std::fs::remove_file(&new);
     if placed? {
@@ -375,17 +375,6 @@ fn place(
         return Ok(true);
     }
     Ok(false)
-}
-
-fn write_new(new: &Path, folder: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(new)?;
-    file.write_all(text.as_bytes())?;
-    // A command run by root must not lock the daemon out, which is another user.
-    let (owner, home) = (file.metadata()?, std::fs::metadata(folder)?);
-    if owner.uid() == 0 && home.uid() != 0 {
-        std::os::unix::fs::fchown(&file, Some(home.uid()), Some(home.gid()))?;
-    }
-    file.sync_all()
 }
 
 fn file_error(action: &'static str, path: &Path, source: std::io::Error) -> KeysError {
