@@ -25,7 +25,7 @@ use super::session;
 use super::settings::Settings;
 use super::station::Station;
 use super::told::Told;
-use crate::domain::{Clock, DeliveryState, IssueState, PublicId, Random};
+use crate::domain::{Clock, DeliveryState, PublicId, Random};
 use crate::store::{DelivererLock, Store, StoreError};
 
 /// How many deliveries are claimed ahead for each connection, within these bounds in all.
@@ -44,9 +44,6 @@ const AHEAD_OF_RATE: f64 = 2.0;
 
 /// How many deferred deliveries are queued again at a time.
 const QUEUED_AGAIN: i64 = 1000;
-
-/// When deliveries of an issue that is held are looked at again.
-const LATER: Duration = Duration::from_secs(60);
 
 /// After the connections have had their time, the recorder has this much to write down what is known.
 const LAST_MARKS: Duration = Duration::from_millis(900);
@@ -326,20 +323,9 @@ impl Engine {
         let (mut jobs, mut hopeless) = (Vec::with_capacity(rows.len()), Vec::new());
         let mut rows = rows.into_iter();
         for row in rows.by_ref() {
-            match row.issue_state.as_deref().map(str::parse) {
-                None | Some(Ok(IssueState::Sending)) => {}
-                Some(Ok(IssueState::Held)) => {
-                    hopeless.push(run.unwanted(&row, DeliveryState::Held));
-                    continue;
-                }
-                Some(Ok(IssueState::Cancelled)) => {
-                    hopeless.push(run.unwanted(&row, DeliveryState::Cancelled));
-                    continue;
-                }
-                Some(_) => {
-                    hopeless.push(run.put_off(&row, LATER));
-                    continue;
-                }
+            if let Some(aside) = run.of_no_issue_under_way(&row) {
+                hopeless.push(aside);
+                continue;
             }
             let job = match self.shared.mails.get(&self.shared.store, row.mail_id).await {
                 Ok(Ok(mail)) => Job::new(row, mail),

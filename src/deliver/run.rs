@@ -22,8 +22,11 @@ use super::reply::without_addresses;
 use super::settings::Settings;
 use super::station::Station;
 use super::tally::Tally;
-use crate::domain::{Clock, DeliveryState, Random, UtcMillis};
+use crate::domain::{Clock, DeliveryState, IssueState, Random, UtcMillis};
 use crate::store::{ClaimedRow, Mark, Store};
+
+/// When a delivery is looked at again whose issue is neither being sent, held nor cancelled.
+const LATER: Duration = Duration::from_secs(60);
 
 /// What lasts as long as the engine.
 pub struct Shared {
@@ -207,8 +210,17 @@ impl Run {
         Mark { next: DeliveryState::Queued, ..mark(row) }
     }
 
-    /// A claim of an issue that is not being sent: set aside, or cancelled.
-    pub fn unwanted(&self, row: &ClaimedRow, next: DeliveryState) -> Mark {
+    /// What becomes of a claim whose issue is not being sent, or not any more; `None`: it is, or there is none.
+    pub fn of_no_issue_under_way(&self, row: &ClaimedRow) -> Option<Mark> {
+        match row.issue_state.as_deref().map(str::parse) {
+            None | Some(Ok(IssueState::Sending)) => None,
+            Some(Ok(IssueState::Held)) => Some(self.unwanted(row, DeliveryState::Held)),
+            Some(Ok(IssueState::Cancelled)) => Some(self.unwanted(row, DeliveryState::Cancelled)),
+            Some(_) => Some(self.put_off(row, LATER)),
+        }
+    }
+
+    fn unwanted(&self, row: &ClaimedRow, next: DeliveryState) -> Mark {
         let finished_at = (next == DeliveryState::Cancelled).then(|| self.shared.clock.now().0);
         Mark { next, finished_at, ..self.unclaimed(row) }
     }
