@@ -30,11 +30,13 @@ pub struct Args {
 pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let digest = context.digest(&args.digest)?;
     let app = context.open().await?;
-    if app.composer().is_held(&digest).await? {
+    let composer = app.composer();
+    if composer.is_held(&digest).await? {
         let words = format!("{0} is held, so nothing is sent; `postround digest resume {0}` ends that", digest.id);
         return Err(CliError::Failed(words));
     }
-    let preview = app.composer().preview(&digest, false).await?;
+    let reading = composer.read_for(&digest).await?;
+    let preview = composer.preview_of(&digest, &reading, false).await?;
     if preview.reason.is_none() && preview.recipients > 0 {
         output::note(Expected::of(&app, &digest, &preview).await?.describe());
         if output::asks(args.yes) {
@@ -44,7 +46,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
             }
         }
     }
-    let composed = app.composer().compose(&digest, Occasion::Extra).await?;
+    let composed = composer.compose_of(&digest, Occasion::Extra, reading).await?;
     warn_of_failures(&composed.polled);
     let report = IssueReport::read(&app.store, composed.issue).await?;
     if report.state == IssueState::Skipped {

@@ -54,14 +54,14 @@ impl PollStatus {
 }
 
 /// What the network gave for one source.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Read<'c> {
     source: &'c Source,
     known: Option<SourceRow>,
     answer: Result<Answer, String>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Answer {
     NotModified,
     Document(Box<Document>, Validators),

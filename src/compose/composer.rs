@@ -62,32 +62,18 @@ pub struct Composed {
     pub polled: Vec<Polled>,
 }
 
-/// What an issue composed now would be.
-pub struct Preview {
-    /// The mail that somebody with all topics would get; none: there is no article.
-    pub mail: Option<RenderedMail>,
-    /// Why it would be skipped.
-    pub reason: Option<String>,
-    /// How many articles it has.
-    pub articles: usize,
-    /// To how many it would go.
-    pub recipients: i64,
-    /// In how many variants.
-    pub variants: usize,
-    /// How many subscribers of the digest would get nothing, since none of their topics has articles.
-    pub nothing: i64,
-    /// How the polls of the sources went.
-    pub polled: Vec<Polled>,
-}
+/// What the sources of a digest were read to have.
+#[derive(Clone, Debug)]
+pub struct Reading<'c>(pub(super) Vec<Read<'c>>);
 
 /// A mail for each variant and locale, and the choices that come to it.
-struct Variants {
-    mails: BTreeMap<(String, Locale), RenderedMail>,
-    choices: Vec<(Audience, Option<(String, Locale)>)>,
+pub(super) struct Variants {
+    pub(super) mails: BTreeMap<(String, Locale), RenderedMail>,
+    pub(super) choices: Vec<(Audience, Option<(String, Locale)>)>,
 }
 
 impl Variants {
-    fn recipients(&self) -> i64 {
+    pub(super) fn recipients(&self) -> i64 {
         self.choices.iter().filter(|(_, mail)| mail.is_some()).map(|(audience, _)| audience.people).sum()
     }
 }
@@ -99,6 +85,14 @@ impl Composer {
     /// When the store fails. A source that fails is told in its [`Polled`].
     pub async fn collect(&self, only: Option<&str>) -> Result<Vec<Polled>, ComposeError> {
         self.record_all(self.read(|source| only.is_none_or(|id| source.id == id)).await?).await
+    }
+
+    /// Reads the sources of a digest from the network: for a preview, for an issue, or for one after the other. Stores nothing.
+    ///
+    /// # Errors
+    /// When the store fails. A source that fails is told in its [`Polled`] when it is recorded.
+    pub async fn read_for(&self, digest: &Digest) -> Result<Reading<'_>, ComposeError> {
+        self.read(|source| digest.sources.contains(&source.id)).await.map(Reading)
     }
 
     /// Reads the sources that `wanted` names from the network; stores nothing.
@@ -130,21 +124,29 @@ impl Composer {
         {
             return Ok(Composed { issue: issue.id, fresh: false, polled: Vec::new() });
         }
-        let polled = self.poll(digest).await?;
+        self.compose_of(digest, occasion, self.read_for(digest).await?).await
+    }
+
+    /// The same, with what the digest's sources were read to have: it is recorded first.
+    ///
+    /// # Errors
+    /// As [`Composer::compose`].
+    pub async fn compose_of(
+        &self,
+        digest: &Digest,
+        occasion: Occasion,
+        reading: Reading<'_>,
+    ) -> Result<Composed, ComposeError> {
+        let mut session = self.store.write(Durability::Full).await?;
+        session.see_digest(&digest.id, &schedule_text(digest), self.clock.now()).await?;
+        session.commit().await?;
+        let polled = self.record_all(reading.0).await?;
         for _ in 0..ATTEMPTS {
             if let Some((issue, fresh)) = self.freeze(digest, occasion).await? {
                 return Ok(Composed { issue, fresh, polled });
             }
         }
         Err(ComposeError::Contended { digest: digest.id.clone() })
-    }
-
-    async fn poll(&self, digest: &Digest) -> Result<Vec<Polled>, ComposeError> {
-        let reads = self.read(|source| digest.sources.contains(&source.id)).await?;
-        let mut session = self.store.write(Durability::Full).await?;
-        session.see_digest(&digest.id, &schedule_text(digest), self.clock.now()).await?;
-        session.commit().await?;
-        self.record_all(reads).await
     }
 
     /// One attempt. `None`: another process took an article, or the number, in the meantime.
@@ -244,54 +246,19 @@ impl Composer {
         Ok(())
     }
 
-    /// The issue as it would be composed now. Polls the sources, and stores nothing: what it records is taken back.
-    ///
-    /// # Errors
-    /// As [`Composer::compose`].
-    pub async fn preview(&self, digest: &Digest, test: bool) -> Result<Preview, ComposeError> {
-        let reads = self.read(|source| digest.sources.contains(&source.id)).await?;
-        let now = self.clock.now();
-        let mut taken_back = self.store.write(Durability::Normal).await?;
-        let mut polled = Vec::with_capacity(reads.len());
-        for read in reads {
-            polled.push(read.record(&mut taken_back, &self.config, now).await?);
-        }
-        let selection = Selection::of(taken_back.new_articles(&digest.id).await?, digest);
-        drop(taken_back);
-        let mut reader = self.store.read().await?;
-        let audience = reader.audience(&digest.id, now).await?;
-        let number = reader.next_issue_number(&digest.id).await?;
-        drop(reader);
-
-        let variants = self.variants(digest, &selection, audience, Some(number), now, None)?;
-        let reason = skip_reason(&selection, digest).or_else(|| nobody_reason(&variants));
-        let mail = match selection.articles.is_empty() {
-            true => None,
-            false => {
-                let content = self.content(digest, &selection, Some(number), now);
-                let content = linked(content, digest, None, &*self.click_url);
-                let frame = Frame { test, ..self.frame(digest, &digest.locale) };
-                Some(self.renderer.digest(&content, &frame, &*self.random)?)
-            }
-        };
-        Ok(Preview {
-            mail,
-            reason,
-            articles: selection.articles.len(),
-            recipients: variants.recipients(),
-            variants: variants.mails.len(),
-            nothing: variants.choices.iter().filter(|(_, mail)| mail.is_none()).map(|(a, _)| a.people).sum(),
-            polled,
-        })
-    }
-
-    fn content(&self, digest: &Digest, selection: &Selection, number: Option<i64>, now: UtcMillis) -> IssueContent {
+    pub(super) fn content(
+        &self,
+        digest: &Digest,
+        selection: &Selection,
+        number: Option<i64>,
+        now: UtcMillis,
+    ) -> IssueContent {
         let articles = of_variant(&selection.all(digest), ALL_TOPICS, digest);
         content(articles, &self.config, digest, number, now)
     }
 
     /// Renders one mail for each variant and locale that somebody in the audience needs.
-    fn variants(
+    pub(super) fn variants(
         &self,
         digest: &Digest,
         selection: &Selection,
@@ -356,7 +323,7 @@ pub fn new_mail<'a>(
     }
 }
 
-fn skip_reason(selection: &Selection, digest: &Digest) -> Option<String> {
+pub(super) fn skip_reason(selection: &Selection, digest: &Digest) -> Option<String> {
     match selection.articles.len() {
         0 => Some("nothing is new: every article has been in an issue of this digest, or was dropped".to_owned()),
         n if n < digest.min_articles => Some(format!(
@@ -367,7 +334,7 @@ fn skip_reason(selection: &Selection, digest: &Digest) -> Option<String> {
     }
 }
 
-fn nobody_reason(variants: &Variants) -> Option<String> {
+pub(super) fn nobody_reason(variants: &Variants) -> Option<String> {
     (variants.recipients() == 0).then(|| {
         let why = if variants.choices.is_empty() {
             "nobody is subscribed"

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::composer::new_mail;
+use super::composer::{locale_of, new_mail};
 use super::control::{event, wrong_state};
 use super::links::{Counted, linked};
 use super::page::IssuePage;
 use super::{Because, ComposeError, Composer, IssueArticle, select};
 use crate::config::Digest;
-use crate::domain::{DeliveryState, IssueState, Locale, PublicId};
+use crate::domain::{DeliveryState, IssueState, PublicId};
 use crate::render::{self, RenderedMail};
 use crate::store::{Durability, IssueArticleRow, IssueMail, IssueRow, NewIssueEvent, Session, StoryRow};
 
@@ -97,7 +97,7 @@ impl Composer {
                 anew.push((mail, None));
                 continue;
             }
-            let locale = Locale::parse(&mail.locale).unwrap_or_else(|_| digest.locale.clone());
+            let locale = locale_of(&mail.locale, digest);
             let content = select::content(articles, &self.config, digest, issue.number, issue.composed_at);
             let content = linked(content, digest, counted.as_ref(), &*self.click_url);
             let rendered = self.renderer.digest(&content, &self.frame(digest, &locale), &*self.random)?;
@@ -121,7 +121,7 @@ impl Composer {
                 continue;
             };
             let salt = PublicId::new(&*self.random);
-            let locale = Locale::parse(&old.locale).unwrap_or_else(|_| digest.locale.clone());
+            let locale = locale_of(&old.locale, digest);
             let new = new_mail(Some(issue.id), "digest", digest, &old.topics, &locale, &rendered, salt.as_str());
             let new = session.insert_mail(&new, now).await?;
             session.replace_mail(issue.id, old.id, new).await?;
@@ -140,7 +140,7 @@ impl Composer {
         let Some(row) = session.page(issue.id).await? else { return Ok(()) };
         let mut page = IssuePage::read(issue.id, &row)?;
         page.withdraw(gone);
-        let locale = Locale::parse(&row.locale).unwrap_or_else(|_| digest.locale.clone());
+        let locale = locale_of(&row.locale, digest);
         page.put(session, issue.id, &locale).await?;
         // The subject is mostly that of the lead story.
         let subject = render::subject(&digest.subject, &page.content, &locale)?;

@@ -52,6 +52,7 @@ on_both! {
         week(&program).await;
 
         let issue = program.json(&["run", "weekly", "--wait"]).await;
+        assert_eq!(program.site.feed_reads(), 1, "for the forecast and for the issue");
         assert_eq!((&issue["state"], &issue["recipients"], &issue["sent"]), (&"sent".into(), &2.into(), &2.into()));
         let mails: Vec<Mail> = program.caught(2).await.iter().map(|caught| read(caught)).collect();
         let of = |to: &str| mails.iter().find(|mail| mail.to == to).unwrap();

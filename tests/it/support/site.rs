@@ -39,6 +39,7 @@ struct Shelves {
     feed: Vec<Story>,
     page: Vec<Story>,
     feed_broken: bool,
+    feed_reads: usize,
 }
 
 /// The running site.
@@ -83,6 +84,11 @@ impl Site {
         shelves.feed.iter_mut().find(|story| story.path == path).unwrap().title = title.to_owned();
     }
 
+    /// How often the feed has been asked for.
+    pub fn feed_reads(&self) -> usize {
+        self.shelves.lock().unwrap().feed_reads
+    }
+
     /// Lets the feed answer 500, or not any more.
     pub fn break_feed(&self, broken: bool) {
         self.shelves.lock().unwrap().feed_broken = broken;
@@ -92,7 +98,8 @@ impl Site {
 type Shared = (Arc<Mutex<Shelves>>, SocketAddr);
 
 async fn feed(State((shelves, address)): State<Shared>) -> Response {
-    let shelves = shelves.lock().unwrap();
+    let mut shelves = shelves.lock().unwrap();
+    shelves.feed_reads += 1;
     if shelves.feed_broken {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
