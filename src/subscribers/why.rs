@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::choose::paused_until;
 use super::{Subscribers, SubscribersError};
-use crate::config::Digest;
+use crate::config::{Digest, WhenEmpty};
 use crate::domain::{DeliveryState, EmailAddress, IssueState, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{IssueForRow, SubscriberRow, SubscriptionRow};
 
@@ -162,7 +162,13 @@ fn of_digest(
         (Some(bar), _) => bar.to_owned(),
         (None, _) if held => "the digest is held, so nobody gets it".to_owned(),
         (None, [all]) if all == "*" => "they have subscribed, to all topics".to_owned(),
-        (None, topics) => format!("they have subscribed; an issue without {} is not sent to them", topics.join(", ")),
+        (None, topics) => {
+            let without = match digest.when_topics_are_empty {
+                WhenEmpty::Skip => "is not sent to them",
+                WhenEmpty::Rest => "is sent to them whole",
+            };
+            format!("they have subscribed; an issue without {} {without}", topics.join(", "))
+        }
     };
     WhyDigest {
         id: digest.id.clone(),

@@ -58,8 +58,11 @@ on_both! {
         program.json(&["run", "weekly", "--wait"]).await;
         let first = mails(&program, 1).await;
         assert_eq!(first[0].0, "ana@northfold.example");
+        let why = async || program.json(&["subscriber", "why", "bo@saltby.example"]).await["digests"][0]["why"].clone();
+        assert_eq!(why().await, "they have subscribed; an issue without interviews is not sent to them");
 
         add(&program, "when_topics_are_empty = \"rest\"");
+        assert_eq!(why().await, "they have subscribed; an issue without interviews is sent to them whole");
         program.site.publish(story("posts", "Health visitor posts fill", "2026-11-20"));
         program.json(&["run", "weekly", "--wait"]).await;
         let both = mails(&program, 3).await;
