@@ -4,6 +4,7 @@
 //! what has come in between. After each step, whom the store would mail must be whom the model would.
 
 mod people;
+mod sending;
 mod words;
 mod world;
 

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postround::domain::{DeliveryState, PublicId, SystemRandom, UtcMillis};
-use postround::store::{ClaimedRow, Mark};
+use postround::domain::{PublicId, SystemRandom, UtcMillis};
 use postround::subscribers::{
     AskedAgain, Confirmed, DigestClaim, Erased, Import, ImportBasis, JoinRequest, Keys, Leave, NewSubscriber, Notice,
     NoticeKind, Origin, Subscribers, SuppressionReason, TokenError,
@@ -21,14 +20,14 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// A store, and what the model says of it.
 pub struct World<'a> {
-    store: &'a TestStore,
-    subscribers: Subscribers,
+    pub(super) store: &'a TestStore,
+    pub(super) subscribers: Subscribers,
     pub clock: Arc<TestClock>,
-    people: Vec<Person>,
+    pub(super) people: Vec<Person>,
     /// Deliveries that wait: who, which digest.
-    queue: Vec<(usize, usize)>,
+    pub(super) queue: Vec<(usize, usize)>,
     /// Unsubscribe tokens that went out, ever.
-    tokens: Vec<(String, DigestClaim)>,
+    pub(super) tokens: Vec<(String, DigestClaim)>,
 }
 
 impl<'a> World<'a> {
@@ -47,7 +46,7 @@ impl<'a> World<'a> {
         Self { store, subscribers, clock, people, queue: Vec::new(), tokens: Vec::new() }
     }
 
-    fn now(&self) -> UtcMillis {
+    pub(super) fn now(&self) -> UtcMillis {
         self.subscribers.now()
     }
 
@@ -180,7 +179,7 @@ impl<'a> World<'a> {
     }
 
     /// Their link of a digest; only who has ever been mailed one has one.
-    async fn claim(&self, who: usize, digest: usize) -> Option<DigestClaim> {
+    pub(super) async fn claim(&self, who: usize, digest: usize) -> Option<DigestClaim> {
         if matches!(self.people[who].standing, Standing::Unknown | Standing::Pending) {
             return None;
         }
@@ -317,63 +316,6 @@ impl<'a> World<'a> {
         if self.people[who].standing != before && state != Standing::Confirmed {
             self.queue.retain(|waits| waits.0 != who);
         }
-    }
-
-    async fn lay_out(&mut self, digest: usize) {
-        let now = self.now();
-        for who in 0..PEOPLE.len() {
-            if self.people[who].audience(digest, now).is_none() {
-                continue;
-            }
-            self.queue.push((who, digest));
-            let claim = self.claim(who, digest).await.unwrap();
-            let token = self.subscribers.tokens().unsubscribe(&claim.subscriber, &claim.digest).as_str().to_owned();
-            self.tokens.push((token, claim));
-        }
-        let sql = format!(
-            "insert into deliveries (mail_id, kind, digest, subscriber_id, address, name, state, priority, due_at, first_due_at, attempts)
-             select m.id, 'digest', l.digest, l.subscriber_id, l.email, '', 'queued', 0, {0}, {0}, 0 from mails m, live_subscriptions l
-             where l.digest = '{1}' and l.since <= {0}",
-            now.0, DIGESTS[digest]
-        );
-        execute(self.store, &sql).await;
-    }
-
-    /// Claims all that is queued and starts it: what is not granted may not be sent.
-    async fn deliver(&mut self) {
-        let now = self.now();
-        let mut session = self.subscribers.store().marks().await.unwrap();
-        let claimed = session.claim_deliveries("me", now, 1000, None).await.unwrap();
-        let start = |row: &ClaimedRow| Mark {
-            id: row.id,
-            mail: Some(row.mail_id),
-            expected: DeliveryState::Claimed,
-            next: DeliveryState::Sending,
-            token: None,
-            tries: 0,
-            due_at: None,
-            first_due_at: None,
-            started_at: Some(now.0),
-            finished_at: None,
-            relay: None,
-            answer: None,
-        };
-        let starts: Vec<Mark> = claimed.iter().map(start).collect();
-        let granted = session.mark_deliveries("me", &starts).await.unwrap();
-        drop(session);
-        execute(self.store, "update deliveries set state = 'sent', owner = null where state = 'sending'").await;
-        let mut started: Vec<String> = claimed
-            .iter()
-            .filter(|row| granted.contains(&(row.id, "sending".to_owned())))
-            .map(|row| format!("{} {}", row.address, row.digest.clone().unwrap_or_default()))
-            .collect();
-        let due = self.queue.drain(..).filter(|(who, digest)| self.people[*who].audience(*digest, now).is_some());
-        let mut expected: Vec<String> =
-            due.map(|(who, digest)| format!("{} {}", PEOPLE[who], DIGESTS[digest])).collect();
-        started.iter_mut().for_each(|line| line.make_ascii_lowercase());
-        started.sort();
-        expected.sort();
-        assert_eq!(started, expected);
     }
 
     fn rotate(&mut self) {
