@@ -2,6 +2,7 @@
 
 mod confirming;
 mod front;
+mod hostile;
 mod joining;
 mod links;
 mod managing;
