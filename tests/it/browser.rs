@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::support::TestStore;
 use crate::support::browser::{Browser, Visitor};
+use crate::support::plain::PlainBrowser;
 use crate::support::program::Program;
 use crate::support::site::story;
 
@@ -65,40 +66,97 @@ impl Running {
     }
 }
 
-/// Nothing on this page shuts anybody out.
-async fn check(browser: &Browser, visitor: Visitor, page: &str) {
-    if let Some(barriers) = browser.barriers().await {
-        assert!(barriers.is_empty(), "{page} for {visitor:?}:\n{}", barriers.join("\n"));
+/// Whoever walks: with a driven browser, or with one that runs no scripts.
+enum Walker {
+    Driven(Browser, Visitor),
+    Plain(PlainBrowser),
+}
+
+impl Walker {
+    async fn go(&self, url: &str) {
+        match self {
+            Self::Driven(browser, _) => browser.go(url).await,
+            Self::Plain(browser) => browser.go(url).await,
+        }
+    }
+
+    async fn fill(&self, selector: &str, text: &str) {
+        match self {
+            Self::Driven(browser, _) => browser.fill(selector, text).await,
+            Self::Plain(browser) => browser.fill(selector, text).await,
+        }
+    }
+
+    async fn press(&self, selector: &str) {
+        match self {
+            Self::Driven(browser, _) => browser.press(selector).await,
+            Self::Plain(browser) => browser.press(selector).await,
+        }
+    }
+
+    async fn expect(&self, words: &str) {
+        match self {
+            Self::Driven(browser, _) => browser.expect(words).await,
+            Self::Plain(browser) => browser.expect(words).await,
+        }
+    }
+
+    async fn has(&self, selector: &str) -> bool {
+        match self {
+            Self::Driven(browser, _) => browser.has(selector).await,
+            Self::Plain(browser) => browser.has(selector).await,
+        }
+    }
+
+    /// Nothing on this page shuts anybody out; without scripts, as far as that can be seen then.
+    async fn check(&self, page: &str) {
+        match self {
+            Self::Plain(browser) => assert_eq!(browser.overhang().await, 0, "{page} sticks out to the side"),
+            Self::Driven(browser, visitor) => {
+                if let Some(barriers) = browser.barriers().await {
+                    assert!(barriers.is_empty(), "{page} for {visitor:?}:\n{}", barriers.join("\n"));
+                }
+            }
+        }
     }
 }
 
 async fn walk(visitor: Visitor) {
-    let Some(browser) = Browser::open(visitor).await else { return };
+    if let Some(browser) = Browser::open(visitor).await {
+        let walker = Walker::Driven(browser, visitor);
+        walk_with(&walker).await;
+        if let Walker::Driven(browser, _) = walker {
+            browser.close().await;
+        }
+    }
+}
+
+async fn walk_with(browser: &Walker) {
     let running = Running::start().await;
 
     browser.go(&running.root).await;
-    check(&browser, visitor, "the form").await;
+    browser.check("the form").await;
     browser.fill("#email", ANA).await;
     browser.fill("#name", "Ana").await;
     tokio::time::sleep(FILLING).await;
     browser.press("form button.primary").await;
     browser.expect("Now look in your inbox").await;
-    check(&browser, visitor, "the page after it").await;
+    browser.check("the page after it").await;
 
     let confirm = running.link(1, "confirm").await;
     browser.go(&confirm).await;
-    check(&browser, visitor, "the confirmation").await;
+    browser.check("the confirmation").await;
     assert_eq!(running.state().await["state"], "pending", "looking confirms nothing");
     browser.press("form.act button").await;
     browser.expect("You are subscribed").await;
-    check(&browser, visitor, "the welcome").await;
+    browser.check("the welcome").await;
     assert_eq!(running.state().await["state"], "confirmed");
 
     running.app.composer().compose(&running.app.config.digests[0], Occasion::Extra).await.unwrap();
     running.app.composer().tend().await.unwrap();
     let preferences = running.link(2, "preferences").await;
     browser.go(&preferences).await;
-    check(&browser, visitor, "the preferences").await;
+    browser.check("the preferences").await;
     browser.press("input[name=topics][value=interviews]").await;
     browser.press("input[name=pause][value='4w']").await;
     browser.press("form button.primary").await;
@@ -109,20 +167,19 @@ async fn walk(visitor: Visitor) {
     })
     .await
     .expect("the page says that it is saved");
-    check(&browser, visitor, "the saved preferences").await;
+    browser.check("the saved preferences").await;
     let state = running.state().await;
     assert_eq!(state["digests"][0]["topics"], serde_json::json!(["news"]));
     assert_eq!(state["digests"][0]["state"], "paused");
 
     let unsubscribe = running.link(2, "unsubscribe").await;
     browser.go(&unsubscribe).await;
-    check(&browser, visitor, "the page to leave by").await;
+    browser.check("the page to leave by").await;
     assert_eq!(running.state().await["state"], "confirmed", "looking leaves nothing");
     browser.press("form.act button").await;
     browser.expect("You have left").await;
-    check(&browser, visitor, "the goodbye").await;
+    browser.check("the goodbye").await;
     assert_eq!(running.state().await["state"], "unsubscribed");
-    browser.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -138,4 +195,11 @@ async fn somebody_with_a_phone_joins_chooses_and_leaves_at_night() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn somebody_with_a_keyboard_alone_joins_chooses_and_leaves() {
     walk(Visitor { width: 1280, keyboard: true, dark: false }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_with_a_phone_that_runs_no_scripts_joins_chooses_and_leaves() {
+    if let Some(browser) = PlainBrowser::open(375).await {
+        walk_with(&Walker::Plain(browser)).await;
+    }
 }

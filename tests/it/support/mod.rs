@@ -5,6 +5,7 @@
 
 pub mod browser;
 pub mod household;
+pub mod plain;
 pub mod postgres;
 pub mod program;
 pub mod site;
