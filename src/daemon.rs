@@ -5,19 +5,26 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::app::App;
+use crate::alerts::{Alerts, Lasting, Watch};
+use crate::app::{App, AppError};
 use crate::domain::UtcMillis;
 use crate::web::{self, AppState};
 
 /// How often the schedule, the polls and the open issues are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How often the relay and the store are looked at for what the operator should hear of.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// From how many failures in a row on an issue that cannot be composed is told.
+const TOLD_FROM: u32 = 3;
 
 /// How often it is looked who has not answered.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
@@ -28,15 +35,42 @@ const REST: Duration = Duration::from_secs(5);
 /// The longest rest of a digest whose issue could not be composed again and again.
 const LONGEST_REST: Duration = Duration::from_secs(300);
 
+/// Why the daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The pages cannot be served.
+    #[error(transparent)]
+    Web(#[from] web::WebError),
+    /// A part cannot be put together.
+    #[error(transparent)]
+    App(#[from] AppError),
+}
+
 /// Runs all parts on `listener` until `shutdown` is done; then lets them finish, and returns.
 ///
 /// # Errors
-/// When the pages' templates are not usable.
-pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), web::WebError> {
+/// When the pages' templates are not usable, or no HTTP client can be made.
+pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), DaemonError> {
+    serve_with(app, Router::new(), listener, shutdown).await
+}
+
+/// The same, with further pages beside the public ones.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_with(
+    app: App,
+    further: Router,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), DaemonError> {
     let (stop, stopped) = watch::channel(false);
-    let warn: web::Warn = Arc::new(|key, warning| tracing::warn!(key, warning, "the pages need attention"));
-    let router = web::router(AppState::new(app.subscribers(), app.notices(), warn)?);
+    let (alerts, teller, watch) = app.alerts()?;
+    let warn = alerts.of_pages();
+    let router = web::router(AppState::new(app.subscribers(), app.notices(), warn)?).merge(further);
     let mut parts = JoinSet::new();
+    let telling = tokio::spawn(teller.run());
+    parts.spawn(look_out(watch, stopped.clone()));
     let signal = until(stopped.clone());
     parts.spawn(async move {
         if let Err(error) = web::serve(listener, router, signal).await {
@@ -44,12 +78,13 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
         }
     });
     for part in [Part::Collect, Part::Compose, Part::Tend, Part::Ask, Part::Deliver, Part::Housekeep] {
-        parts.spawn(keep(app.clone(), part, stopped.clone()));
+        parts.spawn(keep(app.clone(), alerts.clone(), part, stopped.clone()));
     }
     shutdown.await;
     tracing::info!("stopping");
     stop.send_replace(true);
     while parts.join_next().await.is_some() {}
+    telling.abort();
     Ok(())
 }
 
@@ -64,17 +99,17 @@ enum Part {
 }
 
 /// Runs a part until it is told to stop; starts it again when it falls over.
-async fn keep(app: App, part: Part, stopped: watch::Receiver<bool>) {
+async fn keep(app: App, alerts: Alerts, part: Part, stopped: watch::Receiver<bool>) {
     loop {
-        let (app, stopped) = (app.clone(), stopped.clone());
+        let (app, alerts, stopped) = (app.clone(), alerts.clone(), stopped.clone());
         let stop = until(stopped.clone());
         let run = async move {
             match part {
                 Part::Collect => collect(&app, stopped).await,
-                Part::Compose => compose(&app, stopped).await,
+                Part::Compose => compose(&app, &alerts, stopped).await,
                 Part::Tend => tend(&app, stopped).await,
                 Part::Ask => ask(&app, stopped).await,
-                Part::Deliver => deliver(&app, stopped).await,
+                Part::Deliver => deliver(&app, &alerts, stopped).await,
                 Part::Housekeep => housekeep(&app, stopped).await,
             }
         };
@@ -138,7 +173,7 @@ async fn last_poll(app: &App, source: &str) -> Option<UtcMillis> {
 }
 
 /// Composes what is due. A digest that fails rests for a while, longer each time, so that its sources are left in peace.
-async fn compose(app: &App, stopped: watch::Receiver<bool>) {
+async fn compose(app: &App, alerts: &Alerts, stopped: watch::Receiver<bool>) {
     let composer = app.composer();
     let mut resting: HashMap<String, (UtcMillis, u32)> = HashMap::new();
     loop {
@@ -157,6 +192,12 @@ async fn compose(app: &App, stopped: watch::Receiver<bool>) {
                     let failures = resting.get(&digest).map_or(0, |(_, failures)| *failures);
                     let pause = REST.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_REST);
                     tracing::error!(digest, %error, again_in = pause.as_secs(), "an issue that is due could not be composed");
+                    if failures + 1 >= TOLD_FROM {
+                        let subject = format!("The issue of {digest} cannot be composed");
+                        let text =
+                            format!("It is due, and fails again and again: {error}.\nIt is tried again by itself.");
+                        alerts.raise(&format!("compose:{digest}"), &subject, &text);
+                    }
                     resting.insert(digest, (app.clock.now().plus(pause), failures + 1));
                 }
             }
@@ -196,6 +237,21 @@ async fn ask(app: &App, stopped: watch::Receiver<bool>) {
             Some(Ok(0)) => {}
             Some(Ok(asked)) => tracing::info!(asked, "people of an import are asked to confirm"),
             Some(Err(error)) => tracing::error!(%error, "people of an import could not be asked"),
+        }
+    }
+}
+
+/// Looks for what the operator should hear of, until it is time to stop.
+async fn look_out(mut watch: Watch, stopped: watch::Receiver<bool>) {
+    loop {
+        match unless_stopped(&stopped, watch.look()).await {
+            None => return,
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::warn!(%error, "cannot look for what the operator should hear of"),
+        }
+        tokio::select! {
+            () = until(stopped.clone()) => return,
+            () = tokio::time::sleep(WATCH) => {}
         }
     }
 }
@@ -241,11 +297,29 @@ async fn unless_stopped<T>(stopped: &watch::Receiver<bool>, step: impl Future<Ou
 }
 
 /// Delivers, as soon as no other process does.
-async fn deliver(app: &App, stopped: watch::Receiver<bool>) {
+async fn deliver(app: &App, alerts: &Alerts, stopped: watch::Receiver<bool>) {
     loop {
         match app.store.try_lock_deliverer() {
             Ok(Some(lock)) => {
-                app.engine(lock).run(until(stopped)).await;
+                let engine = app.engine(lock);
+                let watch = async {
+                    let mut lasting = Lasting::default();
+                    loop {
+                        tokio::time::sleep(WATCH).await;
+                        let trouble = engine.relay_trouble();
+                        if lasting.look(trouble.is_some()) {
+                            let text = format!(
+                                "{}\nNothing is lost: what is queued goes out when it works again.",
+                                trouble.unwrap_or_default()
+                            );
+                            alerts.raise("relay", "The relay does not take mail", &text);
+                        }
+                    }
+                };
+                tokio::select! {
+                    _ = engine.run(until(stopped)) => {}
+                    () = watch => {}
+                }
                 return;
             }
             Ok(None) => {}

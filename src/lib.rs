@@ -13,6 +13,7 @@
 //! - [`render`]: an issue to mails with slots
 //! - [`deliver`]: mails and subscribers to messages at a relay, from the durable queue
 //! - [`subscribers`]: join, confirm, prefer, leave, consent, tokens, import
+//! - [`alerts`]: warnings to the operator
 //! - [`schedule`]: cron and time zone to the periods that are due
 //! - [`store`]: all SQL; SQLite and PostgreSQL
 //! - `wording`: what mails and pages say in each locale
@@ -21,6 +22,7 @@
 //! - [`app`]: the rooms wired together; [`daemon`]: keeps them going
 //! - [`cli`]: one file for each command; [`demo`] is the largest of them
 
+pub mod alerts;
 pub mod app;
 pub mod cli;
 pub mod collect;

@@ -81,6 +81,7 @@ create table issues (
     layout_after bigint not null,
     laid_out_at bigint,
     finished_at bigint,
+    pinged_at bigint,
     recipients bigint not null,
     unique (digest, issue_key)
 );
@@ -311,6 +312,12 @@ select d.id, case
           and not (d.kind = 'confirmation' and x.reason in ('erased', 'bounced'))))
     end as since
 from deliveries d;
+
+-- When each warning to the operator was given last, so that no process repeats it too soon.
+create table alerts (
+    name text collate "C" primary key,
+    raised_at bigint not null
+);
 
 -- Processes that deliver, with a counter that a living one raises.
 create table nodes (

@@ -81,6 +81,7 @@ create table issues (
     layout_after integer not null,
     laid_out_at integer,
     finished_at integer,
+    pinged_at integer,
     recipients integer not null,
     unique (digest, issue_key)
 ) strict;
@@ -311,6 +312,12 @@ select d.id, case
           and not (d.kind = 'confirmation' and x.reason in ('erased', 'bounced'))))
     end as since
 from deliveries d;
+
+-- When each warning to the operator was given last, so that no process repeats it too soon.
+create table alerts (
+    name text primary key,
+    raised_at integer not null
+) strict;
 
 -- Processes that deliver, with a counter that a living one raises.
 create table nodes (

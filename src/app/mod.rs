@@ -9,6 +9,7 @@ use std::time::Duration;
 
 pub use notices::Notices;
 
+use crate::alerts::{Alerts, PostError, Poster, Teller, Watch};
 use crate::collect::{FetchError, Fetcher, Limits};
 use crate::compose::Composer;
 use crate::config::Config;
@@ -33,6 +34,9 @@ pub enum AppError {
     /// The HTTP client could not be made.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// The HTTP client of the warnings could not be made.
+    #[error("warnings cannot be given: {0}")]
+    Alerts(#[from] PostError),
 }
 
 /// How often a process that has something to deliver asks whether it may do so itself.
@@ -108,6 +112,27 @@ impl App {
             Arc::clone(&self.clock),
             Arc::clone(&self.random),
         )
+    }
+
+    /// Where warnings to the operator are raised, and what gives them and looks for more.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made.
+    pub fn alerts(&self) -> Result<(Alerts, Teller, Watch), AppError> {
+        let poster = Poster::new()?;
+        let (alerts, raised) = Alerts::new();
+        let teller = Teller {
+            raised,
+            config: Arc::clone(&self.config),
+            store: self.store.clone(),
+            renderer: Arc::clone(&self.renderer),
+            poster: poster.clone(),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+        };
+        let (config, clock) = (Arc::clone(&self.config), Arc::clone(&self.clock));
+        let watch = Watch::new(config, self.store.clone(), poster, clock, alerts.clone());
+        Ok((alerts, teller, watch))
     }
 
     /// What delivers, for whoever holds the right to.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use chrono::NaiveDate;
 use data_encoding::HEXLOWER;
 
 use crate::compose::{IssueContent, latest_issue, new_mail};
@@ -99,6 +100,15 @@ impl Notices {
         choice.iter().filter_map(wanted).collect()
     }
 
+    /// The day of the first issue of any of those that were chosen.
+    fn first_issue(&self, choice: &[Chosen], now: UtcMillis) -> Option<NaiveDate> {
+        let digests = choice.iter().filter_map(|chosen| self.config.digest(&chosen.digest));
+        let next = digests
+            .filter_map(|digest| Some((digest.schedule.next_after(now)?, digest.timezone())))
+            .min_by_key(|(at, _)| *at);
+        next.map(|(at, zone)| local_day(at, zone))
+    }
+
     /// The digest's latest issue, as far as it is of the topics that the subscriber has chosen.
     async fn latest(
         &self,
@@ -164,7 +174,7 @@ impl Notices {
         let letter = match &notice.kind {
             NoticeKind::Confirm { choice, expires_at, reminder, .. } => Letter::Confirmation {
                 wanted: self.wanted(choice),
-                first_issue: digest.schedule.next_after(now).map(|at| local_day(at, digest.timezone())),
+                first_issue: self.first_issue(choice, now),
                 valid: valid(expires_at),
                 days: whole_days(self.config.confirmation.forget_after),
                 reminder: *reminder,

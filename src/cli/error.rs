@@ -7,10 +7,10 @@ use crate::app::AppError;
 use crate::collect::{CheckError, FetchError};
 use crate::compose::ComposeError;
 use crate::config::ConfigError;
+use crate::daemon::DaemonError;
 use crate::render::TemplateError;
 use crate::store::StoreError;
 use crate::subscribers::SubscribersError;
-use crate::web::WebError;
 
 /// A command that failed.
 #[derive(Debug, thiserror::Error)]
@@ -45,9 +45,9 @@ pub enum CliError {
     /// An action on a subscriber did not happen.
     #[error(transparent)]
     Subscribers(#[from] SubscribersError),
-    /// The pages could not be served.
+    /// The daemon could not start.
     #[error(transparent)]
-    Web(#[from] WebError),
+    Daemon(#[from] DaemonError),
     /// A result or an answer could not be passed on.
     #[error("cannot read or write: {0}")]
     Output(#[from] io::Error),

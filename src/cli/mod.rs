@@ -23,6 +23,7 @@ mod serve;
 mod source;
 mod subscriber;
 mod suppression;
+mod template;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,7 +56,7 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// The daemon: collects, composes on schedule, delivers, serves the web pages
-    Serve,
+    Serve(serve::Args),
     /// Polls the sources once, now; says what is new for each
     Collect(collect::Args),
     /// State of the sources; tries any address or saved file
@@ -85,6 +86,9 @@ enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// The templates of mails and pages
+    #[command(subcommand)]
+    Template(template::Command),
     /// Everything on this machine: a news site, readers, a digest, and an inbox to read it in
     Demo(demo::Args),
 }
@@ -92,7 +96,7 @@ enum Command {
 /// Reads the command line, runs the command, and gives the exit code. Reports an error on stderr.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start(cli.verbose, cli.quiet, matches!(cli.command, Command::Serve));
+    logging::start(cli.verbose, cli.quiet, matches!(cli.command, Command::Serve(_)));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -112,7 +116,7 @@ pub fn main() -> ExitCode {
 
 async fn dispatch(context: &Context, command: &Command) -> Result<(), CliError> {
     match command {
-        Command::Serve => serve::run(context).await,
+        Command::Serve(args) => serve::run(context, args).await,
         Command::Collect(args) => collect::run(context, args).await,
         Command::Source(command) => source::run(context, command).await,
         Command::Digest(command) => digest::run(context, command).await,
@@ -124,6 +128,7 @@ async fn dispatch(context: &Context, command: &Command) -> Result<(), CliError> 
         Command::Suppression(command) => Box::pin(suppression::run(context, command)).await,
         Command::Keys(command) => keys::run(context, command).await,
         Command::Config(command) => config::run(context, command),
+        Command::Template(command) => template::run(context, command),
         Command::Demo(args) => Box::pin(demo::run(context, args)).await,
     }
 }

@@ -74,10 +74,10 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         None if context.json => {}
         None => output::raw(String::from_utf8_lossy(&rendered))?,
     }
-    match file {
-        Some(file) if args.open => open_in_browser(&file),
-        _ => Ok(()),
+    if let Some(file) = file.filter(|_| args.open) {
+        open_in_browser(&file);
     }
+    Ok(())
 }
 
 /// What a reader would get, with links that lead to the site's front page: a preview is nobody's.
@@ -127,13 +127,16 @@ fn summary(preview: &Preview) -> String {
     lines.join("\n")
 }
 
-fn open_in_browser(file: &std::path::Path) -> Result<(), CliError> {
-    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let opened = Command::new(opener).arg(file).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    opened.map(|_| ()).map_err(|error| {
-        CliError::Failed(format!(
-            "cannot open a browser with `{opener}`: {error}; the preview is in {}",
-            file.display()
-        ))
-    })
+/// Opens the file where there is a browser, and says where it is: without one, that is all.
+fn open_in_browser(file: &std::path::Path) {
+    let (opener, arguments): (_, &[&str]) = match std::env::consts::OS {
+        "macos" => ("open", &[]),
+        "windows" => ("cmd", &["/C", "start", ""]),
+        _ => ("xdg-open", &[]),
+    };
+    let opened = Command::new(opener).args(arguments).arg(file).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    match opened {
+        Ok(_) => output::note(format!("the preview is in {}", file.display())),
+        Err(_) => output::note(format!("no browser was found; open {}", file.display())),
+    }
 }

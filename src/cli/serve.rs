@@ -1,27 +1,47 @@
 //! `serve`: the daemon.
 
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, Context, output};
 use crate::daemon;
+use crate::web::dev;
+
+/// Options of `serve`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Show all mails under /dev, rendered again at each save of a template or the configuration
+    #[arg(long)]
+    dev: bool,
+}
 
 /// Runs until SIGTERM or Ctrl-C; finishes the messages in flight before it returns.
-pub async fn run(context: &Context) -> Result<(), CliError> {
+pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let app = context.open().await?;
     let listen = app.config.server.listen;
+    if args.dev && !listen.ip().is_loopback() {
+        return Err(CliError::Usage(format!(
+            "--dev is for this machine alone, and {listen} is not; set `server.listen` to an address such as 127.0.0.1:8080"
+        )));
+    }
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|error| CliError::Failed(format!("cannot listen on {listen}: {error}; check `server.listen`")))?;
     let address = listener.local_addr()?;
     let mut terminate = signal(SignalKind::terminate())?;
     output::note(format!("postround serves {} on http://{address}", app.config.server.public_url));
+    let mut further = Router::new();
+    if args.dev {
+        further = dev::router(&app.config.file, app.store.clone());
+        output::note(format!("the mails are on http://{address}/dev"));
+    }
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
     };
-    daemon::serve(app, listener, stop).await?;
+    daemon::serve_with(app, further, listener, stop).await?;
     Ok(())
 }

@@ -13,8 +13,8 @@ const GRACE: Duration = Duration::from_secs(60);
 
 /// Why a period has no issue, though nothing went wrong.
 const HELD: &str = "the digest was held; the articles wait for the next issue";
-/// Why a period has no issue.
-const MISSED: &str = "missed by more than `catch_up` allows; the articles wait for the next issue";
+/// Why a period is skipped that nothing ran for in time.
+pub const MISSED: &str = "missed by more than `catch_up` allows; the articles wait for the next issue";
 
 impl Composer {
     /// Composes the issues that are due now, at most one for each digest. A period that was missed by more than

@@ -12,6 +12,7 @@ mod variants;
 
 pub use composer::{Composed, Composer, Occasion, Preview, new_mail};
 pub use content::{IssueArticle, IssueContent, Section};
+pub use due::MISSED;
 pub use error::ComposeError;
 pub use latest::latest_issue;
 pub use layout::DIGEST_PRIORITY;

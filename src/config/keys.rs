@@ -15,6 +15,7 @@ pub const ROOT: &[&str] = &[
     "retention",
     "templates",
     "web",
+    "alerts",
     "subscribe",
     "confirmation",
 ];
@@ -80,12 +81,14 @@ pub const DIGEST: &[&str] = &[
     "locale",
     "public",
     "sender",
+    "ping_url",
 ];
 pub const BANNER: &[&str] = &["text", "url", "from", "until"];
 pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
 pub const LEAVE: &[&str] = &["goodbye_mail"];
 pub const RETENTION: &[&str] = &["network", "network_prefix"];
 pub const TEMPLATES: &[&str] = &["dir"];
+pub const ALERTS: &[&str] = &["email", "webhook"];
 pub const CONFIRMATION: &[&str] = &["valid_for", "reminder_after", "forget_after", "welcome_mail"];
 pub const WEB: &[&str] = &["home_url", "privacy_url", "title", "heading", "intro", "logo", "accent", "accent_dark"];
 pub const SUBSCRIBE: &[&str] = &[
@@ -117,6 +120,7 @@ pub const ONCE: &[(&str, &[&str])] = &[
     ("retention", RETENTION),
     ("templates", TEMPLATES),
     ("web", WEB),
+    ("alerts", ALERTS),
     ("subscribe", SUBSCRIBE),
     ("confirmation", CONFIRMATION),
 ];

@@ -36,6 +36,7 @@ pub use relays::{Auth, Relay, RelayUrl, Smtp, Tls, WarmUp};
 pub use secret::Secret;
 pub use settings::*;
 pub use source::*;
+pub(crate) use values::as_words;
 
 use reader::Report;
 

@@ -49,6 +49,8 @@ pub struct Config {
     pub templates: Templates,
     /// The site around, and its look.
     pub web: Web,
+    /// Where warnings to the operator go.
+    pub alerts: Alerts,
     /// The form that people join with.
     pub subscribe: Subscribe,
     /// See [`Config::ignored_variables`].
@@ -180,6 +182,8 @@ pub struct Digest {
     pub public: bool,
     /// Who it is from: its own sender over that of `[sender]`.
     pub sender: Sender,
+    /// Called after each finished or skipped period; whoever knows it can call it too.
+    pub ping_url: Option<Secret>,
 }
 
 impl Digest {
@@ -245,4 +249,13 @@ impl Retention {
 pub struct Templates {
     /// Files here replace built-in ones of the same name.
     pub dir: Option<PathBuf>,
+}
+
+/// `[alerts]`.
+#[derive(Clone, Debug, Default)]
+pub struct Alerts {
+    /// Where they are mailed.
+    pub email: Option<EmailAddress>,
+    /// The address that they are posted to; whoever knows it can post there too.
+    pub webhook: Option<Secret>,
 }

@@ -7,6 +7,7 @@ use url::Url;
 use crate::domain::EmailAddress;
 
 use super::public::{SubscribeShown, WebShown};
+use super::secret::Secret;
 use super::settings::{AfterCrash, Config, Digest, Sender};
 use super::show_relays::{RelayShown, SmtpShown, relays_shown};
 use super::source::{Backlog, Matcher, Select, Selector, Source, SourceKind, TopicRule};
@@ -42,6 +43,7 @@ struct Root<'a> {
     templates: Templates,
     web: WebShown<'a>,
     subscribe: SubscribeShown<'a>,
+    alerts: AlertsShown<'a>,
     source: Vec<SourceShown<'a>>,
     topic: Vec<Topic<'a>>,
     digest: Vec<DigestShown<'a>>,
@@ -111,6 +113,12 @@ struct Templates {
 }
 
 #[derive(Serialize)]
+struct AlertsShown<'a> {
+    email: &'a str,
+    webhook: String,
+}
+
+#[derive(Serialize)]
 struct SourceShown<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -174,6 +182,7 @@ struct DigestShown<'a> {
     locale: &'a str,
     public: bool,
     sender: OwnSender<'a>,
+    ping_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     banner: Option<BannerShown<'a>>,
 }
@@ -246,6 +255,10 @@ impl<'a> Root<'a> {
             templates: Templates { dir: templates.dir.as_deref().map(write_path).unwrap_or_default() },
             web: WebShown::of(web),
             subscribe: SubscribeShown::of(subscribe),
+            alerts: AlertsShown {
+                email: config.alerts.email.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
+                webhook: secret_address(config.alerts.webhook.as_ref()),
+            },
             source: config.sources.iter().map(source).collect(),
             topic: config
                 .topics
@@ -334,6 +347,7 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
             email: digest.sender.email.as_str(),
             reply_to: digest.sender.reply_to.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
         },
+        ping_url: secret_address(digest.ping_url.as_ref()),
         banner: digest.banner.as_ref().map(|banner| BannerShown {
             text: &banner.text,
             url: address(banner.url.as_ref()),
@@ -345,6 +359,12 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
 
 pub(super) fn address(url: Option<&Url>) -> &str {
     url.map(Url::as_str).unwrap_or_default()
+}
+
+/// An address without what makes it a secret: its path.
+fn secret_address(url: Option<&Secret>) -> String {
+    let url = url.and_then(|url| Url::parse(url.reveal()).ok());
+    url.map(|url| format!("{}/***", url.origin().ascii_serialization())).unwrap_or_default()
 }
 
 fn backlog(backlog: Backlog) -> String {

@@ -11,6 +11,9 @@ use crate::compose::IssueContent;
 use crate::domain::Locale;
 use crate::wording::Wording;
 
+/// How many of the latest issue's stories a welcome has at most.
+const STORIES: usize = 20;
+
 /// A mail beside the digest, with what it says.
 #[derive(Clone, Debug)]
 pub enum Letter<'a> {
@@ -204,7 +207,8 @@ pub(super) fn subject(frame: &Frame<'_>, letter: &Letter<'_>) -> String {
     let subject = match letter {
         Letter::Confirmation { reminder: true, .. } => say.one("reminder.subject"),
         Letter::Correction { subject, .. } => say.with("correction.subject", &[("subject", subject)], None),
-        Letter::Alert { subject, .. } => say.with("alert.subject", &[("subject", subject)], None),
+        // As the log, in English.
+        Letter::Alert { subject, .. } => format!("Postround: {subject}"),
         _ => say.one(&format!("{}.subject", letter.template())),
     };
     one_line(&subject).into_owned()
@@ -216,6 +220,10 @@ impl LetterView {
         if !letter.is_of_list() {
             // Somebody who has not agreed to anything, or has left, gets no marketing.
             common.sender.social.clear();
+        }
+        if matches!(letter, Letter::Alert { .. }) {
+            // Nor is the operator asked to write to themselves.
+            (common.sender.replies, common.sender.contact_url, common.privacy_url) = (false, None, None);
         }
         Self::new(common, frame.locale, letter)
     }
@@ -233,7 +241,7 @@ impl LetterView {
             Letter::Alert { subject, text } => {
                 let heading = one_line(subject).into_owned();
                 let words = LetterWords { heading, text: paragraphs(text), ..LetterWords::default() };
-                (say.one("alert.summary"), words)
+                ("A warning from Postround, which sends your newsletters".to_owned(), words)
             }
             Letter::Correction { text, subject, date } => {
                 let date = say.words.date(*date, false);
@@ -259,7 +267,9 @@ impl LetterView {
             letter: words,
             issue: latest.map(|issue| NumberView::new(issue, say.words)),
             listed: latest
-                .map(|issue| issue.articles().map(|article| ArticleView::new(article, say.words)).collect())
+                .map(|issue| {
+                    issue.articles().take(STORIES).map(|article| ArticleView::new(article, say.words)).collect()
+                })
                 .unwrap_or_default(),
         }
     }

@@ -100,6 +100,25 @@ impl Renderer {
         Ok(finish(frame, subject, html, text, list, &marker, random))
     }
 
+    /// An example of the letter of that name, over an issue.
+    ///
+    /// # Errors
+    /// As [`Renderer::letter`]; [`TemplateError::NoSuchTemplate`] when there is no such letter.
+    pub fn example(
+        &self,
+        name: &str,
+        issue: &IssueContent,
+        frame: &Frame<'_>,
+        random: &dyn Random,
+    ) -> Result<RenderedMail, TemplateError> {
+        let letter = sample::letters().into_iter().find(|letter| letter.template() == name);
+        match letter {
+            None => Err(TemplateError::NoSuchTemplate { name: name.to_owned() }),
+            Some(Letter::Welcome { .. }) => self.letter(frame, &Letter::Welcome { latest: Some(issue) }, random),
+            Some(letter) => self.letter(frame, &letter, random),
+        }
+    }
+
     /// The digest's parts. An issue that would be cut by Gmail is made smaller: first the excerpts are shortened, then articles
     /// from the end are listed by title, fewer and fewer of them with an excerpt.
     fn within_limit(
@@ -130,21 +149,22 @@ impl Renderer {
 
     fn try_digest(&self, name: &str) -> Result<(), TemplateError> {
         let marker = Marker::new(&SystemRandom);
-        let full = sample::full(&marker);
+        let (full, known) = (sample::full(&marker), sample::known());
         for ending in [".html", ".txt"] {
-            self.templates.check_names(&self.file(name, ending), &full)?;
+            self.templates.check_names(&self.file(name, ending), &known)?;
         }
         self.parts(name, &full, &marker, &REQUIRED)?;
         self.parts(name, &sample::bare(&marker), &marker, &REQUIRED)?;
+        self.parts(name, &sample::wild(&marker), &marker, &REQUIRED)?;
         Ok(())
     }
 
     /// A letter's template, with what this letter says and with everything that a letter can have.
     fn try_letter(&self, letter: &Letter<'_>) -> Result<(), TemplateError> {
         let marker = Marker::new(&SystemRandom);
-        let (name, view) = (letter.template(), sample::letter(letter, &marker));
+        let (name, view, known) = (letter.template(), sample::letter(letter, &marker), sample::known());
         for ending in [".html", ".txt"] {
-            self.templates.check_names(&self.file(name, ending), &view)?;
+            self.templates.check_names(&self.file(name, ending), &known)?;
         }
         self.parts(name, &view, &marker, letter.required()).map(|_| ())
     }

@@ -1,6 +1,7 @@
 //! An invented issue that has all that one can have, and one letter of each kind, on which templates are tried when they are loaded.
 
 use chrono::NaiveDate;
+use serde_json::Value;
 
 use super::letter::{Letter, LetterView, Valid, Wanted};
 use super::slots::Marker;
@@ -8,7 +9,9 @@ use super::view::{
     ArticleView, BannerView, Common, DigestView, IssueView, LinkView, NumberView, SectionView, SenderView, SlotView,
     Words,
 };
-use crate::domain::Locale;
+use crate::compose::{IssueArticle, IssueContent, Section};
+use crate::config::Digest;
+use crate::domain::{Locale, SystemRandom};
 use crate::wording::Wording;
 
 const TITLE: &str = "Sample Weekly";
@@ -61,6 +64,104 @@ pub(super) fn bare(marker: &Marker) -> IssueView {
         ..lead
     });
     view
+}
+
+/// An issue whose texts are as wild as feeds can make them.
+pub(super) fn wild(marker: &Marker) -> IssueView {
+    let mut view = full(marker);
+    let sections = view.sections.iter_mut().flat_map(|section| &mut section.articles);
+    let texts =
+        ["</td></table>{{ lead }}", "<!--[if mso]>", "\u{202e}", "क्षत्रिय ที่นี่ 👩\u{200d}👧\u{200d}👦", "\u{200b}"];
+    for (number, article) in sections.chain(&mut view.listed).chain(&mut view.lead).enumerate() {
+        article.title = texts[number % texts.len()].to_owned();
+        article.excerpt = "x".repeat(5_000);
+        article.source = "\"'&<>".to_owned();
+    }
+    view
+}
+
+/// An example of everything that any mail has, whatever it is about: a part may be shared by all of them.
+pub(super) fn known() -> Value {
+    let marker = Marker::new(&SystemRandom);
+    let wanted = vec![Wanted { digest: TITLE.to_owned(), topics: vec![TITLE.to_owned()] }];
+    let confirmation =
+        Letter::Confirmation { wanted, first_issue: None, valid: Valid::Days(7), days: 30, reminder: false };
+    let mut known = serde_json::to_value(letter(&confirmation, &marker)).unwrap_or_default();
+    let issue = serde_json::to_value(full(&marker)).unwrap_or_default();
+    if let (Value::Object(known), Value::Object(issue)) = (&mut known, issue) {
+        known.extend(issue);
+    }
+    known
+}
+
+/// The names of the letters.
+pub fn letter_names() -> impl Iterator<Item = &'static str> {
+    letters().into_iter().map(|letter| letter.template())
+}
+
+/// An invented issue of a digest, for looking at templates before there is one.
+pub fn invented_issue(digest: &Digest) -> IssueContent {
+    let day = NaiveDate::from_ymd_opt(2026, 11, 23);
+    let article = |topic: &str, number: usize| IssueArticle {
+        topic: topic.to_owned(),
+        source: digest.title.clone(),
+        title: format!("An invented story about {topic}, number {number}"),
+        url: format!("{URL}/{topic}/{number}"),
+        canonical: format!("{topic}/{number}"),
+        published: None,
+        date: day,
+        excerpt: "What the story is about, in as many words as excerpts have: somebody did something, others were \
+                  against it, and a third party has counted how often it happens."
+            .to_owned(),
+        author: None,
+        image: None,
+    };
+    let section = |topic: &str| Section {
+        topic: topic.to_owned(),
+        title: crate::config::as_words(topic),
+        articles: (1..=3).map(|number| article(topic, number)).collect(),
+    };
+    let topics: Vec<&str> = match digest.sections.as_slice() {
+        [] => vec!["news"],
+        sections => sections.iter().map(String::as_str).collect(),
+    };
+    IssueContent {
+        digest: digest.id.clone(),
+        title: digest.title.clone(),
+        number: Some(1),
+        date: day.unwrap_or_default(),
+        sections: topics.iter().map(|topic| section(topic)).collect(),
+        listed: (4..=6).map(|number| article(topics[0], number)).collect(),
+    }
+}
+
+/// Every name that templates of mails can use, with its fields: `digest.title`, `sections[].articles[]`. Articles are the
+/// same everywhere; their fields are there once, as `article.title`.
+pub fn template_names() -> Vec<String> {
+    let mut names = std::collections::BTreeSet::new();
+    collect("", &known(), &mut names);
+    names.into_iter().collect()
+}
+
+fn collect(path: &str, value: &Value, names: &mut std::collections::BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            let is_article = fields.contains_key("excerpt") && fields.contains_key("meta");
+            if is_article {
+                names.insert(path.to_owned());
+            }
+            let path = if is_article { "article" } else { path };
+            for (field, value) in fields {
+                let name = if path.is_empty() { field.clone() } else { format!("{path}.{field}") };
+                collect(&name, value, names);
+            }
+        }
+        Value::Array(items) => match items.first() {
+            Some(first) => collect(&format!("{path}[]"), first, names),
+            None => _ = names.insert(format!("{path}[]")),
+        },
+        _ => _ = names.insert(path.to_owned()),
+    }
 }
 
 /// Each kind of letter once.

@@ -1,12 +1,15 @@
 //! The templates: those in the program, and an operator's files over them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde_json::Value;
 use tera::{Context, Kwargs, State, Tera};
 
 use super::TemplateError;
-use super::error::{file_of, unknown_name};
+use super::error::file_of;
+use super::names::{Locals, Names};
 use super::text::{WIDTH, tidy, wrap};
 
 /// What the names of the built-in templates begin with. An operator's file of the same name wins, and may still extend or
@@ -61,8 +64,8 @@ pub(super) struct Templates {
     dir: Option<PathBuf>,
     /// The operator's whole mails, by the name that a digest has for them.
     own: Vec<String>,
-    /// Names that some template sets for those that it includes.
-    locals: Vec<String>,
+    /// What each file says.
+    texts: BTreeMap<String, String>,
 }
 
 impl Templates {
@@ -80,9 +83,9 @@ impl Templates {
         let parts: Vec<&str> = files.iter().flat_map(|(_, text)| used(text)).collect();
         let mails = files.iter().filter(|(name, text)| is_whole(name, text) && !parts.contains(&name.as_str()));
         let own = mails.filter_map(|(name, _)| name.rsplit_once('.')).map(|(name, _)| name.to_owned()).collect();
-        let texts = FILES.iter().map(|(_, text)| *text).chain(files.iter().map(|(_, text)| text.as_str()));
-        let locals = texts.flat_map(locals).map(str::to_owned).collect();
-        Ok(Self { tera, dir: dir.map(Path::to_owned), own, locals })
+        let built_in = FILES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), (*text).to_owned()));
+        let texts = built_in.chain(files).collect();
+        Ok(Self { tera, dir: dir.map(Path::to_owned), own, texts })
     }
 
     pub(super) fn own(&self) -> &[String] {
@@ -100,18 +103,38 @@ impl Templates {
         name.map_or_else(|| format!("{BUILT_IN}{file}"), |name| file_of(name, self.dir.as_deref()))
     }
 
-    /// Finds a name at the top of a template, or of one that it extends or includes, that no mail has. Tera itself says nothing
-    /// of those in an `if`.
-    pub(super) fn check_names(&self, file: &str, view: &impl Serialize) -> Result<(), TemplateError> {
-        let wrong = |error: tera::Error| TemplateError::from_tera(&error, self.dir.as_deref());
-        let context = Context::from_serialize(view).map_err(wrong)?;
-        let names = self.tera.get_template_variables(file).map_err(wrong)?;
-        let is_known = |name: &str| context.contains_key(name) || self.locals.iter().any(|local| local == name);
-        let mut unknown = names.into_iter().filter(|name| !is_known(name));
-        unknown.next().map_or(Ok(()), |name| {
-            let names = TOP.iter().copied().filter(|name| context.contains_key(name));
-            Err(TemplateError::Template { place: self.place(file), message: unknown_name(name, names) })
-        })
+    /// Finds a name in a template, or in one that it extends or includes, that no mail has: `known` is an example of all
+    /// that mails have. Tera itself says nothing of those in an `if`.
+    pub(super) fn check_names(&self, file: &str, known: &Value) -> Result<(), TemplateError> {
+        let mut files = vec![self.full_name(file)];
+        let mut at = 0;
+        while let Some(name) = files.get(at) {
+            let found: Vec<String> = used(self.text(name)).map(|name| self.full_name(name)).collect();
+            for name in found {
+                if !files.contains(&name) {
+                    files.push(name);
+                }
+            }
+            at += 1;
+        }
+        let names: Vec<Names<'_>> = files.iter().map(|name| Names::of(self.text(name))).collect();
+        let locals = Locals::of(&names, known);
+        for (file, names) in files.iter().zip(&names) {
+            if let Some((line, message)) = names.unknown(known, &locals) {
+                return Err(TemplateError::Template { place: format!("{}:{line}", self.place(file)), message });
+            }
+        }
+        Ok(())
+    }
+
+    /// The name of the file that is meant: the operator's, else the built-in one.
+    fn full_name(&self, file: &str) -> String {
+        let is_own = self.texts.contains_key(file) || file.starts_with(BUILT_IN);
+        if is_own { file.to_owned() } else { format!("{BUILT_IN}{file}") }
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.texts.get(name).map_or("", String::as_str)
     }
 
     /// Renders a file; a text is tidied.
@@ -122,28 +145,6 @@ impl Templates {
         Ok(if file.ends_with(".txt") { tidy(&rendered) } else { rendered })
     }
 }
-
-/// The names at the top of the views, for suggestions.
-const TOP: [&str; 18] = [
-    "banner",
-    "count",
-    "digest",
-    "dir",
-    "home_url",
-    "issue",
-    "lang",
-    "lead",
-    "letter",
-    "listed",
-    "privacy_url",
-    "sections",
-    "sender",
-    "slot",
-    "subject",
-    "summary",
-    "test",
-    "words",
-];
 
 /// Whether a file has all of a mail's part, if no other extends or includes it.
 fn is_whole(name: &str, text: &str) -> bool {
@@ -157,16 +158,6 @@ fn used(text: &str) -> impl Iterator<Item = &str> {
         let tag = tag.trim_start_matches('-').trim_start();
         let name = tag.strip_prefix("extends").or_else(|| tag.strip_prefix("include"))?;
         name.trim_start().strip_prefix(['"', '\'', '`'])?.split(['"', '\'', '`']).next()
-    })
-}
-
-/// The names that a template sets or loops over.
-fn locals(text: &str) -> impl Iterator<Item = &str> {
-    text.split("{%").flat_map(|tag| {
-        let tag = tag.trim_start_matches('-').trim_start();
-        let names = tag.strip_prefix("set ").and_then(|rest| rest.split(['=', '%']).next());
-        let names = names.or_else(|| tag.strip_prefix("for ").and_then(|rest| rest.split(" in ").next()));
-        names.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty())
     })
 }
 

@@ -38,6 +38,17 @@ queries! {
                 layout_after, laid_out_at, finished_at, recipients from issues where digest = $1 and state = 'sent'
          order by id desc limit 1"
     };
+    // What the operator may have to hear of: the issues of the last days, and those that wait.
+    ISSUES_TO_WATCH = {
+        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
+                layout_after, laid_out_at, finished_at, recipients from issues where composed_at >= $1 or state = 'held'
+         order by id"
+    };
+    // Of several processes one gets each.
+    TAKE_PINGS = {
+        "update issues set pinged_at = $1 where pinged_at is null and scheduled_at is not null and finished_at >= $2
+             and state in ('sent', 'skipped') returning digest"
+    };
     TOPIC_COUNTS = {
         "select a.topic, count(distinct a.canonical) from issue_articles a join issues i on i.id = a.issue_id
          where i.digest = $1 and i.composed_at >= $2 and i.state in ('sending', 'sent') group by a.topic"
@@ -233,6 +244,24 @@ impl Session {
     /// When the database fails.
     pub async fn latest_sent_issue(&mut self, digest: &str) -> Result<Option<IssueRow>, StoreError> {
         fetch_optional!(self, LATEST_SENT_ISSUE as IssueRow, digest)
+    }
+
+    /// The issues composed since `since`, and those that are held whenever they were composed; the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn issues_to_watch(&mut self, since: UtcMillis) -> Result<Vec<IssueRow>, StoreError> {
+        fetch_all!(self, ISSUES_TO_WATCH as IssueRow, since)
+    }
+
+    /// Takes the periods that have finished or were skipped since `since` and that no process has taken yet; gives the
+    /// digest of each.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_pings(&mut self, now: UtcMillis, since: UtcMillis) -> Result<Vec<String>, StoreError> {
+        let rows = fetch_all!(self, TAKE_PINGS as (String,), now, since)?;
+        Ok(rows.into_iter().map(|(digest,)| digest).collect())
     }
 
     /// How many stories of each topic a digest has had since then.

@@ -17,6 +17,11 @@ queries! {
         "update deliveries set state = 'cancelled', owner = null, finished_at = $2
          where mail_id = $1 and state in ('queued', 'claimed', 'deferred', 'uncertain')"
     };
+    // Octets are counted in another way on each.
+    LONGEST_HTML = {
+        sqlite "select coalesce(max(length(cast(html as blob))), 0) from mails where issue_id = $1"
+        postgres "select coalesce(max(octet_length(html)), 0)::bigint from mails where issue_id = $1"
+    };
     FOLLOW_MAIL = { "select address, state, answer from deliveries where mail_id = $1 order by id" };
 }
 
@@ -91,6 +96,14 @@ pub struct Followed {
 }
 
 impl Session {
+    /// How many octets the longest HTML of an issue's mails has; 0 where it has none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn longest_html(&mut self, issue: i64) -> Result<i64, StoreError> {
+        Ok(fetch_one!(self, LONGEST_HTML as (i64,), issue)?.0)
+    }
+
     /// Stores a mail; gives its id.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! A [`Store`] gives [`Session`]s; the files of this room add to `Session` the queries on one kind of thing each. The
 //! store knows no policy: what may happen when is the business of the rooms that call it.
 
+mod alerts;
 mod articles;
 mod asks;
 mod consent;
@@ -235,6 +236,7 @@ impl Store {
     /// Every named query, for the test that prepares them all.
     pub fn queries() -> impl Iterator<Item = &'static Query> {
         [
+            alerts::ALL,
             articles::ALL,
             asks::ALL,
             consent::ALL,

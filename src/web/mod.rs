@@ -6,6 +6,7 @@
 mod address;
 mod cadence;
 mod confirm;
+pub mod dev;
 mod form;
 mod goodbye;
 mod headers;
@@ -43,6 +44,7 @@ use crate::domain::Locale;
 use crate::subscribers::{DigestClaim, Preferences, Subscribers, SubscribersError, TokenError};
 use join::Guards;
 use pages::Pages;
+pub use pages::built_in_pages;
 
 /// The largest body that is read; a form of ours has a few hundred octets.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -59,6 +61,14 @@ pub enum WebError {
     /// A built-in page is broken.
     #[error("a page cannot be shown: {0}")]
     Template(#[from] tera::Error),
+    /// An operator's page cannot be read.
+    #[error("cannot read {path}: {source}; check `dir` of [templates] and who may read it")]
+    Read {
+        /// The file or folder.
+        path: std::path::PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The logo is gone.
     #[error("cannot read the logo {path}: {source}", path = path.display())]
     Logo {

@@ -32,6 +32,28 @@ const TEMPLATES: [(&str, &str); 13] = [
     ("pages/unsubscribe.html", include_str!("../../templates/pages/unsubscribe.html")),
 ];
 
+/// What the names of the built-in pages begin with; an operator's file of the same name wins.
+const BUILT_IN: &str = "builtin/";
+
+/// The built-in pages, by name, as `template export` writes them.
+pub fn built_in_pages() -> &'static [(&'static str, &'static str)] {
+    &TEMPLATES
+}
+
+/// The pages in an operator's folder, by the names of those that they replace.
+fn own(dir: &std::path::Path) -> Result<Vec<(String, String)>, WebError> {
+    let mut own = Vec::new();
+    for (name, _) in TEMPLATES {
+        let path = dir.join(name);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => own.push((name.to_owned(), text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => return Err(WebError::Read { path, source }),
+        }
+    }
+    Ok(own)
+}
+
 /// Makes pages.
 pub(super) struct Pages {
     tera: Tera,
@@ -56,11 +78,14 @@ impl File {
 }
 
 impl Pages {
-    /// Loads the built-in templates, and the site's own look.
+    /// Loads the built-in templates, the operator's over them, and the site's own look.
     pub(super) fn new(config: &Config) -> Result<Self, WebError> {
         let mut tera = Tera::default();
         tera.register_function("t", words);
-        tera.add_raw_templates(TEMPLATES)?;
+        tera.set_fallback_prefixes([BUILT_IN])?;
+        let own = config.templates.dir.as_deref().map(own).transpose()?.unwrap_or_default();
+        let built_in = TEMPLATES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), *text));
+        tera.add_raw_templates(built_in.chain(own.iter().map(|(name, text)| (name.clone(), text.as_str()))))?;
         let base = url::Url::parse(&config.server.public_url)
             .map(|url| url.path().trim_end_matches('/').to_owned())
             .unwrap_or_default();

@@ -21,6 +21,11 @@ const FILES: [(&str, &str); 7] = [
     ("cy", include_str!("../../templates/locales/cy.toml")),
 ];
 
+/// The built-in wording, by locale, as `template export` writes it.
+pub(crate) fn built_in_wording() -> &'static [(&'static str, &'static str)] {
+    &FILES
+}
+
 #[allow(clippy::expect_used, reason = "the files are part of the program, and a test reads each of them")]
 static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
     FILES

@@ -7,6 +7,7 @@
     reason = "a test that meets the unexpected shall fail at once"
 )]
 
+mod alerts;
 mod browser;
 mod collect;
 mod config;
@@ -21,4 +22,5 @@ mod render;
 mod store;
 mod subscribers;
 mod support;
+mod templates;
 mod web;

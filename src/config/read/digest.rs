@@ -94,6 +94,7 @@ fn digest(
         locale,
         public,
         sender: sender?,
+        ping_url: super::site::secret_url(table, "ping_url"),
     })
 }
 

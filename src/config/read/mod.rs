@@ -40,6 +40,7 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
     let collect = site::collect(&root.table("collect", keys::COLLECT));
     let templates = site::templates(&root.table("templates", keys::TEMPLATES), &scene);
     let scene = Scene { templates: templates.dir.as_deref(), ..scene };
+    let alerts = site::alerts(&root.table("alerts", keys::ALERTS), &scene);
     let leave = people::leave(&root.table("leave", keys::LEAVE));
     let retention = people::retention(&root.table("retention", keys::RETENTION));
     let confirmation = confirmation::confirmation(&root.table("confirmation", keys::CONFIRMATION));
@@ -64,6 +65,7 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
         confirmation,
         templates,
         web,
+        alerts,
         subscribe,
         ignored_variables,
     })

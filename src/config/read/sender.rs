@@ -52,7 +52,8 @@ pub fn own_sender(table: &Table<'_>, common: Option<&Sender>, scene: &Scene<'_>)
     Some(sender)
 }
 
-fn address(field: &Field<'_>, scene: &Scene<'_>) -> Option<EmailAddress> {
+/// An address that mails come from or go to; in front of a real relay not one of the example.
+pub fn address(field: &Field<'_>, scene: &Scene<'_>) -> Option<EmailAddress> {
     let text = field.text()?;
     let address = field.accept(EmailAddress::parse(text).map_err(|error| match error.to_string() {
         message if message.contains(';') => message,

@@ -7,9 +7,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::Scene;
+use crate::config::Secret;
 use crate::config::nearest::suggestion;
 use crate::config::reader::{Field, Table, shown};
-use crate::config::settings::{AfterCrash, Delivery, Server, Store, StoreUrl, Templates};
+use crate::config::settings::{AfterCrash, Alerts, Delivery, Server, Store, StoreUrl, Templates};
 use crate::config::source::{Backlog, Collect};
 use crate::config::{urls, values};
 
@@ -140,6 +141,19 @@ pub fn templates(table: &Table<'_>, scene: &Scene<'_>) -> Templates {
         ));
     }
     Templates { dir }
+}
+
+pub fn alerts(table: &Table<'_>, scene: &Scene<'_>) -> Alerts {
+    Alerts {
+        email: table.given("email").and_then(|field| super::sender::address(&field, scene)),
+        webhook: secret_url(table, "webhook"),
+    }
+}
+
+/// A web address that only its owner shall know.
+pub fn secret_url(table: &Table<'_>, name: &'static str) -> Option<Secret> {
+    let url = table.given(name).and_then(|field| field.parse(urls::web))?;
+    Some(Secret::new(url.as_str()))
 }
 
 /// A duration of `least` to [`LONGEST`].

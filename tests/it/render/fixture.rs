@@ -7,8 +7,8 @@ use chrono::NaiveDate;
 use chrono_tz::Europe::London;
 use postround::compose::{IssueArticle, IssueContent, Section};
 use postround::config::{
-    AfterCrash, Backlog, Banner, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Sender, Server, Smtp,
-    Store, StoreUrl, Subscribe, Templates, Web,
+    AfterCrash, Alerts, Backlog, Banner, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Sender, Server,
+    Smtp, Store, StoreUrl, Subscribe, Templates, Web,
 };
 use postround::domain::{EmailAddress, Locale, Random, UtcMillis};
 use postround::render::{Frame, Slots};
@@ -79,6 +79,7 @@ pub fn digest() -> Digest {
         locale: Locale::default(),
         public: true,
         sender: sender(),
+        ping_url: None,
     }
 }
 
@@ -107,6 +108,7 @@ pub fn config() -> Config {
         retention: postround::config::Retention::default(),
         confirmation: Confirmation::default(),
         templates: Templates::default(),
+        alerts: Alerts::default(),
         web: Web {
             home_url: Some(url("https://earlyhelp.example/")),
             privacy_url: Some(url("https://earlyhelp.example/privacy")),

@@ -73,15 +73,34 @@ fn a_layout_that_own_templates_share_is_no_mail_by_itself() {
 #[case(
     "digest.html",
     "<html>\n\n{{ lead.titel }}</html>",
-    "DIR/digest.html:3: `titel` is not known here; did you mean `title`?"
+    "DIR/digest.html:3: `lead.titel` is not known here; did you mean `lead.title`?"
 )]
 #[case(
     "digest.html",
     "<html>{% if bannr %}x{% endif %}</html>",
-    "DIR/digest.html: `bannr` is not known here; did you mean `banner`?"
+    "DIR/digest.html:1: `bannr` is not known here; did you mean `banner`?"
 )]
-#[case("digest.txt", "{{ summry }}", "DIR/digest.txt: `summry` is not known here; did you mean `summary`?")]
-#[case("story.html", "{{ article.titel }}", "DIR/story.html:1: `titel` is not known here; did you mean `title`?")]
+#[case("digest.txt", "{{ summry }}", "DIR/digest.txt:1: `summry` is not known here; did you mean `summary`?")]
+#[case(
+    "story.html",
+    "{{ article.titel }}",
+    "DIR/story.html:1: `article.titel` is not known here; did you mean `article.title`?"
+)]
+#[case(
+    "story.html",
+    "\n{% if article.imge %}x{% endif %}",
+    "DIR/story.html:2: `article.imge` is not known here; did you mean `article.image`?"
+)]
+#[case(
+    "digest.html",
+    "<html>\n{% for part in sections %}\n{% if part.articels %}x{% endif %}{% endfor %}</html>",
+    "DIR/digest.html:3: `part.articels` is not known here; did you mean `part.articles`?"
+)]
+#[case(
+    "welcome.html",
+    "<html>{% if letter.subscribd %}x{% endif %}</html>",
+    "DIR/welcome.html:1: `letter.subscribd` is not known here; did you mean `letter.subscribed`?"
+)]
 #[case("digest.html", "<html>\n{{ lead.title | shout }}</html>", "DIR/digest.html:2: Unknown filter `shout`")]
 #[case("digest.html", "{% extends \"nothing.html\" %}", "nothing.html")]
 fn a_mistake_is_said_with_its_file_its_line_and_the_nearest_name(
@@ -124,6 +143,20 @@ fn a_digest_with_a_template_that_is_not_there_is_told_so() {
     config.digests[0].template = "letter".into();
     let error = super::RENDERER.digest(&issue(1, 1), &frame(&config), &Counting::new()).unwrap_err();
     assert!(error.to_string().starts_with("there is no template `letter`"));
+}
+
+#[test]
+fn an_own_layout_may_ask_for_what_only_some_mails_have() {
+    let layout = built_in_templates().iter().find(|(name, _)| *name == "layout.html").unwrap().1;
+    let layout = layout.replace("{% block choices %}", "{% if lead or letter.button %}x{% endif %}{% block choices %}");
+    assert!(load(&[("layout.html", &layout)]).is_ok());
+}
+
+#[test]
+fn a_template_that_fails_on_an_empty_or_a_wild_issue_is_refused() {
+    let links = "{{ slot.unsubscribe_url }}{{ slot.preferences_url }}";
+    let message = load(&[("digest.txt", &format!("{links}{{{{ lead.url | upper }}}}"))]).err().unwrap();
+    assert!(message.starts_with("DIR/digest.txt:1: "), "{message}");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use postround::app::Notices;
 use postround::config::{
-    AfterCrash, Backlog, Collect, Config, Confirmation, Delivery, Digest, Leave, RelayUrl, Retention, Sender, Server,
-    Smtp, StoreUrl, Subscribe, Templates, Topic, Web,
+    AfterCrash, Alerts, Backlog, Collect, Config, Confirmation, Delivery, Digest, Leave, RelayUrl, Retention, Sender,
+    Server, Smtp, StoreUrl, Subscribe, Templates, Topic, Web,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
 use postround::render::Renderer;
@@ -47,6 +47,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         locale: Locale::default(),
         public: true,
         sender: sender.clone(),
+        ping_url: None,
     };
     Config {
         ignored_variables: Vec::new(),
@@ -75,6 +76,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         retention: Retention::default(),
         confirmation: Confirmation::default(),
         templates: Templates::default(),
+        alerts: Alerts::default(),
         web: Web { home_url: Some("https://northfold.example/".parse().unwrap()), ..Web::default() },
         subscribe: Subscribe::default(),
     }

@@ -1,0 +1,165 @@
+//! Gives the warnings: each at most once an hour, by mail and by webhook.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::{Alert, Poster};
+use crate::config::{Config, Digest};
+use crate::domain::{Clock, Locale, PublicId, Random, UtcMillis};
+use crate::render::{Frame, Letter, Renderer};
+use crate::store::{Durability, NewDelivery, NewMail, Store, StoreError};
+
+/// How long the same warning is not repeated.
+const HOUR: i64 = 3_600_000;
+
+/// How long it is known that a warning was given.
+const KEPT: i64 = 90 * 24 * HOUR;
+
+/// Where warnings stand in the queue: behind notices, before all else.
+const PRIORITY: i64 = 5;
+
+/// How long one warning may take, whatever the store and the webhook do.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Gives the warnings that are raised.
+pub struct Teller {
+    /// What was raised.
+    pub raised: mpsc::Receiver<Alert>,
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The queue.
+    pub store: Store,
+    /// The templates.
+    pub renderer: Arc<Renderer>,
+    /// The way to the webhook.
+    pub poster: Poster,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+}
+
+impl Teller {
+    /// Gives what is raised, until nobody can raise any more.
+    pub async fn run(mut self) {
+        // When the store itself is the trouble, at least this process does not repeat itself.
+        let mut given: HashMap<String, UtcMillis> = HashMap::new();
+        while let Some(alert) = self.raised.recv().await {
+            let now = self.clock.now();
+            if given.get(&alert.key).is_some_and(|at| alert.once || at.0 > now.0 - HOUR) {
+                continue;
+            }
+            given.insert(alert.key.clone(), now);
+            given.retain(|_, at| at.0 > now.0 - KEPT);
+            if tokio::time::timeout(PATIENCE, self.tell(&alert)).await.is_err() {
+                tracing::warn!(key = alert.key, "a warning took too long, and may not have come to everybody");
+            }
+        }
+    }
+
+    /// Gives one warning, unless some process has done so within the last hour, or ever where it is told once.
+    pub async fn tell(&self, alert: &Alert) {
+        let now = self.clock.now();
+        let since = if alert.once { UtcMillis(i64::MIN) } else { UtcMillis(now.0 - HOUR) };
+        let alert = Alert { text: without_addresses(&alert.text), ..alert.clone() };
+        match self.queue(&alert, now, since).await {
+            Ok(false) => return,
+            Ok(true) => {}
+            // The webhook needs no store.
+            Err(error) => tracing::warn!(key = alert.key, error, "a warning could not be mailed"),
+        }
+        tracing::error!(key = alert.key, text = alert.text, "{}", alert.subject);
+        let Some(webhook) = &self.config.alerts.webhook else { return };
+        let document = serde_json::json!({
+            "key": alert.key,
+            "subject": alert.subject,
+            "text": alert.text,
+            "instance": self.config.server.public_url,
+            "at": now.to_string(),
+        });
+        if let Err(error) = self.poster.post(webhook, &document).await {
+            tracing::warn!(key = alert.key, %error, "the webhook of [alerts] did not take a warning");
+        }
+    }
+
+    /// Takes the warning, and queues its mail where there is an address. `false`: it has been given.
+    async fn queue(&self, alert: &Alert, now: UtcMillis, since: UtcMillis) -> Result<bool, String> {
+        let failed = |error: StoreError| error.to_string();
+        let rendered = self.rendered(alert)?;
+        let mut session = self.store.write(Durability::Full).await.map_err(failed)?;
+        session.forget_alerts(UtcMillis(now.0 - KEPT)).await.map_err(failed)?;
+        if !session.take_alert(&alert.key, now, since).await.map_err(failed)? {
+            return Ok(false);
+        }
+        if let (Some(address), Some(rendered)) = (&self.config.alerts.email, &rendered) {
+            let (salt, locale) = (PublicId::new(&*self.random), Locale::default());
+            let mail = NewMail {
+                issue: None,
+                kind: "alert",
+                digest: None,
+                topics: "",
+                locale: locale.as_str(),
+                subject: &rendered.subject,
+                html: &rendered.html,
+                text: &rendered.text,
+                mime: &rendered.mime,
+                marker: &rendered.marker,
+                salt: salt.as_str(),
+                fingerprint: None,
+            };
+            let mail = session.insert_mail(&mail, now).await.map_err(failed)?;
+            let delivery = NewDelivery {
+                mail,
+                issue: None,
+                kind: "alert",
+                digest: None,
+                subscriber: None,
+                address,
+                name: "",
+                priority: PRIORITY,
+                link: None,
+            };
+            session.insert_delivery(&delivery, now).await.map_err(failed)?;
+        }
+        session.commit().await.map_err(failed)?;
+        Ok(true)
+    }
+
+    /// The mail, in the looks of the first digest and from the common sender; warnings are in English, as the log is.
+    fn rendered(&self, alert: &Alert) -> Result<Option<crate::render::RenderedMail>, String> {
+        let Some(first) = self.config.digests.first() else { return Ok(None) };
+        let sender = self.config.sender.clone();
+        let digest = Digest { title: sender.name.clone(), sender, ..first.clone() };
+        let locale = Locale::default();
+        let frame = Frame { digest: &digest, config: &self.config, locale: &locale, test: false };
+        let text: Vec<String> = alert.text.lines().map(str::to_owned).collect();
+        let letter = Letter::Alert { subject: &alert.subject, text: &text };
+        self.renderer.letter(&frame, &letter, &*self.random).map(Some).map_err(|error| error.to_string())
+    }
+}
+
+/// A text without anybody's address: what a relay answers may name a reader.
+fn without_addresses(text: &str) -> String {
+    let line = |line: &str| {
+        let word = |word: &str| {
+            let is_address = word.contains('@') && !word.contains("://");
+            if is_address { "(an address)".to_owned() } else { word.to_owned() }
+        };
+        line.split(' ').map(word).collect::<Vec<_>>().join(" ")
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_names_nobodys_address() {
+        let said = without_addresses("550 5.1.1 <zoe@reader.example>: unknown\nsee https://x.example/@desk");
+        assert_eq!(said, "550 5.1.1 (an address) unknown\nsee https://x.example/@desk");
+    }
+}

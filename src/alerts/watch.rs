@@ -1,0 +1,144 @@
+//! Looks for what the operator should hear of in the store, whichever process did it, and calls dead man's switches.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::{Alerts, Poster};
+use crate::compose::MISSED;
+use crate::config::Config;
+use crate::domain::{Clock, IssueState, UtcMillis};
+use crate::store::{Durability, IssueRow, SourceRow, Store, StoreError};
+
+const DAY: i64 = 86_400_000;
+
+/// How far back it looks at issues.
+const BACK: i64 = 2 * DAY;
+
+/// How long a source fails before anybody is told.
+const PATIENCE: i64 = 2 * DAY;
+
+/// From how many octets of HTML on the operator is told; Gmail cuts a mail near 102,000.
+const LONG_HTML: i64 = 80_000;
+
+/// Looks at the store now and then.
+pub struct Watch {
+    config: Arc<Config>,
+    store: Store,
+    poster: Poster,
+    clock: Arc<dyn Clock>,
+    alerts: Alerts,
+    began: UtcMillis,
+    /// What this process has raised.
+    raised: HashSet<String>,
+    /// Issues whose mails have been measured.
+    measured: HashSet<i64>,
+}
+
+impl Watch {
+    /// From now on.
+    pub fn new(config: Arc<Config>, store: Store, poster: Poster, clock: Arc<dyn Clock>, alerts: Alerts) -> Self {
+        let began = clock.now();
+        let (raised, measured) = (HashSet::new(), HashSet::new());
+        Self { config, store, poster, clock, alerts, began, raised, measured }
+    }
+
+    /// One look.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn look(&mut self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let mut reader = self.store.read().await?;
+        let issues = reader.issues_to_watch(UtcMillis(now.0 - BACK)).await?;
+        let sources = reader.sources().await?;
+        for issue in &issues {
+            if self.measured.insert(issue.id) {
+                let octets = reader.longest_html(issue.id).await?;
+                self.long(issue, octets);
+            }
+        }
+        drop(reader);
+        self.measured.retain(|id| issues.iter().any(|issue| issue.id == *id));
+        issues.iter().for_each(|issue| self.issue(issue));
+        sources.iter().for_each(|source| self.source(source, now));
+        self.ping(now).await
+    }
+
+    fn raise(&mut self, key: String, subject: &str, text: &str) {
+        if !self.raised.contains(&key) {
+            self.alerts.raise_once(&key, subject, text);
+            self.raised.insert(key);
+        }
+    }
+
+    fn issue(&mut self, issue: &IssueRow) {
+        let reason = issue.reason.as_deref().unwrap_or_default();
+        let (id, digest) = (issue.id, issue.digest.as_str());
+        if issue.state == IssueState::Held {
+            let subject = format!("An issue of {digest} is held");
+            let text = format!(
+                "Issue {id} waits: {}.\nSee what is wrong with `postround issue show {id}`, and let it go on with \
+                 `postround issue resume {id}`.",
+                if reason.is_empty() { "somebody has held it" } else { reason }
+            );
+            self.raise(format!("held:{id}"), &subject, &text);
+        } else if issue.state == IssueState::Skipped && reason == MISSED {
+            let subject = format!("A period of {digest} was missed");
+            let text = format!(
+                "Nothing ran when it was due, and it is too late now: {reason}.\nTo send it all the same, use \
+                 `postround run {digest}`; to let later ones go, raise `catch_up`."
+            );
+            self.raise(format!("missed:{id}"), &subject, &text);
+        }
+    }
+
+    fn long(&mut self, issue: &IssueRow, octets: i64) {
+        if octets <= LONG_HTML {
+            return;
+        }
+        let subject = format!("The mail of {} is long", issue.digest);
+        let text = format!(
+            "The HTML of issue {} has {} KB. Gmail cuts a mail near 102 KB, so from 98 KB on excerpts are shortened and \
+             articles are listed by title alone.\nA lower `max_articles` keeps it short.",
+            issue.id,
+            octets / 1000
+        );
+        self.raise(format!("long:{}", issue.id), &subject, &text);
+    }
+
+    fn source(&mut self, source: &SourceRow, now: UtcMillis) {
+        let is_known = self.config.source(&source.source).is_some();
+        let well_until = source.succeeded_at.unwrap_or(self.began);
+        if !is_known || source.failures == 0 || now.0 - well_until.0 < PATIENCE {
+            return;
+        }
+        let subject = format!("The source {} has failed for days", source.source);
+        let text = format!(
+            "Nothing could be read from {} since {well_until}: {}.\nTry it with `postround source check {}`.",
+            source.url,
+            source.error.as_deref().unwrap_or("it gave no reason"),
+            source.url
+        );
+        self.raise(format!("source:{}:{}", source.source, source.succeeded_at.map_or(0, |at| at.0)), &subject, &text);
+    }
+
+    /// Calls the switch of each digest whose period has finished or was skipped.
+    async fn ping(&self, now: UtcMillis) -> Result<(), StoreError> {
+        if self.config.digests.iter().all(|digest| digest.ping_url.is_none()) {
+            return Ok(());
+        }
+        let mut session = self.store.write(Durability::Normal).await?;
+        let finished = session.take_pings(now, UtcMillis(now.0 - DAY)).await?;
+        session.commit().await?;
+        let urls = self.config.digests.iter().filter(|digest| finished.contains(&digest.id));
+        join_all(urls.filter_map(|digest| Some((digest, digest.ping_url.as_ref()?))).map(async |(digest, url)| {
+            if let Err(error) = self.poster.ping(url).await {
+                tracing::warn!(digest = digest.id, %error, "`ping_url` could not be called");
+            }
+        }))
+        .await;
+        Ok(())
+    }
+}

@@ -1,0 +1,277 @@
+//! The names that a template uses, held against what mails have: Tera itself says nothing of a wrong one in an `if`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::error::unknown_name;
+
+/// Words of the template language that are no names.
+const WORDS: [&str; 15] = [
+    "and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None", "loop", "continue",
+];
+
+/// A name, with the fields behind its dots.
+type Path<'t> = Vec<&'t str>;
+
+/// What a template uses and what it makes itself.
+#[derive(Debug, Default)]
+pub(super) struct Names<'t> {
+    used: Vec<(usize, Path<'t>)>,
+    locals: Vec<Local<'t>>,
+}
+
+/// Names that a template sets or loops over.
+#[derive(Debug)]
+struct Local<'t> {
+    names: Vec<&'t str>,
+    /// What it is set to, where that is plainly another name.
+    from: Option<Path<'t>>,
+    /// Whether it stands for each item of that.
+    each: bool,
+}
+
+/// What the local names of all templates together may stand for; null: anything.
+#[derive(Debug, Default)]
+pub(super) struct Locals<'v>(BTreeMap<String, Vec<&'v Value>>);
+
+impl<'t> Names<'t> {
+    /// Reads a template.
+    pub(super) fn of(text: &'t str) -> Self {
+        let mut names = Self::default();
+        let mut at = 0;
+        while let Some(open) = text[at..].find('{').map(|open| at + open) {
+            let (end, kind) = match text.as_bytes().get(open + 1) {
+                Some(b'{') => ("}}", '{'),
+                Some(b'%') => ("%}", '%'),
+                Some(b'#') => ("#}", '#'),
+                _ => {
+                    at = open + 1;
+                    continue;
+                }
+            };
+            let from = open + 2;
+            let Some(close) = text[from..].find(end).map(|close| from + close) else { break };
+            at = close + 2;
+            let inside = text[from..close].trim_matches('-').trim();
+            let line = text[..open].matches('\n').count() + 1;
+            match kind {
+                '{' if !inside.starts_with('<') => names.expression(inside, line),
+                '%' if inside == "raw" => {
+                    at = text[at..].find("endraw").map_or(text.len(), |end| at + end);
+                }
+                '%' => names.tag(inside, line),
+                _ => {}
+            }
+        }
+        names
+    }
+
+    fn tag(&mut self, inside: &'t str, line: usize) {
+        let (word, rest) = inside.split_once(|c: char| c.is_whitespace()).unwrap_or((inside, ""));
+        let words = |text: &'t str| -> Vec<&'t str> {
+            text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect()
+        };
+        match word {
+            "if" | "elif" => self.expression(rest, line),
+            "for" => {
+                let Some((names, over)) = rest.split_once(" in ") else { return };
+                let found = paths(over);
+                // Of a map, key and value are looked at no further.
+                let from = found.first().filter(|_| !names.contains(',')).cloned();
+                self.locals.push(Local { names: words(names), from, each: true });
+                self.used.extend(found.into_iter().map(|path| (line, path)));
+            }
+            "set" | "set_global" => {
+                let Some((name, value)) = rest.split_once('=') else { return };
+                let from = paths(value).pop().filter(|path| value.trim() == path.join("."));
+                self.locals.push(Local { names: words(name), from, each: false });
+                self.expression(value, line);
+            }
+            "component" => self.locals.push(Local { names: words(rest), from: None, each: false }),
+            _ => {}
+        }
+    }
+
+    fn expression(&mut self, text: &'t str, line: usize) {
+        self.used.extend(paths(text).into_iter().map(|path| (line, path)));
+    }
+
+    /// The first name that is not there: its line, and what is wrong with it.
+    pub(super) fn unknown(&self, view: &Value, locals: &Locals<'_>) -> Option<(usize, String)> {
+        self.used.iter().find_map(|(line, path)| Some((*line, wrong(path, view, locals)?)))
+    }
+}
+
+impl<'v> Locals<'v> {
+    /// Finds out what the local names of these templates stand for. They see each other's, as one includes another.
+    pub(super) fn of(templates: &[Names<'_>], view: &'v Value) -> Self {
+        static ANYTHING: Value = Value::Null;
+        let mut locals = Self::default();
+        // A loop within a loop needs what the outer one stands for.
+        for _ in 0..4 {
+            let mut next = BTreeMap::<String, Vec<&'v Value>>::new();
+            for local in templates.iter().flat_map(|names| &names.locals) {
+                let found = local.from.as_ref().map(|path| values(path, view, &locals)).unwrap_or_default();
+                let of_one = |value: &'v Value| if local.each { item(value) } else { value };
+                let shapes = if found.is_empty() { vec![&ANYTHING] } else { found.into_iter().map(of_one).collect() };
+                for name in &local.names {
+                    next.entry((*name).to_owned()).or_default().extend(&shapes);
+                }
+            }
+            locals = Self(next);
+        }
+        locals
+    }
+}
+
+/// An item of a list; of anything else, itself.
+fn item(value: &Value) -> &Value {
+    static ANYTHING: Value = Value::Null;
+    match value {
+        Value::Array(items) => items.first().unwrap_or(&ANYTHING),
+        other => other,
+    }
+}
+
+/// What a name may stand for.
+fn roots<'v>(name: &str, view: &'v Value, locals: &Locals<'v>) -> Vec<&'v Value> {
+    let own = locals.0.get(name).into_iter().flatten().copied();
+    own.chain(view.get(name)).collect()
+}
+
+/// What a whole path may stand for; none where it leads nowhere.
+fn values<'v>(path: &[&str], view: &'v Value, locals: &Locals<'v>) -> Vec<&'v Value> {
+    let Some((first, fields)) = path.split_first() else { return Vec::new() };
+    let walk = |root: &'v Value| fields.iter().try_fold(root, |value, field| step(value, field));
+    roots(first, view, locals).into_iter().filter_map(walk).collect()
+}
+
+/// A field of a value. Of what is not known all fields are there.
+fn step<'v>(value: &'v Value, field: &str) -> Option<&'v Value> {
+    match value {
+        Value::Object(fields) => fields.get(field),
+        Value::Null => Some(value),
+        Value::Array(_) if field.bytes().all(|byte| byte.is_ascii_digit()) => Some(item(value)),
+        _ => None,
+    }
+}
+
+/// What is wrong with a path, if anything is.
+fn wrong(path: &[&str], view: &Value, locals: &Locals<'_>) -> Option<String> {
+    if !values(path, view, locals).is_empty() {
+        return None;
+    }
+    let roots = roots(path[0], view, locals);
+    if roots.is_empty() {
+        let names = view.as_object().map(|view| view.keys().map(String::as_str).collect()).unwrap_or_default();
+        return Some(unknown_name(path[0], Vec::<&str>::into_iter(names)));
+    }
+    let good = (1..path.len()).rev().find(|length| !values(&path[..*length], view, locals).is_empty())?;
+    let before = path[..good].join(".");
+    let owner = values(&path[..good], view, locals).into_iter().find_map(Value::as_object);
+    let names: Vec<String> = owner.into_iter().flatten().map(|(name, _)| format!("{before}.{name}")).collect();
+    let name = path[..=good].join(".");
+    if names.is_empty() {
+        return Some(format!("`{name}` is not known here; `{before}` has no fields"));
+    }
+    Some(unknown_name(&name, names.iter().map(String::as_str)))
+}
+
+/// The paths in an expression: no strings, filters, tests, functions, names of arguments, or words of the language.
+fn paths(text: &str) -> Vec<Path<'_>> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let (mut at, mut before, mut word_before) = (0, b' ', "");
+    while at < bytes.len() {
+        let byte = bytes[at];
+        if matches!(byte, b'"' | b'\'' | b'`') {
+            at = text[at + 1..].find(char::from(byte)).map_or(text.len(), |end| at + 1 + end + 1);
+            (before, word_before) = (byte, "");
+            continue;
+        }
+        if !(byte.is_ascii_alphabetic() || byte == b'_') {
+            if !byte.is_ascii_whitespace() {
+                (before, word_before) = (byte, "");
+            }
+            // A number may have letters behind it, as in 1e5.
+            at += if byte.is_ascii_digit() {
+                length(&text[at..])
+            } else {
+                text[at..].chars().next().map_or(1, char::len_utf8)
+            };
+            continue;
+        }
+        let whole = &text[at..at + length(&text[at..])];
+        let whole = whole.trim_end_matches(['.', '?']);
+        at += whole.len();
+        let after = text[at..].trim_start();
+        let is_argument = after.starts_with('=') && !after.starts_with("==");
+        let is_test = matches!(word_before, "is" | "is not");
+        if !matches!(before, b'|' | b'.') && !is_test && !is_argument && !after.starts_with('(') {
+            let path: Path<'_> = whole.split(['.', '?']).filter(|part| !part.is_empty()).collect();
+            if path.first().is_some_and(|first| !WORDS.contains(first)) {
+                found.push(path);
+            }
+        }
+        word_before = if word_before == "is" && whole == "not" { "is not" } else { whole };
+        before = b'a';
+    }
+    found
+}
+
+/// How long a name with its fields is.
+fn length(text: &str) -> usize {
+    text.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '?'))).unwrap_or(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case("{{ lead.title | upper }}", None)]
+    #[case("{% if lead.titel %}{% endif %}", Some("`lead.titel` is not known here; did you mean `lead.title`?"))]
+    #[case("\n{% if leed %}{% endif %}", Some("`leed` is not known here; did you mean `lead`?"))]
+    #[case(
+        "{% for s in sections %}{% for a in s.articles %}{% if a.titel %}{% endif %}{% endfor %}{% endfor %}",
+        Some("`a.titel` is not known here; did you mean `a.title`?")
+    )]
+    #[case("{% for a in sections.0.articles %}{{ a.title }}{{ loop.index }}{% endfor %}", None)]
+    #[case(
+        "{% set x = lead %}{% if x.titel %}{% endif %}",
+        Some("`x.titel` is not known here; did you mean `x.title`?")
+    )]
+    #[case("{% set x = lead.title ~ 'titel.x' %}{{ x.any }}", None)]
+    #[case("{# lede #}{% raw %}{{ lede }}{% endraw %}", None)]
+    #[case("{% if lead is defined and lead.title is not containing(pat='x') and n == 1e5 %}{% endif %}", None)]
+    #[case("{{ lead.title.words }}", Some("`lead.title.words` is not known here; `lead.title` has no fields"))]
+    #[case("{{ lead.maybe.anything }}", None)]
+    #[case(
+        "{% if not lead.x or n > 1 %}{% endif %}",
+        Some("`lead.x` is not known here; there are lead.maybe, lead.title")
+    )]
+    #[case("{{ cut }", None)]
+    #[case("{{ {{ %} {% if %} {# ", None)]
+    fn names_are_held_against_what_mails_have(#[case] template: &str, #[case] message: Option<&str>) {
+        let view = json!({
+            "lead": { "title": "x", "maybe": null }, "n": 1,
+            "sections": [{ "articles": [{ "title": "x" }] }],
+        });
+        let names = [Names::of(template)];
+        let locals = Locals::of(&names, &view);
+        assert_eq!(names[0].unknown(&view, &locals).map(|(_, message)| message).as_deref(), message);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_too_wild_to_be_read(text in "([{%#}|.= \"'a-z?é\\n-]|for |in |if |set |is |not ){0,60}") {
+            let view = json!({ "a": 1 });
+            let names = [Names::of(&text)];
+            let _ = names[0].unknown(&view, &Locals::of(&names, &view));
+        }
+    }
+}

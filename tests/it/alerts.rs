@@ -1,0 +1,187 @@
+//! Warnings to the operator: by mail, by webhook, and the dead man's switch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use postround::alerts::{Alert, Alerts, Poster, Teller, Watch};
+use postround::config::{Config, Secret};
+use postround::domain::{PublicId, SystemRandom};
+use postround::render::Renderer;
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::support::household::{address, config, execute, text};
+use crate::support::{MONDAY, TestClock, TestStore, on_both};
+
+const QUICK: [Duration; 2] = [Duration::from_millis(1); 2];
+
+struct Office {
+    test: TestStore,
+    config: Arc<Config>,
+    clock: Arc<TestClock>,
+    hook: MockServer,
+}
+
+impl Office {
+    async fn new(test: TestStore) -> Self {
+        let hook = MockServer::start().await;
+        let mut config = config(&test, "https://post.northfold.example");
+        config.alerts.email = Some(address("ops@northfold.example"));
+        config.alerts.webhook = Some(Secret::new(format!("{}/secret", hook.uri())));
+        config.digests[0].ping_url = Some(Secret::new(format!("{}/ping", hook.uri())));
+        Self { test, config: config.into(), clock: Arc::new(TestClock::at(MONDAY)), hook }
+    }
+
+    fn teller(&self) -> Teller {
+        Teller {
+            raised: Alerts::new().1,
+            config: self.config.clone(),
+            store: self.test.store.clone(),
+            renderer: Arc::new(Renderer::new(None).unwrap()),
+            poster: Poster::with_pauses(&QUICK).unwrap(),
+            clock: self.clock.clone(),
+            random: Arc::new(SystemRandom),
+        }
+    }
+
+    async fn tell(&self, key: &str, once: bool) {
+        let alert = Alert {
+            key: key.to_owned(),
+            subject: "The relay is gone".to_owned(),
+            text: "It said no to zoe@reader.example\nIt is tried again.".to_owned(),
+            once,
+        };
+        self.teller().tell(&alert).await;
+    }
+
+    async fn mailed(&self) -> String {
+        text(&self.test, "select kind || ' ' || address || ' ' || state from deliveries order by id").await
+    }
+
+    async fn posted(&self) -> Vec<serde_json::Value> {
+        let requests = self.hook.received_requests().await.unwrap();
+        let posts = requests.iter().filter(|request| request.method.as_str() == "POST");
+        posts.map(|request| serde_json::from_slice(&request.body).unwrap()).collect()
+    }
+
+    async fn pings(&self) -> usize {
+        self.hook.received_requests().await.unwrap().iter().filter(|request| request.url.path() == "/ping").count()
+    }
+
+    async fn answers(&self, status: u16, times: u64) {
+        let answer = ResponseTemplate::new(status);
+        Mock::given(method("POST"))
+            .and(path("/secret"))
+            .respond_with(answer)
+            .up_to_n_times(times)
+            .mount(&self.hook)
+            .await;
+    }
+
+    async fn issue(&self, number: i64, state: &str, reason: &str) -> i64 {
+        let id = PublicId::new(&SystemRandom);
+        execute(&self.test, &format!(
+            "insert into issues (public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
+                                 finished_at, layout_after, recipients)
+             values ('{id}', 'weekly', 'k{number}', {number}, '{state}', '{reason}', 's', '2026-11-23', 1, {0}, {0}, 0, 0)",
+            MONDAY.0
+        )).await;
+        text(&self.test, "select cast(max(id) as text) from issues").await.parse().unwrap()
+    }
+}
+
+/// What a watch raises at one look.
+async fn seen(office: &Office) -> Vec<Alert> {
+    let (alerts, mut raised) = Alerts::new();
+    let poster = Poster::with_pauses(&QUICK).unwrap();
+    let mut watch = Watch::new(office.config.clone(), office.test.store.clone(), poster, office.clock.clone(), alerts);
+    watch.look().await.unwrap();
+    watch.look().await.unwrap();
+    let mut seen = Vec::new();
+    while let Ok(alert) = raised.try_recv() {
+        seen.push(alert);
+    }
+    seen
+}
+
+on_both! {
+    async fn a_warning_is_mailed_and_posted_and_names_nobody(test: TestStore) {
+        let office = Office::new(test).await;
+        office.answers(204, 10).await;
+        office.tell("relay", false).await;
+        assert_eq!(office.mailed().await, "alert ops@northfold.example queued");
+        let posted = office.posted().await;
+        assert_eq!(posted, [serde_json::json!({
+            "key": "relay", "subject": "The relay is gone", "text": "It said no to (an address)\nIt is tried again.",
+            "instance": "https://post.northfold.example", "at": "2026-11-23T08:00:00Z",
+        })]);
+        let mail = text(&office.test, "select subject || body_text || mime from mails").await;
+        assert!(mail.contains("Postround: The relay is gone") && mail.contains("It is tried again."), "{mail}");
+        assert!(!mail.contains("zoe@") && !mail.contains("List-Unsubscribe"), "{mail}");
+    }
+
+    async fn the_same_warning_comes_at_most_once_an_hour_whatever_process_raises_it(test: TestStore) {
+        let office = Office::new(test).await;
+        office.answers(204, 10).await;
+        for _ in 0..3 {
+            office.tell("relay", false).await;
+            office.tell("held:1", true).await;
+        }
+        assert_eq!(office.posted().await.len(), 2);
+        office.clock.advance(Duration::from_secs(3601));
+        office.tell("relay", false).await;
+        office.tell("held:1", true).await;
+        assert_eq!(office.posted().await.len(), 3);
+    }
+
+    async fn a_webhook_that_fails_for_now_is_tried_again_and_one_that_refuses_is_not(test: TestStore) {
+        let office = Office::new(test).await;
+        office.answers(503, 2).await;
+        office.answers(204, 1).await;
+        office.tell("relay", false).await;
+        assert_eq!(office.posted().await.len(), 3);
+        office.hook.reset().await;
+        office.answers(403, 9).await;
+        office.tell("other", false).await;
+        assert_eq!(office.posted().await.len(), 1);
+    }
+
+    async fn a_warning_is_posted_also_when_the_store_is_the_trouble(test: TestStore) {
+        let office = Office::new(test).await;
+        office.answers(204, 10).await;
+        office.test.store.close().await;
+        office.tell("store", false).await;
+        assert_eq!(office.posted().await.len(), 1);
+    }
+
+    async fn held_missed_and_long_issues_and_dead_sources_are_told_once(test: TestStore) {
+        let office = Office::new(test).await;
+        assert_eq!(seen(&office).await, []);
+        office.issue(1, "held", "too many failures").await;
+        office.issue(2, "skipped", postround::compose::MISSED).await;
+        office.issue(3, "skipped", "nothing is new").await;
+        let long = office.issue(4, "sent", "").await;
+        execute(&office.test, &format!(
+            "insert into mails (issue_id, kind, digest, topics, locale, subject, html, body_text, mime, marker, salt, created_at)
+             values ({long}, 'digest', 'weekly', '*', 'en-GB', 's', '{}', '', '', '', '', 0)", "ä".repeat(45_000),
+        )).await;
+        let keys: Vec<String> = seen(&office).await.into_iter().map(|alert| alert.key).collect();
+        let first = long - 3;
+        assert_eq!(keys, [format!("long:{long}"), format!("held:{first}"), format!("missed:{}", first + 1)]);
+    }
+
+    async fn the_switch_is_called_once_for_each_finished_or_skipped_period(test: TestStore) {
+        let office = Office::new(test).await;
+        Mock::given(path("/ping")).respond_with(ResponseTemplate::new(500)).up_to_n_times(1).mount(&office.hook).await;
+        Mock::given(path("/ping")).respond_with(ResponseTemplate::new(200)).mount(&office.hook).await;
+        office.issue(1, "sent", "").await;
+        seen(&office).await;
+        assert_eq!(office.pings().await, 2, "once more after the failure");
+        seen(&office).await;
+        assert_eq!(office.pings().await, 2);
+        office.issue(2, "skipped", "nothing is new").await;
+        office.issue(3, "sending", "").await;
+        seen(&office).await;
+        assert_eq!(office.pings().await, 3);
+    }
+}

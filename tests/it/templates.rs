@@ -1,0 +1,72 @@
+//! Templates as operators work with them: exported, changed, looked at.
+
+use postround::app::App;
+use postround::config::Config;
+use postround::web::{dev, serve};
+
+use crate::support::TestStore;
+use crate::support::program::Program;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exported_templates_are_used_where_they_are_changed_and_nothing_is_written_over() {
+    let store = TestStore::sqlite().await;
+    let program = Program::on(&store).await;
+    let export = program.run(&["template", "export", "own"]).await;
+    assert!(export.status.success(), "{export:?}");
+    let own = program.folder.path().join("own");
+    for file in ["digest.html", "welcome.txt", "pages/confirm.html", "locales/cy.toml"] {
+        assert!(own.join(file).is_file(), "{file}");
+    }
+    std::fs::write(own.join("digest.txt"), "mine").unwrap();
+    let again = program.run(&["template", "export", "own"]).await;
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("is there already"), "{again:?}");
+    assert_eq!(std::fs::read_to_string(own.join("digest.txt")).unwrap(), "mine");
+    let forced = program.run(&["--json", "template", "export", "own", "--force"]).await;
+    assert!(serde_json::from_slice::<Vec<String>>(&forced.stdout).unwrap().len() > 30, "{forced:?}");
+    assert_ne!(std::fs::read_to_string(own.join("digest.txt")).unwrap(), "mine");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_of_serve_dev_show_each_mail_as_it_is_saved_and_to_this_machine_alone() {
+    let store = TestStore::sqlite().await;
+    let program = Program::on(&store).await;
+    let folder = program.folder.path().join("own");
+    std::fs::create_dir(&folder).unwrap();
+    let file = program.folder.path().join("config.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{config}\n[templates]\ndir = \"own\"\n")).unwrap();
+    let app = App::open(Config::load(&file, std::iter::empty()).unwrap().into()).await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/dev", listener.local_addr().unwrap());
+    tokio::spawn(serve(listener, dev::router(&file, app.store.clone()), std::future::pending()));
+    let get = async |path: &str| {
+        let answer = reqwest::get(format!("{base}{path}")).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+
+    let (status, list) = get("").await;
+    assert!(status == 200 && list.contains("/dev/show/weekly/goodbye"), "{list}");
+    let (_, shown) = get("/show/weekly/goodbye").await;
+    assert!(shown.contains("src=\"/dev/mail/weekly/goodbye/html\"") && shown.contains("/dev/follow.js"), "{shown}");
+    assert_eq!(get("/show/weekly/nothing").await.0, 404);
+    let (_, mail) = get("/mail/weekly/digest/text").await;
+    assert!(mail.contains("An invented story about"), "{mail}");
+    let (_, before) = get("/stamp").await;
+
+    std::fs::write(folder.join("goodbye.txt"), "So long! {{ slot.link }}").unwrap();
+    assert_ne!(get("/stamp").await.1, before);
+    assert!(get("/mail/weekly/goodbye/text").await.1.starts_with("So long! "));
+    std::fs::write(folder.join("goodbye.txt"), "{% if lettr %}{% endif %}{{ slot.link }}").unwrap();
+    let (status, message) = get("/mail/weekly/goodbye/text").await;
+    assert!(
+        status == 500 && message.contains("goodbye.txt:1: `lettr` is not known here; did you mean `letter`?"),
+        "{message}"
+    );
+
+    let outside = reqwest::Client::new();
+    for (name, value) in [("host", "news.example.org"), ("x-forwarded-for", "203.0.113.1")] {
+        let answer = outside.get(&base).header(name, value).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 404, "{name}");
+    }
+}
