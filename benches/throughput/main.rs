@@ -32,18 +32,21 @@ use worker::Measured;
 struct Setting {
     sessions: usize,
     link: Link,
+    /// Whether each message is signed by DKIM, with RSA.
+    signed: bool,
     /// Of the messages asked for, one in so many.
     share: usize,
 }
 
-const SETTINGS: [Setting; 7] = [
-    Setting { sessions: 1, link: Link::Near, share: 1 },
-    Setting { sessions: 10, link: Link::Near, share: 1 },
-    Setting { sessions: 20, link: Link::Near, share: 1 },
-    Setting { sessions: 1, link: Link::Far(Duration::from_millis(20)), share: 250 },
-    Setting { sessions: 10, link: Link::Far(Duration::from_millis(20)), share: 25 },
-    Setting { sessions: 1, link: Link::Encrypted, share: 1 },
-    Setting { sessions: 10, link: Link::Encrypted, share: 1 },
+const SETTINGS: [Setting; 8] = [
+    Setting { sessions: 1, link: Link::Near, signed: false, share: 1 },
+    Setting { sessions: 10, link: Link::Near, signed: false, share: 1 },
+    Setting { sessions: 20, link: Link::Near, signed: false, share: 1 },
+    Setting { sessions: 1, link: Link::Far(Duration::from_millis(20)), signed: false, share: 250 },
+    Setting { sessions: 10, link: Link::Far(Duration::from_millis(20)), signed: false, share: 25 },
+    Setting { sessions: 1, link: Link::Encrypted, signed: false, share: 1 },
+    Setting { sessions: 10, link: Link::Encrypted, signed: false, share: 1 },
+    Setting { sessions: 10, link: Link::Near, signed: true, share: 1 },
 ];
 
 /// The list that shows whether memory grows with it.
@@ -74,7 +77,7 @@ fn main() {
         let sink = rivals.sink();
         let list = runtime.block_on(List::make(Database::Sqlite, MILLION));
         let count = u64::try_from(arguments.messages).unwrap().max(20_000);
-        let measured = worker::measure(&list, &Link::Near, sink.address, 10, count);
+        let measured = worker::measure(&list, &Link::Near, sink.address, 10, false, count);
         println!("million: {count} messages of a list of {MILLION}, peak memory {:.0} MB", measured.megabytes());
     }
 }
@@ -87,8 +90,9 @@ fn measure(
     databases: &[Database],
     setting: &Setting,
 ) -> Vec<Row> {
-    let Setting { sessions, link, share } = setting;
-    let name = |who: &str| format!("{who}, {sessions} sessions, {link}");
+    let Setting { sessions, link, signed, share } = setting;
+    let signs = if *signed { ", signed" } else { "" };
+    let name = |who: &str| format!("{who}, {sessions} sessions, {link}{signs}");
     let wanted: Vec<_> = databases.iter().filter(|one| arguments.wants(&name(one.name()))).collect();
     if wanted.is_empty() {
         return Vec::new();
@@ -104,7 +108,7 @@ fn measure(
         let rival = rivals.source(direct, *sessions, count);
         for (database, row) in wanted.iter().zip(&mut rows) {
             let list = runtime.block_on(List::make(**database, count as u64));
-            let measured: Measured = worker::measure(&list, link, address, *sessions, count as u64);
+            let measured: Measured = worker::measure(&list, link, address, *sessions, *signed, count as u64);
             row.add(rival, measured);
         }
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use postround::app::App;
 use postround::config::Config;
+use postround::dkim::{Algorithm, PrivateKey};
 use serde::{Deserialize, Serialize};
 
 use crate::link::Link;
@@ -62,7 +63,7 @@ pub fn job() -> Option<Job> {
 }
 
 /// Delivers in a process of its own.
-pub fn measure(list: &List, link: &Link, relay: SocketAddr, sessions: usize, count: u64) -> Measured {
+pub fn measure(list: &List, link: &Link, relay: SocketAddr, sessions: usize, signed: bool, count: u64) -> Measured {
     let folder = list.folder.path();
     let config = folder.join("config.toml");
     let relay = link.relay(relay, folder);
@@ -76,7 +77,8 @@ pub fn measure(list: &List, link: &Link, relay: SocketAddr, sessions: usize, cou
         list.url,
         folder.join("keys").display(),
     );
-    std::fs::write(&config, text).unwrap();
+    let dkim = if signed { signing(folder) } else { String::new() };
+    std::fs::write(&config, text + &dkim).unwrap();
     let job = serde_json::to_string(&Job { config, count }).unwrap();
     let output = Command::new(std::env::current_exe().unwrap())
         .env(JOB, job)
@@ -86,6 +88,13 @@ pub fn measure(list: &List, link: &Link, relay: SocketAddr, sessions: usize, cou
         .unwrap();
     assert!(output.status.success(), "the worker failed");
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The table that signs, with a key of its own.
+fn signing(folder: &Path) -> String {
+    let file = folder.join("dkim.pem");
+    PrivateKey::create(&file, Algorithm::Rsa).unwrap();
+    format!("[dkim]\ndomain = \"example.org\"\nkey_file = \"{}\"\n", file.display())
 }
 
 /// Does the job; gives what it took, as JSON.

@@ -81,6 +81,7 @@ create table issues (
     layout_after bigint not null,
     laid_out_at bigint,
     finished_at bigint,
+    first_sent_at bigint,
     pinged_at bigint,
     recipients bigint not null,
     unique (digest, issue_key)
@@ -89,7 +90,7 @@ create index issues_by_state on issues (state);
 
 -- The frozen copies of an issue's articles; a story that several sources have is there for each of them, since their
 -- topics differ, and the first holds the claim on the address. The two claims keep an article, and its address, from a second issue of
--- the digest; an issue that is cancelled before its first delivery gives them up.
+-- the digest; an issue that is cancelled before its first delivery gives them up. What is withdrawn keeps them.
 create table issue_articles (
     id bigint generated always as identity primary key,
     issue_id bigint not null references issues (id),
@@ -108,15 +109,18 @@ create table issue_articles (
     excerpt text collate "C" not null,
     author text collate "C",
     image text collate "C",
+    withdrawn_at bigint,
     unique (issue_id, position),
     unique (digest, claimed_article),
     unique (digest, claimed_canonical)
 );
 
--- An issue, or another kind of mail, rendered for one variant: encoded, with markers where the slots are.
+-- An issue, or another kind of mail, rendered for one variant: encoded, with markers where the slots are. A mail never
+-- changes: when an article is withdrawn, `replaced_by` names the one that goes out from then on.
 create table mails (
     id bigint generated always as identity primary key,
     issue_id bigint references issues (id),
+    replaced_by bigint references mails (id),
     kind text collate "C" not null,
     digest text collate "C",
     topics text collate "C" not null,
@@ -141,6 +145,47 @@ create table issue_variants (
     locale text collate "C" not null,
     mail_id bigint references mails (id),
     primary key (issue_id, topics, locale)
+);
+
+-- The whole issue as the archive shows it, in the digest's own locale, frozen like its mails.
+create table issue_pages (
+    issue_id bigint primary key references issues (id),
+    locale text collate "C" not null,
+    articles bigint not null,
+    content text collate "C" not null
+);
+
+-- Where the counted links of an issue's mails lead, and how often they were followed: by all readers together.
+create table issue_links (
+    issue_id bigint not null references issues (id),
+    place bigint not null,
+    url text collate "C" not null,
+    clicks bigint not null,
+    primary key (issue_id, place)
+);
+
+-- What was done with an issue after it was made, by whom and why. Append-only.
+create table issue_events (
+    id bigint generated always as identity primary key,
+    issue_id bigint not null references issues (id),
+    event text collate "C" not null,
+    at bigint not null,
+    actor text collate "C" not null,
+    note text collate "C",
+    subject text collate "C"
+);
+create index issue_events_by_issue on issue_events (issue_id, id);
+
+-- Corrections of an issue, laid out like it; the same text is sent once.
+create table corrections (
+    id bigint generated always as identity primary key,
+    issue_id bigint not null references issues (id),
+    fingerprint text collate "C" not null,
+    mail_id bigint not null references mails (id),
+    layout_after bigint not null,
+    laid_out_at bigint,
+    created_at bigint not null,
+    unique (issue_id, fingerprint)
 );
 
 -- One address has one row: its hash is unique, whatever the case of its letters.
@@ -229,6 +274,7 @@ create table deliveries (
     answer text collate "C",
     link text collate "C",
     address_hash text collate "C",
+    correction_id bigint references corrections (id),
     unique (issue_id, subscriber_id)
 );
 -- What a delivery passes through in the course of an attempt is in none of the indexes but the one of its owner, so that a
@@ -238,6 +284,7 @@ create index deliveries_deferred on deliveries (due_at) where state = 'deferred'
 create index deliveries_owned on deliveries (owner) where owner is not null;
 create index deliveries_by_state on deliveries (issue_id, state) where state not in ('claimed', 'sending', 'sent');
 create index deliveries_by_subscriber on deliveries (subscriber_id);
+create unique index deliveries_by_correction on deliveries (correction_id, subscriber_id) where correction_id is not null;
 
 -- Append-only evidence: what was asked and agreed, when, from where, in which wording.
 create table consent_events (
@@ -294,6 +341,15 @@ select b.subscriber_id, b.digest, b.topics, coalesce(s.locale, '') as locale, s.
 from subscriptions b join subscribers s on s.id = b.subscriber_id
 where b.state in ('active', 'paused') and s.state = 'confirmed'
   and not exists (select 1 from suppressions x where x.address_hash = s.address_hash);
+
+-- The issues that anybody may see, of digests that are public: sent, or being sent, to one reader at least. What was
+-- cancelled is nobody's.
+create view archived_issues as
+select i.id, i.public_id, i.digest, i.number, i.subject, i.issue_date, i.composed_at, p.articles,
+       (select max(e.at) from issue_events e where e.issue_id = i.id and e.event = 'withdrawn') as changed_at
+from issues i join issue_pages p on p.issue_id = i.id
+where i.number is not null and i.state in ('sending', 'sent', 'held')
+  and (i.first_sent_at is not null or exists (select 1 from deliveries d where d.issue_id = i.id and d.state = 'sent'));
 
 -- The deliveries that may be started, from `since` on; the last look before a mail goes out.
 --

@@ -81,6 +81,7 @@ create table issues (
     layout_after integer not null,
     laid_out_at integer,
     finished_at integer,
+    first_sent_at integer,
     pinged_at integer,
     recipients integer not null,
     unique (digest, issue_key)
@@ -89,7 +90,7 @@ create index issues_by_state on issues (state);
 
 -- The frozen copies of an issue's articles; a story that several sources have is there for each of them, since their
 -- topics differ, and the first holds the claim on the address. The two claims keep an article, and its address, from a second issue of
--- the digest; an issue that is cancelled before its first delivery gives them up.
+-- the digest; an issue that is cancelled before its first delivery gives them up. What is withdrawn keeps them.
 create table issue_articles (
     id integer primary key autoincrement,
     issue_id integer not null references issues (id),
@@ -108,15 +109,18 @@ create table issue_articles (
     excerpt text not null,
     author text,
     image text,
+    withdrawn_at integer,
     unique (issue_id, position),
     unique (digest, claimed_article),
     unique (digest, claimed_canonical)
 ) strict;
 
--- An issue, or another kind of mail, rendered for one variant: encoded, with markers where the slots are.
+-- An issue, or another kind of mail, rendered for one variant: encoded, with markers where the slots are. A mail never
+-- changes: when an article is withdrawn, `replaced_by` names the one that goes out from then on.
 create table mails (
     id integer primary key autoincrement,
     issue_id integer references issues (id),
+    replaced_by integer references mails (id),
     kind text not null,
     digest text,
     topics text not null,
@@ -141,6 +145,47 @@ create table issue_variants (
     locale text not null,
     mail_id integer references mails (id),
     primary key (issue_id, topics, locale)
+) strict;
+
+-- The whole issue as the archive shows it, in the digest's own locale, frozen like its mails.
+create table issue_pages (
+    issue_id integer primary key references issues (id),
+    locale text not null,
+    articles integer not null,
+    content text not null
+) strict;
+
+-- Where the counted links of an issue's mails lead, and how often they were followed: by all readers together.
+create table issue_links (
+    issue_id integer not null references issues (id),
+    place integer not null,
+    url text not null,
+    clicks integer not null,
+    primary key (issue_id, place)
+) strict;
+
+-- What was done with an issue after it was made, by whom and why. Append-only.
+create table issue_events (
+    id integer primary key autoincrement,
+    issue_id integer not null references issues (id),
+    event text not null,
+    at integer not null,
+    actor text not null,
+    note text,
+    subject text
+) strict;
+create index issue_events_by_issue on issue_events (issue_id, id);
+
+-- Corrections of an issue, laid out like it; the same text is sent once.
+create table corrections (
+    id integer primary key autoincrement,
+    issue_id integer not null references issues (id),
+    fingerprint text not null,
+    mail_id integer not null references mails (id),
+    layout_after integer not null,
+    laid_out_at integer,
+    created_at integer not null,
+    unique (issue_id, fingerprint)
 ) strict;
 
 -- One address has one row: its hash is unique, whatever the case of its letters.
@@ -229,6 +274,7 @@ create table deliveries (
     answer text,
     link text,
     address_hash text,
+    correction_id integer references corrections (id),
     unique (issue_id, subscriber_id)
 ) strict;
 -- What a delivery passes through in the course of an attempt is in none of the indexes but the one of its owner, so that a
@@ -238,6 +284,7 @@ create index deliveries_deferred on deliveries (due_at) where state = 'deferred'
 create index deliveries_owned on deliveries (owner) where owner is not null;
 create index deliveries_by_state on deliveries (issue_id, state) where state not in ('claimed', 'sending', 'sent');
 create index deliveries_by_subscriber on deliveries (subscriber_id);
+create unique index deliveries_by_correction on deliveries (correction_id, subscriber_id) where correction_id is not null;
 
 -- Append-only evidence: what was asked and agreed, when, from where, in which wording.
 create table consent_events (
@@ -294,6 +341,15 @@ select b.subscriber_id, b.digest, b.topics, coalesce(s.locale, '') as locale, s.
 from subscriptions b join subscribers s on s.id = b.subscriber_id
 where b.state in ('active', 'paused') and s.state = 'confirmed'
   and not exists (select 1 from suppressions x where x.address_hash = s.address_hash);
+
+-- The issues that anybody may see, of digests that are public: sent, or being sent, to one reader at least. What was
+-- cancelled is nobody's.
+create view archived_issues as
+select i.id, i.public_id, i.digest, i.number, i.subject, i.issue_date, i.composed_at, p.articles,
+       (select max(e.at) from issue_events e where e.issue_id = i.id and e.event = 'withdrawn') as changed_at
+from issues i join issue_pages p on p.issue_id = i.id
+where i.number is not null and i.state in ('sending', 'sent', 'held')
+  and (i.first_sent_at is not null or exists (select 1 from deliveries d where d.issue_id = i.id and d.state = 'sent'));
 
 -- The deliveries that may be started, from `since` on; the last look before a mail goes out.
 --

@@ -44,7 +44,7 @@ pub struct Teller {
 
 impl Teller {
     /// Gives what is raised, until nobody can raise any more.
-    pub async fn run(mut self) {
+    pub async fn run(&mut self) {
         // When the store itself is the trouble, at least this process does not repeat itself.
         let mut given: HashMap<String, UtcMillis> = HashMap::new();
         while let Some(alert) = self.raised.recv().await {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::{Alerts, Poster};
-use crate::compose::MISSED;
+use crate::compose::{HELD, MISSED};
 use crate::config::Config;
 use crate::domain::{Clock, IssueState, UtcMillis};
 use crate::store::{Durability, IssueRow, SourceRow, Store, StoreError};
@@ -61,7 +61,7 @@ impl Watch {
         }
         drop(reader);
         self.measured.retain(|id| issues.iter().any(|issue| issue.id == *id));
-        issues.iter().for_each(|issue| self.issue(issue));
+        issues.iter().for_each(|issue| self.issue(issue, &sources));
         sources.iter().for_each(|source| self.source(source, now));
         self.ping(now).await
     }
@@ -73,7 +73,7 @@ impl Watch {
         }
     }
 
-    fn issue(&mut self, issue: &IssueRow) {
+    fn issue(&mut self, issue: &IssueRow, sources: &[SourceRow]) {
         let reason = issue.reason.as_deref().unwrap_or_default();
         let (id, digest) = (issue.id, issue.digest.as_str());
         if issue.state == IssueState::Held {
@@ -91,6 +91,21 @@ impl Watch {
                  `postround run {digest}`; to let later ones go, raise `catch_up`."
             );
             self.raise(format!("missed:{id}"), &subject, &text);
+        } else if issue.state == IssueState::Skipped && reason != HELD {
+            // Nothing new is no news, unless it is nothing that could be read.
+            let of_digest = self.config.digest(digest).map(|digest| digest.sources.as_slice()).unwrap_or_default();
+            let failing = sources.iter().filter(|source| source.failures > 0 && of_digest.contains(&source.source));
+            let failing: Vec<_> = failing.map(|source| source.source.as_str()).collect();
+            if failing.is_empty() {
+                return;
+            }
+            let subject = format!("A period of {digest} was skipped, and a source of it fails");
+            let text = format!(
+                "There was no issue: {reason}.\nThis cannot be read: {}. What it has new comes with the next issue; to send \
+                 it before, use `postround run {digest}` when it can be read again.",
+                failing.join(", ")
+            );
+            self.raise(format!("skipped:{id}"), &subject, &text);
         }
     }
 

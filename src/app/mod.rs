@@ -11,7 +11,7 @@ pub use notices::Notices;
 
 use crate::alerts::{Alerts, PostError, Poster, Teller, Watch};
 use crate::collect::{FetchError, Fetcher, Limits};
-use crate::compose::Composer;
+use crate::compose::{ClickUrl, Composer};
 use crate::config::Config;
 use crate::deliver::{Engine, Links, Settings, Timings};
 use crate::domain::{Clock, Random, SystemClock, SystemRandom};
@@ -68,16 +68,22 @@ impl App {
     /// [`AppError`] when one of them is not usable.
     pub async fn open(config: Arc<Config>) -> Result<Self, AppError> {
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
-        let renderer = Arc::new(Renderer::new(config.templates.dir.as_deref())?);
-        for digest in &config.digests {
-            if !renderer.has_template(&digest.template) {
-                return Err(TemplateError::NoSuchTemplate { name: digest.template.clone() }.into());
-            }
-        }
+        let renderer = renderer(&config)?;
         let fetcher = Fetcher::new(Limits::default(), config.collect.allow_private_networks)?;
         let store = Store::open(&config.store.url).await?;
         let keys = Arc::new(Keys::open(&config.store.keys, &store, &*random).await?);
         Ok(Self { config, store, keys, renderer, fetcher, clock: Arc::new(SystemClock), random })
+    }
+
+    /// The same program by another configuration, with templates read anew. Store and keys stay as they are, whatever it
+    /// says of them.
+    ///
+    /// # Errors
+    /// When a template is not usable, or no HTTP client can be made.
+    pub fn with_config(&self, config: Arc<Config>) -> Result<Self, AppError> {
+        let renderer = renderer(&config)?;
+        let fetcher = Fetcher::new(Limits::default(), config.collect.allow_private_networks)?;
+        Ok(Self { config, renderer, fetcher, ..self.clone() })
     }
 
     /// What makes issues.
@@ -89,7 +95,13 @@ impl App {
             fetcher: self.fetcher.clone(),
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
+            click_url: self.click_url(),
         }
+    }
+
+    fn click_url(&self) -> Arc<ClickUrl> {
+        let tokens = Tokens::new(Arc::clone(&self.keys), &self.config.server.public_url);
+        Arc::new(move |issue, place| tokens.click_url(issue, place))
     }
 
     /// What knows the subscribers.
@@ -137,8 +149,18 @@ impl App {
 
     /// What delivers, for whoever holds the right to.
     pub fn engine(&self, lock: DelivererLock) -> Engine {
+        let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
+        Engine::new(self.store.clone(), lock, self.engine_settings(), self.mail_links(), clock, random)
+    }
+
+    /// What delivers by this configuration in the place of an engine that went by another.
+    pub fn successor(&self, engine: &Engine) -> Engine {
+        engine.successor(self.engine_settings(), self.mail_links())
+    }
+
+    fn engine_settings(&self) -> Settings {
         let config = Arc::clone(&self.config);
-        let settings = Settings {
+        Settings {
             smtp: self.config.smtp.clone(),
             delivery: self.config.delivery.clone(),
             hello: hello(&self.config),
@@ -146,11 +168,13 @@ impl App {
                 let own = digest.and_then(|id| config.digest(id)).map(|digest| &digest.sender);
                 own.unwrap_or(&config.sender).email.clone()
             }),
+            dkim: self.config.dkim.as_ref().map(|dkim| Arc::clone(&dkim.signer)),
             timings: Timings::default(),
-        };
-        let links = Arc::new(MailLinks(Tokens::new(Arc::clone(&self.keys), &self.config.server.public_url)));
-        let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
-        Engine::new(self.store.clone(), lock, settings, links, clock, random)
+        }
+    }
+
+    fn mail_links(&self) -> Arc<dyn Links> {
+        Arc::new(MailLinks(Tokens::new(Arc::clone(&self.keys), &self.config.server.public_url)))
     }
 
     /// Does `work` while the queue, or one mail of it, is delivered: by this process, where no other one holds the right
@@ -200,6 +224,18 @@ impl App {
         };
         let (output, _) = futures_util::future::join(Box::pin(work), Box::pin(run)).await;
         Ok(output)
+    }
+}
+
+/// The templates, with those that the digests name among them.
+fn renderer(config: &Config) -> Result<Arc<Renderer>, TemplateError> {
+    for gap in &config.templates.gaps {
+        tracing::warn!("{gap}");
+    }
+    let renderer = Renderer::new(config.templates.dir.as_deref())?;
+    match config.digests.iter().find(|digest| !renderer.has_template(&digest.template)) {
+        Some(digest) => Err(TemplateError::NoSuchTemplate { name: digest.template.clone() }),
+        None => Ok(Arc::new(renderer)),
     }
 }
 

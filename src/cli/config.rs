@@ -21,6 +21,9 @@ pub fn run(context: &Context, command: &Command) -> Result<(), CliError> {
             for name in config.ignored_variables() {
                 output::note(format!("note: {name} in the environment is none of ours: it has no `__` in it"));
             }
+            for gap in &config.templates.gaps {
+                output::note(format!("note: {gap}"));
+            }
             let message = format!(
                 "{} is right: {} sources, {} digests",
                 config.file.display(),

@@ -1,6 +1,6 @@
 //! What every command is given: the options before it, and the program put together on demand.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::CliError;
@@ -20,6 +20,11 @@ impl Context {
     /// From the command line.
     pub fn new(file: Option<PathBuf>, json: bool) -> Self {
         Self { file, json, config: std::sync::OnceLock::new() }
+    }
+
+    /// The configuration's file, as the command line names it.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// The configuration, read once.

@@ -60,6 +60,9 @@ impl CliError {
             Self::Usage(_) | Self::Config(_) | Self::Template(_) | Self::App(AppError::Template(_)) => {
                 ExitCode::from(2)
             }
+            Self::Compose(
+                ComposeError::NoIssue { .. } | ComposeError::NoArticle { .. } | ComposeError::SeveralArticles { .. },
+            ) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

@@ -1,7 +1,12 @@
-//! `issue`: the issues, and how far each has gone.
+//! `issue`: the issues, how far each has gone, and what an operator does to them.
+
+use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::issue_acts::{self, Wish};
+use super::issue_details::Details;
+use super::issue_pace::Progress;
 use super::{CliError, Context, output};
 use crate::domain::{DeliveryState, IssueState, UtcMillis};
 use crate::store::{IssueRow, Session, Store, StoreError, Totals};
@@ -19,6 +24,75 @@ pub enum Command {
         /// Its id
         id: i64,
     },
+    /// Follows an issue until nothing of it is queued or being sent; delivers nothing itself
+    Watch {
+        /// Its id
+        id: i64,
+    },
+    /// Stops the sending of an issue at once, until `issue resume`
+    Hold {
+        /// Its id
+        id: i64,
+        #[command(flatten)]
+        because: Because,
+    },
+    /// Lets a held issue go on from where it was
+    Resume {
+        /// Its id
+        id: i64,
+        #[command(flatten)]
+        because: Because,
+    },
+    /// Stops an issue for good; where nothing had gone out, its articles are free for the next one
+    Cancel {
+        /// Its id
+        id: i64,
+        #[command(flatten)]
+        because: Because,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Queues failed and held-uncertain deliveries again
+    Retry {
+        /// Its id
+        id: i64,
+        #[command(flatten)]
+        because: Because,
+    },
+    /// Takes one article out of what is not sent yet, of archive and feed
+    Withdraw {
+        /// The issue's id
+        id: i64,
+        /// The article: its id or address as `issue show` lists them, or its exact title
+        article: String,
+        #[command(flatten)]
+        because: Because,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Mails a short correction to exactly those who received the issue and have not left
+    Correct {
+        /// The issue's id
+        id: i64,
+        /// What was wrong and what is right: a text file, or - for stdin
+        #[arg(long, value_name = "FILE")]
+        text: PathBuf,
+        #[command(flatten)]
+        because: Because,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// Why something is done.
+#[derive(clap::Args, Debug)]
+pub struct Because {
+    /// Why, for the record that `issue show` has
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
 }
 
 /// An issue and its deliveries, in the shape that `--json` prints. What is claimed counts as queued.
@@ -42,7 +116,7 @@ pub struct IssueReport {
     laid_out: bool,
     /// Counted for each digest; none when skipped.
     pub number: Option<i64>,
-    /// Why it was skipped.
+    /// Why it was skipped, held or cancelled.
     pub reason: Option<String>,
     /// The scheduled instant.
     pub scheduled_at: Option<UtcMillis>,
@@ -93,7 +167,8 @@ impl IssueReport {
 
     /// Whether nothing is queued or being sent any more.
     pub fn is_settled(&self) -> bool {
-        self.laid_out && self.totals.queued + self.totals.sending == 0
+        let queued = if self.state == IssueState::Held { 0 } else { self.totals.queued };
+        self.laid_out && queued + self.totals.sending == 0
     }
 
     /// For people: what it is and how far it has gone.
@@ -102,8 +177,12 @@ impl IssueReport {
             Some(number) => format!("issue {} ({} no. {number}): {}", self.id, self.digest, self.state),
             None => format!("issue {} ({}): {}", self.id, self.digest, self.state),
         };
-        if let Some(reason) = &self.reason {
-            return format!("{name}: {reason}");
+        let name = match &self.reason {
+            Some(reason) => format!("{name}: {reason}"),
+            None => name,
+        };
+        if self.state == IssueState::Skipped {
+            return name;
         }
         let mut parts = vec![format!("{} recipients", output::count(self.recipients.unsigned_abs()))];
         for (count, word) in [
@@ -144,24 +223,44 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
         Command::Show { id } => {
             let report = IssueReport::read(&app.store, *id).await?;
             let trouble = trouble(&app.store, *id).await?;
+            let details = Details::read(&app.store, *id).await?;
+            let progress = Progress::read(&app.store, &report, app.clock.now()).await?;
             if context.json {
-                return output::json(&Shown { report: &report, trouble: &trouble });
+                let (report, trouble, progress, details) = (&report, &trouble, &progress, &details);
+                return output::json(&Shown { report, progress, trouble, details });
             }
             output::line(report.describe())?;
+            progress.print(&report)?;
             trouble.iter().try_for_each(|delivery| {
                 let answer = delivery.answer.as_deref().unwrap_or("no answer");
                 output::line(format!("  {} {}: {answer}", delivery.state, delivery.address))
-            })
+            })?;
+            details.print()
+        }
+        Command::Watch { id } => issue_acts::watch(context, &app, *id).await,
+        Command::Hold { id, because } => issue_acts::act(context, &app, *id, Wish::Hold, because).await,
+        Command::Resume { id, because } => issue_acts::act(context, &app, *id, Wish::Resume, because).await,
+        Command::Cancel { id, because, yes } => issue_acts::cancel(context, &app, *id, because, *yes).await,
+        Command::Retry { id, because } => issue_acts::act(context, &app, *id, Wish::Retry, because).await,
+        Command::Withdraw { id, article, because, yes } => {
+            issue_acts::withdraw(context, &app, (*id, article), because, *yes).await
+        }
+        Command::Correct { id, text, because, yes } => {
+            issue_acts::correct(context, &app, (*id, text), because, *yes).await
         }
     }
 }
 
-/// An issue with the deliveries that the relay did not take.
+/// An issue with the deliveries that the relay did not take, and what else is known of it.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
     report: &'a IssueReport,
+    #[serde(flatten)]
+    progress: &'a Progress,
     trouble: &'a [Trouble],
+    #[serde(flatten)]
+    details: &'a Details,
 }
 
 /// A delivery that the relay did not take, with its words.

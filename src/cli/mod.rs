@@ -7,10 +7,15 @@ mod config;
 mod context;
 mod demo;
 mod digest;
+mod dkim;
 mod error;
 mod export;
+mod forecast;
 mod import;
 mod issue;
+mod issue_acts;
+mod issue_details;
+mod issue_pace;
 mod keys;
 mod logging;
 mod output;
@@ -24,6 +29,7 @@ mod source;
 mod subscriber;
 mod suppression;
 mod template;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -83,6 +89,9 @@ enum Command {
     /// The keys that sign the links in mails
     #[command(subcommand)]
     Keys(keys::Command),
+    /// The keys that sign mails, and what to publish of them
+    #[command(subcommand)]
+    Dkim(dkim::Command),
     /// The configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -92,6 +101,9 @@ enum Command {
     /// Everything on this machine: a news site, readers, a digest, and an inbox to read it in
     Demo(demo::Args),
 }
+
+/// How long threads may take that are still at work when a command has ended.
+const LAST_THREADS: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Reads the command line, runs the command, and gives the exit code. Reports an error on stderr.
 pub fn main() -> ExitCode {
@@ -105,7 +117,10 @@ pub fn main() -> ExitCode {
         }
     };
     let context = Context::new(cli.config, cli.json);
-    match runtime.block_on(dispatch(&context, &cli.command)) {
+    let done = runtime.block_on(dispatch(&context, &cli.command));
+    // What still blocks a thread, such as looking up a name, is nobody's any more.
+    runtime.shutdown_timeout(LAST_THREADS);
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::note(error.report());
@@ -123,10 +138,11 @@ async fn dispatch(context: &Context, command: &Command) -> Result<(), CliError> 
         Command::Preview(args) => preview::run(context, args).await,
         Command::SendTest(args) => send_test::run(context, args).await,
         Command::Run(args) => Box::pin(run::run(context, args)).await,
-        Command::Issue(command) => issue::run(context, command).await,
+        Command::Issue(command) => Box::pin(issue::run(context, command)).await,
         Command::Subscriber(command) => Box::pin(subscriber::run(context, command)).await,
         Command::Suppression(command) => Box::pin(suppression::run(context, command)).await,
         Command::Keys(command) => keys::run(context, command).await,
+        Command::Dkim(command) => dkim::run(context, command),
         Command::Config(command) => config::run(context, command),
         Command::Template(command) => template::run(context, command),
         Command::Demo(args) => Box::pin(demo::run(context, args)).await,

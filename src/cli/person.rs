@@ -17,8 +17,8 @@ pub struct EditArgs {
     #[arg(long)]
     name: Option<String>,
     /// The language of their mails; an empty one is that of each digest
-    #[arg(long, value_parser = locale)]
-    locale: Option<OwnLocale>,
+    #[arg(long, value_name = "CODE")]
+    locale: Option<String>,
     /// The digest whose topics or pause are changed
     #[arg(long, value_name = "ID")]
     digest: Option<String>,
@@ -34,16 +34,6 @@ pub struct EditArgs {
     /// Their new address: it is used when they have confirmed it there
     #[arg(long, value_name = "EMAIL")]
     address: Option<EmailAddress>,
-}
-
-#[derive(Clone, Debug)]
-struct OwnLocale(Option<Locale>);
-
-fn locale(code: &str) -> Result<OwnLocale, crate::domain::UnknownLocale> {
-    match code.trim() {
-        "" => Ok(OwnLocale(None)),
-        code => Locale::parse(code).map(|locale| OwnLocale(Some(locale))),
-    }
 }
 
 /// Options of `subscriber unsubscribe`.
@@ -97,7 +87,7 @@ pub async fn edit(context: &Context, app: &App, args: &EditArgs) -> Result<(), C
     }
     let edit = Edit {
         name: args.name.clone(),
-        locale: args.locale.clone().map(|own| own.0),
+        locale: args.locale.as_deref().map(locale).transpose()?,
         digest: args.digest.clone(),
         topics,
         pause,
@@ -164,4 +154,12 @@ pub async fn erase(context: &Context, app: &App, args: &EraseArgs) -> Result<(),
         return output::json(&serde_json::json!({ "email": args.email.as_str(), "erased": erased == Erased::Now }));
     }
     output::line(format!("{}: {text}", args.email))
+}
+
+/// The language that is asked for; an empty text takes the person's own away. Those of the operator are known by now.
+fn locale(code: &str) -> Result<Option<Locale>, CliError> {
+    match code.trim() {
+        "" => Ok(None),
+        code => Locale::parse(code).map(Some).map_err(|error| CliError::Usage(error.to_string())),
+    }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::collect::warn_of_failures;
+use super::forecast::Expected;
 use super::{CliError, Context, output};
 use crate::app::App;
 use crate::compose::Preview;
@@ -44,6 +45,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let app = context.open().await?;
     let preview = app.composer().preview(&digest, false).await?;
     warn_of_failures(&preview.polled);
+    let expected = Expected::of(&app, &digest, &preview).await?;
     let format = if args.open { Format::Html } else { args.format };
     let rendered = preview.mail.as_ref().map(|mail| show(&app, &digest, mail, format)).transpose()?;
 
@@ -52,14 +54,19 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
             "digest": digest.id,
             "subject": preview.mail.as_ref().map(|mail| &mail.subject),
             "articles": preview.articles,
-            "recipients": preview.recipients,
-            "variants": preview.variants,
+            "recipients": expected.recipients,
+            "variants": expected.variants,
             "nothing_for": preview.nothing,
+            "left_out": expected.left_out,
+            "done_at": expected.done_at,
+            "limited": expected.limited,
+            "quota_suffices": expected.quota_suffices,
+            "quota_left": expected.quota_left,
             "skipped": preview.reason.is_some(),
             "reason": preview.reason,
         }))?;
     } else {
-        output::note(summary(&preview));
+        output::note(summary(&preview, &expected));
     }
     let Some(rendered) = rendered else { return Ok(()) };
     let file = match (&args.output, args.open) {
@@ -107,20 +114,13 @@ fn show(app: &App, digest: &Digest, mail: &RenderedMail, format: Format) -> Resu
     })
 }
 
-fn summary(preview: &Preview) -> String {
+fn summary(preview: &Preview, expected: &Expected) -> String {
     let mut lines = Vec::new();
     if let Some(mail) = &preview.mail {
         lines.push(format!("subject: {}", mail.subject));
     }
-    let people = match preview.recipients {
-        1 => "1 person".to_owned(),
-        n => format!("{} people", output::count(n.unsigned_abs())),
-    };
-    lines.push(format!("{} articles, to {people} in {} variants", preview.articles, preview.variants));
-    if preview.nothing > 0 {
-        let nothing = output::count(preview.nothing.unsigned_abs());
-        lines.push(format!("{nothing} would get nothing: none of their topics has an article"));
-    }
+    lines.push(format!("{} articles", preview.articles));
+    lines.push(expected.describe());
     if let Some(reason) = &preview.reason {
         lines.push(format!("it would be skipped: {reason}"));
     }

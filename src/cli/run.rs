@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::collect::warn_of_failures;
+use super::forecast::Expected;
 use super::issue::IssueReport;
 use super::{CliError, Context, issue, output};
 use crate::app::App;
@@ -33,9 +34,10 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         let words = format!("{0} is held, so nothing is sent; `postround digest resume {0}` ends that", digest.id);
         return Err(CliError::Failed(words));
     }
-    if output::asks(args.yes) {
-        let preview = app.composer().preview(&digest, false).await?;
-        if preview.reason.is_none() && preview.recipients > 0 {
+    let preview = app.composer().preview(&digest, false).await?;
+    if preview.reason.is_none() && preview.recipients > 0 {
+        output::note(Expected::of(&app, &digest, &preview).await?.describe());
+        if output::asks(args.yes) {
             let question = format!("Send to {} people?", output::count(preview.recipients.unsigned_abs()));
             if !output::confirm(&question)? {
                 return Err(CliError::Failed("not sent".to_owned()));

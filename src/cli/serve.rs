@@ -1,11 +1,16 @@
 //! `serve`: the daemon.
 
+use std::path::PathBuf;
+
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::{CliError, Context, output};
-use crate::daemon;
+use crate::config::{Config, ConfigError};
+use crate::daemon::{self, Reload};
 use crate::web::dev;
 
 /// Options of `serve`.
@@ -16,7 +21,7 @@ pub struct Args {
     dev: bool,
 }
 
-/// Runs until SIGTERM or Ctrl-C; finishes the messages in flight before it returns.
+/// Runs until SIGTERM or Ctrl-C, and finishes the messages in flight before it returns; SIGHUP reads the configuration again.
 pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let app = context.open().await?;
     let listen = app.config.server.listen;
@@ -30,6 +35,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         .map_err(|error| CliError::Failed(format!("cannot listen on {listen}: {error}; check `server.listen`")))?;
     let address = listener.local_addr()?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let reload = Reload { asked: hangups()?, read: Box::new(reading(app.config.file.clone())) };
     output::note(format!("postround serves {} on http://{address}", app.config.server.public_url));
     let mut further = Router::new();
     if args.dev {
@@ -42,6 +48,25 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
             _ = tokio::signal::ctrl_c() => {}
         }
     };
-    daemon::serve_with(app, further, listener, stop).await?;
+    Box::pin(daemon::serve_with(app, further, listener, reload, stop)).await?;
     Ok(())
+}
+
+/// Reads the file and the environment as they are then.
+fn reading(file: PathBuf) -> impl Fn() -> Result<Config, ConfigError> {
+    move || Config::load(&file, std::env::vars())
+}
+
+/// A message for each SIGHUP; several that come while one is heeded are one.
+fn hangups() -> std::io::Result<mpsc::Receiver<()>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (ask, asked) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            if let Err(TrySendError::Closed(())) = ask.try_send(()) {
+                return;
+            }
+        }
+    });
+    Ok(asked)
 }

@@ -1,6 +1,6 @@
 //! `subscriber`: the subscribers.
 
-use super::{CliError, Context, export, import, output, person};
+use super::{CliError, Context, export, import, output, person, why};
 use crate::app::App;
 use crate::domain::{EmailAddress, Locale};
 use crate::subscribers::{Added, NewSubscriber, Origin, Record, resolve_choice};
@@ -14,6 +14,11 @@ pub enum Command {
     List,
     /// All that is held of one
     Show {
+        /// The address
+        email: EmailAddress,
+    },
+    /// Why somebody gets, or does not get, each digest and its latest issues
+    Why {
         /// The address
         email: EmailAddress,
     },
@@ -45,8 +50,8 @@ pub struct Add {
     #[arg(long, value_delimiter = ',', value_name = "ID")]
     topics: Vec<String>,
     /// The language of their mails
-    #[arg(long, value_parser = Locale::parse)]
-    locale: Option<Locale>,
+    #[arg(long, value_name = "CODE")]
+    locale: Option<String>,
     /// They have agreed elsewhere: no confirmation is sent
     #[arg(long, requires = "evidence")]
     confirmed: bool,
@@ -66,6 +71,7 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
             let record = record.ok_or_else(|| CliError::Failed(format!("nothing is held of {email}")))?;
             if context.json { output::json(&record) } else { describe(&record) }
         }
+        Command::Why { email } => why::run(context, &app, email).await,
         Command::Edit(args) => person::edit(context, &app, args).await,
         Command::Unsubscribe(args) => person::unsubscribe(context, &app, args).await,
         Command::Erase(args) => person::erase(context, &app, args).await,
@@ -75,10 +81,11 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
 }
 
 async fn add(context: &Context, app: &App, args: &Add) -> Result<(), CliError> {
+    let locale = args.locale.as_deref().map(Locale::parse).transpose();
     let new = NewSubscriber {
         address: args.email.clone(),
         name: args.name.trim().to_owned(),
-        locale: args.locale.clone(),
+        locale: locale.map_err(|error| CliError::Usage(error.to_string()))?,
         choice: resolve_choice(&app.config, &args.digests, &args.topics)
             .map_err(|error| CliError::Usage(error.to_string()))?,
     };

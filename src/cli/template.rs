@@ -12,7 +12,7 @@ use crate::wording::built_in_wording;
 pub enum Command {
     /// Writes the built-in templates of mails and pages, and the wording of each locale, into a folder
     ///
-    /// Name the folder as `dir` of [templates], and delete what you do not change: whatever is missing there is taken from
+    /// Name the folder as `dir` of `[templates]`, and delete what you do not change: whatever is missing there is taken from
     /// the program, also from later versions of it.
     Export {
         /// The folder; made where it is missing

@@ -11,6 +11,8 @@ use crate::render::{Frame, RenderedMail, Renderer};
 use crate::store::{Audience, Choice, Durability, NewIssue, NewIssueArticle, NewMail, Session, Store};
 
 use super::due::{period_key, schedule_text};
+use super::links::{ClickUrl, Counted, linked};
+use super::page::IssuePage;
 use super::select::{Selection, content, of_variant, topics};
 use super::variants::{ALL_TOPICS, variant};
 use super::{ComposeError, IssueContent};
@@ -36,6 +38,8 @@ pub struct Composer {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
+    /// Makes the links that are counted.
+    pub click_url: Arc<ClickUrl>,
 }
 
 /// Which issue of a digest is wanted.
@@ -151,11 +155,12 @@ impl Composer {
         let audience = reader.audience(&digest.id, now).await?;
         let number = reader.next_issue_number(&digest.id).await?;
         drop(reader);
+        let public_id = PublicId::new(&*self.random);
         let content = self.content(digest, &selection, Some(number), now);
-        let variants = self.variants(digest, &selection, audience, Some(number), now)?;
+        let counted = digest.count_clicks.then(|| Counted::of(&public_id, &selection.all(digest), digest));
+        let variants = self.variants(digest, &selection, audience, Some(number), now, counted.as_ref())?;
         let reason = skip_reason(&selection, digest).or_else(|| nobody_reason(&variants));
 
-        let public_id = PublicId::new(&*self.random);
         let (key, scheduled_at) = match occasion {
             Occasion::Period(at) => (period_key(at), Some(at)),
             Occasion::Extra => (format!("extra:{public_id}"), None),
@@ -186,6 +191,10 @@ impl Composer {
                 return Ok(None);
             }
             self.freeze_mails(&mut session, id, digest, &variants, now).await?;
+            IssuePage::of(content, digest).put(&mut session, id, &digest.locale).await?;
+            for (url, place) in counted.iter().flat_map(Counted::places) {
+                session.put_link(id, place, url).await?;
+            }
         }
         session.commit().await?;
         Ok(Some((id, true)))
@@ -254,12 +263,13 @@ impl Composer {
         let number = reader.next_issue_number(&digest.id).await?;
         drop(reader);
 
-        let variants = self.variants(digest, &selection, audience, Some(number), now)?;
+        let variants = self.variants(digest, &selection, audience, Some(number), now, None)?;
         let reason = skip_reason(&selection, digest).or_else(|| nobody_reason(&variants));
         let mail = match selection.articles.is_empty() {
             true => None,
             false => {
                 let content = self.content(digest, &selection, Some(number), now);
+                let content = linked(content, digest, None, &*self.click_url);
                 let frame = Frame { test, ..self.frame(digest, &digest.locale) };
                 Some(self.renderer.digest(&content, &frame, &*self.random)?)
             }
@@ -288,18 +298,20 @@ impl Composer {
         audience: Vec<Audience>,
         number: Option<i64>,
         now: UtcMillis,
+        counted: Option<&Counted>,
     ) -> Result<Variants, ComposeError> {
         let all = selection.all(digest);
         let available = topics(&all);
         let mut variants = Variants { mails: BTreeMap::new(), choices: Vec::new() };
         for audience in audience {
-            let wanted =
-                variant(&audience.topics, &available).map(|topics| (topics, locale_of(&audience.locale, digest)));
+            let wanted = variant(&audience.topics, &available, digest.when_topics_are_empty)
+                .map(|topics| (topics, locale_of(&audience.locale, digest)));
             if let Some(key @ (topics, locale)) = &wanted
                 && !variants.mails.contains_key(key)
             {
                 let articles = of_variant(&all, topics, digest);
                 let content = content(articles, &self.config, digest, number, now);
+                let content = linked(content, digest, counted, &*self.click_url);
                 let mail = self.renderer.digest(&content, &self.frame(digest, locale), &*self.random)?;
                 variants.mails.insert(key.clone(), mail);
             }

@@ -4,12 +4,13 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Intro;
 use crate::domain::UtcMillis;
 use crate::schedule::local_day;
 use crate::store::StoryRow;
 
 /// An issue's content, in the order that readers see.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IssueContent {
     /// The digest's id.
     pub digest: String,
@@ -19,6 +20,8 @@ pub struct IssueContent {
     pub number: Option<i64>,
     /// The issue's day in the digest's zone.
     pub date: NaiveDate,
+    /// What stands above the lead story.
+    pub intro: Option<Intro>,
     /// Articles with excerpt, by topic. The first article of the first section is the lead story.
     pub sections: Vec<Section>,
     /// Articles beyond `max_articles`, by title alone.
@@ -26,7 +29,7 @@ pub struct IssueContent {
 }
 
 /// The articles of one topic.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Section {
     /// The topic's id.
     pub topic: String,
@@ -90,5 +93,10 @@ impl IssueContent {
     /// All articles in reading order, the listed ones last.
     pub fn articles(&self) -> impl Iterator<Item = &IssueArticle> {
         self.sections.iter().flat_map(|section| &section.articles).chain(&self.listed)
+    }
+
+    /// The same, to be changed.
+    pub fn articles_mut(&mut self) -> impl Iterator<Item = &mut IssueArticle> {
+        self.sections.iter_mut().flat_map(|section| &mut section.articles).chain(&mut self.listed)
     }
 }

@@ -11,8 +11,8 @@ use crate::store::{Durability, Hold, NewIssue};
 /// A period is never late within this time, however short `catch_up` is: the daemon looks every second.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// Why a period has no issue, though nothing went wrong.
-const HELD: &str = "the digest was held; the articles wait for the next issue";
+/// Why a period is skipped that a hold of its digest covers.
+pub const HELD: &str = "the digest was held; the articles wait for the next issue";
 /// Why a period is skipped that nothing ran for in time.
 pub const MISSED: &str = "missed by more than `catch_up` allows; the articles wait for the next issue";
 

@@ -1,5 +1,6 @@
 //! What can go wrong while an issue is composed.
 
+use crate::domain::IssueState;
 use crate::render::TemplateError;
 use crate::store::StoreError;
 
@@ -20,6 +21,59 @@ pub enum ComposeError {
         /// The digest's id.
         digest: String,
     },
+    /// There is no such issue.
+    #[error("there is no issue {id}; `issue list` shows them")]
+    NoIssue {
+        /// The id that was asked for.
+        id: i64,
+    },
+    /// What is wanted of an issue does not go with its state.
+    #[error("issue {id} cannot be {wish}: it is {state}, and {rule}")]
+    WrongState {
+        /// The issue.
+        id: i64,
+        /// Its state.
+        state: IssueState,
+        /// What was wanted, as in `held`.
+        wish: &'static str,
+        /// For which issues it is possible.
+        rule: &'static str,
+    },
+    /// The issue does not have the article.
+    #[error("issue {id} has no article `{named}`; `issue show {id}` lists them: name one by its id, address or title")]
+    NoArticle {
+        /// The issue.
+        id: i64,
+        /// What was asked for.
+        named: String,
+    },
+    /// Several articles are called that.
+    #[error("issue {id} has several articles `{named}`; name one by its id, which `issue show {id}` lists")]
+    SeveralArticles {
+        /// The issue.
+        id: i64,
+        /// What was asked for.
+        named: String,
+    },
+    /// The article was withdrawn before.
+    #[error("`{title}` has been withdrawn from issue {id} already")]
+    WithdrawnBefore {
+        /// The issue.
+        id: i64,
+        /// The article's title.
+        title: String,
+    },
+    /// The frozen page of an issue cannot be written or read.
+    #[error("the page of issue {issue} in the store is damaged: {source}")]
+    Page {
+        /// The issue.
+        issue: i64,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A correction without a word.
+    #[error("the correction is empty; write what was wrong and what is right")]
+    EmptyCorrection,
     /// Other processes kept taking the articles.
     #[error("the issue of `{digest}` could not be frozen: other processes are composing it too; try again in a minute")]
     Contended {

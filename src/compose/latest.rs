@@ -22,7 +22,7 @@ pub async fn latest_issue(
     let rows = session.issue_articles(issue.id).await?;
     let articles: Vec<_> = rows.iter().map(|row| IssueArticle::from_row(row, digest.timezone())).collect();
     let available = topics(&articles);
-    let Some(topics) = variant(choice, &available) else { return Ok(None) };
+    let Some(topics) = variant(choice, &available, digest.when_topics_are_empty) else { return Ok(None) };
     let articles = of_variant(&articles, &topics, digest);
     Ok(Some((issue.id, content(articles, config, digest, issue.number, issue.composed_at))))
 }

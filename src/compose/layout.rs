@@ -2,9 +2,10 @@
 
 use crate::config::Digest;
 use crate::domain::{PublicId, UtcMillis};
-use crate::store::{Choice, Durability, IssueRow, Place};
+use crate::store::{Choice, Durability, IssueMail, IssueRow, Place};
 
 use super::composer::{locale_of, new_mail};
+use super::links::{Counted, linked};
 use super::variants::variant;
 use super::{ComposeError, Composer, IssueArticle, select};
 
@@ -60,29 +61,39 @@ impl Composer {
         let mut reader = self.store.read().await?;
         let articles = reader.issue_articles(issue.id).await?;
         let mails = reader.issue_mails(issue.id).await?;
+        let counted = Counted::recorded(&issue.public_id, reader.issue_links(issue.id).await?);
         drop(reader);
+        let frozen = articles.len();
         let articles: Vec<_> = articles.iter().map(|row| IssueArticle::from_row(row, digest.timezone())).collect();
         let available = select::topics(&articles);
         let locale = locale_of(&choice.locale, digest);
         let now = self.clock.now();
-        let mail = match variant(&choice.topics, &available) {
-            None => None,
-            Some(topics) => match mails.iter().find(|mail| mail.topics == topics && mail.locale == locale.as_str()) {
-                Some(mail) => Some(mail.id),
-                None => {
-                    let articles = select::of_variant(&articles, &topics, digest);
-                    let content = select::content(articles, &self.config, digest, issue.number, issue.composed_at);
-                    let rendered = self.renderer.digest(&content, &self.frame(digest, &locale), &*self.random)?;
-                    let salt = PublicId::new(&*self.random);
-                    let mail = new_mail(Some(issue.id), "digest", digest, &topics, &locale, &rendered, salt.as_str());
-                    let mut session = self.store.write(Durability::Full).await?;
-                    let id = session.insert_mail(&mail, now).await?;
-                    session.commit().await?;
-                    Some(id)
-                }
-            },
+        let topics = variant(&choice.topics, &available, digest.when_topics_are_empty);
+        let same = |mail: &&IssueMail| Some(&mail.topics) == topics.as_ref() && mail.locale == locale.as_str();
+        let known = mails.iter().find(same).map(|mail| mail.id);
+        let rendered = match &topics {
+            Some(topics) if known.is_none() => {
+                let articles = select::of_variant(&articles, topics, digest);
+                let content = select::content(articles, &self.config, digest, issue.number, issue.composed_at);
+                let content = linked(content, digest, counted.as_ref(), &*self.click_url);
+                Some((topics, self.renderer.digest(&content, &self.frame(digest, &locale), &*self.random)?))
+            }
+            _ => None,
         };
         let mut session = self.store.write(Durability::Full).await?;
+        session.lock_digest(&digest.id).await?;
+        if session.issue_articles(issue.id).await?.len() != frozen {
+            // An article has been withdrawn in the meantime: the choice is still missing, and is decided anew.
+            return Ok(());
+        }
+        let mail = match &rendered {
+            None => known,
+            Some((topics, rendered)) => {
+                let salt = PublicId::new(&*self.random);
+                let mail = new_mail(Some(issue.id), "digest", digest, topics, &locale, rendered, salt.as_str());
+                Some(session.insert_mail(&mail, now).await?)
+            }
+        };
         session.put_variant(issue.id, choice, mail).await?;
         session.commit().await?;
         Ok(())

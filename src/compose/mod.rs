@@ -2,19 +2,29 @@
 
 mod composer;
 mod content;
+mod control;
+mod correct;
 mod due;
 mod error;
 mod latest;
 mod layout;
+mod links;
+mod page;
 mod select;
 mod tend;
 mod variants;
+mod withdraw;
 
 pub use composer::{Composed, Composer, Occasion, Preview, new_mail};
 pub use content::{IssueArticle, IssueContent, Section};
-pub use due::MISSED;
+pub use control::Because;
+pub use correct::Corrected;
+pub use due::{HELD, MISSED};
 pub use error::ComposeError;
 pub use latest::latest_issue;
 pub use layout::DIGEST_PRIORITY;
+pub use links::{ClickUrl, with_utm};
+pub use page::IssuePage;
 pub use select::Selection;
 pub use variants::{ALL_TOPICS, has_topic, variant};
+pub use withdraw::Withdrawn;

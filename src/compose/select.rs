@@ -105,6 +105,7 @@ pub fn content(
         title: digest.title.clone(),
         number,
         date: local_day(now, digest.timezone()),
+        intro: digest.intro.clone(),
         sections,
         listed,
     }

@@ -5,14 +5,28 @@ use crate::store::{Durability, IssueRow};
 
 impl Composer {
     /// Lays out the issues that are not laid out whole, also those that another process left behind, and marks those
-    /// `sent` whose last delivery is finished. Gives the issues that could not be looked after; the others are, and a
+    /// `sent` whose last delivery is finished. Where an issue was held, resumed or cancelled, its deliveries follow; and
+    /// corrections are laid out. Gives the issues that could not be looked after; the others are, and a
     /// later call goes on from there.
     ///
     /// # Errors
     /// When the store cannot say which issues are open.
     pub async fn tend(&self) -> Result<Vec<(i64, ComposeError)>, ComposeError> {
-        let issues = self.store.read().await?.open_issues().await?;
+        let mut reader = self.store.read().await?;
+        let (issues, unsettled) = (reader.open_issues().await?, reader.unsettled_issues().await?);
+        let corrections = reader.open_corrections().await?;
+        drop(reader);
         let mut failed = Vec::new();
+        for issue in unsettled {
+            if let Err(error) = self.settle(issue).await {
+                failed.push((issue, error));
+            }
+        }
+        for correction in corrections {
+            if let Err(error) = self.lay_out_correction(&correction).await {
+                failed.push((correction.issue_id, error));
+            }
+        }
         for issue in issues {
             if let Err(error) = self.tend_one(&issue).await {
                 failed.push((issue.id, error));

@@ -2,21 +2,25 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::WhenEmpty;
+
 /// How subscriptions spell "all topics, later ones included".
 pub const ALL_TOPICS: &str = "*";
 
 /// What a choice of topics comes to in an issue that has articles of the topics `available`: choices collapse, so that
 /// one mail serves all whose issue looks the same.
 ///
-/// Returns [`ALL_TOPICS`] when it comes to the whole issue, else the topics that remain, sorted, with commas between;
-/// `None` when nothing remains.
-pub fn variant(choice: &str, available: &BTreeSet<&str>) -> Option<String> {
+/// Returns [`ALL_TOPICS`] when it comes to the whole issue, else the topics that remain, sorted, with commas between.
+/// Where nothing remains, `when_empty` says whether it comes to nothing, `None`, or to the rest. Whoever has chosen no
+/// topic at all gets nothing in either case.
+pub fn variant(choice: &str, available: &BTreeSet<&str>, when_empty: WhenEmpty) -> Option<String> {
     if choice == ALL_TOPICS {
         return (!available.is_empty()).then(|| ALL_TOPICS.to_owned());
     }
     let chosen: BTreeSet<&str> = choice.split(',').filter(|topic| available.contains(topic)).collect();
+    let takes_rest = when_empty == WhenEmpty::Rest && !choice.is_empty() && !available.is_empty();
     if chosen.is_empty() {
-        None
+        takes_rest.then(|| ALL_TOPICS.to_owned())
     } else if chosen.len() == available.len() {
         Some(ALL_TOPICS.to_owned())
     } else {
@@ -36,11 +40,21 @@ mod tests {
     #[test]
     fn choices_collapse_to_the_topics_that_have_articles() {
         let available = BTreeSet::from(["features", "news"]);
-        assert_eq!(variant("*", &available).as_deref(), Some("*"));
-        assert_eq!(variant("features,interviews,news", &available).as_deref(), Some("*"));
-        assert_eq!(variant("interviews,news", &available).as_deref(), Some("news"));
-        assert_eq!(variant("interviews", &available), None);
-        assert_eq!(variant("", &available), None);
-        assert_eq!(variant("*", &BTreeSet::new()), None);
+        for when_empty in [WhenEmpty::Skip, WhenEmpty::Rest] {
+            let variant = |choice| variant(choice, &available, when_empty);
+            assert_eq!(variant("*").as_deref(), Some("*"));
+            assert_eq!(variant("features,interviews,news").as_deref(), Some("*"));
+            assert_eq!(variant("interviews,news").as_deref(), Some("news"));
+            assert_eq!(variant(""), None);
+        }
+        assert_eq!(variant("*", &BTreeSet::new(), WhenEmpty::Rest), None);
+    }
+
+    #[test]
+    fn whose_topics_have_no_news_gets_nothing_or_the_rest_as_the_digest_says() {
+        let available = BTreeSet::from(["features", "news"]);
+        assert_eq!(variant("interviews", &available, WhenEmpty::Skip), None);
+        assert_eq!(variant("interviews", &available, WhenEmpty::Rest).as_deref(), Some("*"));
+        assert_eq!(variant("interviews", &BTreeSet::new(), WhenEmpty::Rest), None);
     }
 }

@@ -7,6 +7,7 @@ pub const ROOT: &[&str] = &[
     "smtp",
     "relay",
     "delivery",
+    "dkim",
     "collect",
     "source",
     "topic",
@@ -19,7 +20,7 @@ pub const ROOT: &[&str] = &[
     "subscribe",
     "confirmation",
 ];
-pub const SERVER: &[&str] = &["listen", "public_url", "trusted_proxies"];
+pub const SERVER: &[&str] = &["listen", "public_url", "trusted_proxies", "metrics_from"];
 pub const STORE: &[&str] = &["url", "keys"];
 pub const SENDER: &[&str] =
     &["name", "email", "reply_to", "unsubscribe_email", "postal_address", "legal", "contact_url", "social"];
@@ -58,6 +59,7 @@ pub const RELAY: &[&str] = &[
 ];
 pub const WARM_UP: &[&str] = &["from", "first_day", "doubles"];
 pub const DELIVERY: &[&str] = &["after_crash", "retry_for", "hold_when_failing"];
+pub const DKIM: &[&str] = &["domain", "selector", "key_file", "ed25519_selector", "ed25519_key_file"];
 pub const COLLECT: &[&str] = &["allow_private_networks", "backlog"];
 pub const SOURCE: &[&str] = &["id", "feed", "page", "topic", "topics", "poll", "backlog", "select"];
 pub const SELECT: &[&str] = &["item", "title", "link", "date", "date_format", "excerpt", "author", "image", "category"];
@@ -77,13 +79,24 @@ pub const DIGEST: &[&str] = &[
     "min_articles",
     "max_articles",
     "banner",
+    "intro",
+    "when_topics_are_empty",
     "template",
+    "theme",
     "locale",
     "public",
     "sender",
+    "utm",
+    "count_clicks",
     "ping_url",
 ];
 pub const BANNER: &[&str] = &["text", "url", "from", "until"];
+pub const UTM: &[&str] = &["source", "medium", "campaign"];
+pub const INTRO: &[&str] = &["text", "by"];
+pub const THEME: &[&str] =
+    &["accent", "ink", "muted", "paper", "background", "soft", "dark", "heading_font", "text_font", "logo", "width"];
+pub const COLOURS: &[&str] = &["accent", "ink", "muted", "paper", "background", "soft"];
+pub const LOGO: &[&str] = &["url", "width", "height"];
 pub const OWN_SENDER: &[&str] = &["name", "email", "reply_to"];
 pub const LEAVE: &[&str] = &["goodbye_mail"];
 pub const RETENTION: &[&str] = &["network", "network_prefix"];
@@ -115,6 +128,7 @@ pub const ONCE: &[(&str, &[&str])] = &[
     ("sender", SENDER),
     ("smtp", SMTP),
     ("delivery", DELIVERY),
+    ("dkim", DKIM),
     ("collect", COLLECT),
     ("leave", LEAVE),
     ("retention", RETENTION),

@@ -18,12 +18,17 @@ mod secret;
 mod select;
 mod settings;
 mod show;
+mod show_dkim;
 mod show_relays;
+mod show_sources;
 mod source;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod theme;
+mod theme_shown;
 mod urls;
+mod utm;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -32,10 +37,13 @@ pub use error::{ConfigError, Place, Problem};
 pub(crate) use nearest::nearest;
 pub use public::{Captcha, Confirmation, DARK_GROUND, LIGHT_GROUND, READABLE, Subscribe, Web};
 pub use rate::Rate;
+pub(crate) use read::{domain_name, selector_name};
 pub use relays::{Auth, Relay, RelayUrl, Smtp, Tls, WarmUp};
 pub use secret::Secret;
 pub use settings::*;
 pub use source::*;
+pub use theme::{Logo, Palette, Theme};
+pub use utm::Utm;
 pub(crate) use values::as_words;
 
 use reader::Report;
@@ -93,6 +101,28 @@ impl Config {
             Some(config) if problems.is_empty() => Ok(config),
             _ => Err(ConfigError::Wrong(problems)),
         }
+    }
+
+    /// What `[dkim]` of a file says, whose keys need not be there yet, and whatever else is wrong with the file. `None`: it
+    /// has no such table.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the file or that table is wrong.
+    pub fn dkim_names(
+        path: &Path,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Option<DkimNames>, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable { file: path.to_owned(), source };
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let mut root = document::parse(&text).map_err(|errors| {
+            ConfigError::Wrong(errors.into_iter().map(|(line, message)| problem(path, line, message)).collect())
+        })?;
+        let report = Report::new(path);
+        environment::overlay(&mut root, env, &report);
+        let names = read::dkim_names(&root, path, &report);
+        let problems: Vec<Problem> =
+            report.into_problems().into_iter().filter(|problem| problem.key.starts_with("dkim")).collect();
+        if problems.is_empty() { Ok(names) } else { Err(ConfigError::Wrong(problems)) }
     }
 
     /// Variables of the environment that begin as ours do and are none, since they have no `__`.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDate;
@@ -13,6 +14,9 @@ use super::public::{Confirmation, Subscribe, Web};
 use super::relays::Smtp;
 use super::secret::Secret;
 use super::source::{Collect, Source, Topic};
+use super::theme::Theme;
+use super::utm::Utm;
+use crate::dkim::Signer;
 use crate::domain::{EmailAddress, Locale};
 use crate::schedule::Schedule;
 
@@ -31,6 +35,8 @@ pub struct Config {
     pub smtp: Smtp,
     /// How deliveries are treated.
     pub delivery: Delivery,
+    /// Who signs the mails; none: nobody, or the relay.
+    pub dkim: Option<Dkim>,
     /// How sources are read.
     pub collect: Collect,
     /// The sources, in the order of the file.
@@ -86,6 +92,8 @@ pub struct Server {
     pub public_url: String,
     /// Networks of proxies whose word on where a request comes from counts.
     pub trusted_proxies: Vec<IpNet>,
+    /// Networks that may read the metrics, beside this machine.
+    pub metrics_from: Vec<IpNet>,
 }
 
 /// `[store]`.
@@ -147,6 +155,28 @@ pub enum AfterCrash {
     Hold,
 }
 
+/// `[dkim]`.
+#[derive(Clone, Debug)]
+pub struct Dkim {
+    /// How it is written.
+    pub names: DkimNames,
+    /// What signs, with the keys out of their files.
+    pub signer: Arc<Signer>,
+}
+
+/// Domain, selectors and files of `[dkim]`; the files need not be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DkimNames {
+    /// The domain that signs.
+    pub domain: String,
+    /// The name of the RSA key within the domain.
+    pub selector: String,
+    /// The file of the RSA key.
+    pub key_file: PathBuf,
+    /// Name and file of an Ed25519 key beside it.
+    pub ed25519: Option<(String, PathBuf)>,
+}
+
 /// `[[digest]]`.
 #[derive(Clone, Debug)]
 pub struct Digest {
@@ -174,14 +204,24 @@ pub struct Digest {
     pub max_articles: usize,
     /// A campaign line on top.
     pub banner: Option<Banner>,
+    /// What stands above the lead story.
+    pub intro: Option<Intro>,
+    /// What somebody gets who chose only topics that an issue does not have.
+    pub when_topics_are_empty: WhenEmpty,
     /// The name of its template, without ending.
     pub template: String,
+    /// Its colours, fonts, logo and width.
+    pub theme: Theme,
     /// The language of its wording and dates.
     pub locale: Locale,
     /// Whether strangers are offered it: on the subscribe page and in the archive.
     pub public: bool,
     /// Who it is from: its own sender over that of `[sender]`.
     pub sender: Sender,
+    /// The campaign that its article links name.
+    pub utm: Option<Utm>,
+    /// Whether its article links count how often they are followed, by all readers together.
+    pub count_clicks: bool,
     /// Called after each finished or skipped period; whoever knows it can call it too.
     pub ping_url: Option<Secret>,
 }
@@ -204,6 +244,32 @@ pub struct Banner {
     pub from: Option<NaiveDate>,
     /// Its last day.
     pub until: Option<NaiveDate>,
+}
+
+impl Banner {
+    /// Whether it is shown on that day.
+    pub fn is_for(&self, day: NaiveDate) -> bool {
+        self.from.is_none_or(|from| from <= day) && self.until.is_none_or(|until| day <= until)
+    }
+}
+
+/// What stands above the lead story of a digest.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Intro {
+    /// What it says; an empty line begins a paragraph.
+    pub text: String,
+    /// Who says it; may be empty.
+    pub by: String,
+}
+
+/// What somebody gets who chose only topics that an issue does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenEmpty {
+    /// No mail.
+    #[default]
+    Skip,
+    /// The rest of the issue.
+    Rest,
 }
 
 /// `[leave]`.
@@ -247,8 +313,10 @@ impl Retention {
 /// `[templates]`.
 #[derive(Clone, Debug, Default)]
 pub struct Templates {
-    /// Files here replace built-in ones of the same name.
+    /// Files here replace built-in ones of the same name; those in `locales` add locales.
     pub dir: Option<PathBuf>,
+    /// What those locales leave to others to say, a sentence for each.
+    pub gaps: Vec<String>,
 }
 
 /// `[alerts]`.

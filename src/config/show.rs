@@ -8,9 +8,11 @@ use crate::domain::EmailAddress;
 
 use super::public::{SubscribeShown, WebShown};
 use super::secret::Secret;
-use super::settings::{AfterCrash, Config, Digest, Sender};
+use super::settings::{AfterCrash, Config, Digest, Sender, WhenEmpty};
+use super::show_dkim::DkimShown;
 use super::show_relays::{RelayShown, SmtpShown, relays_shown};
-use super::source::{Backlog, Matcher, Select, Selector, Source, SourceKind, TopicRule};
+use super::show_sources::{SourceShown, backlog};
+use super::theme_shown::ThemeShown;
 use super::urls::write_store;
 use super::values::{write_duration, write_path};
 
@@ -36,6 +38,8 @@ struct Root<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     relay: Vec<RelayShown<'a>>,
     delivery: Delivery,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dkim: Option<DkimShown<'a>>,
     collect: Collect,
     leave: Leave,
     retention: Retention,
@@ -54,6 +58,7 @@ struct Server<'a> {
     listen: String,
     public_url: &'a str,
     trusted_proxies: Vec<String>,
+    metrics_from: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -119,45 +124,6 @@ struct AlertsShown<'a> {
 }
 
 #[derive(Serialize)]
-struct SourceShown<'a> {
-    id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    feed: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    page: Option<&'a str>,
-    topics: Vec<Rule<'a>>,
-    poll: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    backlog: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    select: Option<SelectShown<'a>>,
-}
-
-#[derive(Serialize)]
-struct Rule<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    category: Option<String>,
-    topic: &'a str,
-}
-
-#[derive(Serialize)]
-struct SelectShown<'a> {
-    item: String,
-    title: String,
-    link: String,
-    date: String,
-    date_format: &'a str,
-    excerpt: String,
-    author: String,
-    image: String,
-    category: String,
-}
-
-#[derive(Serialize)]
 struct Topic<'a> {
     id: &'a str,
     title: &'a str,
@@ -178,13 +144,33 @@ struct DigestShown<'a> {
     holidays: String,
     min_articles: usize,
     max_articles: usize,
+    when_topics_are_empty: &'static str,
     template: &'a str,
     locale: &'a str,
     public: bool,
     sender: OwnSender<'a>,
+    count_clicks: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    utm: Option<UtmShown<'a>>,
     ping_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     banner: Option<BannerShown<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intro: Option<IntroShown<'a>>,
+    theme: ThemeShown<'a>,
+}
+
+#[derive(Serialize)]
+struct IntroShown<'a> {
+    text: &'a str,
+    by: &'a str,
+}
+
+#[derive(Serialize)]
+struct UtmShown<'a> {
+    source: &'a str,
+    medium: &'a str,
+    campaign: &'a str,
 }
 
 #[derive(Serialize)]
@@ -224,6 +210,7 @@ impl<'a> Root<'a> {
                 listen: server.listen.to_string(),
                 public_url: &server.public_url,
                 trusted_proxies: server.trusted_proxies.iter().map(ToString::to_string).collect(),
+                metrics_from: server.metrics_from.iter().map(ToString::to_string).collect(),
             },
             store: Store { url: write_store(&store.url), keys: write_path(&store.keys) },
             sender: sender_shown(sender),
@@ -237,6 +224,7 @@ impl<'a> Root<'a> {
                 retry_for: write_duration(delivery.retry_for),
                 hold_when_failing: delivery.hold_when_failing.map(|share| format!("{share}%")).unwrap_or_default(),
             },
+            dkim: config.dkim.as_ref().map(|dkim| DkimShown::of(&dkim.names)),
             collect: Collect {
                 allow_private_networks: collect.allow_private_networks,
                 backlog: backlog(collect.backlog),
@@ -259,7 +247,7 @@ impl<'a> Root<'a> {
                 email: config.alerts.email.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
                 webhook: secret_address(config.alerts.webhook.as_ref()),
             },
-            source: config.sources.iter().map(source).collect(),
+            source: config.sources.iter().map(SourceShown::of).collect(),
             topic: config
                 .topics
                 .iter()
@@ -283,48 +271,6 @@ fn sender_shown(sender: &Sender) -> SenderShown<'_> {
     }
 }
 
-fn source(source: &Source) -> SourceShown<'_> {
-    let (feed, page, select) = match &source.kind {
-        SourceKind::Feed(url) => (Some(url.as_str()), None, None),
-        SourceKind::Page { url, select } => (None, Some(url.as_str()), Some(select_shown(select))),
-    };
-    let topics = source.topics.0.iter().map(rule).collect();
-    let backlog = source.backlog.map(backlog);
-    SourceShown { id: &source.id, feed, page, topics, poll: write_duration(source.poll), backlog, select }
-}
-
-fn rule(rule: &TopicRule) -> Rule<'_> {
-    let matcher = |matcher: &Option<Matcher>| {
-        matcher.as_ref().map(|matcher| match matcher {
-            Matcher::Words(words) => words.clone(),
-            Matcher::Regex(regex) => format!("/{regex}/"),
-        })
-    };
-    Rule { title: matcher(&rule.title), url: matcher(&rule.url), category: matcher(&rule.category), topic: &rule.topic }
-}
-
-fn select_shown(select: &Select) -> SelectShown<'_> {
-    let optional = |part: &Option<Selector>| part.as_ref().map(selector).unwrap_or_default();
-    SelectShown {
-        item: selector(&select.item),
-        title: selector(&select.title),
-        link: selector(&select.link),
-        date: optional(&select.date),
-        date_format: select.date_format.as_deref().unwrap_or_default(),
-        excerpt: optional(&select.excerpt),
-        author: optional(&select.author),
-        image: optional(&select.image),
-        category: optional(&select.category),
-    }
-}
-
-fn selector(selector: &Selector) -> String {
-    match &selector.attribute {
-        Some(attribute) => format!("{}@{attribute}", selector.css),
-        None => selector.css.clone(),
-    }
-}
-
 fn digest(digest: &Digest) -> DigestShown<'_> {
     DigestShown {
         id: &digest.id,
@@ -339,6 +285,10 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
         holidays: digest.holidays.as_deref().map(write_path).unwrap_or_default(),
         min_articles: digest.min_articles,
         max_articles: digest.max_articles,
+        when_topics_are_empty: match digest.when_topics_are_empty {
+            WhenEmpty::Skip => "skip",
+            WhenEmpty::Rest => "rest",
+        },
         template: &digest.template,
         locale: digest.locale.as_str(),
         public: digest.public,
@@ -347,6 +297,12 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
             email: digest.sender.email.as_str(),
             reply_to: digest.sender.reply_to.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
         },
+        count_clicks: digest.count_clicks,
+        utm: digest.utm.as_ref().map(|utm| UtmShown {
+            source: &utm.source,
+            medium: &utm.medium,
+            campaign: &utm.campaign,
+        }),
         ping_url: secret_address(digest.ping_url.as_ref()),
         banner: digest.banner.as_ref().map(|banner| BannerShown {
             text: &banner.text,
@@ -354,6 +310,8 @@ fn digest(digest: &Digest) -> DigestShown<'_> {
             from: banner.from.map(|day| day.to_string()).unwrap_or_default(),
             until: banner.until.map(|day| day.to_string()).unwrap_or_default(),
         }),
+        intro: digest.intro.as_ref().map(|intro| IntroShown { text: &intro.text, by: &intro.by }),
+        theme: ThemeShown::of(&digest.theme),
     }
 }
 
@@ -365,15 +323,6 @@ pub(super) fn address(url: Option<&Url>) -> &str {
 fn secret_address(url: Option<&Secret>) -> String {
     let url = url.and_then(|url| Url::parse(url.reveal()).ok());
     url.map(|url| format!("{}/***", url.origin().ascii_serialization())).unwrap_or_default()
-}
-
-fn backlog(backlog: Backlog) -> String {
-    match backlog {
-        Backlog::Period => "period".to_owned(),
-        Backlog::All => "all".to_owned(),
-        Backlog::None => "none".to_owned(),
-        Backlog::Since(day) => day.to_string(),
-    }
 }
 
 /// A list of pairs as a table, in its order.

@@ -8,10 +8,10 @@ use super::nearest::{listed, suggestion};
 use super::reader::shown;
 
 /// The subject of a digest that has none of its own.
-pub const DEFAULT: &str = "{{ lead.title }}{% if more > 0 %} + {{ more }} more{% endif %}";
+pub const DEFAULT: &str = "{{ lead.title }}{% if more > 0 %} {{ words.more }}{% endif %}";
 
 /// What a subject can name.
-pub const VARIABLES: [&str; 5] = ["digest", "issue", "articles", "lead", "more"];
+pub const VARIABLES: [&str; 6] = ["digest", "issue", "articles", "lead", "more", "words"];
 
 /// Whether the text is a template that renders.
 ///
@@ -63,6 +63,7 @@ fn sample(number: &serde_json::Value, articles: &[serde_json::Value]) -> Context
     context.insert("issue", &json!({ "number": number, "date": "4 November 2026", "label": "4 November 2026" }));
     context.insert("lead", &articles.first());
     context.insert("more", &(articles.len() - 1));
+    context.insert("words", &json!({ "more": "+ 1 more" }));
     context.insert("articles", articles);
     context
 }

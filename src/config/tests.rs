@@ -292,8 +292,18 @@ fn the_shipped_file_and_the_full_one_name_every_key() {
         (&["digest", "sender"], keys::OWN_SENDER),
     ];
     // Those are files, which a text cannot have.
-    let of_files =
-        ["password_file", "tls_ca_file", "templates", "dir", "logo", "captcha_secret_file", "holidays", "relay"];
+    let mut of_files = vec![
+        "password_file",
+        "tls_ca_file",
+        "templates",
+        "dir",
+        "logo",
+        "captcha_secret_file",
+        "holidays",
+        "relay",
+        "dkim",
+    ];
+    of_files.extend(keys::DKIM);
     let full = include_str!("../../tests/config/full.toml").to_owned();
     for (text, left_out) in [(shipped_in_full(), &["relay"][..]), (full, &of_files[..])] {
         let value = toml::Value::Table(text.parse().unwrap());
@@ -320,6 +330,22 @@ fn each_example_of_the_shipped_file_is_right() {
         })
         .collect();
     assert!(others.is_empty(), "{others:#?}");
+}
+
+#[test]
+fn signing_is_shown_as_it_is_read() {
+    let keys = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/keys");
+    let text = format!(
+        "{MINIMAL}[dkim]\ndomain = \"Example.ORG\"\nkey_file = \"{keys}/rsa.pem\"\ned25519_selector = \"ed\"\n\
+         ed25519_key_file = \"{keys}/ed25519.pem\"\n",
+        keys = keys.display()
+    );
+    let config = parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    let names = config.dkim.as_ref().unwrap().names.clone();
+    assert_eq!((names.domain.as_str(), names.selector.as_str()), ("example.org", "postround"));
+    assert_eq!(names.ed25519, Some(("ed".to_owned(), keys.join("ed25519.pem"))));
+    assert_eq!(parse(&config.show()).unwrap().dkim.unwrap().names, names);
+    assert!(parse(MINIMAL).unwrap().dkim.is_none());
 }
 
 #[test]

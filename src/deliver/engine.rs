@@ -24,6 +24,7 @@ use super::run::{Attempt, Run, Shared};
 use super::session;
 use super::settings::Settings;
 use super::station::Station;
+use super::told::Told;
 use crate::domain::{Clock, DeliveryState, IssueState, PublicId, Random};
 use crate::store::{DelivererLock, Store, StoreError};
 
@@ -31,6 +32,9 @@ use crate::store::{DelivererLock, Store, StoreError};
 const AHEAD: usize = 40;
 const LEAST_AHEAD: usize = 200;
 const MOST_AHEAD: usize = 2000;
+
+/// The least where each is signed first: while some are claimed, others that have been signed must be at hand.
+const LEAST_SIGNED_AHEAD: usize = 1000;
 
 /// How many events wait for a listener.
 const EVENTS: usize = 64;
@@ -45,11 +49,11 @@ const QUEUED_AGAIN: i64 = 1000;
 const LATER: Duration = Duration::from_secs(60);
 
 /// After the connections have had their time, the recorder has this much to write down what is known.
-const LAST_MARKS: Duration = Duration::from_secs(1);
+const LAST_MARKS: Duration = Duration::from_millis(900);
 
 /// Delivers what is queued.
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     ahead: usize,
     /// The one mail that it delivers; none: whatever is queued.
     mail: Option<i64>,
@@ -58,7 +62,7 @@ pub struct Engine {
     strays: AtomicBool,
     /// One run at a time: what this node has in hand when a run begins is left over from a broken one.
     running: Mutex<()>,
-    _lock: DelivererLock,
+    pub(super) lock: Arc<DelivererLock>,
 }
 
 impl fmt::Debug for Engine {
@@ -77,8 +81,20 @@ impl Engine {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
+        Self::locked(store, Arc::new(lock), settings, links, clock, random)
+    }
+
+    pub(super) fn locked(
+        store: Store,
+        lock: Arc<DelivererLock>,
+        settings: Settings,
+        links: Arc<dyn Links>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Self {
         let policy = Policy { retry_for: settings.delivery.retry_for, after_crash: settings.delivery.after_crash };
-        let ahead = settings.smtp.connections().saturating_mul(AHEAD).clamp(LEAST_AHEAD, MOST_AHEAD);
+        let least = if settings.dkim.is_some() { LEAST_SIGNED_AHEAD } else { LEAST_AHEAD };
+        let ahead = settings.smtp.connections().saturating_mul(AHEAD).clamp(least, MOST_AHEAD);
         let relays = settings.smtp.relays.iter().enumerate();
         let shared = Shared {
             node: PublicId::new(&*random).to_string(),
@@ -90,6 +106,7 @@ impl Engine {
             events: broadcast::Sender::new(EVENTS),
             nodes: Arc::new(AtomicU32::new(1)),
             counts: Arc::default(),
+            tally: Arc::default(),
             store,
             settings,
             policy,
@@ -104,7 +121,7 @@ impl Engine {
             wake: Notify::new(),
             strays: AtomicBool::new(false),
             running: Mutex::new(()),
-            _lock: lock,
+            lock,
         }
     }
 
@@ -156,12 +173,14 @@ impl Engine {
     pub async fn run(&self, shutdown: impl Future<Output = ()>) -> Outcome {
         let _running = self.running.lock().await;
         tokio::pin!(shutdown);
+        let mut told = Told::default();
         loop {
             tokio::select! {
                 () = &mut shutdown => return Outcome::default(),
                 taken = self.take_over() => match taken {
                     Ok(()) => break,
-                    Err(error) => tracing::warn!(%error, "delivering waits for the store"),
+                    Err(error) if told.again() => tracing::warn!(%error, "delivering waits for the store"),
+                    Err(_) => {}
                 },
             }
             tokio::time::sleep(self.shared.settings.timings.poll).await;
@@ -173,10 +192,18 @@ impl Engine {
                 () = &mut shutdown => break,
                 refilled = self.refill(&run) => refilled,
             };
-            let wait = refilled.unwrap_or_else(|error| {
-                tracing::warn!(%error, "delivering waits for the store");
-                self.shared.settings.timings.poll
-            });
+            let wait = match refilled {
+                Ok(wait) => {
+                    told.over();
+                    wait
+                }
+                Err(error) => {
+                    if told.again() {
+                        tracing::warn!(%error, "delivering waits for the store");
+                    }
+                    self.shared.settings.timings.poll
+                }
+            };
             tokio::select! {
                 () = &mut shutdown => break,
                 () = run.feed.drained() => {}
@@ -299,9 +326,20 @@ impl Engine {
         let (mut jobs, mut hopeless) = (Vec::with_capacity(rows.len()), Vec::new());
         let mut rows = rows.into_iter();
         for row in rows.by_ref() {
-            if row.issue_state.as_deref().is_some_and(|state| state != IssueState::Sending.as_str()) {
-                hopeless.push(run.put_off(&row, LATER));
-                continue;
+            match row.issue_state.as_deref().map(str::parse) {
+                None | Some(Ok(IssueState::Sending)) => {}
+                Some(Ok(IssueState::Held)) => {
+                    hopeless.push(run.unwanted(&row, DeliveryState::Held));
+                    continue;
+                }
+                Some(Ok(IssueState::Cancelled)) => {
+                    hopeless.push(run.unwanted(&row, DeliveryState::Cancelled));
+                    continue;
+                }
+                Some(_) => {
+                    hopeless.push(run.put_off(&row, LATER));
+                    continue;
+                }
             }
             let job = match self.shared.mails.get(&self.shared.store, row.mail_id).await {
                 Ok(Ok(mail)) => Job::new(row, mail),

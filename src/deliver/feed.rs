@@ -1,6 +1,6 @@
 //! The feed: claimed deliveries on their way to whichever connection is free, no faster than the pace allows.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -95,7 +95,12 @@ impl Feed {
 
     /// Adds deliveries at the end.
     pub fn add(&self, jobs: Vec<Job>) {
-        self.with(|state| state.jobs.extend(jobs));
+        self.with(|state| {
+            if state.jobs.is_empty() {
+                state.pace.was_idle(Instant::now());
+            }
+            state.jobs.extend(jobs);
+        });
         self.changed.notify_waiters();
     }
 
@@ -113,9 +118,10 @@ impl Feed {
         self.with(|state| state.jobs.drain(..).collect())
     }
 
-    /// Takes out those whose domain lets them go much later only, each with the time until then.
-    pub fn take_slow(&self) -> Vec<(Job, Duration)> {
-        self.with(State::take_slow)
+    /// Tells those of `jobs`, and of what is there, that their domain lets go much later only, each with the time until
+    /// then. The first are those of `jobs` that may be added.
+    pub fn sift(&self, jobs: Vec<Job>) -> (Vec<Job>, Vec<(Job, Duration)>) {
+        self.with(|state| state.sift(jobs))
     }
 
     /// Looks at the pace, or changes it so that nothing goes sooner.
@@ -202,28 +208,28 @@ impl State {
         }
     }
 
-    fn take_slow(&mut self) -> Vec<(Job, Duration)> {
+    fn sift(&mut self, jobs: Vec<Job>) -> (Vec<Job>, Vec<(Job, Duration)>) {
         if !self.pace.has_domains() {
-            return Vec::new();
+            return (jobs, Vec::new());
         }
         let now = Instant::now();
-        let mut times = std::collections::HashMap::new();
-        let (mut kept, mut slow) = (VecDeque::with_capacity(self.jobs.len()), Vec::new());
-        for job in self.jobs.drain(..) {
-            let Some(step) = self.pace.domain_step(job.to.domain()) else {
-                kept.push_back(job);
-                continue;
-            };
+        let mut times = HashMap::new();
+        let mut slow = Vec::new();
+        let mut sifted = |job: Job| {
+            let Some(step) = self.pace.domain_step(job.to.domain()) else { return Some(job) };
             let opens = self.pace.domain_opens(job.to.domain(), now).saturating_duration_since(now);
             let wait = times.entry(job.to.domain().to_owned()).or_insert(opens);
-            if *wait > TOO_LONG {
-                slow.push((job, *wait));
-            } else {
-                kept.push_back(job);
-            }
+            let then = *wait;
             *wait += step;
-        }
+            if then <= TOO_LONG {
+                return Some(job);
+            }
+            slow.push((job, then));
+            None
+        };
+        let kept: VecDeque<Job> = std::mem::take(&mut self.jobs).into_iter().filter_map(&mut sifted).collect();
+        let fitting = jobs.into_iter().filter_map(&mut sifted).collect();
         self.jobs = kept;
-        slow
+        (fitting, slow)
     }
 }

@@ -112,6 +112,10 @@ impl Health {
             return;
         }
         let now = Instant::now();
+        if state.slow.is_some() && state.until.is_some_and(|until| until > now) {
+            // It was under way when the relay asked for less, and says nothing about that.
+            return;
+        }
         let first = state.failures > 0;
         (state.failures, state.until, state.prober, state.words) = (0, None, None, None);
         let mut changed = first;
@@ -158,6 +162,16 @@ impl Health {
         }
     }
 
+    /// Whether the connection of that number, which is in use, may go on to a further message: not since the relay has asked
+    /// for less, but for those that it gets again.
+    pub fn goes_on(&self, connection: usize) -> bool {
+        let state = self.state();
+        state
+            .slow
+            .as_ref()
+            .is_none_or(|slow| connection < slow.connections && state.until.is_none_or(|until| until <= Instant::now()))
+    }
+
     /// The connection of that number does not try the relay any more.
     pub fn release(&self, connection: usize) {
         let mut state = self.state();
@@ -166,6 +180,16 @@ impl Health {
             drop(state);
             self.changed.notify_waiters();
         }
+    }
+
+    /// Whether it has asked for less speed, and has not had its full speed since.
+    pub fn is_slow(&self) -> bool {
+        self.state().slow.is_some()
+    }
+
+    /// No connection is left that tries it.
+    pub fn disown(&self) {
+        self.state().prober = None;
     }
 
     /// Waits until the answer of [`Health::admits`] may be another one.
@@ -233,6 +257,8 @@ mod tests {
         let health = health();
         let pause = health.throttled("421 4.7.28", &SystemRandom);
         assert!(pause >= Duration::from_secs(600));
+        health.worked();
+        assert!(!health.goes_on(0), "what was under way ends no rest");
         tokio::time::advance(Duration::from_secs(599)).await;
         assert!(matches!(health.admits(0, 10), Admission::Wait(_)));
         tokio::time::advance(pause).await;
@@ -242,6 +268,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(61)).await;
         health.worked();
         assert_eq!([health.admits(1, 10), health.admits(2, 10)], [Admission::Go, Admission::Queue]);
+        assert_eq!([health.goes_on(1), health.goes_on(2)], [true, false]);
         assert!(health.throttled("421 4.7.28", &SystemRandom) >= Duration::from_secs(1200), "longer the next time");
     }
 }

@@ -7,6 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::BASE32_NOPAD;
 
 use super::settings::SenderOf;
+use crate::dkim::{SignError, Signer};
 use crate::domain::{EmailAddress, PublicId, UtcMillis};
 use crate::render::{Message, Slots};
 use crate::store::{ClaimedRow, Store, StoreError};
@@ -43,13 +44,28 @@ pub struct Job {
     /// Where it goes.
     pub to: EmailAddress,
     mail: Arc<Prepared>,
+    signed: Option<Box<Signed>>,
+}
+
+/// What has been signed: the message goes out just so. Little enough to be kept for each delivery in hand; the rest is
+/// spliced again.
+struct Signed {
+    date: UtcMillis,
+    urls: Urls,
+    headers: String,
+}
+
+/// The recipient's links, by which the digest is left and changed.
+struct Urls {
+    unsubscribe: String,
+    preferences: String,
 }
 
 impl Job {
     /// Puts a delivery and its mail together. `Err`: why this delivery can never go out.
     pub fn new(row: ClaimedRow, mail: Arc<Prepared>) -> Result<Self, Box<(ClaimedRow, String)>> {
         match EmailAddress::parse(&row.address) {
-            Ok(to) => Ok(Self { row, to, mail }),
+            Ok(to) => Ok(Self { row, to, mail, signed: None }),
             Err(error) => Err(Box::new((row, error.to_string()))),
         }
     }
@@ -61,36 +77,62 @@ impl Job {
 
     /// About how many octets the message has, rather more than less.
     pub fn size(&self) -> usize {
-        self.mail.message.len_hint()
+        self.mail.message.len_hint() + self.signed.as_ref().map_or(0, |signed| signed.headers.len())
     }
 
-    /// The message, its last line end included.
+    /// Signs the message as it would go out at that time.
+    pub fn sign(&mut self, signer: &Signer, links: &dyn Links, date: UtcMillis) -> Result<(), SignError> {
+        let urls = self.urls(links);
+        let mut message = Vec::new();
+        self.splice(&urls, date, &mut message);
+        let headers = signer.sign(&message, date)?;
+        self.signed = Some(Box::new(Signed { date, urls, headers }));
+        Ok(())
+    }
+
+    /// The message, its last line end included: as it was signed, or of that date.
     pub fn message(&self, links: &dyn Links, date: UtcMillis) -> Vec<u8> {
+        let mut message = Vec::with_capacity(self.size() + 1024);
+        match self.signed.as_deref() {
+            Some(signed) => {
+                message.extend_from_slice(signed.headers.as_bytes());
+                self.splice(&signed.urls, signed.date, &mut message);
+            }
+            None => self.splice(&self.urls(links), date, &mut message),
+        }
+        message
+    }
+
+    fn urls(&self, links: &dyn Links) -> Urls {
         let row = &self.row;
-        let link = row.link.as_deref().unwrap_or_default();
         let (unsubscribe, preferences) = match (&row.subscriber, &row.digest) {
             (Some(subscriber), Some(digest)) => {
                 (links.unsubscribe_url(subscriber, digest), links.preferences_url(subscriber, digest))
             }
             // To an address that is no subscriber's: the links show their pages and change nothing.
             (None, Some(digest)) => (links.nobodys_unsubscribe_url(digest), links.nobodys_preferences_url(digest)),
-            (_, None) => (link.to_owned(), link.to_owned()),
+            (_, None) => {
+                let link = row.link.clone().unwrap_or_default();
+                (link.clone(), link)
+            }
         };
+        Urls { unsubscribe, preferences }
+    }
+
+    fn splice(&self, urls: &Urls, date: UtcMillis, out: &mut Vec<u8>) {
         let slots = Slots {
-            name: &row.name,
+            name: &self.row.name,
             address: &self.to,
-            message_id: &message_id(&self.mail.salt, row.id, self.mail.sender.domain()),
+            message_id: &message_id(&self.mail.salt, self.row.id, self.mail.sender.domain()),
             date,
-            unsubscribe_url: &unsubscribe,
-            preferences_url: &preferences,
-            link,
+            unsubscribe_url: &urls.unsubscribe,
+            preferences_url: &urls.preferences,
+            link: self.row.link.as_deref().unwrap_or_default(),
         };
-        let mut message = Vec::with_capacity(self.mail.message.len_hint() + 1024);
-        self.mail.message.splice(&slots, &mut message);
-        if !message.ends_with(b"\r\n") {
-            message.extend_from_slice(b"\r\n");
+        self.mail.message.splice(&slots, out);
+        if !out.ends_with(b"\r\n") {
+            out.extend_from_slice(b"\r\n");
         }
-        message
     }
 }
 

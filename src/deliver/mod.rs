@@ -4,7 +4,8 @@
 //! `session`: the envelope, the durable start, the content, the answer. Starts and results of all connections go
 //! through one recorder, which commits many in one statement; whatever the store does not grant is not sent. What a
 //! refusal or a broken connection means for a delivery is decided in `policy` alone. How fast they go is decided in `pace`,
-//! for all relays, each of which is a `station`.
+//! for all relays, each of which is a `station`. Where mails are signed,
+//! `signing` has done so before a connection takes one.
 
 mod bury;
 mod conversation;
@@ -13,27 +14,39 @@ mod engine;
 mod events;
 mod failing;
 mod feed;
+mod forecast;
 mod health;
 mod lease;
 mod message;
 mod outbox;
 mod pace;
 mod policy;
+mod provider;
 mod quotas;
+mod reason;
 mod recorder;
 mod relay;
 mod reply;
 mod run;
 mod session;
 mod settings;
+mod signing;
 mod station;
 mod stream;
+mod successor;
+mod tally;
 mod tls;
+mod told;
 mod verdict;
 
 pub use counts::Outcome;
 pub use engine::Engine;
 pub use events::Event;
+pub use forecast::Forecast;
 pub use message::Links;
+pub use provider::Provider;
+pub use reason::Reason;
 pub use relay::RelayError;
 pub use settings::{Settings, Timings};
+pub use station::RelayState;
+pub use tally::Tally;

@@ -106,8 +106,17 @@ impl Pace {
 
     /// Lets nothing through until then: others have to learn first that there is one more node.
     pub fn begin_at(&mut self, at: Instant) {
+        self.gates().for_each(|gate| gate.next = at);
+    }
+
+    /// There was nothing to let through until `now`: that is not made up for.
+    pub fn was_idle(&mut self, now: Instant) {
+        self.gates().for_each(|gate| gate.next = gate.next.max(now));
+    }
+
+    fn gates(&mut self) -> impl Iterator<Item = &mut Gate> {
         let scopes = std::iter::once(&mut self.all).chain(&mut self.relays).filter_map(|scope| scope.gate.as_mut());
-        scopes.chain(self.domains.values_mut()).for_each(|gate| gate.next = at);
+        scopes.chain(self.domains.values_mut())
     }
 
     /// Whether relays share the work.
@@ -269,6 +278,15 @@ mod tests {
             let passed: u32 = in_ten_seconds(&mut pace, &[0, 1]).iter().sum();
             assert!((least..=most).contains(&passed), "{passed} on one of {nodes}");
         }
+    }
+
+    #[tokio::test]
+    async fn time_without_anything_to_send_is_not_made_up_for() {
+        let mut pace = pace(|smtp| smtp.rates = rate("50/s"), 1);
+        let now = Instant::now() + Duration::from_secs(5);
+        pace.was_idle(now);
+        pace.pass(0, "x.example", now);
+        assert_eq!(pace.opens(0, now), Some(now + Duration::from_millis(20)));
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use super::told::Told;
 use crate::domain::DeliveryState;
 use crate::store::{MOST_MARKS, Mark, Session, Store, StoreError};
 
@@ -138,13 +139,16 @@ impl Writer {
     /// starts that were granted.
     async fn commit(&mut self, marks: &[Mark]) -> HashSet<i64> {
         let mut pause = FIRST_PAUSE;
+        let mut told = Told::default();
         loop {
             match self.try_commit(marks).await {
                 Ok(granted) => return granted,
                 Err(error) => {
                     let wait = if error.is_transient() { pause } else { LONGEST_PAUSE };
-                    let marks = marks.len();
-                    tracing::warn!(%error, marks, "results are not recorded yet; deliveries wait for the store");
+                    if told.again() {
+                        let marks = marks.len();
+                        tracing::warn!(%error, marks, "results are not recorded yet; deliveries wait for the store");
+                    }
                     tokio::time::sleep(wait).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }

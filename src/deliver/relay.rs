@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use lettre::transport::smtp;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -119,12 +120,14 @@ impl SmtpRelay {
 
     /// Encrypted where the server offers that and means it, else in the clear.
     async fn opportunistic(&self, tcp: TcpStream) -> Result<Stream, RelayError> {
-        match self.starttls(tcp).await {
-            Ok(tcp) => {
-                let encryption = Encryption::opportunistic(&self.host)?;
-                let tls = timeout(self.waits.connect, encryption.encrypt(tcp)).await;
-                Ok(Stream::after_starttls(tls.map_err(|_| RelayError::Silent(self.waits.connect))??))
-            }
+        let encrypted = async {
+            let tcp = self.starttls(tcp).await?;
+            let encryption = Encryption::opportunistic(&self.host)?;
+            let tls = timeout(self.waits.connect, encryption.encrypt(tcp)).await;
+            tls.map_err(|_| RelayError::Silent(self.waits.connect))?
+        };
+        match encrypted.await {
+            Ok(tls) => Ok(Stream::after_starttls(tls)),
             Err(RelayError::NoStartTls | RelayError::Tls(_)) => Ok(Stream::plain(self.tcp().await?)),
             Err(other) => Err(other),
         }
@@ -146,21 +149,37 @@ impl SmtpRelay {
     }
 
     async fn sign_in(&self, connection: &mut AsyncSmtpConnection) -> Result<(), RelayError> {
-        let credentials = Credentials::new(self.config.username.clone(), self.password().await?);
-        let mechanisms: &[Mechanism] = match self.config.auth {
-            Auth::Password => &[Mechanism::Plain, Mechanism::Login],
-            Auth::Login => &[Mechanism::Login],
-            Auth::Xoauth2 => &[Mechanism::Xoauth2],
+        let password = self.password().await?;
+        let answer = match self.config.auth {
+            Auth::Password => self.by_password(connection, password, &[Mechanism::Plain, Mechanism::Login]).await,
+            Auth::Login => self.by_password(connection, password, &[Mechanism::Login]).await,
+            Auth::Xoauth2 => self.by_token(connection, &password).await,
         };
-        let signing_in = connection.auth(mechanisms, &credentials);
-        let answer = timeout(self.waits.command, signing_in)
-            .await
-            .map_err(|_| RelayError::Silent(self.waits.command))?
-            .map_err(|error| RelayError::Authentication(words(error)))?;
-        if answer.has_code(235) {
-            return Ok(());
+        match answer? {
+            reply if reply.code == 235 => Ok(()),
+            reply => Err(RelayError::Authentication(reply.words())),
         }
-        Err(RelayError::Authentication(Reply::read(Ok(answer)).map(|reply| reply.words()).unwrap_or_default()))
+    }
+
+    async fn by_password(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        password: String,
+        mechanisms: &[Mechanism],
+    ) -> Result<Reply, RelayError> {
+        let credentials = Credentials::new(self.config.username.clone(), password);
+        let answer = timeout(self.waits.command, connection.auth(mechanisms, &credentials)).await;
+        let answer = answer.map_err(|_| RelayError::Silent(self.waits.command))?;
+        Reply::read(answer).map_err(|error| RelayError::Authentication(words(error)))
+    }
+
+    /// XOAUTH2. A server that refuses first gives its reason as a challenge, which lettre does not know: the answer to
+    /// that is an empty line, and then comes the refusal.
+    async fn by_token(&self, connection: &mut AsyncSmtpConnection, token: &str) -> Result<Reply, RelayError> {
+        let response = format!("user={}\x01auth=Bearer {token}\x01\x01", self.config.username);
+        let command = format!("AUTH XOAUTH2 {}\r\n", BASE64.encode(response.as_bytes()));
+        let reply = self.within(connection.command(command)).await?;
+        if reply.code == 334 { self.within(connection.command("\r\n")).await } else { Ok(reply) }
     }
 
     /// The password; out of its file anew, where it has one: access tokens do not live for long.

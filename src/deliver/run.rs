@@ -21,6 +21,7 @@ use super::relay::{RelayError, SmtpRelay};
 use super::reply::without_addresses;
 use super::settings::Settings;
 use super::station::Station;
+use super::tally::Tally;
 use crate::domain::{Clock, DeliveryState, Random, UtcMillis};
 use crate::store::{ClaimedRow, Mark, Store};
 
@@ -43,6 +44,8 @@ pub struct Shared {
     pub nodes: Arc<std::sync::atomic::AtomicU32>,
     /// Of all runs.
     pub counts: Arc<Counts>,
+    /// Of this process.
+    pub tally: Arc<Tally>,
 }
 
 impl Shared {
@@ -107,15 +110,28 @@ impl Run {
         Ok(conversation)
     }
 
-    /// Shares claimed deliveries out to the connections. Those that their domain lets go much later only, and those of
-    /// issues that are not being sent, go back into the queue.
+    /// Shares claimed deliveries out to the connections, signed. Those that their domain lets go much later only, those of
+    /// issues that are not being sent, and those that are in hand already, since their issue was held or changed after an
+    /// earlier claim, go back into the queue: two jobs of one delivery could start it twice.
     pub async fn take_in(&self, jobs: Vec<Job>) {
-        let ids = jobs.iter().map(|job| job.row.id);
-        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
-        self.feed.add(jobs);
-        let slow = self.feed.take_slow();
-        let later = slow.iter().map(|(job, wait)| self.put_off(&job.row, *wait)).collect();
+        let (jobs, again) = self.first_taken(jobs);
+        let (jobs, slow) = self.feed.sift(jobs);
+        let mut later: Vec<Mark> = slow.iter().map(|(job, wait)| self.put_off(&job.row, *wait)).collect();
+        for job in &again {
+            self.counts.came_to(DeliveryState::Queued);
+            later.push(mark(&job.row));
+        }
         self.recorder.record(later).await;
+        match &self.shared.settings.dkim {
+            Some(signer) => self.sign(signer, jobs).await,
+            None => self.feed.add(jobs),
+        }
+    }
+
+    /// Takes deliveries in hand; parts those that already were.
+    fn first_taken(&self, jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
+        let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.into_iter().partition(|job| in_hand.insert(job.row.id))
     }
 
     /// What has been shared out and has no result yet.
@@ -133,6 +149,7 @@ impl Run {
         let start = Mark {
             expected: DeliveryState::Claimed,
             next: DeliveryState::Sending,
+            mail: Some(job.row.mail_id),
             tries: 1,
             started_at: Some(started.0),
             relay: Some(station.config.id.clone()),
@@ -166,6 +183,7 @@ impl Run {
             Attempt::Started(at) => (DeliveryState::Sending, Some(at.0)),
         };
         self.counts.came_to(fate.state);
+        self.shared.tally.count(row.digest.as_deref(), &row.address, fate.state, &words);
         self.settle(row);
         if finished {
             self.look_after(row.issue_id, fate.state == DeliveryState::Failed);
@@ -187,6 +205,12 @@ impl Run {
         self.counts.came_to(DeliveryState::Queued);
         self.settle(row);
         Mark { next: DeliveryState::Queued, ..mark(row) }
+    }
+
+    /// A claim of an issue that is not being sent: set aside, or cancelled.
+    pub fn unwanted(&self, row: &ClaimedRow, next: DeliveryState) -> Mark {
+        let finished_at = (next == DeliveryState::Cancelled).then(|| self.shared.clock.now().0);
+        Mark { next, finished_at, ..self.unclaimed(row) }
     }
 
     /// A claim given back for so long; that time is not counted as one in which it was tried.
@@ -281,7 +305,7 @@ impl Run {
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             let reason = format!("{failures} of the latest {of} deliveries failed");
-            match super::bury::hold(&shared.store, issue, &reason).await {
+            match super::bury::hold(&shared.store, issue, &reason, shared.clock.now()).await {
                 Ok(false) => {}
                 Ok(true) => {
                     tracing::error!(issue, reason, "an issue is held; `issue resume` goes on with it");
@@ -304,6 +328,7 @@ fn mark(row: &ClaimedRow) -> Mark {
         id: row.id,
         expected: DeliveryState::Claimed,
         next: DeliveryState::Queued,
+        mail: None,
         token: None,
         tries: 0,
         due_at: None,

@@ -118,7 +118,7 @@ async fn work_on_connections(run: &Run, station: &Station, relay: &SmtpRelay, nu
         let line = match open.take() {
             Some(line) => line,
             None => match run.connect(station, relay).await {
-                Ok(conversation) => Line::new(run, station, conversation),
+                Ok(conversation) => Line::new(run, station, number, conversation),
                 Err(error) => {
                     run.give_back(station, job).await;
                     if !rest_after(run, station, &error, failures).await {
@@ -179,6 +179,8 @@ enum End<'r> {
 struct Line<'r> {
     run: &'r Run,
     station: &'r Station,
+    /// Which of the relay's connections it is.
+    number: usize,
     conversation: Conversation,
     /// Envelopes that it has seen.
     used: usize,
@@ -195,8 +197,8 @@ impl Drop for Line<'_> {
 }
 
 impl<'r> Line<'r> {
-    fn new(run: &'r Run, station: &'r Station, conversation: Conversation) -> Self {
-        Self { run, station, conversation, used: 0, worked: false, results: Vec::new() }
+    fn new(run: &'r Run, station: &'r Station, number: usize, conversation: Conversation) -> Self {
+        Self { run, station, number, conversation, used: 0, worked: false, results: Vec::new() }
     }
 
     /// Takes leave of the server.
@@ -225,7 +227,7 @@ impl<'r> Line<'r> {
             };
             match step {
                 Ok(Opened::Ready) => {}
-                Ok(Opened::Refused(step, reply)) if reply.closes() && !is_throttle(step, &reply) => {
+                Ok(Opened::Refused(step, reply)) if reply.closes() && blame(step, &reply) != Blame::Throttled => {
                     return self.lost(job, &reply.words()).await;
                 }
                 Ok(Opened::Refused(step, reply)) => {
@@ -306,7 +308,8 @@ impl<'r> Line<'r> {
     }
 
     fn has_room(&self) -> bool {
-        self.used < self.station.config.messages_per_connection && !self.run.is_stopping()
+        let is_used_up = self.used >= self.station.config.messages_per_connection;
+        !is_used_up && !self.run.is_stopping() && self.station.health.goes_on(self.number)
     }
 
     /// Notes what became of a content. `true`: the relay itself failed.
@@ -390,8 +393,4 @@ impl<'r> Line<'r> {
     async fn record(&mut self) {
         self.run.recorder.record(std::mem::take(&mut self.results)).await;
     }
-}
-
-fn is_throttle(step: Step, reply: &Reply) -> bool {
-    blame(step, reply) == Blame::Throttled
 }

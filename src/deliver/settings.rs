@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Delivery, Smtp};
+use crate::dkim::Signer;
 use crate::domain::EmailAddress;
 
 /// Tells the sender of a digest's mails; none: of mails that belong to no digest.
@@ -21,17 +22,20 @@ pub struct Settings {
     pub hello: String,
     /// Who a mail is from: the envelope sender, and the domain of the Message-ID.
     pub sender: SenderOf,
+    /// What signs each message; none: they go out unsigned.
+    pub dkim: Option<Arc<Signer>>,
     /// How long it waits for what.
     pub timings: Timings,
 }
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { smtp, delivery, hello, timings, .. } = self;
+        let Self { smtp, delivery, hello, dkim, timings, .. } = self;
         f.debug_struct("Settings")
             .field("smtp", smtp)
             .field("delivery", delivery)
             .field("hello", hello)
+            .field("dkim", dkim)
             .field("timings", timings)
             .finish_non_exhaustive()
     }
@@ -87,9 +91,21 @@ impl Default for Timings {
             relay_pause_max: Duration::from_secs(300),
             throttle_pause: Duration::from_secs(600),
             throttle_step: Duration::from_secs(60),
-            stop: Duration::from_secs(8),
+            stop: Duration::from_secs(7),
             beat: Duration::from_secs(5),
             lease: Duration::from_secs(30),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Relay;
+
+    #[test]
+    fn a_relay_that_nothing_is_said_of_has_the_times_of_rfc_5321() {
+        let Waits { connect, command, content } = Waits::of(Relay::TIMEOUT);
+        assert_eq!([connect, command, content].map(|wait| wait.as_secs()), [30, 300, 600]);
     }
 }

@@ -1,7 +1,7 @@
 //! A relay as the engine sees it: the way to it, how it is doing, and what it has refused lately.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::health::Health;
 use super::outbox::Outbox;
@@ -49,6 +49,17 @@ pub enum Borne {
     Enough(Vec<Refused>),
 }
 
+/// How a relay is, for whoever looks on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayState {
+    /// Its id.
+    pub id: String,
+    /// Whether it takes mail, as far as is known: it has not failed since it last did.
+    pub works: bool,
+    /// How many connections are open.
+    pub connections: usize,
+}
+
 /// A relay.
 pub struct Station {
     /// Its place among the relays.
@@ -58,7 +69,7 @@ pub struct Station {
     /// The way to it.
     pub way: Way,
     /// How it is doing.
-    pub health: Health,
+    pub health: Arc<Health>,
     open: AtomicUsize,
     groups: AtomicBool,
     groups_broken: AtomicUsize,
@@ -77,12 +88,28 @@ impl Station {
         Self {
             place,
             way,
-            health: Health::new(settings.timings),
+            health: Arc::new(Health::new(settings.timings)),
             open: AtomicUsize::new(0),
             groups: AtomicBool::new(config.pipelining),
             groups_broken: AtomicUsize::new(0),
             grudge: Mutex::default(),
             config: config.clone(),
+        }
+    }
+
+    /// How it is.
+    pub fn state(&self) -> RelayState {
+        let works = self.health.words().is_none();
+        RelayState { id: self.config.id.clone(), works, connections: self.open.load(Ordering::SeqCst) }
+    }
+
+    /// Remembers what the same account of the same relay has asked for: less speed. A failure is not remembered: it may be
+    /// what the new settings mend.
+    pub fn inherit(&mut self, old: &Self) {
+        let account = |relay: &config::Relay| (relay.id.clone(), relay.url.clone(), relay.username.clone());
+        if account(&self.config) == account(&old.config) && old.health.is_slow() {
+            self.health = Arc::clone(&old.health);
+            self.health.disown();
         }
     }
 

@@ -92,7 +92,7 @@ impl Run {
 
     /// The address is dead: nothing goes there any more. Gives the mark back where it has still to be recorded.
     async fn bury(&self, row: &ClaimedRow, mark: Mark) -> Option<Mark> {
-        let (Some(subscriber), "digest") = (&row.subscriber, row.kind.as_str()) else { return Some(mark) };
+        let Some(subscriber) = &row.subscriber else { return Some(mark) };
         let Shared { store, node, clock, .. } = &*self.shared;
         match super::bury::bury(store, node, &mark, subscriber, &row.address, clock.now()).await {
             Ok(()) => None,

@@ -10,7 +10,7 @@ mod time;
 
 pub use address::{AddressError, EmailAddress};
 pub use colour::{Colour, NoColour};
-pub use locale::{Locale, UnknownLocale};
+pub use locale::{Direction, Locale, UnknownLocale};
 pub use random::{PublicId, Random, SystemRandom};
 pub use states::{DeliveryState, IssueState, SubscriberState, SubscriptionState, UnknownState};
 pub use time::{Clock, SystemClock, UtcMillis};

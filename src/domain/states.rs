@@ -84,6 +84,8 @@ states! {
         Queued = "queued",
         /// Taken by a deliverer, not started; shown to people as queued.
         Claimed = "claimed",
+        /// Set aside for as long as its issue is held; shown to people as queued.
+        Held = "held",
         /// Started: its content may have gone out.
         Sending = "sending",
         /// The relay took it.

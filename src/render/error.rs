@@ -45,6 +45,16 @@ pub enum TemplateError {
         /// The template.
         place: String,
     },
+    /// A template that mail programs would cut off whatever is in the issue.
+    #[error(
+        "{place}: the mail has {octets} octets of HTML with one short article already, and Gmail cuts mails near 102,000; make the template shorter"
+    )]
+    TooLong {
+        /// The template.
+        place: String,
+        /// How long the HTML is.
+        octets: usize,
+    },
     /// The style sheet of a template cannot be worked into its elements.
     #[error("{place}: the styles cannot be inlined: {message}")]
     Styles {

@@ -3,9 +3,10 @@
 use chrono::NaiveDate;
 use serde::Serialize;
 
+use super::article::ArticleView;
 use super::slots::{Marker, Slot};
 use super::text::{cut_at_word, one_line};
-use super::view::{ArticleView, Common, NumberView};
+use super::view::{Common, NumberView};
 use super::{Frame, TITLE_LIMIT};
 use crate::compose::IssueContent;
 use crate::domain::Locale;
@@ -142,6 +143,9 @@ pub(super) struct LetterView {
     pub(super) issue: Option<NumberView>,
     /// Its stories.
     pub(super) listed: Vec<ArticleView>,
+    /// As an issue has them: whether sources are left out, and that there are more.
+    pub(super) plain: bool,
+    pub(super) unlisted: Option<String>,
 }
 
 /// The sentences of a letter.
@@ -271,6 +275,11 @@ impl LetterView {
                     issue.articles().take(STORIES).map(|article| ArticleView::new(article, say.words)).collect()
                 })
                 .unwrap_or_default(),
+            plain: false,
+            unlisted: latest
+                .and_then(|issue| issue.articles().count().checked_sub(STORIES))
+                .filter(|more| *more > 0)
+                .map(|more| say.words.unlisted(more, locale)),
         }
     }
 }

@@ -79,7 +79,9 @@ fn headers(envelope: &Envelope<'_>, out: &mut Vec<u8>) {
             None => line(out, &format!("List-Unsubscribe: <{url}>")),
         }
         line(out, "List-Unsubscribe-Post: List-Unsubscribe=One-Click");
-        line(out, &format!("List-Archive: <{}/archive/{id}>", list.public_url));
+        if list.digest.public {
+            line(out, &format!("List-Archive: <{}/archive/{}>", list.public_url, list.digest.id));
+        }
         line(out, &format!("Feedback-ID: {}:{id}::{}", list.campaign, sender_id(sender)));
     }
     line(out, "Auto-Submitted: auto-generated");

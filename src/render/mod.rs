@@ -4,8 +4,10 @@
 //! the whole message, with a random mark for each [`Slot`]. [`Message::parse`] cuts the message at its marks, and
 //! [`Message::splice`] puts one recipient's values between the pieces, without a template, an encoder or a copy of the body.
 
+mod article;
 mod encode;
 mod error;
+mod fit;
 mod header;
 mod inline;
 mod letter;
@@ -18,7 +20,9 @@ mod slots;
 mod subject;
 mod templates;
 mod text;
+mod theme;
 mod view;
+mod web;
 
 pub use crate::wording::format_date;
 pub use error::TemplateError;
@@ -30,9 +34,13 @@ pub use slots::{Slot, Slots, fill};
 pub use subject::subject;
 pub use templates::built_in_templates;
 pub use text::one_line;
+pub use web::web_view;
 
 use crate::config::{Config, Digest};
 use crate::domain::Locale;
+
+/// Gmail cuts a mail near 102,000 octets of HTML, and with it the links of the footer. The slots' values come on top of this.
+const HTML_LIMIT: usize = 98_000;
 
 /// How much of a digest's title a letter's subject has, in characters.
 const TITLE_LIMIT: usize = 60;

@@ -4,21 +4,18 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::fit::Fit;
 use super::letter::{self, Letter, LetterView};
 use super::mime::{Envelope, List, assemble};
 use super::slots::{Marker, Slot, find};
 use super::templates::Templates;
 use super::view::IssueView;
-use super::{Frame, RenderedMail, TemplateError, inline, sample, subject};
+use super::{Frame, HTML_LIMIT, RenderedMail, TemplateError, inline, sample, subject};
 use crate::compose::IssueContent;
 use crate::domain::{Random, SystemRandom};
 
-/// Gmail cuts a mail near 102,000 octets of HTML, and with it the links of the footer. The slots' values come on top of this.
-const HTML_LIMIT: usize = 98_000;
-/// From here on the operator is told.
+/// From here on the operator is told; what a template may make of an issue with a single short article.
 const HTML_WARNING: usize = 80_000;
-/// What excerpts are cut to in a mail that would be too long.
-const SHORT_EXCERPT: usize = 140;
 
 /// The template that others fall back to for the part that they do not have.
 const DIGEST: &str = "digest";
@@ -71,7 +68,7 @@ impl Renderer {
         let test = if frame.test { "[Test] " } else { "" };
         let subject = format!("{test}{}", subject::subject(&frame.digest.subject, content, frame.locale)?);
         let mut view = IssueView::new(content, frame, &subject, &marker);
-        let (html, text) = self.within_limit(name, &mut view, &marker)?;
+        let (html, text) = self.within_limit(name, &mut view, frame, &marker)?;
         let campaign = content.number.map_or_else(|| "test".to_owned(), |number| number.to_string());
         let list = List { digest: frame.digest, public_url: &frame.config.server.public_url, campaign };
         Ok(finish(frame, subject, html, text, Some(list), &marker, random))
@@ -119,30 +116,23 @@ impl Renderer {
         }
     }
 
-    /// The digest's parts. An issue that would be cut by Gmail is made smaller: first the excerpts are shortened, then articles
-    /// from the end are listed by title, fewer and fewer of them with an excerpt.
+    /// The digest's parts. An issue that would be cut by Gmail is made smaller, and the operator is told.
     fn within_limit(
         &self,
         name: &str,
         view: &mut IssueView,
+        frame: &Frame<'_>,
         marker: &Marker,
     ) -> Result<(String, String), TemplateError> {
         let mut parts = self.parts(name, view, marker, &REQUIRED)?;
-        if parts.0.len() > HTML_LIMIT {
-            view.shorten_excerpts(SHORT_EXCERPT);
+        let mut fit = Fit::default();
+        while parts.0.len() > HTML_LIMIT && fit.less(view, frame, parts.0.len()) {
             parts = self.parts(name, view, marker, &REQUIRED)?;
         }
-        while parts.0.len() > HTML_LIMIT && view.shown() > 0 {
-            view.list_last(view.shown().div_ceil(4));
-            parts = self.parts(name, view, marker, &REQUIRED)?;
-        }
-        let digest = &view.common.digest.id;
-        if parts.0.len() > HTML_WARNING {
-            tracing::warn!(
-                digest = digest.as_str(),
-                octets = parts.0.len(),
-                "the HTML is long; Gmail cuts it near 102,000"
-            );
+        let (digest, octets) = (frame.digest.id.as_str(), parts.0.len());
+        fit.tell(digest, octets);
+        if octets > HTML_WARNING {
+            tracing::warn!(digest, octets, "the HTML is long; Gmail cuts it near 102,000");
         }
         Ok(parts)
     }
@@ -154,7 +144,12 @@ impl Renderer {
             self.templates.check_names(&self.file(name, ending), &known)?;
         }
         self.parts(name, &full, &marker, &REQUIRED)?;
-        self.parts(name, &sample::bare(&marker), &marker, &REQUIRED)?;
+        let (html, _) = self.parts(name, &sample::bare(&marker), &marker, &REQUIRED)?;
+        // An issue can be made smaller; what a template has of its own cannot.
+        if html.len() > HTML_WARNING {
+            let place = self.templates.place(&self.file(name, ".html"));
+            return Err(TemplateError::TooLong { place, octets: html.len() });
+        }
         self.parts(name, &sample::wild(&marker), &marker, &REQUIRED)?;
         Ok(())
     }

@@ -3,15 +3,17 @@
 use chrono::NaiveDate;
 use serde_json::Value;
 
+use super::article::ArticleView;
 use super::letter::{Letter, LetterView, Valid, Wanted};
 use super::slots::Marker;
+use super::theme::ThemeView;
 use super::view::{
-    ArticleView, BannerView, Common, DigestView, IssueView, LinkView, NumberView, SectionView, SenderView, SlotView,
+    BannerView, Common, DigestView, IntroView, IssueView, LinkView, NumberView, SectionView, SenderView, SlotView,
     Words,
 };
 use crate::compose::{IssueArticle, IssueContent, Section};
-use crate::config::Digest;
-use crate::domain::{Locale, SystemRandom};
+use crate::config::{Digest, Logo, Theme};
+use crate::domain::{Direction, Locale, SystemRandom};
 use crate::wording::Wording;
 
 const TITLE: &str = "Sample Weekly";
@@ -26,12 +28,19 @@ pub(super) fn full(marker: &Marker) -> IssueView {
             number: Some(1),
             date: "Monday 23 November 2026".to_owned(),
             label: "Issue 1 · Monday 23 November 2026".to_owned(),
+            web_url: url.clone(),
         },
         banner: Some(BannerView { text: "A sample campaign".to_owned(), url }),
+        intro: Some(IntroView {
+            paragraphs: vec!["A sample of an intro.".to_owned()],
+            by: Some("Jo Bloggs".to_owned()),
+        }),
         lead: Some(article("news")),
         sections: ["news", "features", "interviews"].map(section).into(),
         listed: vec![article("news")],
-        count: 8,
+        plain: false,
+        unlisted: Some("And 2 more stories".to_owned()),
+        count: 10,
     }
 }
 
@@ -39,10 +48,14 @@ pub(super) fn full(marker: &Marker) -> IssueView {
 pub(super) fn bare(marker: &Marker) -> IssueView {
     let mut view = full(marker);
     view.issue.number = None;
+    view.issue.web_url = None;
     view.banner = None;
+    view.intro = None;
+    view.unlisted = None;
     view.sections.clear();
     view.listed.clear();
     view.count = 1;
+    view.common.theme = ThemeView::of(&Theme::default());
     view.common.home_url = None;
     view.common.privacy_url = None;
     view.common.sender = SenderView {
@@ -61,6 +74,8 @@ pub(super) fn bare(marker: &Marker) -> IssueView {
         author: None,
         image: None,
         meta: String::new(),
+        dir: None,
+        quoted: false,
         ..lead
     });
     view
@@ -74,6 +89,7 @@ pub(super) fn wild(marker: &Marker) -> IssueView {
         ["</td></table>{{ lead }}", "<!--[if mso]>", "\u{202e}", "क्षत्रिय ที่นี่ 👩\u{200d}👧\u{200d}👦", "\u{200b}"];
     for (number, article) in sections.chain(&mut view.listed).chain(&mut view.lead).enumerate() {
         article.title = texts[number % texts.len()].to_owned();
+        article.label = article.title.replace('<', "‹").replace('>', "›");
         article.excerpt = "x".repeat(5_000);
         article.source = "\"'&<>".to_owned();
     }
@@ -130,6 +146,7 @@ pub fn invented_issue(digest: &Digest) -> IssueContent {
         title: digest.title.clone(),
         number: Some(1),
         date: day.unwrap_or_default(),
+        intro: None,
         sections: topics.iter().map(|topic| section(topic)).collect(),
         listed: (4..=6).map(|number| article(topics[0], number)).collect(),
     }
@@ -191,7 +208,12 @@ pub(super) fn letter(letter: &Letter<'_>, marker: &Marker) -> LetterView {
 fn section(topic: &str) -> SectionView {
     let mut plain = article(topic);
     plain.image = None;
-    SectionView { topic: topic.to_owned(), title: "Sample".to_owned(), articles: vec![article(topic), plain] }
+    SectionView {
+        topic: topic.to_owned(),
+        title: "Sample".to_owned(),
+        pictured: false,
+        articles: vec![article(topic), plain],
+    }
 }
 
 fn article(topic: &str) -> ArticleView {
@@ -199,12 +221,15 @@ fn article(topic: &str) -> ArticleView {
         topic: topic.to_owned(),
         source: "Sample source".to_owned(),
         title: "A sample story".to_owned(),
+        label: "A sample story".to_owned(),
         url: Some(URL.to_owned()),
         date: Some("4 November 2026".to_owned()),
         excerpt: "What a sample story is about.".to_owned(),
         author: Some("Jo Bloggs".to_owned()),
         image: Some(URL.to_owned()),
         meta: "4 November 2026 · Sample source".to_owned(),
+        dir: Some(Direction::RightToLeft),
+        quoted: true,
     }
 }
 
@@ -213,7 +238,10 @@ fn common(marker: &Marker) -> Common {
     let url = Some(URL.to_owned());
     Common {
         lang: locale.as_str().to_owned(),
-        dir: "ltr",
+        dir: Direction::LeftToRight,
+        start: Direction::LeftToRight.start(),
+        end: Direction::LeftToRight.end(),
+        theme: ThemeView::of(&theme()),
         subject: "A sample story".to_owned(),
         summary: "Also inside: another sample story".to_owned(),
         test: "A sample test".to_owned(),
@@ -232,4 +260,10 @@ fn common(marker: &Marker) -> Common {
         words: Words::new(Wording::of(&locale), TITLE),
         slot: SlotView::new(marker, &locale),
     }
+}
+
+/// A theme with a logo.
+fn theme() -> Theme {
+    let url = url::Url::parse(URL).ok();
+    Theme { logo: url.map(|url| Logo { url, width: 200, height: 40 }), ..Theme::default() }
 }

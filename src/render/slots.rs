@@ -20,8 +20,8 @@ pub enum Slot {
     Name,
     /// The recipient's address.
     Address,
-    /// A whole greeting, with the name where there is one, in the locale of that place in [`Locale::BUILT_IN`].
-    Greeting(u8),
+    /// A whole greeting, with the name where there is one, in the locale of that code.
+    Greeting(&'static str),
     /// Where one leaves the digest.
     UnsubscribeUrl,
     /// The token of that, for a mail that leaves. Not for templates.
@@ -48,8 +48,7 @@ impl Slot {
 
     /// The greeting in a locale.
     pub fn greeting(locale: &Locale) -> Self {
-        let place = Locale::BUILT_IN.iter().position(|code| *code == locale.as_str()).unwrap_or_default();
-        Self::Greeting(u8::try_from(place).unwrap_or_default())
+        Self::Greeting(locale.as_str())
     }
 
     /// Its name, as templates write it after `slot.`.
@@ -69,33 +68,46 @@ impl Slot {
     }
 
     /// What stands for it after the marker; stored with each mail, so it never changes, and new locales go to the end of
-    /// [`Locale::BUILT_IN`].
-    fn code(self) -> [char; 2] {
-        match self {
-            Self::To => ['t', 'o'],
-            Self::MessageId => ['i', 'd'],
-            Self::Date => ['d', 'a'],
-            Self::Name => ['n', 'a'],
-            Self::Address => ['a', 'd'],
-            Self::Greeting(place) => ['g', char::from(b'a' + place)],
-            Self::UnsubscribeUrl => ['u', 'n'],
-            Self::UnsubscribeToken => ['u', 't'],
-            Self::PreferencesUrl => ['p', 'r'],
-            Self::Link => ['c', 'o'],
-        }
+    /// [`Locale::BUILT_IN`]. The greeting of a locale that an operator has added is `g`, the length of the locale's code as a
+    /// capital letter, and the code.
+    fn code(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::To => "to",
+            Self::MessageId => "id",
+            Self::Date => "da",
+            Self::Name => "na",
+            Self::Address => "ad",
+            Self::Greeting(code) => return greeting_code(code),
+            Self::UnsubscribeUrl => "un",
+            Self::PreferencesUrl => "pr",
+            Self::UnsubscribeToken => "ut",
+            Self::Link => "co",
+        })
     }
 
-    /// The slot of which `rest` begins with the code.
-    fn starting(rest: &str) -> Option<Self> {
-        let mut letters = rest.chars();
-        let code = [letters.next()?, letters.next()?];
-        let greetings = (0..u8::try_from(Locale::BUILT_IN.len()).ok()?).map(Self::Greeting);
-        Self::FIXED.into_iter().chain(greetings).find(|slot| slot.code() == code)
+    /// The slot of which `rest` begins with the code, and the length of that.
+    fn starting(rest: &str) -> Option<(Self, usize)> {
+        let fixed = Self::FIXED.into_iter().chain(Locale::BUILT_IN.iter().map(|code| Self::Greeting(code)));
+        let mut known = fixed.map(|slot| (slot, slot.code()));
+        if let Some((slot, code)) = known.find(|(_, code)| rest.starts_with(&**code)) {
+            return Some((slot, code.len()));
+        }
+        let mut letters = rest.strip_prefix('g')?.chars();
+        let length = u8::try_from(letters.next()?).ok()?.checked_sub(b'A').filter(|length| *length < 26)?;
+        let code = letters.as_str().get(..usize::from(length))?;
+        // Of a locale that is gone since, the default one greets.
+        Some((Self::greeting(&Locale::parse(code).unwrap_or_default()), 2 + code.len()))
     }
 }
 
-/// How many octets the code of a slot has.
-const CODE: usize = 2;
+fn greeting_code(code: &str) -> Cow<'static, str> {
+    let place = Locale::BUILT_IN.iter().position(|known| *known == code).and_then(|place| u8::try_from(place).ok());
+    let letter = |from: u8, at: u8| char::from(from + at);
+    Cow::Owned(match place {
+        Some(place) => ['g', letter(b'a', place)].iter().collect(),
+        None => format!("g{}{code}", letter(b'A', u8::try_from(code.len()).unwrap_or_default())),
+    })
+}
 
 /// How much of a marker tells it from any other text.
 const BEGINNING: usize = 10;
@@ -122,7 +134,7 @@ impl Marker {
 
     /// What a template writes for the slot.
     pub(super) fn hold(&self, slot: Slot) -> String {
-        self.0.chars().chain(slot.code()).collect()
+        format!("{}{}", self.0, slot.code())
     }
 }
 
@@ -137,8 +149,10 @@ pub(super) struct Found<'t> {
 /// The first marked place in a text.
 pub(super) fn find<'t>(text: &'t str, marker: &str) -> Option<Found<'t>> {
     let (before, after) = text.split_once(marker)?;
-    let slot = Slot::starting(after);
-    Some(Found { before, slot, after: if slot.is_some() { &after[CODE..] } else { after } })
+    Some(match Slot::starting(after) {
+        Some((slot, length)) => Found { before, slot: Some(slot), after: &after[length..] },
+        None => Found { before, slot: None, after },
+    })
 }
 
 /// What the slots hold for one recipient.
@@ -178,8 +192,8 @@ impl Slots<'_> {
             }
             Slot::PreferencesUrl => line(self.preferences_url, &mut push),
             Slot::Link => line(self.link, &mut push),
-            Slot::Greeting(place) => {
-                let words = Wording::at(place);
+            Slot::Greeting(code) => {
+                let words = Wording::of(&Locale::parse(code).unwrap_or_default());
                 let name = one_line(self.name);
                 match words.greeting.split_once("{name}") {
                     Some((before, after)) if !name.is_empty() => {

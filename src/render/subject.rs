@@ -4,8 +4,9 @@ use serde::Serialize;
 use tera::{Context, Tera};
 
 use super::TemplateError;
+use super::article::ArticleView;
 use super::text::{cut_at_word, one_line};
-use super::view::{ArticleView, DigestView, NumberView};
+use super::view::{DigestView, NumberView};
 use crate::compose::IssueContent;
 use crate::domain::Locale;
 use crate::wording::Wording;
@@ -24,6 +25,14 @@ struct SubjectView {
     lead: ArticleView,
     /// How many articles there are beside the lead story.
     more: usize,
+    words: SubjectWords,
+}
+
+/// What the digest's language has for a subject.
+#[derive(Serialize)]
+struct SubjectWords {
+    /// `+ 11 more`.
+    more: String,
 }
 
 /// The subject of an issue: one line, the lead story's title cut at a word so that the whole stays near what inboxes show. An
@@ -36,10 +45,12 @@ pub fn subject(template: &str, content: &IssueContent, locale: &Locale) -> Resul
     let title = one_line(&content.title).into_owned();
     let Some(lead) = content.lead() else { return Ok(title) };
     let articles: Vec<ArticleView> = content.articles().map(|article| ArticleView::new(article, words)).collect();
+    let more = articles.len() - 1;
     let mut view = SubjectView {
+        words: SubjectWords { more: words.more.with(u32::try_from(more).unwrap_or(u32::MAX), locale) },
         digest: DigestView { id: content.digest.clone(), title: title.clone() },
         issue: NumberView::new(content, words),
-        more: articles.len() - 1,
+        more,
         articles,
         lead: ArticleView::new(lead, words),
     };

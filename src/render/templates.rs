@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 use tera::{Context, Kwargs, State, Tera};
+use unicode_width::UnicodeWidthStr;
 
 use super::TemplateError;
 use super::error::file_of;
@@ -22,7 +23,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 28] = files![
+const FILES: [(&str, &str); 30] = files![
     "address.html",
     "address.txt",
     "alert.html",
@@ -31,8 +32,10 @@ const FILES: [(&str, &str); 28] = files![
     "confirmation.txt",
     "correction.html",
     "correction.txt",
+    "cut.html",
     "digest.html",
     "digest.txt",
+    "feature.html",
     "footer.html",
     "footer.txt",
     "goodbye.html",
@@ -192,6 +195,6 @@ fn wrapped(text: &str, arguments: Kwargs, _: &State<'_>) -> tera::TeraResult<Str
 fn underlined(text: &str, arguments: Kwargs, _: &State<'_>) -> tera::TeraResult<String> {
     let line = arguments.get::<&str>("with")?.unwrap_or("-");
     let heading = wrap(text, WIDTH, 0);
-    let length = heading.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    let length = heading.lines().map(UnicodeWidthStr::width).max().unwrap_or_default();
     Ok(format!("{heading}\n{}", line.repeat(length)))
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
 /// How wide the text part of a mail is written, in characters.
 pub const WIDTH: usize = 72;
@@ -56,17 +57,19 @@ pub fn cut_at_word(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}…", if kept.is_empty() { head } else { kept }))
 }
 
-/// Breaks each line of `text` at spaces so that none is longer than `width` characters; longer words, such as addresses, are
-/// left whole. Every line starts with `indent` spaces.
+/// Breaks each line of `text` at spaces so that none takes more than `width` columns; a longer word is broken too, unless it is
+/// an address. Every line starts with `indent` spaces.
 pub fn wrap(text: &str, width: usize, indent: usize) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 16);
+    let room = width.saturating_sub(indent).max(2);
     for (number, line) in text.lines().enumerate() {
         if number > 0 {
             out.push('\n');
         }
         let mut column = 0;
-        for word in line.split(' ').filter(|word| !word.is_empty()) {
-            let length = word.chars().count();
+        let words = line.split(' ').filter(|word| !word.is_empty()).flat_map(|word| pieces(word, room));
+        for word in words {
+            let length = word.width();
             if column > 0 && column + 1 + length > width {
                 out.push('\n');
                 column = 0;
@@ -78,6 +81,24 @@ pub fn wrap(text: &str, width: usize, indent: usize) -> String {
         }
     }
     out
+}
+
+/// A word that fits, or an address, as it is; a longer one in pieces that fit.
+fn pieces(word: &str, room: usize) -> Vec<&str> {
+    if word.width() <= room || word.contains("://") {
+        return vec![word];
+    }
+    let (mut pieces, mut from, mut column) = (Vec::new(), 0, 0);
+    for (at, letter) in word.grapheme_indices(true) {
+        let width = letter.width();
+        if column > 0 && column + width > room {
+            pieces.push(&word[from..at]);
+            (from, column) = (at, 0);
+        }
+        column += width;
+    }
+    pieces.push(&word[from..]);
+    pieces
 }
 
 /// Tidies a rendered text: no trailing spaces, at most one empty line in a row, none at the start, a line feed at the end.
@@ -129,7 +150,25 @@ mod tests {
         assert_eq!(wrap(&format!("see {url} there"), 20, 2), format!("  see\n  {url}\n  there"));
     }
 
+    #[test]
+    fn a_word_that_is_too_long_is_broken_and_wide_letters_count_as_two() {
+        assert_eq!(wrap(&"x".repeat(25), 10, 0), format!("{0}\n{0}\n{1}", "x".repeat(10), "x".repeat(5)));
+        assert_eq!(wrap("日本語日本語", 6, 0), "日本語\n日本語");
+        assert_eq!(
+            wrap("👩\u{200d}👩\u{200d}👧👩\u{200d}👩\u{200d}👧", 3, 0),
+            "👩\u{200d}👩\u{200d}👧\n👩\u{200d}👩\u{200d}👧"
+        );
+    }
+
     proptest! {
+        #[test]
+        fn no_line_is_wider_than_it_may_be(text in "(\\PC{0,30} ?){0,6}") {
+            prop_assume!(!text.contains("://"));
+            let wrapped = wrap(&text, 20, 0);
+            // A letter that is wider than the room stands alone.
+            prop_assert!(wrapped.lines().all(|line| line.width() <= 20 || line.graphemes(true).count() == 1), "{wrapped}");
+        }
+
         #[test]
         fn one_line_is_stable_and_has_no_controls(text in ".*|\\PC*") {
             let line = one_line(&text).into_owned();

@@ -1,14 +1,15 @@
 //! What the templates of a mail see: everything chosen, worded and dated already, so that a template only lays it out.
 
 use serde::Serialize;
-use url::Url;
 
 use super::Frame;
+use super::article::{ArticleView, web_link};
 use super::slots::{Marker, Slot};
 use super::text::{cut_at_word, one_line};
+use super::theme::ThemeView;
 use crate::compose::{IssueArticle, IssueContent};
-use crate::config::Sender;
-use crate::domain::Locale;
+use crate::config::{Intro, Sender};
+use crate::domain::{Direction, Locale};
 use crate::wording::{Wording, insert};
 
 /// How long the first line of a mail may be, which inboxes show beside the subject.
@@ -21,7 +22,11 @@ const SUMMARY_TITLES: usize = 3;
 pub(super) struct Common {
     pub(super) lang: String,
     /// The direction of the writing.
-    pub(super) dir: &'static str,
+    pub(super) dir: Direction,
+    /// Where a line starts, `left` or `right`, and where it ends: mail programs know no other words for it.
+    pub(super) start: &'static str,
+    pub(super) end: &'static str,
+    pub(super) theme: ThemeView,
     pub(super) subject: String,
     /// The first line, which inboxes show beside the subject.
     pub(super) summary: String,
@@ -63,14 +68,17 @@ pub(super) struct LinkView {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Words {
     read_story: &'static str,
+    read_interview: &'static str,
     also: &'static str,
     why: String,
     preferences: &'static str,
+    pause: &'static str,
     unsubscribe: &'static str,
     reply: &'static str,
     contact: &'static str,
     follow: &'static str,
     privacy: &'static str,
+    web: &'static str,
 }
 
 /// The marks of the slots, as templates write them.
@@ -91,9 +99,14 @@ pub(super) struct IssueView {
     pub(super) common: Common,
     pub(super) issue: NumberView,
     pub(super) banner: Option<BannerView>,
+    pub(super) intro: Option<IntroView>,
     pub(super) lead: Option<ArticleView>,
     pub(super) sections: Vec<SectionView>,
     pub(super) listed: Vec<ArticleView>,
+    /// Whether the titles are listed without their sources, to make the mail smaller.
+    pub(super) plain: bool,
+    /// That there are more stories than the mail has room for, and how many.
+    pub(super) unlisted: Option<String>,
     /// How many articles there are in all.
     pub(super) count: usize,
 }
@@ -104,6 +117,8 @@ pub(super) struct NumberView {
     pub(super) date: String,
     /// `Issue 42 · Monday 23 November 2026`.
     pub(super) label: String,
+    /// The issue's page in the archive; of a test, the list there. None: the digest is not public.
+    pub(super) web_url: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -113,25 +128,19 @@ pub(super) struct BannerView {
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct SectionView {
-    pub(super) topic: String,
-    pub(super) title: String,
-    pub(super) articles: Vec<ArticleView>,
+pub(super) struct IntroView {
+    pub(super) paragraphs: Vec<String>,
+    /// Who says it.
+    pub(super) by: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct ArticleView {
+pub(super) struct SectionView {
     pub(super) topic: String,
-    pub(super) source: String,
     pub(super) title: String,
-    /// None when its address is neither http nor https.
-    pub(super) url: Option<String>,
-    pub(super) date: Option<String>,
-    pub(super) excerpt: String,
-    pub(super) author: Option<String>,
-    pub(super) image: Option<String>,
-    /// Date and source, as far as they are known.
-    pub(super) meta: String,
+    /// Whether all of its articles have a picture.
+    pub(super) pictured: bool,
+    pub(super) articles: Vec<ArticleView>,
 }
 
 impl Common {
@@ -140,7 +149,10 @@ impl Common {
         let words = Wording::of(frame.locale);
         Self {
             lang: frame.locale.as_str().to_owned(),
-            dir: "ltr",
+            dir: words.direction(),
+            start: words.direction().start(),
+            end: words.direction().end(),
+            theme: ThemeView::of(&frame.digest.theme),
             subject: subject.to_owned(),
             summary,
             test: if frame.test {
@@ -162,14 +174,17 @@ impl Words {
     pub(super) fn new(words: &'static Wording, digest: &str) -> Self {
         Self {
             read_story: &words.read_story,
+            read_interview: &words.read_interview,
             also: &words.also,
             why: insert(&words.why, &[("digest", digest)]),
             preferences: &words.preferences,
+            pause: &words.pause,
             unsubscribe: &words.unsubscribe,
             reply: &words.reply,
             contact: &words.contact,
             follow: &words.follow,
             privacy: &words.privacy,
+            web: &words.web,
         }
     }
 }
@@ -216,47 +231,40 @@ impl IssueView {
             .map(|section| SectionView {
                 topic: section.topic.clone(),
                 title: one_line(&section.title).into_owned(),
+                pictured: false,
                 articles: section.articles.iter().map(article).collect(),
             })
             .collect();
         let lead =
             sections.first_mut().filter(|first| !first.articles.is_empty()).map(|first| first.articles.remove(0));
         sections.retain(|section| !section.articles.is_empty());
+        for section in &mut sections {
+            section.pictured = section.articles.iter().all(|article| article.image.is_some());
+        }
         let listed: Vec<ArticleView> = content.listed.iter().map(article).collect();
         let summary = summary(lead.as_ref(), &sections, &listed, words);
         Self {
             common: Common::new(frame, subject, summary, marker),
-            issue: NumberView::new(content, words),
+            issue: NumberView { web_url: web_url(content, frame), ..NumberView::new(content, words) },
             banner: banner(content, frame),
+            intro: content.intro.as_ref().and_then(IntroView::of),
             lead,
             sections,
             listed,
+            plain: false,
+            unlisted: None,
             count: content.articles().count(),
         }
     }
+}
 
-    /// Cuts each excerpt, to make the mail smaller.
-    pub(super) fn shorten_excerpts(&mut self, limit: usize) {
-        let articles = self.sections.iter_mut().flat_map(|section| &mut section.articles).chain(&mut self.lead);
-        for article in articles {
-            article.excerpt = cut_at_word(&article.excerpt, limit).into_owned();
-        }
-    }
-
-    /// Moves the last `count` articles to the front of the list of titles, to make the mail smaller.
-    pub(super) fn list_last(&mut self, count: usize) {
-        for _ in 0..count {
-            let Some(section) = self.sections.last_mut() else { break };
-            if let Some(article) = section.articles.pop() {
-                self.listed.insert(0, article);
-            }
-            self.sections.retain(|section| !section.articles.is_empty());
-        }
-    }
-
-    /// How many articles beside the lead story have an excerpt.
-    pub(super) fn shown(&self) -> usize {
-        self.sections.iter().map(|section| section.articles.len()).sum()
+impl IntroView {
+    fn of(intro: &Intro) -> Option<Self> {
+        let paragraphs = intro.text.replace("\r\n", "\n");
+        let paragraphs = paragraphs.split("\n\n").map(|text| one_line(text).into_owned());
+        let paragraphs: Vec<String> = paragraphs.filter(|text| !text.is_empty()).collect();
+        let by = Some(one_line(&intro.by).into_owned()).filter(|by| !by.is_empty());
+        (!paragraphs.is_empty()).then_some(Self { paragraphs, by })
     }
 }
 
@@ -267,45 +275,21 @@ impl NumberView {
             Some(number) => format!("{} · {date}", insert(&words.issue, &[("number", &number.to_string())])),
             None => date.clone(),
         };
-        Self { number: content.number, date, label }
+        Self { number: content.number, date, label, web_url: None }
     }
 }
 
-impl ArticleView {
-    pub(super) fn new(article: &IssueArticle, words: &Wording) -> Self {
-        let source = one_line(&article.source).into_owned();
-        let date = article.date.map(|date| words.date(date, false));
-        let meta = match &date {
-            Some(date) if source.is_empty() => date.clone(),
-            Some(date) => format!("{date} · {source}"),
-            None => source.clone(),
-        };
-        Self {
-            topic: article.topic.clone(),
-            source,
-            title: one_line(&article.title).into_owned(),
-            url: web_link(&article.url),
-            date,
-            excerpt: one_line(&article.excerpt).into_owned(),
-            author: article.author.clone(),
-            image: article.image.as_deref().and_then(web_link),
-            meta,
-        }
-    }
-}
-
-/// An address that may stand in a link: http or https, as the URL standard writes it, so without spaces and controls.
-fn web_link(address: &str) -> Option<String> {
-    let url = Url::parse(address).ok()?;
-    matches!(url.scheme(), "http" | "https").then(|| url.into())
+/// Where the issue is on the web; the same for all readers.
+fn web_url(content: &IssueContent, frame: &Frame<'_>) -> Option<String> {
+    let archive = format!("{}/archive/{}", frame.config.server.public_url, frame.digest.id);
+    let number = content.number.filter(|_| !frame.test);
+    frame.digest.public.then(|| number.map_or_else(|| archive.clone(), |number| format!("{archive}/{number}")))
 }
 
 /// The banner, on the days that it is for.
 fn banner(content: &IssueContent, frame: &Frame<'_>) -> Option<BannerView> {
     let banner = frame.digest.banner.as_ref()?;
-    let begun = banner.from.is_none_or(|from| from <= content.date);
-    let over = banner.until.is_some_and(|until| until < content.date);
-    (begun && !over).then(|| BannerView {
+    banner.is_for(content.date).then(|| BannerView {
         text: one_line(&banner.text).into_owned(),
         url: banner.url.as_ref().map(|url| url.as_str().to_owned()),
     })

@@ -43,19 +43,19 @@ queries! {
     CANCEL_OPEN = {
         "update deliveries set state = 'cancelled', owner = null, finished_at = $3
          where subscriber_id = $1 and digest = $2 and kind not in ('confirmation', 'manage', 'address', 'moved')
-           and state in ('queued', 'claimed', 'deferred', 'uncertain')"
+           and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
     };
     CANCEL_ALL_OPEN = {
         "update deliveries set state = 'cancelled', owner = null, finished_at = $2
          where subscriber_id = $1 and kind not in ('confirmation', 'manage', 'address', 'moved')
-           and state in ('queued', 'claimed', 'deferred', 'uncertain')"
+           and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
     };
     // What a leaving cancelled before it was ever started, in an issue that is still being sent.
     RESTORE_CANCELLED = {
         "update deliveries set state = 'queued', due_at = $4, finished_at = null
          where subscriber_id = $1 and digest = $2 and kind = 'digest' and state = 'cancelled' and finished_at = $3
            and started_at is null
-           and exists (select 1 from issues i where i.id = deliveries.issue_id and i.state = 'sending')"
+           and exists (select 1 from issues i where i.id = deliveries.issue_id and i.state in ('sending', 'held'))"
     };
     DELIVERIES_TO = {
         "select d.kind, d.digest, m.subject, d.address, d.state, d.first_due_at as queued_at, d.finished_at, d.answer
@@ -93,7 +93,7 @@ pub struct NewDelivery<'a> {
     pub link: Option<&'a str>,
 }
 
-/// How many of an issue's deliveries are where. What is claimed counts as queued.
+/// How many of an issue's deliveries are where. What is claimed or held counts as queued.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
     /// Waiting for their turn.
@@ -123,9 +123,25 @@ impl Totals {
         self.open() + self.sent + self.failed + self.cancelled
     }
 
+    /// Each state as people see it, with its number.
+    pub fn by_state(&self) -> [(&'static str, i64); 7] {
+        use DeliveryState as State;
+        let Self { queued, sending, sent, deferred, failed, cancelled, uncertain } = *self;
+        [
+            (State::Queued, queued),
+            (State::Sending, sending),
+            (State::Sent, sent),
+            (State::Deferred, deferred),
+            (State::Failed, failed),
+            (State::Cancelled, cancelled),
+            (State::Uncertain, uncertain),
+        ]
+        .map(|(state, count)| (state.as_str(), count))
+    }
+
     fn count(&mut self, state: DeliveryState, deliveries: i64) {
         *match state {
-            DeliveryState::Queued | DeliveryState::Claimed => &mut self.queued,
+            DeliveryState::Queued | DeliveryState::Claimed | DeliveryState::Held => &mut self.queued,
             DeliveryState::Sending => &mut self.sending,
             DeliveryState::Sent => &mut self.sent,
             DeliveryState::Deferred => &mut self.deferred,

@@ -29,13 +29,13 @@ queries! {
     DETACH_DELIVERIES = {
         sqlite "update deliveries set subscriber_id = null, address = '', name = '', link = null, answer = null,
                     owner = case when state = 'sending' then owner end,
-                    finished_at = case when state in ('queued', 'claimed', 'deferred', 'uncertain') then $2 else finished_at end,
-                    state = case when state in ('queued', 'claimed', 'deferred', 'uncertain') then 'cancelled' else state end
+                    finished_at = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then $2 else finished_at end,
+                    state = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then 'cancelled' else state end
                 where subscriber_id in (select value from json_each($1))"
         postgres "update deliveries set subscriber_id = null, address = '', name = '', link = null, answer = null,
                     owner = case when state = 'sending' then owner end,
-                    finished_at = case when state in ('queued', 'claimed', 'deferred', 'uncertain') then $2 else finished_at end,
-                    state = case when state in ('queued', 'claimed', 'deferred', 'uncertain') then 'cancelled' else state end
+                    finished_at = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then $2 else finished_at end,
+                    state = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then 'cancelled' else state end
                 where subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
     };
     FORGET_CONSENT = {

@@ -59,19 +59,21 @@ queries! {
     };
     ISSUE_ARTICLES = {
         "select topic, source, url, canonical, title, published_at, excerpt, author, image from issue_articles
-         where issue_id = $1 order by position"
+         where issue_id = $1 and withdrawn_at is null order by position"
     };
-    HOLD_ISSUE = { "update issues set state = 'held', reason = $2 where id = $1 and state = 'sending'" };
     IS_FINISHED = {
         "select count(*) from issues where id = $1 and state = 'sending' and laid_out_at is not null
          and not exists (select 1 from deliveries d where d.issue_id = issues.id
-                         and d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'deferred', 'uncertain'))
+                         and d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'held', 'deferred', 'uncertain'))
          and not exists (select 1 from deliveries d where d.owner is not null and +d.issue_id = issues.id)"
     };
     FINISH_ISSUE = {
-        "update issues set state = 'sent', finished_at = $2 where id = $1 and state = 'sending' and laid_out_at is not null
+        "update issues set state = 'sent', finished_at = $2, first_sent_at = coalesce(first_sent_at,
+             case when exists (select 1 from deliveries d where d.issue_id = $1 and d.state = 'sent')
+                  then cast($2 as bigint) end)
+         where id = $1 and state = 'sending' and laid_out_at is not null
          and not exists (select 1 from deliveries d where d.issue_id = issues.id
-                         and d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'deferred', 'uncertain'))
+                         and d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'held', 'deferred', 'uncertain'))
          and not exists (select 1 from deliveries d where d.owner is not null and +d.issue_id = issues.id)"
     };
 }
@@ -113,7 +115,7 @@ pub struct IssueRow {
     /// Where it stands.
     #[sqlx(try_from = "String")]
     pub state: IssueState,
-    /// Why it was skipped.
+    /// Why it was skipped, held or cancelled.
     pub reason: Option<String>,
     /// Its subject.
     pub subject: String,
@@ -280,20 +282,12 @@ impl Session {
         fetch_all!(self, OPEN_ISSUES as IssueRow)
     }
 
-    /// The frozen articles of an issue, in reading order.
+    /// The frozen articles of an issue that are not withdrawn, in reading order.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn issue_articles(&mut self, issue: i64) -> Result<Vec<StoryRow>, StoreError> {
         fetch_all!(self, ISSUE_ARTICLES as StoryRow, issue)
-    }
-
-    /// Holds an issue that is being sent. `false`: it is not.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn hold_issue(&mut self, issue: i64, reason: &str) -> Result<bool, StoreError> {
-        Ok(execute!(self, HOLD_ISSUE, issue, reason)? == 1)
     }
 
     /// Whether [`Session::finish_issue`] would mark it: what a reader asks first, so that nobody writes in vain.

@@ -12,7 +12,7 @@ queries! {
     PUT_VARIANT = {
         "insert into issue_variants (issue_id, topics, locale, mail_id) values ($1, $2, $3, $4) on conflict do nothing"
     };
-    ISSUE_MAILS = { "select id, topics, locale from mails where issue_id = $1 order by id" };
+    ISSUE_MAILS = { "select id, topics, locale from mails where issue_id = $1 and kind = 'digest' and replaced_by is null order by id" };
     CHUNK_END = {
         "select max(c.id) from (select s.id from subscribers s where s.id > $1 order by s.id limit $2) c"
     };
@@ -105,7 +105,7 @@ impl Session {
         Ok(())
     }
 
-    /// The mails of an issue.
+    /// The mails of an issue that have not been replaced.
     ///
     /// # Errors
     /// When the database fails.

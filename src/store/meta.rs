@@ -2,11 +2,16 @@
 
 use super::query::{execute, fetch_all, fetch_one, fetch_optional, queries};
 use super::{Session, StoreError};
+use crate::domain::UtcMillis;
 
 queries! {
     META = { "select value from meta where name = $1" };
     META_BEGINNING_WITH = { "select name from meta where substr(name, 1, length(cast($1 as text))) = $1" };
     CLAIM_META = { "insert into meta (name, value) values ($1, $2) on conflict (name) do nothing" };
+    // A row of its own, so that nobody waits for it.
+    PROBE = {
+        "insert into meta (name, value) values ('probe', $1) on conflict (name) do update set value = excluded.value"
+    };
     PING = { "select cast(1 as bigint)" };
 }
 
@@ -35,6 +40,15 @@ impl Session {
     pub async fn claim_meta(&mut self, name: &str, value: &str) -> Result<String, StoreError> {
         execute!(self, CLAIM_META, name, value)?;
         Ok(fetch_one!(self, META as (String,), name)?.0)
+    }
+
+    /// Writes something that nobody needs, to see whether anything can be written.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub async fn probe(&mut self, now: UtcMillis) -> Result<(), StoreError> {
+        execute!(self, PROBE, now.to_string())?;
+        Ok(())
     }
 
     /// Asks for an answer, whatever it is.

@@ -6,18 +6,24 @@
 mod alerts;
 mod articles;
 mod asks;
+mod census;
 mod consent;
+mod control;
+mod corrections;
 mod deliveries;
 mod digests;
 mod error;
+mod figures;
 mod forget;
 mod imports;
 mod issues;
 mod layout;
+mod links;
 mod mails;
 mod meta;
 mod moving;
 mod nodes;
+mod pages;
 mod query;
 mod queue;
 mod quotas;
@@ -28,6 +34,8 @@ mod slots;
 mod sources;
 mod subscribers;
 mod suppressions;
+mod why;
+mod withdrawals;
 
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -42,18 +50,24 @@ use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, PgPool, Sqlite, SqlitePool};
+use sqlx::{Connection as _, PgPool, Sqlite, SqlitePool, Transaction};
 
 pub use articles::{ArticleRow, NewArticle, Put, StoryRow};
 pub use asks::Ask;
+pub use census::{Census, PeopleCensus};
 pub use consent::ConsentRow;
+pub use control::{IssueEventRow, NewIssueEvent};
+pub use corrections::CorrectionRow;
 pub use deliveries::{DeliveryRow, MailedRow, NewDelivery, Totals};
 pub use digests::Hold;
 pub use error::StoreError;
+pub use figures::{DeferralRow, PaceRow};
 pub use issues::{IssueRow, NewIssue, NewIssueArticle};
 pub use layout::{Audience, Choice, IssueMail, Place};
+pub use links::LinkRow;
 pub use mails::{Followed, MailRow, NewMail};
 pub use nodes::NodeRow;
+pub use pages::{ArchivedRow, NewPage, PageRow};
 pub use query::Query;
 pub use queue::{ClaimedRow, MOST_MARKS, Mark};
 pub use quotas::Quota;
@@ -64,6 +78,8 @@ use session::{Connection, Kind};
 pub use sources::SourceRow;
 pub use subscribers::{SubscriberRow, SubscriptionRow};
 pub use suppressions::{SuppressedRow, SuppressionRow};
+pub use why::IssueForRow;
+pub use withdrawals::IssueArticleRow;
 
 use crate::config::StoreUrl;
 
@@ -139,6 +155,22 @@ impl SqliteFile {
             sqlx::query(pragma).execute(&mut *connection).await.map_err(begin)?;
         }
         Ok(connection)
+    }
+
+    /// A transaction of the writer's.
+    async fn begin(&self, durability: Durability) -> Result<sqlx::Result<Transaction<'static, Sqlite>>, StoreError> {
+        let begin = Some(sqlx::SqlSafeStr::into_sql_str("begin immediate"));
+        Ok(Transaction::begin(self.writer(durability).await?, begin).await)
+    }
+
+    /// Lets another connection be the writer's. On a full disk SQLite takes a transaction back by itself; the driver does
+    /// not see that, and would begin no other on that connection for ever.
+    async fn renew_writer(&self) -> Result<(), StoreError> {
+        let renew = |source| StoreError::Transaction { action: "begin", source };
+        let connection = self.write.acquire().await.map_err(renew)?;
+        // As the pool opens the next one, which it does only when this one is closed.
+        self.full.store(true, Ordering::Relaxed);
+        connection.close().await.map_err(renew)
     }
 }
 
@@ -239,17 +271,23 @@ impl Store {
             alerts::ALL,
             articles::ALL,
             asks::ALL,
+            census::ALL,
             consent::ALL,
+            control::ALL,
+            corrections::ALL,
             deliveries::ALL,
             digests::ALL,
+            figures::ALL,
             forget::ALL,
             imports::ALL,
             issues::ALL,
             layout::ALL,
+            links::ALL,
             mails::ALL,
             meta::ALL,
             moving::ALL,
             nodes::ALL,
+            pages::ALL,
             queue::ALL,
             quotas::ALL,
             reasons::ALL,
@@ -258,6 +296,8 @@ impl Store {
             sources::ALL,
             subscribers::ALL,
             suppressions::ALL,
+            why::ALL,
+            withdrawals::ALL,
         ]
         .into_iter()
         .flatten()
@@ -287,10 +327,14 @@ impl Store {
         let begin = |source| StoreError::Transaction { action: "begin", source };
         match &self.0 {
             Backend::Sqlite(file) => {
-                let connection = file.writer(durability).await?;
-                let transaction =
-                    sqlx::Transaction::begin(connection, Some(sqlx::SqlSafeStr::into_sql_str("begin immediate")));
-                Ok(Session::new(Kind::SqliteWrite(transaction.await.map_err(begin)?), &self.1))
+                let transaction = match file.begin(durability).await? {
+                    Err(sqlx::Error::InvalidSavePointStatement) => {
+                        file.renew_writer().await?;
+                        file.begin(durability).await?
+                    }
+                    begun => begun,
+                };
+                Ok(Session::new(Kind::SqliteWrite(transaction.map_err(begin)?), &self.1))
             }
             Backend::Postgres(pools) => {
                 Ok(Session::new(Kind::PostgresWrite(pools.all.begin().await.map_err(begin)?), &self.1))

@@ -10,7 +10,7 @@ queries! {
     READDRESS = {
         "update deliveries set address = $2, owner = null, state = case when state = 'claimed' then 'queued' else state end
          where subscriber_id = $1 and kind in ('digest', 'welcome', 'correction')
-           and state in ('queued', 'claimed', 'deferred', 'uncertain')"
+           and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
     };
     ADD_FORMER_ID = { "insert into former_ids (public_id, subscriber_id) values ($1, $2)" };
     MOVE_FORMER_IDS = { "update former_ids set subscriber_id = $2 where subscriber_id = $1" };

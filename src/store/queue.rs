@@ -19,10 +19,13 @@ queries! {
              (select d.id from deliveries d where d.state = 'deferred' and d.due_at <= $1 order by d.due_at limit $2)"
     };
     // PostgreSQL has writers beside each other: without `skip locked` they would wait for one another's rows, and
-    // without the outer predicate take the same ones. The order is that of the index, so that nothing is sorted.
+    // without the outer predicate take the same ones. The order is that of the index, so that nothing is sorted. A mail
+    // that has been replaced is not sent any more.
     CLAIM = {
         sqlite
-        "update deliveries set state = 'claimed', owner = $1 where state = 'queued' and id in
+        "update deliveries set state = 'claimed', owner = $1,
+             mail_id = coalesce((select m.replaced_by from mails m where m.id = deliveries.mail_id), mail_id)
+         where state = 'queued' and id in
              (select d.id from deliveries d where d.state = 'queued' and d.due_at <= $2 and ($4 = 0 or d.mail_id = $4)
               order by d.priority, d.due_at, d.id limit $3)
          returning id, mail_id, issue_id, kind, digest, address, name, priority, due_at, first_due_at, attempts, link,
@@ -32,7 +35,9 @@ queries! {
         "with next as (select d.id from deliveries d where d.state = 'queued' and d.due_at <= $2
                        and ($4 = 0 or d.mail_id = $4)
                        order by d.priority, d.due_at, d.id limit $3 for update skip locked)
-         update deliveries set state = 'claimed', owner = $1 from next
+         update deliveries set state = 'claimed', owner = $1,
+             mail_id = coalesce((select m.replaced_by from mails m where m.id = deliveries.mail_id), deliveries.mail_id)
+         from next
          where deliveries.id = next.id and deliveries.state = 'queued'
          returning deliveries.id, mail_id, issue_id, kind, digest, address, name, priority, due_at, first_due_at, attempts,
              link, (select s.public_id from subscribers s where s.id = deliveries.subscriber_id) as subscriber,
@@ -40,10 +45,11 @@ queries! {
     };
     // `expected` and `owner`: what has been cancelled, freed or taken over is left alone. A start also looks once more at
     // the subscriber: leaving cannot cancel what is being sent, or what a layout beside it has not committed, and either
-    // may be queued afterwards. A start that is marked twice, since its first answer was lost, is granted twice. A result
-    // that comes late, when the start has been freed already, still counts; `token` is the start that it belongs to. So
-    // does that of a start which the database has lost with its power. On SQLite one row for each mark is bound, which
-    // costs a fraction of reading them out of JSON; `MARKS_OF` makes the text for more than this one.
+    // may be queued afterwards. And it looks at the issue, of which nothing is started once it is held or cancelled, and
+    // at the mail, which may have been replaced. A start that is marked twice, since its first answer was lost, is granted
+    // twice. A result that comes late, when the start has been freed already, still counts; `token` is the start that it
+    // belongs to. So does that of a start which the database has lost with its power. On SQLite one row for each mark is
+    // bound, which costs a fraction of reading them out of JSON; `MARKS_OF` makes the text for more than this one.
     MARK = {
         sqlite
         "update deliveries set
@@ -58,17 +64,21 @@ queries! {
              answer = coalesce(e.answer, deliveries.answer)
          from (select ? as me, column1 as id, column2 as expected, column3 as next, column4 as token, column5 as tries,
                       column6 as due_at, column7 as first_due_at, column8 as started_at, column9 as finished_at,
-                      column10 as relay, column11 as answer
-               from (values (?,?,?,?,?,?,?,?,?,?,?))) e
+                      column10 as relay, column11 as answer, column12 as mail
+               from (values (?,?,?,?,?,?,?,?,?,?,?,?))) e
          where deliveries.id = e.id and (
              deliveries.owner = e.me and deliveries.state = e.expected and (
                  e.next <> 'sending' or exists (
-                     select 1 from startable s where s.id = deliveries.id and s.since <= e.started_at))
+                     select 1 from startable s where s.id = deliveries.id and s.since <= e.started_at)
+                 and deliveries.mail_id = e.mail
+                 and not exists (select 1 from mails m where m.id = deliveries.mail_id and m.replaced_by is not null)
+                 and not exists (
+                     select 1 from issues i where i.id = deliveries.issue_id and i.state in ('held', 'cancelled')))
              or deliveries.owner = e.me and deliveries.state = 'sending' and e.next = 'sending'
                 and deliveries.started_at = e.started_at
              or deliveries.owner = e.me and deliveries.state = 'claimed' and e.expected = 'sending' and e.next = 'sent'
              or e.expected = 'sending' and deliveries.started_at = e.token
-                and (deliveries.state in ('uncertain', 'queued') or deliveries.state = 'cancelled' and e.next = 'sent'))
+                and (deliveries.state in ('uncertain', 'queued', 'held') or deliveries.state = 'cancelled' and e.next = 'sent'))
          returning id, state"
         postgres
         "update deliveries set
@@ -82,23 +92,36 @@ queries! {
              relay = coalesce(e.relay, deliveries.relay),
              answer = coalesce(e.answer, deliveries.answer)
          from json_to_recordset($2::text::json) as e (id bigint, expected text, next text, token bigint, tries bigint,
-                   due_at bigint, first_due_at bigint, started_at bigint, finished_at bigint, relay text, answer text)
+                   due_at bigint, first_due_at bigint, started_at bigint, finished_at bigint, relay text, answer text, mail bigint)
          where deliveries.id = e.id and (
              deliveries.owner = $1 and deliveries.state = e.expected and (
                  e.next <> 'sending' or exists (
-                     select 1 from startable s where s.id = deliveries.id and s.since <= e.started_at))
+                     select 1 from startable s where s.id = deliveries.id and s.since <= e.started_at)
+                 and deliveries.mail_id = e.mail
+                 and not exists (select 1 from mails m where m.id = deliveries.mail_id and m.replaced_by is not null)
+                 and not exists (
+                     select 1 from issues i where i.id = deliveries.issue_id and i.state in ('held', 'cancelled')))
              or deliveries.owner = $1 and deliveries.state = 'sending' and e.next = 'sending'
                 and deliveries.started_at = e.started_at
              or deliveries.owner = $1 and deliveries.state = 'claimed' and e.expected = 'sending' and e.next = 'sent'
              or e.expected = 'sending' and deliveries.started_at = e.token
-                and (deliveries.state in ('uncertain', 'queued') or deliveries.state = 'cancelled' and e.next = 'sent'))
+                and (deliveries.state in ('uncertain', 'queued', 'held') or deliveries.state = 'cancelled' and e.next = 'sent'))
          returning deliveries.id, deliveries.state"
     };
-    // For a start that was not granted, when that is because of the subscriber.
-    CANCEL_UNWANTED = {
-        "update deliveries set state = 'cancelled', owner = null, finished_at = $3
-         where id = $2 and owner = $1 and state = 'claimed'
-           and not exists (select 1 from startable s where s.id = deliveries.id and s.since <= $3)"
+    // What becomes of a start that was not granted, where it is nobody else's by now. With a further mail in its place, it
+    // is claimed anew.
+    REFUSED = {
+        "update deliveries set owner = null,
+             state = case when e.next in ('cancelled', 'held') then e.next else 'queued' end,
+             finished_at = case when e.next = 'cancelled' then $3 else deliveries.finished_at end
+         from (select d.id, case
+                   when not exists (select 1 from startable s where s.id = d.id and s.since <= $3) then 'cancelled'
+                   when m.replaced_by = m.id then 'cancelled'
+                   else coalesce(i.state, '') end as next
+               from deliveries d join mails m on m.id = d.mail_id left join issues i on i.id = d.issue_id
+               where d.id = $2) e
+         where deliveries.id = e.id and deliveries.owner = $1 and deliveries.state = 'claimed'
+         returning deliveries.id, deliveries.state"
     };
     FREE_ALL = {
         "update deliveries set state = case when state = 'claimed' then 'queued' else $1 end, owner = null
@@ -126,7 +149,7 @@ fn rows_for(marks: usize) -> usize {
 
 /// The text of `MARK` on SQLite for so many marks.
 fn marks_of(marks: usize) -> &'static Arc<str> {
-    const ROW: &str = "(?,?,?,?,?,?,?,?,?,?,?)";
+    const ROW: &str = "(?,?,?,?,?,?,?,?,?,?,?,?)";
     static TEXTS: [OnceLock<Arc<str>>; MOST_MARKS + 1] = [const { OnceLock::new() }; MOST_MARKS + 1];
     let rows = rows_for(marks);
     TEXTS[rows.min(MOST_MARKS)].get_or_init(|| MARK.sqlite.replace(ROW, &vec![ROW; rows].join(",")).into())
@@ -177,6 +200,8 @@ pub struct Mark {
     pub expected: DeliveryState,
     /// The state that it comes to.
     pub next: DeliveryState,
+    /// For a start: the mail that is to go out.
+    pub mail: Option<i64>,
     /// For a result: the `started_at` of the start that it belongs to.
     pub token: Option<i64>,
     /// 1: it counts as an attempt where it was only claimed so far.
@@ -267,7 +292,8 @@ impl Session {
                         .bind(mark.and_then(|mark| mark.started_at))
                         .bind(mark.and_then(|mark| mark.finished_at))
                         .bind(mark.and_then(|mark| mark.relay.as_deref()))
-                        .bind(mark.and_then(|mark| mark.answer.as_deref()));
+                        .bind(mark.and_then(|mark| mark.answer.as_deref()))
+                        .bind(mark.and_then(|mark| mark.mail));
                 }
                 query.fetch_all(connection).await
             }
@@ -279,10 +305,8 @@ impl Session {
         let mut taken = taken.map_err(|source| StoreError::Query { query: MARK.name, source })?;
         if taken.len() < marks.len() {
             for start in marks.iter().filter(|mark| mark.next == DeliveryState::Sending) {
-                if !taken.iter().any(|(id, _)| *id == start.id)
-                    && execute!(self, CANCEL_UNWANTED, owner, start.id, start.started_at)? == 1
-                {
-                    taken.push((start.id, DeliveryState::Cancelled.as_str().to_owned()));
+                if !taken.iter().any(|(id, _)| *id == start.id) {
+                    taken.extend(fetch_all!(self, REFUSED as (i64, String), owner, start.id, start.started_at)?);
                 }
             }
         }

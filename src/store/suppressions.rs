@@ -73,21 +73,21 @@ queries! {
     // Everything that is on its way to somebody: no kind of mail is spared.
     CANCEL_ALL_OF = {
         sqlite "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-            where state in ('queued', 'claimed', 'deferred', 'uncertain') and subscriber_id in
+            where state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and subscriber_id in
                 (select s.id from subscribers s where s.address_hash in (select value from json_each($1)))"
         postgres "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-            where state in ('queued', 'claimed', 'deferred', 'uncertain') and subscriber_id in
+            where state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and subscriber_id in
                 (select s.id from subscribers s
                  where s.address_hash in (select jsonb_array_elements_text($1::jsonb)))"
     };
     // What goes to an address that is not, or not yet, that of its subscriber; issues go to subscribers alone.
     CANCEL_ALL_TO = {
         sqlite "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-            where state in ('queued', 'claimed', 'deferred', 'uncertain') and issue_id is null
+            where state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and issue_id is null
               and (address_hash in (select value from json_each($3))
                    or lower(address) in (select value from json_each($1)))"
         postgres "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-            where state in ('queued', 'claimed', 'deferred', 'uncertain') and issue_id is null
+            where state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and issue_id is null
               and (address_hash in (select jsonb_array_elements_text($3::jsonb))
                    or lower(address) in (select jsonb_array_elements_text($1::jsonb)))"
     };

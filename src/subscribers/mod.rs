@@ -31,6 +31,7 @@ mod suppress;
 mod together;
 mod tokens;
 mod undo;
+mod why;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -57,6 +58,7 @@ pub use refusal::{Refusal, SuppressionReason};
 pub use suppress::{Lifted, Suppressed, SuppressionList};
 pub use tokens::{ConfirmClaim, DigestClaim, Token, TokenError, Tokens};
 pub use undo::{NOTE_LIMIT, Reason, Undone};
+pub use why::{Why, WhyDigest, WhyIssue, WhySuppressed};
 
 use crate::config::Config;
 use crate::domain::{Clock, EmailAddress, Random, UtcMillis};

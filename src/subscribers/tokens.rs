@@ -28,6 +28,7 @@ pub(super) enum Purpose {
     Undo = b'g' as isize,
     Manage = b'm' as isize,
     Form = b'f' as isize,
+    Link = b'l' as isize,
     Preferences = b'p' as isize,
     Unsubscribe = b'u' as isize,
 }
@@ -142,6 +143,21 @@ impl Tokens {
         now: UtcMillis,
     ) -> String {
         self.url("confirm", &self.confirm(subscriber, address, choice, now))
+    }
+
+    /// The link that counts and leads to the address in that place of an issue; the same for all readers. Works for ever.
+    pub fn click_url(&self, issue: &PublicId, place: i64) -> String {
+        self.url("r", &self.sealed(Purpose::Link, issue, &place.to_be_bytes()[4..], ""))
+    }
+
+    /// Reads a token of a counted link: the issue, and the place in it.
+    ///
+    /// # Errors
+    /// [`TokenError`]; such a token never expires.
+    pub fn verify_click(&self, token: &str) -> Result<(PublicId, i64), TokenError> {
+        let (issue, place) = self.opened(Purpose::Link, token)?;
+        let place: [u8; 4] = place.try_into().map_err(|_| TokenError::Malformed)?;
+        Ok((issue, i64::from(u32::from_be_bytes(place))))
     }
 
     pub(super) fn url(&self, route: &str, token: &Token) -> String {

@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, Response};
 
 use crate::config::Captcha;
 
-const POLICY: &str =
+pub(super) const POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The policy of a page with the widget of a CAPTCHA, which loads from where the configuration says.

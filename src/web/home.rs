@@ -163,7 +163,7 @@ fn intro(state: &AppState, digest: &Digest, locale: &Locale) -> String {
     }
 }
 
-/// The last issue of each digest that has one, with its first stories.
+/// The last issue of each digest that has one in the archive, with its first stories.
 async fn latest(state: &AppState, offer: &Offer<'_>, locale: &Locale) -> Result<Vec<Value>, StoreError> {
     let mut session = state.subscribers.store().read().await?;
     let mut issues = Vec::new();
@@ -182,7 +182,7 @@ async fn latest_of(
     locale: &Locale,
     alone: bool,
 ) -> Result<Option<Value>, StoreError> {
-    let Some(issue) = session.latest_sent_issue(&digest.id).await? else { return Ok(None) };
+    let Some(issue) = session.archived_issues(&digest.id, i64::MAX, 1).await?.pop() else { return Ok(None) };
     let mut articles = session.issue_articles(issue.id).await?;
     // A story of several sources is there for each of them.
     let mut seen = std::collections::HashSet::new();
@@ -198,13 +198,13 @@ async fn latest_of(
         "lead": articles.first().map_or(issue.subject.as_str(), |article| article.title.as_str()),
         "stories": articles.iter().skip(1).take(listed).map(story).collect::<Vec<_>>(),
         "count": articles.len(),
-        "url": issue_url(state, &digest.id, &issue.public_id),
+        "url": issue_url(state, &digest.id, issue.number),
     })))
 }
 
 /// Where an issue is kept for everybody.
-pub(super) fn issue_url(state: &AppState, digest: &str, issue: &crate::domain::PublicId) -> String {
-    format!("{}/archive/{digest}/{}", state.pages.base(), issue.as_str())
+pub(super) fn issue_url(state: &AppState, digest: &str, number: i64) -> String {
+    format!("{}/archive/{digest}/{number}", state.pages.base())
 }
 
 /// Where the last issue of a digest is kept; none before there is one.
@@ -212,6 +212,6 @@ pub(super) async fn latest_issue_url(state: &AppState, digest: &str) -> Result<O
     if !state.subscribers.config().digest(digest).is_some_and(|digest| digest.public) {
         return Ok(None);
     }
-    let latest = state.subscribers.store().read().await?.latest_sent_issue(digest).await?;
-    Ok(latest.map(|issue| issue_url(state, digest, &issue.public_id)))
+    let latest = state.subscribers.store().read().await?.archived_issues(digest, i64::MAX, 1).await?.pop();
+    Ok(latest.map(|issue| issue_url(state, digest, issue.number)))
 }

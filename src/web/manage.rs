@@ -149,8 +149,12 @@ async fn render(
     let until = claim.at.plus(MANAGE_LIFETIME);
     let digests: Vec<Value> =
         config.digests.iter().filter_map(|digest| shown(state, &managed, &digest.id, &locale)).collect();
-    let languages = Locale::BUILT_IN.iter().map(|code| {
-        let text = say(&locale, &format!("language.{code}"), &[]);
+    let languages = Locale::known().into_iter().map(|code| {
+        let key = format!("language.{code}");
+        // An operator's locale says its name itself.
+        let own = Locale::parse(code).unwrap_or_default();
+        let names = [say(&locale, &key, &[]), say(&own, &key, &[])];
+        let text = names.into_iter().find(|name| *name != key).unwrap_or_else(|| code.to_owned());
         json!({ "code": code, "text": text, "chosen": managed.row.locale.as_deref() == Some(code) })
     });
     let active = managed.row.state == SubscriberState::Confirmed

@@ -4,7 +4,11 @@
 //! strips that path. A `GET` changes nothing: programs that look into mails follow links.
 
 mod address;
+mod archive;
+mod archive_feed;
+mod archive_issue;
 mod cadence;
+mod clicks;
 mod confirm;
 pub mod dev;
 mod form;
@@ -41,6 +45,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::app::Notices;
 use crate::domain::Locale;
+use crate::status::Status;
 use crate::subscribers::{DigestClaim, Preferences, Subscribers, SubscribersError, TokenError};
 use join::Guards;
 use pages::Pages;
@@ -53,7 +58,7 @@ const BODY_LIMIT: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(45);
 
 /// How long requests under way may take to end when the server stops.
-const FAREWELL: Duration = Duration::from_secs(10);
+const FAREWELL: Duration = Duration::from_secs(8);
 
 /// Why the pages cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +100,9 @@ pub struct AppState {
     notices: Arc<Notices>,
     pages: Arc<Pages>,
     guards: Arc<Guards>,
+    status: Status,
+    /// The address of the stylesheet of an issue's page.
+    issue_style: Arc<str>,
 }
 
 impl AppState {
@@ -106,7 +114,16 @@ impl AppState {
     pub fn new(subscribers: Subscribers, notices: Notices, warn: Warn) -> Result<Self, WebError> {
         let pages = Arc::new(Pages::new(subscribers.config())?);
         let guards = Arc::new(Guards::new(subscribers.config(), warn)?);
-        Ok(Self { subscribers, notices: notices.into(), pages, guards })
+        let status = Status::new(subscribers.store().clone(), subscribers.now());
+        let issue_style = format!("{}{}", pages.base(), pages::issue_style_route()).into();
+        Ok(Self { subscribers, notices: notices.into(), pages, guards, status, issue_style })
+    }
+
+    /// The same within a daemon, whose state it tells.
+    #[must_use]
+    pub fn with_status(mut self, status: Status) -> Self {
+        self.status = status;
+        self
     }
 
     /// The language of a page about a digest; of none, that of the first.
@@ -171,12 +188,19 @@ pub fn router(state: AppState) -> Router {
         .route("/subscribe", post(join::act).options(join::preflight))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
         .route("/confirm/{token}", get(confirm::page).post(confirm::act))
         .route("/unsubscribe/{token}", get(unsubscribe::page).post(unsubscribe::act))
         .route("/goodbye/{token}", get(goodbye::page).post(goodbye::act))
         .route("/address/{token}", get(address::page).post(address::act))
         .route("/preferences", get(lost::page).post(lost::act))
         .route("/preferences/{token}", get(preferences::page).post(preferences::act))
+        .route("/archive", get(archive::index))
+        .route("/archive/{digest}", get(archive::list))
+        .route("/archive/{digest}/feed.xml", get(archive_feed::show))
+        .route("/archive/{digest}/{issue}", get(archive_issue::show))
+        .route("/r/{token}", get(clicks::follow))
+        .route(&pages::issue_style_route(), get(pages::issue_style))
         .route("/static/{file}", get(pages::file));
     let base = state.pages.base().to_owned();
     let routes = match base.as_str() {

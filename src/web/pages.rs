@@ -16,7 +16,15 @@ use crate::wording::Wording;
 
 const STYLE: &str = include_str!("../../templates/pages/style.css");
 
-const TEMPLATES: [(&str, &str); 13] = [
+/// Beside [`STYLE`], for the page of an issue.
+const ISSUE_STYLE: &str = include_str!("../../templates/pages/issue.css");
+
+const TEMPLATES: [(&str, &str); 18] = [
+    ("pages/archive-all.html", include_str!("../../templates/pages/archive-all.html")),
+    ("pages/archive.html", include_str!("../../templates/pages/archive.html")),
+    ("pages/entry.html", include_str!("../../templates/pages/entry.html")),
+    ("pages/feed.xml", include_str!("../../templates/pages/feed.xml")),
+    ("pages/issue.html", include_str!("../../templates/pages/issue.html")),
     ("pages/layout.html", include_str!("../../templates/pages/layout.html")),
     ("pages/confirm.html", include_str!("../../templates/pages/confirm.html")),
     ("pages/confirmed.html", include_str!("../../templates/pages/confirmed.html")),
@@ -129,18 +137,21 @@ impl Pages {
 
     /// The page of that template in a locale, with the fields of the object `values`.
     pub(super) fn page(&self, status: StatusCode, name: &str, locale: &Locale, values: &Value) -> Response {
-        let context = Context::from_serialize(values).map(|mut context| {
-            context.insert("site", &self.site);
-            context.insert("lang", locale.as_str());
-            context
-        });
-        match context.and_then(|context| self.tera.render(&format!("pages/{name}.html"), &context)) {
+        match self.render(&format!("{name}.html"), locale, values) {
             Ok(html) => (status, Html(html)).into_response(),
             Err(error) => {
                 tracing::error!(%error, name, "a page could not be rendered");
                 (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here. Please try again.").into_response()
             }
         }
+    }
+
+    /// The text of that template's file in a locale, with the fields of the object `values`.
+    pub(super) fn render(&self, file: &str, locale: &Locale, values: &Value) -> Result<String, tera::Error> {
+        let mut context = Context::from_serialize(values)?;
+        context.insert("site", &self.site);
+        context.insert("lang", locale.as_str());
+        self.tera.render(&format!("pages/{file}"), &context)
     }
 
     /// A page that says one thing: the heading and the text that are under `key` in the wording.
@@ -191,8 +202,8 @@ fn imprint(name: &str, postal_address: &str) -> String {
     }
 }
 
-/// Changes with the content.
-fn fingerprint(content: &[u8]) -> String {
+/// Changes with the content, so that a browser may keep the file for ever.
+pub(super) fn fingerprint(content: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content);
     data_encoding::HEXLOWER.encode(&digest.as_ref()[..6])
 }
@@ -204,6 +215,17 @@ pub(super) async fn file(State(state): State<AppState>, Path(name): Path<String>
     };
     let headers = [(CONTENT_TYPE, file.kind), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
     (headers, file.content.clone()).into_response()
+}
+
+/// Where the stylesheet of an issue's page is.
+pub(super) fn issue_style_route() -> String {
+    format!("/static/issue-{}.css", fingerprint(ISSUE_STYLE.as_bytes()))
+}
+
+/// Serves it.
+pub(super) async fn issue_style() -> Response {
+    let headers = [(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    (headers, ISSUE_STYLE).into_response()
 }
 
 /// The page for whatever is not there.

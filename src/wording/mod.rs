@@ -1,14 +1,18 @@
 //! The wording of mails and pages in each locale, and how dates are written there.
 
 mod message;
+mod own;
+mod plural;
 
 use std::sync::LazyLock;
 
 use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Locale;
+use crate::domain::{Direction, Locale};
 use message::Message;
+pub(crate) use own::load as load_own;
+pub(crate) use plural::Plural;
 
 /// The files of `templates/locales`, in the order of [`Locale::BUILT_IN`].
 const FILES: [(&str, &str); 7] = [
@@ -39,6 +43,10 @@ static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wording {
+    /// The way that it is written, where the file says so.
+    #[serde(default)]
+    dir: Option<Direction>,
+
     pub(crate) date: String,
     pub(crate) date_with_weekday: String,
     pub(crate) first_of_month: String,
@@ -50,15 +58,21 @@ pub(crate) struct Wording {
     pub(crate) issue: String,
     pub(crate) inside: String,
     pub(crate) read_story: String,
+    pub(crate) read_interview: String,
     pub(crate) also: String,
+    unlisted: Plural,
+    /// What the subject has after the lead story: `+ 11 more`.
+    pub(crate) more: Plural,
 
     pub(crate) why: String,
     pub(crate) preferences: String,
+    pub(crate) pause: String,
     pub(crate) unsubscribe: String,
     pub(crate) reply: String,
     pub(crate) contact: String,
     pub(crate) follow: String,
     pub(crate) privacy: String,
+    pub(crate) web: String,
 
     /// What the mails beside the digest say, by key.
     mails: Message,
@@ -67,15 +81,22 @@ pub(crate) struct Wording {
 }
 
 impl Wording {
-    /// That of a locale.
+    /// That of a locale: the operator's, else the built-in one.
     pub(crate) fn of(locale: &Locale) -> &'static Self {
-        let place = FILES.iter().position(|(code, _)| *code == locale.as_str()).unwrap_or_default();
-        &WORDINGS[place]
+        own::of(locale).unwrap_or_else(|| {
+            let place = FILES.iter().position(|(code, _)| *code == locale.as_str()).unwrap_or_default();
+            &WORDINGS[place]
+        })
     }
 
-    /// That of the locale in that place of [`Locale::BUILT_IN`]; beyond the end, the first.
-    pub(crate) fn at(place: u8) -> &'static Self {
-        WORDINGS.get(usize::from(place)).unwrap_or(&WORDINGS[0])
+    /// The way that it is written.
+    pub(crate) fn direction(&self) -> Direction {
+        self.dir.unwrap_or(Direction::LeftToRight)
+    }
+
+    /// That there are `count` more stories, as a mail says it whose list is full.
+    pub(crate) fn unlisted(&self, count: usize, locale: &Locale) -> String {
+        self.unlisted.with(u32::try_from(count).unwrap_or(u32::MAX), locale)
     }
 
     /// What the pages say under `key`, as in `confirm.heading`, with its `{names}` filled in; in British English where this
@@ -123,39 +144,6 @@ fn said(
     match group(wording).find(key) {
         Some(message) => message.filled(count, values, locale),
         None => group(&WORDINGS[0]).find(key)?.filled(count, values, &Locale::default()),
-    }
-}
-
-/// A sentence with a number in it, in the forms that CLDR gives the locale; `other` serves where a form is missing.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Plural {
-    #[serde(default)]
-    zero: Option<String>,
-    #[serde(default)]
-    one: Option<String>,
-    #[serde(default)]
-    two: Option<String>,
-    #[serde(default)]
-    few: Option<String>,
-    #[serde(default)]
-    many: Option<String>,
-    other: String,
-}
-
-impl Plural {
-    /// The sentence for `count`, which also replaces `{count}`.
-    pub(crate) fn with(&self, count: u32, locale: &Locale) -> String {
-        let form = match (locale.as_str(), count) {
-            ("fr", 0) => &self.one,
-            ("cy", 0) => &self.zero,
-            (_, 1) => &self.one,
-            ("cy", 2) => &self.two,
-            ("cy", 3) => &self.few,
-            ("cy", 6) => &self.many,
-            _ => &None,
-        };
-        insert(form.as_ref().unwrap_or(&self.other), &[("count", &count.to_string())])
     }
 }
 

@@ -13,7 +13,7 @@ export function launch() {
     const executablePath = PLACES.find((place) => place && existsSync(place));
     if (!executablePath) throw new Error(`no Chromium in ${PLACES.filter(Boolean).join(", ")}; set CHROMIUM to its path`);
     const quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-    return puppeteer.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", ...quiet] });
+    return puppeteer.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--hide-scrollbars", ...quiet] });
 }
 
 /**
@@ -21,10 +21,9 @@ export function launch() {
  * loaded) and scale. Pictures of example sites are three of our own.
  */
 export async function open(browser, place, look = {}) {
-    const { width = 1280, dark = false, pictures = true, scale = 1 } = look;
+    const { pictures = true } = look;
     const page = await browser.newPage();
-    await page.setViewport({ width, height: 900, deviceScaleFactor: scale, isMobile: width < 600 });
-    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }]);
+    await show(page, look);
     await page.setRequestInterception(true);
     page.on("request", async (request) => {
         const { protocol, hostname, pathname } = new URL(request.url());
@@ -37,6 +36,12 @@ export async function open(browser, place, look = {}) {
     });
     await page.goto(/^(data:|[a-z]+:\/\/)/.test(place) ? place : pathToFileURL(place).href, { waitUntil: "load" });
     return page;
+}
+
+/** Shows what is open at another width, in light or dark. */
+export async function show(page, { width = 1280, dark = false, scale = 1 }) {
+    await page.setViewport({ width, height: 900, deviceScaleFactor: scale });
+    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }]);
 }
 
 /** Fonts like those that readers have, for pictures: Georgia, and an Arabic one that goes with it. */

@@ -170,6 +170,24 @@ on_both! {
         assert_eq!(keys, [format!("long:{long}"), format!("held:{first}"), format!("missed:{}", first + 1)]);
     }
 
+    async fn a_period_that_is_skipped_for_nothing_new_is_told_of_only_when_a_source_of_it_fails(test: TestStore) {
+        let mut office = Office::new(test).await;
+        let mut config = (*office.config).clone();
+        config.digests[0].sources = vec!["news".to_owned()];
+        office.config = config.into();
+        office.issue(1, "skipped", "nothing is new").await;
+        office.issue(2, "skipped", postround::compose::HELD).await;
+        assert_eq!(seen(&office).await, []);
+        for (source, failures) in [("news", 3), ("elsewhere", 9)] {
+            execute(&office.test, &format!(
+                "insert into sources (source, url, status, failures) values ('{source}', 'https://x.example/', 'failed', {failures})"
+            )).await;
+        }
+        let told = seen(&office).await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].key.starts_with("skipped:") && told[0].text.contains("This cannot be read: news."), "{told:?}");
+    }
+
     async fn the_switch_is_called_once_for_each_finished_or_skipped_period(test: TestStore) {
         let office = Office::new(test).await;
         Mock::given(path("/ping")).respond_with(ResponseTemplate::new(500)).up_to_n_times(1).mount(&office.hook).await;

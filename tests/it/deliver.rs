@@ -9,6 +9,8 @@ mod rates;
 mod real;
 mod relays;
 mod results;
+mod servers;
 mod several;
+mod signed;
 mod starting;
 mod world;

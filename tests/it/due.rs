@@ -95,6 +95,25 @@ on_both! {
         assert_eq!(look(&earlier).await.len(), 1);
     }
 
+    async fn a_clock_that_steps_back_and_forth_repeats_nothing_and_mails_nothing_of_before_the_first_start(store: TestStore) {
+        let (_program, app, _) = weekly(&store, MONDAY.plus(2 * HOUR)).await;
+        let at = |now: UtcMillis| App { clock: Arc::new(TestClock::at(now)), ..app.clone() };
+        assert!(look(&app).await.is_empty());
+        let day = 24 * HOUR;
+        // A week on, back to before the first start, forth again, two weeks on, and to and fro around the due time.
+        let steps = [WEEK + HOUR, HOUR, Duration::ZERO, WEEK + 2 * HOUR, 2 * day, 2 * WEEK + HOUR, WEEK, WEEK - HOUR, 2 * WEEK + 2 * HOUR];
+        for step in steps {
+            look(&at(MONDAY.plus(step))).await;
+            look(&at(MONDAY.minus(3 * day).plus(step))).await;
+        }
+        let issues = look(&at(MONDAY.plus(2 * WEEK + 3 * HOUR))).await;
+        let mut periods: Vec<_> = issues.iter().filter_map(|issue| issue.scheduled_at).collect();
+        periods.sort();
+        assert_eq!(periods, [MONDAY.plus(WEEK), MONDAY.plus(2 * WEEK)], "each once");
+        let sent = issues.iter().filter(|issue| issue.state == IssueState::Sending).count();
+        assert_eq!(sent, 1, "the one article is in the first of them, and only there");
+    }
+
     async fn a_period_that_is_due_while_the_digest_is_held_is_skipped_and_the_next_has_its_articles(store: TestStore) {
         let (_program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
         look(&app).await;

@@ -1,19 +1,26 @@
 //! What the outside sees of `render`.
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
+pub mod arabic;
+mod clients;
+mod design;
 pub mod fixture;
+mod looks;
 mod messages;
 mod parts;
 mod templates;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use fixture::{Counting, config, each, frame, issue, slots};
+use fixture::{Counting, config, frame, issue, slots};
+use looks::{letters, looks, speaking};
 use postround::compose::IssueContent;
 use postround::config::Config;
 use postround::domain::{EmailAddress, Locale};
 use postround::render::{Letter, Message, RenderedMail, Renderer, Valid, Wanted, fill, template_names};
+
+pub use looks::sizes;
 
 static RENDERER: LazyLock<Renderer> = LazyLock::new(|| Renderer::new(None).unwrap());
 
@@ -45,44 +52,28 @@ pub fn reader() -> EmailAddress {
     EmailAddress::parse("zoe@reader.example").unwrap()
 }
 
-/// The issues that one looks at.
-pub fn sizes() -> Vec<(&'static str, IssueContent)> {
-    let bare = each(issue(12, 8), |article| article.image = None);
-    vec![
-        ("twelve", issue(12, 8)),
-        ("one", issue(1, 1)),
-        ("bare", bare),
-        ("forty", issue(40, 40)),
-        ("listed", issue(40, 8)),
-    ]
+/// A mail's name, HTML, text and message for one reader.
+pub fn fill_all((name, mail): &(&'static str, RenderedMail)) -> (&'static str, String, String, String) {
+    let address = reader();
+    let part = |part: &str, html| fill(part, &mail.marker, &slots("Zoë", &address), html);
+    let message = String::from_utf8(spliced(mail, "Zoë", &address)).unwrap();
+    (name, part(&mail.html, true), part(&mail.text, false), message)
 }
 
-/// With `POSTROUND_LOOK` set to a folder, writes the mails there, filled, to be looked at in a browser; pictures then come from
-/// the address in `POSTROUND_LOOK_PICTURES`.
+/// With `POSTROUND_LOOK` set to a folder, writes the mails there, filled, to be looked at and checked in a browser; the templates
+/// are then read from their folder, so that a change of them needs no build.
 #[test]
 fn mails_of_all_sizes_are_filled_without_a_mark_left() {
     let folder = std::env::var_os("POSTROUND_LOOK").map(PathBuf::from);
-    let pictures = std::env::var("POSTROUND_LOOK_PICTURES").ok();
-    let config = config();
-    let mut mails = letters("en-GB");
-    for (name, content) in sizes() {
-        let content = each(content, |article| {
-            if let (Some(image), Some(pictures)) = (&mut article.image, &pictures) {
-                *image = format!("{pictures}/{}", if image.ends_with("/0.png") { "lead.png" } else { "thumb.png" });
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/mail");
+    let renderer = Renderer::new(folder.as_ref().map(|_| sources.as_path())).unwrap();
+    for mail in looks(&renderer) {
+        let (name, html, text, message) = fill_all(&mail);
+        for (ending, part) in [("html", html), ("txt", text), ("eml", message)] {
+            assert!(!part.contains(&mail.1.marker), "{name}");
+            if let Some(folder) = &folder {
+                std::fs::write(folder.join(format!("{name}.{ending}")), part).unwrap();
             }
-        });
-        mails.push((name, render(&content, &config)));
-    }
-    for (name, mail) in mails {
-        let address = reader();
-        let html = fill(&mail.html, &mail.marker, &slots("Zoë", &address), true);
-        let text = fill(&mail.text, &mail.marker, &slots("Zoë", &address), false);
-        for part in [&html, &text, &String::from_utf8(spliced(&mail, "Zoë", &address)).unwrap()] {
-            assert!(!part.contains(&mail.marker), "{name}");
-        }
-        if let Some(folder) = &folder {
-            std::fs::write(folder.join(format!("{name}.html")), &html).unwrap();
-            std::fs::write(folder.join(format!("{name}.txt")), &text).unwrap();
         }
     }
 }
@@ -93,6 +84,9 @@ fn the_digest_reads_like_this() {
     let mail = render(&issue(10, 8), &config);
     insta::assert_snapshot!("digest_text", fill(&mail.text, &mail.marker, &slots("Zoë", &reader()), false));
     insta::assert_snapshot!("digest_html", fill(&mail.html, &mail.marker, &slots("Zoë", &reader()), true));
+    let arabic = render(&arabic::issue(), &arabic::config());
+    insta::assert_snapshot!("digest_text_ar", fill(&arabic.text, &arabic.marker, &slots("Zoë", &reader()), false));
+    insta::assert_snapshot!("digest_html_ar", fill(&arabic.html, &arabic.marker, &slots("Zoë", &reader()), true));
     let message = String::from_utf8(spliced(&mail, "Zoë Żółć", &reader())).unwrap();
     insta::assert_snapshot!("digest_headers", message.split_once("\r\n\r\n").unwrap().0.replace('\r', ""));
 }
@@ -109,10 +103,15 @@ fn the_confirmation_is_this_message() {
 
 #[test]
 fn every_letter_reads_like_this_in_two_languages() {
+    let styles = regex::Regex::new(" style=\"[^\"]*\"").unwrap();
     for code in ["en-GB", "de"] {
-        for (name, mail) in letters(code) {
-            let text = fill(&mail.text, &mail.marker, &slots("", &reader()), false);
-            insta::assert_snapshot!(format!("letter_{name}_{code}"), format!("Subject: {}\n\n{text}", mail.subject));
+        for (name, mail) in letters(&RENDERER, &speaking(code)) {
+            let part = |part, html| fill(part, &mail.marker, &slots("", &reader()), html);
+            let (text, html) = (part(&mail.text, false), part(&mail.html, true));
+            // What the styles are is in the snapshot of the whole confirmation.
+            let body = styles.replace_all(&html[html.find("<body").unwrap()..], "").into_owned();
+            let all = format!("Subject: {}\n\n{text}\n{body}", mail.subject);
+            insta::assert_snapshot!(format!("letter_{name}_{code}"), all);
         }
     }
 }
@@ -120,7 +119,7 @@ fn every_letter_reads_like_this_in_two_languages() {
 #[test]
 fn every_letter_says_all_it_has_to_say_in_every_language() {
     for code in Locale::BUILT_IN {
-        for (name, mail) in letters(code) {
+        for (name, mail) in letters(&RENDERER, &speaking(code)) {
             let html = fill(&mail.html, &mail.marker, &slots("", &reader()), true);
             for part in [&mail.subject, &mail.text, &html] {
                 assert!(
@@ -132,47 +131,6 @@ fn every_letter_says_all_it_has_to_say_in_every_language() {
             assert!(html.contains(&format!("lang=\"{code}\"")), "{name} {code}");
         }
     }
-}
-
-/// Each letter in a language, by the name of its picture.
-fn letters(code: &str) -> Vec<(&'static str, RenderedMail)> {
-    let mut config = config();
-    config.digests[0].locale = Locale::parse(code).unwrap();
-    let latest = issue(4, 4);
-    let text = ["The deadline is March 2028, and not March 2027 as we wrote.".to_owned(), "We are sorry.".to_owned()];
-    let whole = Wanted { digest: config.digests[0].title.clone(), topics: Vec::new() };
-    let part = Wanted { digest: "Jobs & Posts".to_owned(), topics: vec!["North".to_owned(), "South".to_owned()] };
-    let confirmation = |wanted, first_issue, reminder| Letter::Confirmation {
-        wanted,
-        first_issue,
-        valid: Valid::Days(7),
-        days: 30,
-        reminder,
-    };
-    let first = Some(fixture::day("2026-11-30"));
-    let all = [
-        ("confirmation", confirmation(vec![whole.clone()], first, false)),
-        ("confirmation_of_several", confirmation(vec![whole.clone(), part.clone()], first, false)),
-        ("reminder", confirmation(vec![whole], None, true)),
-        ("reminder_of_a_part", confirmation(vec![part], first, true)),
-        ("subscribed", Letter::Subscribed),
-        ("manage", Letter::Manage { valid: Valid::Hours(1) }),
-        ("address", Letter::Address { valid: Valid::Hours(24) }),
-        ("moved", Letter::Moved),
-        ("goodbye", Letter::Goodbye { valid: Valid::Days(7) }),
-        ("welcome", Letter::Welcome { latest: Some(&latest) }),
-        ("welcome_before_the_first_issue", Letter::Welcome { latest: None }),
-        (
-            "correction",
-            Letter::Correction {
-                text: &text,
-                subject: "Family hubs win an extra year",
-                date: fixture::day("2026-11-23"),
-            },
-        ),
-        ("alert", Letter::Alert { subject: "The relay does not take mail", text: &text }),
-    ];
-    all.into_iter().map(|(name, what)| (name, letter(&config, &what))).collect()
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! The pages that links in mails lead to, over real HTTP: a GET changes nothing, a POST acts.
 
+mod archive;
 mod confirming;
 mod front;
 mod hostile;
 mod joining;
 mod links;
 mod managing;
-mod site;
+pub mod site;
 mod thousands;
 
 use std::sync::Arc;

@@ -10,10 +10,11 @@ use super::Scene;
 use super::sender::own_sender;
 use super::site::duration;
 use super::source::{Sources, Topics};
+use crate::config::Utm;
 use crate::config::error::Place;
 use crate::config::nearest::{listed, suggestion};
 use crate::config::reader::{Table, shown};
-use crate::config::settings::{Banner, Digest, Sender};
+use crate::config::settings::{Banner, Digest, Intro, Sender, WhenEmpty};
 use crate::config::{keys, subject, urls, values};
 use crate::domain::Locale;
 use crate::schedule::{Holidays, Schedule};
@@ -68,6 +69,8 @@ fn digest(
     let min_articles = number("min_articles", 1..=1000).unwrap_or(1);
     let max_articles = number("max_articles", 1..=1000).unwrap_or(20);
     let banner = table.field("banner").and_then(|field| field.table(keys::BANNER)).and_then(|table| banner(&table));
+    let intro = table.field("intro").and_then(|field| field.table(keys::INTRO)).and_then(|table| intro(&table));
+    let when_topics_are_empty = table.given("when_topics_are_empty").and_then(|field| field.parse(when_empty));
     let template =
         table.given("template").and_then(|field| field.parse(|text| values::template(text, scene.templates)));
     let locale = table.given("locale").and_then(|field| field.parse(locale)).unwrap_or_default();
@@ -76,6 +79,8 @@ fn digest(
         Some(field) => field.table(keys::OWN_SENDER).and_then(|table| own_sender(&table, sender, scene)),
         None => sender.cloned(),
     };
+    let count_clicks = table.field("count_clicks").and_then(|field| field.boolean()).unwrap_or(false);
+    let utm = table.field("utm").and_then(|field| field.table(keys::UTM)).map(|table| utm(&table));
     let (id, schedule) = (id?, schedule?);
     Some(Digest {
         title: title.unwrap_or_else(|| values::as_words(&id)),
@@ -90,10 +95,15 @@ fn digest(
         min_articles,
         max_articles,
         banner,
+        intro,
+        when_topics_are_empty: when_topics_are_empty.unwrap_or_default(),
+        theme: super::theme::theme(&table.table("theme", keys::THEME)),
         template: template.unwrap_or_else(|| values::BUILT_IN_TEMPLATE.to_owned()),
         locale,
         public,
         sender: sender?,
+        utm: utm.filter(|utm| *utm != Utm::default()),
+        count_clicks,
         ping_url: super::site::secret_url(table, "ping_url"),
     })
 }
@@ -186,11 +196,39 @@ fn banner(table: &Table<'_>) -> Option<Banner> {
     Some(Banner { text: text?.to_owned(), url, from, until })
 }
 
+fn utm(table: &Table<'_>) -> Utm {
+    let value = |name| table.given(name).and_then(|field| field.line()).unwrap_or_default().to_owned();
+    Utm { source: value("source"), medium: value("medium"), campaign: value("campaign") }
+}
+
+/// The longest intro, in characters: it may not crowd out the stories.
+const LONGEST_INTRO: usize = 2000;
+
+fn intro(table: &Table<'_>) -> Option<Intro> {
+    let field = table.required("text", "say what the intro reads, or leave it out")?;
+    let text = field.text()?.trim();
+    if text.chars().count() > LONGEST_INTRO {
+        field.fail(format!("is longer than {LONGEST_INTRO} characters; write less, and link to more"));
+    }
+    let by = table.given("by").and_then(|field| field.line()).unwrap_or_default().to_owned();
+    Some(Intro { text: text.to_owned(), by })
+}
+
+fn when_empty(text: &str) -> Result<WhenEmpty, String> {
+    match text.trim() {
+        "skip" => Ok(WhenEmpty::Skip),
+        "rest" => Ok(WhenEmpty::Rest),
+        other => Err(format!(
+            "cannot be `{}`; write `skip` to send nothing to whose topics have no news, or `rest` to send them the others",
+            shown(other)
+        )),
+    }
+}
+
 fn locale(text: &str) -> Result<Locale, String> {
     Locale::parse(text).map_err(|_| {
-        let near = suggestion(text, Locale::BUILT_IN.iter().copied(), || {
-            format!("there are {}", listed(Locale::BUILT_IN.iter().copied()))
-        });
-        format!("`{}` is not a locale that is built in{near}", shown(text))
+        let known = Locale::known();
+        let near = suggestion(text, known.iter().copied(), || format!("there are {}", listed(known.iter().copied())));
+        format!("`{}` is not a locale that there is{near}", shown(text))
     })
 }

@@ -2,6 +2,7 @@
 
 mod confirmation;
 mod digest;
+mod dkim;
 mod people;
 mod public;
 mod relays;
@@ -9,13 +10,14 @@ mod secret;
 mod sender;
 mod site;
 mod source;
+mod theme;
 
 use std::path::Path;
 
 use super::document::Node;
 use super::keys;
 use super::reader::{Report, Table};
-use super::settings::Config;
+use super::settings::{Config, DkimNames};
 
 /// What reading a table needs to know of the rest.
 pub struct Scene<'a> {
@@ -49,6 +51,7 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
     let topics = source::topics(&root);
     let sources = source::sources(&root, &topics);
     let digests = digest::digests(&root, &sources, &topics, sender.as_ref(), &scene);
+    let dkim = dkim::dkim(&root, folder, sender.as_ref(), &digests);
     Some(Config {
         file: file.to_owned(),
         server,
@@ -56,6 +59,7 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
         sender: sender?,
         smtp,
         delivery,
+        dkim,
         collect,
         sources: sources.read,
         topics: topics.read,
@@ -70,6 +74,14 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
         ignored_variables,
     })
 }
+
+/// The names of `[dkim]` alone: what is wrong elsewhere is not looked at, and its files need not be there.
+pub fn dkim_names(root: &Node, file: &Path, report: &Report<'_>) -> Option<DkimNames> {
+    let root = Table::open(root, "", keys::ROOT, report)?;
+    dkim::names(&root, file.parent().unwrap_or(Path::new("")))
+}
+
+pub use dkim::{domain_name, selector_name};
 
 /// Reads the id of a repeated table. `seen` are those before it, with the line of each.
 fn id(table: &Table<'_>, what: &str, seen: &mut Vec<(String, super::error::Place)>) -> Option<String> {

@@ -13,6 +13,7 @@ use crate::config::reader::{Field, Table, shown};
 use crate::config::settings::{AfterCrash, Alerts, Delivery, Server, Store, StoreUrl, Templates};
 use crate::config::source::{Backlog, Collect};
 use crate::config::{urls, values};
+use crate::wording::load_own;
 
 /// The longest time that anything here may take.
 pub const LONGEST: Duration = Duration::from_secs(30 * 86_400);
@@ -32,12 +33,13 @@ pub fn server(table: &Table<'_>, scene: &Scene<'_>) -> Server {
     Server {
         listen: listen.unwrap_or(default),
         public_url: public_url(table, scene),
-        trusted_proxies: trusted_proxies(table),
+        trusted_proxies: networks(table, "trusted_proxies"),
+        metrics_from: networks(table, "metrics_from"),
     }
 }
 
-fn trusted_proxies(table: &Table<'_>) -> Vec<IpNet> {
-    let items = table.field("trusted_proxies").and_then(|field| field.items()).unwrap_or_default();
+fn networks(table: &Table<'_>, key: &'static str) -> Vec<IpNet> {
+    let items = table.field(key).and_then(|field| field.items()).unwrap_or_default();
     items.iter().filter_map(|field| field.parse(values::network)).collect()
 }
 
@@ -140,7 +142,17 @@ pub fn templates(table: &Table<'_>, scene: &Scene<'_>) -> Templates {
             dir.display()
         ));
     }
-    Templates { dir }
+    Templates { gaps: locales(table, dir.as_deref()), dir }
+}
+
+/// Makes the operator's locales known, before anything asks for one. What they leave out is not wrong.
+fn locales(table: &Table<'_>, dir: Option<&Path>) -> Vec<String> {
+    dir.map_or_else(Vec::new, |dir| {
+        load_own(dir).unwrap_or_else(|errors| {
+            errors.into_iter().for_each(|error| table.wrong("dir", error));
+            Vec::new()
+        })
+    })
 }
 
 pub fn alerts(table: &Table<'_>, scene: &Scene<'_>) -> Alerts {

@@ -39,13 +39,13 @@ pub(super) fn locale(text: &str) -> Result<Locale, String> {
     let code = text.replace('_', "-");
     let language = code.split('-').next().unwrap_or_default();
     let near = || {
-        let same = |known: &&&str| known.split('-').next().is_some_and(|known| known.eq_ignore_ascii_case(language));
-        Locale::BUILT_IN.iter().find(same).and_then(|known| Locale::parse(known).ok())
+        let same = |known: &&str| known.split('-').next().is_some_and(|known| known.eq_ignore_ascii_case(language));
+        Locale::known().into_iter().find(same).and_then(|known| Locale::parse(known).ok())
     };
     match Locale::parse(&code) {
         Ok(locale) => Ok(locale),
         Err(_) => near().ok_or_else(|| {
-            format!("`{}` is no locale; those with wording are {}", shown(text), Locale::BUILT_IN.join(", "))
+            format!("`{}` is no locale; those with wording are {}", shown(text), Locale::known().join(", "))
         }),
     }
 }

@@ -8,9 +8,10 @@ use postround::config::Tls;
 use postround::deliver::Event;
 use postround::demo::catcher::{Command, Reply, Stage};
 use postround::domain::{IssueState, SubscriberState};
+use postround::store::{Durability, SuppressionRow};
 
 use super::world::{Catcher, World, outcome, reader, smtp_url};
-use crate::support::on_both;
+use crate::support::{MONDAY, on_both};
 
 /// A catcher that answers every recipient in these words, as long as it is told to.
 async fn refusing_all(code: u16, words: &'static str) -> (Catcher, Arc<AtomicBool>) {
@@ -49,6 +50,28 @@ on_both! {
         assert!(session.suppression(&reader(2)).await.unwrap().is_none());
         let state = session.subscriber_by_hash(&reader(2)).await.unwrap().unwrap().state;
         assert_eq!(state, SubscriberState::Confirmed);
+    }
+
+    async fn a_dead_address_weakens_no_complaint_and_no_suppression_by_hand(test: TestStore) {
+        let (catcher, _) = refusing_all(550, "5.1.1 No such user").await;
+        let world = World::new(test).await;
+        world.queue(4).await;
+        // The envelope goes out before the last look at the subscriber.
+        let reasons = ["complaint", "manual", "erased", "bounced"];
+        let mut session = world.store().write(Durability::Full).await.unwrap();
+        for (number, reason) in (1..).zip(reasons) {
+            let (address_hash, reason, note) = (reader(number), reason.to_owned(), "before".to_owned());
+            session.suppress(&SuppressionRow { address_hash, reason, note, created_at: MONDAY }).await.unwrap();
+        }
+        session.commit().await.unwrap();
+        assert_eq!(world.engine(catcher.settings()).deliver_one_batch().await.unwrap().failed, 4);
+        let mut session = world.store().read().await.unwrap();
+        let refused = "550 5.1.1 No such user";
+        let after = [("complaint", "before"), ("manual", "before"), ("bounced", refused), ("bounced", "before")];
+        for (number, after) in (1..).zip(after) {
+            let row = session.suppression(&reader(number)).await.unwrap().unwrap();
+            assert_eq!((row.reason.as_str(), row.note.as_str()), after);
+        }
     }
 
     async fn one_policy_refusal_after_the_other_is_about_us_and_keeps_every_message(test: TestStore) {

@@ -34,6 +34,7 @@ fn mark(row: &ClaimedRow, expected: DeliveryState, next: DeliveryState) -> Mark 
         id: row.id,
         expected,
         next,
+        mail: None,
         token: None,
         tries: 1,
         due_at: None,
@@ -46,7 +47,8 @@ fn mark(row: &ClaimedRow, expected: DeliveryState, next: DeliveryState) -> Mark 
 }
 
 pub fn start(row: &ClaimedRow, at: i64) -> Mark {
-    Mark { started_at: Some(at), ..mark(row, DeliveryState::Claimed, DeliveryState::Sending) }
+    let mail = Some(row.mail_id);
+    Mark { mail, started_at: Some(at), ..mark(row, DeliveryState::Claimed, DeliveryState::Sending) }
 }
 
 fn result(row: &ClaimedRow, started: i64, next: DeliveryState) -> Mark {

@@ -41,7 +41,7 @@ on_both! {
         let engine = world.engine(settings);
         engine.run(until_sent(&world, 300)).await;
         let rate = received(&catcher);
-        assert!((49.0..=51.5).contains(&rate), "{rate} a second");
+        assert!((49.0..=51.0).contains(&rate), "{rate} a second");
     }
 
     async fn a_domain_has_a_rate_of_its_own_and_holds_up_no_other(test: TestStore) {
@@ -126,9 +126,24 @@ on_both! {
     }
 }
 
+/// More than was asked for is never right; a machine that is busy with other tests may hold up all nodes for a while, and
+/// what was missed for long is not made up for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_keep_to_one_rate_together() {
-    let Some(test) = TestStore::postgres().await else { return };
+    let mut rates = Vec::new();
+    for _ in 0..3 {
+        let Some(rate) = rate_of_three_nodes().await else { return };
+        assert!(rate <= 51.0, "{rate} a second");
+        rates.push(rate);
+        if rate >= 49.0 {
+            return;
+        }
+    }
+    panic!("{rates:?} a second");
+}
+
+async fn rate_of_three_nodes() -> Option<f64> {
+    let test = TestStore::postgres().await?;
     let world = World::new(test).await;
     let catcher = Catcher::start(Options::default()).await;
     let mut settings = catcher.settings();
@@ -153,8 +168,7 @@ async fn three_nodes_keep_to_one_rate_together() {
         let _ = done.send(());
     };
     tokio::join!(ending, futures_util::future::join_all(running));
-    let rate = received(&catcher);
-    assert!((48.0..=51.5).contains(&rate), "{rate} a second");
+    Some(received(&catcher))
 }
 
 /// A script is asked at each turn, so that a slow relay can be made: it takes its time for each message.

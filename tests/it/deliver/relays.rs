@@ -21,7 +21,7 @@ use crate::support::{TestStore, on_both};
 
 /// What a server says in the clear before it encrypts.
 #[derive(Clone, Copy, PartialEq)]
-enum InTheClear {
+pub enum InTheClear {
     Nothing,
     StartTls,
     /// As somebody on the way would, who hopes that it counts as said under encryption (RFC 3207, section 6).
@@ -30,7 +30,7 @@ enum InTheClear {
 }
 
 /// A server that encrypts, in front of `catcher`; gives the settings for it.
-async fn encrypting(catcher: &Catcher, folder: &std::path::Path, clear: InTheClear) -> Settings {
+pub async fn encrypting(catcher: &Catcher, folder: &std::path::Path, clear: InTheClear) -> Settings {
     let key = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let ca_file: PathBuf = folder.join("ca.pem");
     std::fs::write(&ca_file, key.cert.pem()).unwrap();

@@ -93,9 +93,10 @@ async fn started(
 /// Those of `ids` that are granted a start.
 async fn start(world: &World, ids: &[i64]) -> Vec<i64> {
     let mut session = world.store().write(Durability::Full).await.unwrap();
-    session.claim_deliveries("me", MONDAY, 1000, None).await.unwrap();
+    let claimed = session.claim_deliveries("me", MONDAY, 1000, None).await.unwrap();
     let mark = |id: &i64| Mark {
         id: *id,
+        mail: claimed.iter().find(|row| row.id == *id).map(|row| row.mail_id),
         expected: DeliveryState::Claimed,
         next: DeliveryState::Sending,
         token: None,

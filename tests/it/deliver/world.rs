@@ -264,6 +264,7 @@ pub fn settings(url: RelayUrl) -> Settings {
         },
         hello: "client.example".to_owned(),
         sender: Arc::new(|_| EmailAddress::parse("digest@example.org").unwrap()),
+        dkim: None,
         timings,
     }
 }

@@ -8,7 +8,7 @@ use chrono_tz::Europe::London;
 use postround::compose::{IssueArticle, IssueContent, Section};
 use postround::config::{
     AfterCrash, Alerts, Backlog, Banner, Collect, Config, Confirmation, Delivery, Digest, RelayUrl, Sender, Server,
-    Smtp, Store, StoreUrl, Subscribe, Templates, Web,
+    Smtp, Store, StoreUrl, Subscribe, Templates, Theme, Web, WhenEmpty,
 };
 use postround::domain::{EmailAddress, Locale, Random, UtcMillis};
 use postround::render::{Frame, Slots};
@@ -75,10 +75,15 @@ pub fn digest() -> Digest {
             from: Some(day("2026-11-02")),
             until: Some(day("2026-11-30")),
         }),
+        intro: None,
+        when_topics_are_empty: WhenEmpty::Skip,
         template: "digest".into(),
+        theme: Theme::default(),
         locale: Locale::default(),
         public: true,
         sender: sender(),
+        utm: None,
+        count_clicks: false,
         ping_url: None,
     }
 }
@@ -91,6 +96,7 @@ pub fn config() -> Config {
             listen: "127.0.0.1:8080".parse().unwrap(),
             public_url: "https://post.earlyhelp.example".into(),
             trusted_proxies: Vec::new(),
+            metrics_from: Vec::new(),
         },
         store: Store { url: StoreUrl::Sqlite("data/postround.db".into()), keys: "data/postround.keys".into() },
         sender: sender(),
@@ -100,6 +106,7 @@ pub fn config() -> Config {
             retry_for: Duration::from_secs(3600),
             hold_when_failing: None,
         },
+        dkim: None,
         collect: Collect { allow_private_networks: false, backlog: Backlog::Period },
         sources: Vec::new(),
         topics: Vec::new(),
@@ -232,6 +239,7 @@ pub fn issue(count: usize, shown: usize) -> IssueContent {
         title: "Early Help Weekly".into(),
         number: Some(42),
         date: day("2026-11-23"),
+        intro: None,
         sections: Vec::new(),
         listed: Vec::new(),
     };

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use postround::app::Notices;
 use postround::config::{
     AfterCrash, Alerts, Backlog, Collect, Config, Confirmation, Delivery, Digest, Leave, RelayUrl, Retention, Sender,
-    Server, Smtp, StoreUrl, Subscribe, Templates, Topic, Web,
+    Server, Smtp, StoreUrl, Subscribe, Templates, Theme, Topic, Web, WhenEmpty,
 };
 use postround::domain::{EmailAddress, Locale, SystemRandom};
 use postround::render::Renderer;
@@ -43,10 +43,15 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         min_articles: 1,
         max_articles: 20,
         banner: None,
+        intro: None,
+        when_topics_are_empty: WhenEmpty::Skip,
         template: "digest".to_owned(),
+        theme: Theme::default(),
         locale: Locale::default(),
         public: true,
         sender: sender.clone(),
+        utm: None,
+        count_clicks: false,
         ping_url: None,
     };
     Config {
@@ -56,6 +61,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
             listen: ([127, 0, 0, 1], 0).into(),
             public_url: public_url.to_owned(),
             trusted_proxies: Vec::new(),
+            metrics_from: Vec::new(),
         },
         store: postround::config::Store { url: store.url.clone(), keys: store.folder.path().join("keys") },
         sender: sender.clone(),
@@ -65,6 +71,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
             retry_for: std::time::Duration::from_secs(3600),
             hold_when_failing: None,
         },
+        dkim: None,
         collect: Collect { allow_private_networks: false, backlog: Backlog::All },
         sources: Vec::new(),
         topics: vec![Topic { id: "news".to_owned(), title: "News".to_owned(), description: "The week".to_owned() }],

@@ -4,9 +4,11 @@
 //! PostgreSQL server is installed its half says so and passes, except in CI (`CI=true`), where it fails.
 
 pub mod browser;
+pub mod daemon;
 pub mod household;
 pub mod plain;
 pub mod postgres;
+pub mod postgres_server;
 pub mod program;
 pub mod site;
 

@@ -5,6 +5,7 @@
 //! refuses to run as root, so the guardian gives up that right first.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -33,6 +34,16 @@ done
 echo ready
 cat >/dev/null
 "#;
+
+/// Lets a command give up the right of root, which PostgreSQL does not want, and gives it the folder.
+pub(super) fn as_nobody(command: &mut Command, folder: &Path) {
+    if is_root(folder) {
+        std::os::unix::fs::chown(folder, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    if folder.metadata().unwrap().uid() == NOBODY {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+}
 
 struct Cluster {
     folder: PathBuf,
@@ -63,7 +74,7 @@ pub async fn fresh_database() -> Option<String> {
     Some(url(&name))
 }
 
-async fn connect(url: &str) -> sqlx::PgConnection {
+pub(super) async fn connect(url: &str) -> sqlx::PgConnection {
     for _ in 0..100 {
         if let Ok(connection) = sqlx::PgConnection::connect(url).await {
             return connection;
@@ -83,10 +94,7 @@ fn start() -> Option<Cluster> {
     let mut guardian = Command::new("sh");
     guardian.arg("-c").arg(GUARDIAN).arg("sh").arg(&binaries).arg(&folder);
     guardian.arg(SETTINGS.get_or_init(|| CARELESS)).current_dir("/");
-    if is_root(&folder) {
-        std::os::unix::fs::chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
-        guardian.uid(NOBODY).gid(NOBODY);
-    }
+    as_nobody(&mut guardian, &folder);
     let mut guardian = guardian.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(guardian.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -95,12 +103,11 @@ fn start() -> Option<Cluster> {
 }
 
 fn is_root(own_folder: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
     own_folder.metadata().unwrap().uid() == 0
 }
 
 /// The newest folder with `initdb` and `postgres`: on the path, or where Debian and Red Hat keep them.
-fn server_binaries() -> Option<PathBuf> {
+pub(super) fn server_binaries() -> Option<PathBuf> {
     let on_path =
         std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
     let mut versions: Vec<PathBuf> = ["/usr/lib/postgresql", "/usr"]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postround::domain::{DeliveryState, PublicId, SystemRandom, UtcMillis};
-use postround::store::Mark;
+use postround::store::{ClaimedRow, Mark};
 use postround::subscribers::{
     AskedAgain, Confirmed, DigestClaim, Erased, Import, ImportBasis, JoinRequest, Keys, Leave, NewSubscriber, Notice,
     NoticeKind, Origin, Subscribers, SuppressionReason, TokenError,
@@ -344,10 +344,11 @@ impl<'a> World<'a> {
         let now = self.now();
         let mut session = self.subscribers.store().marks().await.unwrap();
         let claimed = session.claim_deliveries("me", now, 1000, None).await.unwrap();
-        let mark = |id, next| Mark {
-            id,
+        let start = |row: &ClaimedRow| Mark {
+            id: row.id,
+            mail: Some(row.mail_id),
             expected: DeliveryState::Claimed,
-            next,
+            next: DeliveryState::Sending,
             token: None,
             tries: 0,
             due_at: None,
@@ -357,7 +358,7 @@ impl<'a> World<'a> {
             relay: None,
             answer: None,
         };
-        let starts: Vec<Mark> = claimed.iter().map(|row| mark(row.id, DeliveryState::Sending)).collect();
+        let starts: Vec<Mark> = claimed.iter().map(start).collect();
         let granted = session.mark_deliveries("me", &starts).await.unwrap();
         drop(session);
         execute(self.store, "update deliveries set state = 'sent', owner = null where state = 'sending'").await;

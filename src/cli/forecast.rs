@@ -1,0 +1,116 @@
+//! What `preview` and `run` say beforehand: to how many an issue goes, who gets nothing and why, and until when it takes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{CliError, output};
+use crate::app::App;
+use crate::compose::Preview;
+use crate::config::Digest;
+use crate::deliver::Forecast;
+use crate::domain::UtcMillis;
+
+/// What is to be expected of an issue that is sent now.
+#[derive(Serialize)]
+pub struct Expected {
+    /// To how many it goes.
+    pub recipients: i64,
+    /// In how many variants.
+    pub variants: usize,
+    /// How many of those who have not left get nothing, by what keeps it from them.
+    pub left_out: BTreeMap<String, i64>,
+    /// When the limits that are set let the last one through; none: they would take longer than a year.
+    pub done_at: Option<UtcMillis>,
+    /// Whether anything but the relays' own speed limits it.
+    pub limited: bool,
+    /// Whether the quotas let all of them through at once; none: no quota is set.
+    pub quota_suffices: Option<bool>,
+    /// How many they let through at once.
+    pub quota_left: Option<u64>,
+    #[serde(skip)]
+    takes: Option<Duration>,
+}
+
+impl Expected {
+    /// Of an issue as it would be now, sent out of schedule.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn of(app: &App, digest: &Digest, preview: &Preview) -> Result<Self, CliError> {
+        let now = app.clock.now();
+        let mut session = app.store.read().await?;
+        let mut left_out: BTreeMap<String, i64> = session.barred(&digest.id, now).await?.into_iter().collect();
+        left_out.remove("");
+        if preview.nothing > 0 {
+            left_out.insert("no_topic".to_owned(), preview.nothing);
+        }
+        let smtp = &app.config.smtp;
+        let mut at_domains = Vec::with_capacity(smtp.per_domain.len());
+        for (domain, rate) in &smtp.per_domain {
+            let people = session.audience_at(&digest.id, now, domain).await?;
+            at_domains.push((*rate, people.unsigned_abs()));
+        }
+        let people = preview.recipients.unsigned_abs();
+        let forecast = Forecast::of(&mut session, smtp, people, &at_domains, now).await?;
+        Ok(Self {
+            recipients: preview.recipients,
+            variants: preview.variants,
+            left_out,
+            done_at: forecast.takes.map(|takes| now.plus(takes)),
+            limited: forecast.takes != Some(Duration::ZERO),
+            quota_suffices: forecast.quota.map(|left| left >= people),
+            quota_left: forecast.quota,
+            takes: forecast.takes,
+        })
+    }
+
+    /// For people.
+    pub fn describe(&self) -> String {
+        let people = output::count(self.recipients.unsigned_abs());
+        let people = if self.recipients == 1 { "1 person".to_owned() } else { format!("{people} people") };
+        let variants = if self.variants == 1 { "1 variant".to_owned() } else { format!("{} variants", self.variants) };
+        let mut lines = vec![format!("it goes to {people} in {variants}")];
+        for (bar, people) in &self.left_out {
+            let why = match bar.as_str() {
+                "no_topic" => "none of their topics has an article",
+                "pending" => "they have not confirmed",
+                "paused" => "they have paused it",
+                "suppressed" => "their address is suppressed",
+                "bounced" => "their address has bounced",
+                "complained" => "they complained of unwanted mail",
+                _ => "they have left",
+            };
+            lines.push(format!("{} left out: {why}", output::count(people.unsigned_abs())));
+        }
+        match (self.takes, self.done_at) {
+            (Some(Duration::ZERO), _) if self.quota_left.is_none() => {
+                lines.push("no rate holds it up: it goes as fast as the relays take it".to_owned());
+            }
+            (Some(takes), Some(done)) if !takes.is_zero() => {
+                lines.push(format!("at the rates that are set, the last one goes about {done}, in {}", span(takes)));
+            }
+            (None, _) => lines.push("at the rates that are set, it would take longer than a year".to_owned()),
+            _ => {}
+        }
+        match (self.quota_suffices, self.quota_left) {
+            (Some(true), Some(left)) => lines.push(format!("the quota suffices: {} may go now", output::count(left))),
+            (Some(false), Some(left)) => {
+                lines.push(format!("the quota lets {} go now; the others wait for it", output::count(left)));
+            }
+            _ => {}
+        }
+        lines.join("\n")
+    }
+}
+
+fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..120 => format!("{seconds} seconds"),
+        120..7_200 => format!("{} minutes", seconds.div_ceil(60)),
+        7_200..172_800 => format!("{} hours", seconds.div_ceil(3_600)),
+        _ => format!("{} days", seconds.div_ceil(86_400)),
+    }
+}

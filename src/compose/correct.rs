@@ -1,0 +1,129 @@
+//! Correcting an issue: a short mail to exactly those who have received it and have not left, once for each.
+
+use aws_lc_rs::digest::{SHA256, digest as hash};
+use chrono::NaiveDate;
+use data_encoding::HEXLOWER;
+
+use super::composer::new_mail;
+use super::control::{event, wrong_state};
+use super::{ALL_TOPICS, Because, ComposeError, Composer};
+use crate::domain::{IssueState, PublicId};
+use crate::render::Letter;
+use crate::store::{CorrectionRow, Durability};
+
+/// How many deliveries of the issue one transaction looks at.
+const CHUNK: i64 = 5_000;
+
+/// Where corrections stand in the queue: before digests, behind what somebody waits for.
+const PRIORITY: i64 = 15;
+
+/// What came of a correction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Corrected {
+    /// To how many it has been queued.
+    pub recipients: i64,
+    /// Whether this call began it: `false` where the same text was sent before.
+    pub fresh: bool,
+    /// Whether further people get it who receive the issue from now on.
+    pub goes_on: bool,
+}
+
+impl Composer {
+    /// Queues a correction of an issue. Those who receive the issue later, since it is still being sent, get it too. The same
+    /// text again queues nothing more.
+    ///
+    /// # Errors
+    /// When there is no such issue, nobody can have received it, the text is empty, or the store fails.
+    pub async fn correct(&self, id: i64, text: &str, because: Because<'_>) -> Result<Corrected, ComposeError> {
+        let issue = self.known_issue(id).await?;
+        if !matches!(issue.state, IssueState::Sending | IssueState::Held | IssueState::Sent | IssueState::Cancelled) {
+            return Err(wrong_state(&issue, "corrected", "nobody has received it"));
+        }
+        let digest = self.config.digest(&issue.digest);
+        let digest = digest.ok_or_else(|| ComposeError::DigestGone { digest: issue.digest.clone() })?;
+        let text = paragraphs(text);
+        if text.is_empty() {
+            return Err(ComposeError::EmptyCorrection);
+        }
+        let fingerprint = HEXLOWER.encode(hash(&SHA256, text.join("\n\n").as_bytes()).as_ref());
+        let date: NaiveDate = issue.issue_date.parse().unwrap_or_default();
+        let letter = Letter::Correction { text: &text, subject: &issue.subject, date };
+        let mail = self.renderer.letter(&self.frame(digest, &digest.locale), &letter, &*self.random)?;
+
+        let now = self.clock.now();
+        let mut session = self.store.write(Durability::Full).await?;
+        session.lock_digest(&digest.id).await?;
+        let known = session.correction(id, &fingerprint).await?;
+        let fresh = known.is_none();
+        if fresh {
+            let salt = PublicId::new(&*self.random);
+            let mail = new_mail(None, "correction", digest, ALL_TOPICS, &digest.locale, &mail, salt.as_str());
+            let mail = session.insert_mail(&mail, now).await?;
+            session.add_correction(id, &fingerprint, mail, now).await?;
+            session.add_issue_event(id, &event("corrected", because), now).await?;
+        }
+        let row = session.correction(id, &fingerprint).await?;
+        session.commit().await?;
+        let Some(row) = row else { return Err(ComposeError::NoIssue { id }) };
+        if row.laid_out_at.is_none() {
+            self.pass(&row).await?;
+        }
+        let mut reader = self.store.read().await?;
+        let goes_on = reader.correction(id, &fingerprint).await?.is_some_and(|row| row.laid_out_at.is_none());
+        Ok(Corrected { recipients: reader.correction_recipients(row.id).await?, fresh, goes_on })
+    }
+
+    /// Lays out a correction that another process left behind, or whose issue has been sent in the meantime.
+    pub(super) async fn lay_out_correction(&self, correction: &CorrectionRow) -> Result<(), ComposeError> {
+        let issue = self.known_issue(correction.issue_id).await?;
+        // While the issue is being sent, one pass is enough at the beginning.
+        let waits = matches!(issue.state, IssueState::Sending | IssueState::Held);
+        if waits && correction.layout_after == 0 { Ok(()) } else { self.pass(correction).await }
+    }
+
+    /// One pass over all who have received the issue. It is the last one when nobody can receive it any more.
+    async fn pass(&self, correction: &CorrectionRow) -> Result<(), ComposeError> {
+        let issue = self.known_issue(correction.issue_id).await?;
+        let is_last = !matches!(issue.state, IssueState::Sending | IssueState::Held);
+        let mut after = correction.layout_after;
+        while let Some(upto) = self.store.read().await?.correction_chunk_end(issue.id, after, CHUNK).await? {
+            let mut session = self.store.write(Durability::Full).await?;
+            session.lay_out_correction(correction.id, after..upto, PRIORITY, self.clock.now()).await?;
+            session.commit().await?;
+            after = upto;
+        }
+        let mut session = self.store.write(Durability::Full).await?;
+        session.end_correction(correction.id, is_last && correction.layout_after == 0, self.clock.now()).await?;
+        Ok(session.commit().await?)
+    }
+}
+
+/// The paragraphs of a text: what empty lines part.
+fn paragraphs(text: &str) -> Vec<String> {
+    let mut paragraphs = vec![String::new()];
+    for line in text.lines().map(str::trim) {
+        match paragraphs.last_mut() {
+            Some(last) if line.is_empty() && !last.is_empty() => paragraphs.push(String::new()),
+            Some(last) if !line.is_empty() => {
+                if !last.is_empty() {
+                    last.push(' ');
+                }
+                last.push_str(line);
+            }
+            _ => {}
+        }
+    }
+    paragraphs.retain(|paragraph| !paragraph.is_empty());
+    paragraphs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_lines_part_paragraphs() {
+        assert_eq!(paragraphs("\n one\ntwo \n\n\n three\n"), ["one two", "three"]);
+        assert!(paragraphs(" \n\t\n").is_empty());
+    }
+}

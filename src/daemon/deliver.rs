@@ -1,0 +1,77 @@
+//! The part that delivers, as soon as no other process does.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::generation::Desk;
+use super::keep::{rest, until};
+use crate::alerts::Lasting;
+use crate::deliver::Engine;
+use crate::status::Part;
+
+/// How often it is looked whether another process has stopped to deliver.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How often the relays are looked at for what the operator should hear of.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// Where the engine sits. It keeps the right to deliver, and what is known of the relays, from one generation to the next.
+#[derive(Clone, Default)]
+pub(super) struct Chair(Arc<Mutex<Option<Arc<Engine>>>>);
+
+impl Chair {
+    /// The engine for this configuration. `None`: it is time to stop, and another process still delivers.
+    async fn engine(&self, desk: &Desk, part: &Part) -> Option<Arc<Engine>> {
+        let before = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let engine = match before {
+            Some(before) => desk.app.successor(&before),
+            None => loop {
+                match desk.app.store.try_lock_deliverer() {
+                    Ok(Some(lock)) => break desk.app.engine(lock).counting(desk.status.tally()),
+                    Ok(None) => part.stands_by(),
+                    Err(error) => part.fails(error),
+                }
+                if !rest(&desk.stopped, LOOK).await {
+                    return None;
+                }
+            },
+        };
+        let engine = Arc::new(engine);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&engine));
+        Some(engine)
+    }
+}
+
+/// Delivers until it is time to stop.
+pub(super) async fn deliver(desk: Desk, part: Part, chair: Chair) {
+    let Some(engine) = chair.engine(&desk, &part).await else { return };
+    desk.status.delivers(&engine);
+    part.works();
+    let run = Box::pin(engine.run(until(desk.stopped.clone())));
+    tokio::select! {
+        _ = run => {}
+        () = watch(&desk, &part, &engine) => {}
+    }
+}
+
+/// Tells of relays that take nothing for long.
+async fn watch(desk: &Desk, part: &Part, engine: &Engine) {
+    let mut lasting = Lasting::default();
+    loop {
+        tokio::time::sleep(WATCH).await;
+        let relays = engine.relays();
+        if relays.iter().any(|relay| relay.works) {
+            part.works();
+        } else {
+            part.fails("no relay takes mail; what is queued is kept");
+        }
+        let trouble = engine.relay_trouble();
+        if lasting.look(trouble.is_some()) {
+            let text = format!(
+                "{}\nNothing is lost: what is queued goes out when it works again.",
+                trouble.unwrap_or_default()
+            );
+            desk.alerts.raise("relay", "The relay does not take mail", &text);
+        }
+    }
+}

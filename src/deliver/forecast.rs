@@ -1,0 +1,171 @@
+//! How long an issue will take at the rates and quotas that are set, before it is sent.
+
+use std::time::Duration;
+
+use super::pace::SECOND;
+use crate::config::{Rate, Smtp, WarmUp};
+use crate::domain::UtcMillis;
+use crate::store::{Session, StoreError};
+
+const DAY: u64 = 86_400;
+
+/// Nothing is foreseen further than this.
+const HORIZON: u64 = 400 * DAY;
+
+/// What is to be expected of an issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forecast {
+    /// How long the limits hold it up; `None`: longer than a year. Zero: it goes as fast as the relays take it.
+    pub takes: Option<Duration>,
+    /// How many the quotas let through at once; `None`: there is no quota.
+    pub quota: Option<u64>,
+}
+
+/// What limits a relay, or all of them.
+struct Scope<'a> {
+    rates: &'a [Rate],
+    /// How many were sent in the time of each rate.
+    taken: Vec<u64>,
+    warm_up: Option<WarmUp>,
+    taken_today: u64,
+}
+
+impl Forecast {
+    /// Of so many mails, of which so many go to the domains that have a limit of their own.
+    ///
+    /// # Errors
+    /// When the store cannot say what was sent lately.
+    pub async fn of(
+        session: &mut Session,
+        smtp: &Smtp,
+        people: u64,
+        at_domains: &[(Rate, u64)],
+        now: UtcMillis,
+    ) -> Result<Self, StoreError> {
+        let all = Scope::read(session, "*", &smtp.rates, smtp.warm_up, now).await?;
+        let mut relays = Vec::with_capacity(smtp.relays.len());
+        for relay in &smtp.relays {
+            relays.push(Scope::read(session, &relay.id, &relay.rates, relay.warm_up, now).await?);
+        }
+        let capacity = |seconds: u64| {
+            let relays = relays.iter().fold(0_u64, |sum, relay| sum.saturating_add(relay.capacity(seconds, now)));
+            relays.min(all.capacity(seconds, now))
+        };
+        let by_domain = at_domains.iter().map(|(rate, people)| per_second(*rate, *people)).max().unwrap_or_default();
+        let takes =
+            least(|seconds| capacity(seconds) >= people).map(|seconds| Duration::from_secs(seconds.max(by_domain)));
+        let quota = relays.iter().fold(0_u64, |sum, relay| sum.saturating_add(relay.quota(0, now)));
+        let quota = quota.min(all.quota(0, now));
+        Ok(Self { takes, quota: (quota < u64::MAX).then_some(quota) })
+    }
+}
+
+impl<'a> Scope<'a> {
+    async fn read(
+        session: &mut Session,
+        name: &str,
+        rates: &'a [Rate],
+        warm_up: Option<WarmUp>,
+        now: UtcMillis,
+    ) -> Result<Self, StoreError> {
+        let mut taken = Vec::with_capacity(rates.len());
+        for rate in rates {
+            taken.push(match rate.per {
+                SECOND => 0,
+                per => {
+                    let minutes = i64::try_from(per.as_secs() / 60).unwrap_or(i64::MAX);
+                    session.quota_taken(name, minutes, now).await?.unsigned_abs()
+                }
+            });
+        }
+        let taken_today = match warm_up {
+            Some(_) => session.quota_taken(name, 24 * 60, now).await?.unsigned_abs(),
+            None => 0,
+        };
+        Ok(Self { rates, taken, warm_up, taken_today })
+    }
+
+    /// How many it lets through within so many seconds.
+    fn capacity(&self, seconds: u64, now: UtcMillis) -> u64 {
+        let steady = self.rates.iter().filter(|rate| rate.per == SECOND);
+        let steady = steady.map(|rate| u64::from(rate.count.get()).saturating_mul(seconds)).min();
+        steady.unwrap_or(u64::MAX).min(self.quota(seconds, now))
+    }
+
+    /// The same by its quotas alone. What was taken lately counts until a whole window is over.
+    fn quota(&self, seconds: u64, now: UtcMillis) -> u64 {
+        let windows = self.rates.iter().zip(&self.taken).filter(|(rate, _)| rate.per != SECOND).map(|(rate, taken)| {
+            let count = u64::from(rate.count.get());
+            count.saturating_sub(*taken).saturating_add(count.saturating_mul(seconds / rate.per.as_secs().max(1)))
+        });
+        let warm_up = self.warm_up.map(|warm_up| {
+            let today = now.to_utc().date_naive();
+            let days = (1..=seconds / DAY).filter_map(|day| today.checked_add_days(chrono::Days::new(day)));
+            let first = u64::from(warm_up.on(today)).saturating_sub(self.taken_today);
+            days.fold(first, |sum, day| sum.saturating_add(u64::from(warm_up.on(day))))
+        });
+        windows.chain(warm_up).min().unwrap_or(u64::MAX)
+    }
+}
+
+/// How many seconds so many take at a rate.
+fn per_second(rate: Rate, people: u64) -> u64 {
+    people.saturating_mul(rate.per.as_secs()) / u64::from(rate.count.get())
+}
+
+/// The least number of seconds after which it is enough.
+fn least(enough: impl Fn(u64) -> bool) -> Option<u64> {
+    let (mut too_few, mut most) = (0, HORIZON);
+    if enough(0) {
+        return Some(0);
+    }
+    if !enough(most) {
+        return None;
+    }
+    while most - too_few > 1 {
+        let middle = too_few.midpoint(most);
+        if enough(middle) { most = middle } else { too_few = middle }
+    }
+    Some(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope<'a>(rates: &'a [Rate], taken: &[u64]) -> Scope<'a> {
+        Scope { rates, taken: taken.to_vec(), warm_up: None, taken_today: 0 }
+    }
+
+    fn takes(scope: &Scope<'_>, people: u64) -> Option<u64> {
+        least(|seconds| scope.capacity(seconds, UtcMillis(0)) >= people)
+    }
+
+    #[test]
+    fn a_rate_alone_gives_the_time() {
+        let rates = [Rate::parse("20/s").unwrap()];
+        assert_eq!(takes(&scope(&rates, &[0]), 1000), Some(50));
+        assert_eq!(takes(&scope(&[], &[]), 1_000_000), Some(0));
+    }
+
+    #[test]
+    fn what_was_sent_in_the_last_hour_is_missing_until_it_is_over() {
+        let rates = [Rate::parse("500/h").unwrap()];
+        assert_eq!(takes(&scope(&rates, &[100]), 400), Some(0));
+        assert_eq!(takes(&scope(&rates, &[100]), 401), Some(3600));
+        assert_eq!(takes(&scope(&rates, &[700]), 1001), Some(3 * 3600));
+    }
+
+    #[test]
+    fn what_would_take_years_is_not_foreseen() {
+        assert_eq!(takes(&scope(&[Rate::parse("1/d").unwrap()], &[0]), 1_000_000), None);
+    }
+
+    #[test]
+    fn a_warm_up_doubles_from_day_to_day() {
+        let warm_up = WarmUp { from: chrono::NaiveDate::default(), first_day: 100, doubles: Duration::from_secs(DAY) };
+        let scope = Scope { rates: &[], taken: Vec::new(), warm_up: Some(warm_up), taken_today: 0 };
+        assert_eq!(takes(&scope, 100), Some(0));
+        assert_eq!(takes(&scope, 700), Some(2 * DAY));
+    }
+}

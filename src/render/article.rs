@@ -1,0 +1,189 @@
+//! An article as the templates see it: whatever a feed has given, it is short enough, on one line, and goes one way.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use unicode_normalization::char::is_combining_mark;
+use url::{Host, Url};
+
+use super::text::{cut_at_word, one_line};
+use crate::compose::IssueArticle;
+use crate::domain::Direction;
+use crate::wording::Wording;
+
+/// The longest title, in characters as a reader counts them.
+const TITLE: usize = 300;
+/// The longest excerpt. Sources are cut to much less when they are read.
+const EXCERPT: usize = 1_200;
+/// The longest name of a source or author.
+const NAME: usize = 120;
+/// What an excerpt gives in the place of a title.
+const BORROWED_TITLE: usize = 80;
+/// The longest address, in octets: servers and mail programs cut longer ones.
+const ADDRESS: usize = 2_048;
+/// How many marks may sit on one letter. Scripts that stack them need three or four.
+const MARKS: usize = 5;
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ArticleView {
+    pub(super) topic: String,
+    pub(super) source: String,
+    pub(super) title: String,
+    /// The title for attributes. They keep angle brackets when the styles are worked in, and old Outlook looks for its
+    /// conditions anywhere.
+    pub(super) label: String,
+    /// None when its address is neither http nor https.
+    pub(super) url: Option<String>,
+    pub(super) date: Option<String>,
+    pub(super) excerpt: String,
+    pub(super) author: Option<String>,
+    pub(super) image: Option<String>,
+    /// Date and source, as far as they are known.
+    pub(super) meta: String,
+    /// The direction of its text where that is not the mail's.
+    pub(super) dir: Option<Direction>,
+    /// Whether the title begins with a quotation mark.
+    pub(super) quoted: bool,
+}
+
+impl ArticleView {
+    pub(super) fn new(article: &IssueArticle, words: &Wording) -> Self {
+        let source = clean(&article.source, NAME);
+        let date = article.date.map(|date| words.date(date, false));
+        let meta = match &date {
+            Some(date) if source.is_empty() => date.clone(),
+            Some(date) => format!("{date} · {source}"),
+            None => source.clone(),
+        };
+        let excerpt = clean(&article.excerpt, EXCERPT);
+        let url = web_link(&article.url);
+        let title = title(article, &excerpt, url.as_deref());
+        Self {
+            topic: article.topic.clone(),
+            dir: direction(&title).filter(|dir| *dir != words.direction()),
+            quoted: title.starts_with(['“', '„', '«', '‘', '"', '\'']),
+            source,
+            label: title.replace('<', "‹").replace('>', "›"),
+            title,
+            url,
+            date,
+            excerpt,
+            author: article.author.as_deref().map(|author| clean(author, NAME)).filter(|author| is_visible(author)),
+            image: article.image.as_deref().and_then(picture),
+            meta,
+        }
+    }
+}
+
+/// The title, or what stands for one that says nothing: the beginning of the text, the source, the place.
+fn title(article: &IssueArticle, excerpt: &str, url: Option<&str>) -> String {
+    let own = clean(&article.title, TITLE);
+    let begun = cut_at_word(excerpt, BORROWED_TITLE);
+    let source = one_line(&article.source);
+    let place = url.map(|url| url.split_once("://").map_or(url, |(_, place)| place)).unwrap_or_default();
+    let place = cut_at_word(place, BORROWED_TITLE);
+    let candidates = [own.as_str(), &begun, &source, &place];
+    candidates.into_iter().find(|text| is_visible(text)).unwrap_or("…").to_owned()
+}
+
+/// A text from a feed on one line, with no letter under a heap of marks, and cut where it is endless.
+fn clean(text: &str, limit: usize) -> String {
+    let line = one_line(text);
+    let line = if line.is_ascii() { line } else { Cow::Owned(few_marks(&line)) };
+    cut_at_word(&line, limit).into_owned()
+}
+
+fn few_marks(text: &str) -> String {
+    let mut marks = 0;
+    let keep = |c: &char| {
+        marks = if is_combining_mark(*c) { marks + 1 } else { 0 };
+        marks <= MARKS
+    };
+    text.chars().filter(keep).collect()
+}
+
+/// Whether a reader sees anything of the text: zero-width characters and marks alone are nothing.
+fn is_visible(text: &str) -> bool {
+    let hidden = |c: char| {
+        c.is_whitespace()
+            || c.is_control()
+            || is_combining_mark(c)
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+                | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{2800}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    !text.chars().all(hidden)
+}
+
+/// The direction of a text: that of its first letter.
+fn direction(text: &str) -> Option<Direction> {
+    text.chars().find(|c| c.is_alphabetic()).map(|c| match c {
+        '\u{590}'..='\u{8ff}'
+        | '\u{fb1d}'..='\u{fdff}'
+        | '\u{fe70}'..='\u{feff}'
+        | '\u{10800}'..='\u{10fff}'
+        | '\u{1e800}'..='\u{1efff}' => Direction::RightToLeft,
+        _ => Direction::LeftToRight,
+    })
+}
+
+/// An address that may stand in a link: http or https, as the URL standard writes it, so without spaces and controls.
+pub(super) fn web_link(address: &str) -> Option<String> {
+    let url = Url::parse(address).ok()?;
+    let fits = matches!(url.scheme(), "http" | "https") && url.as_str().len() <= ADDRESS;
+    fits.then(|| url.into())
+}
+
+/// An address of a picture that mail programs show: https; on this machine, to try things out, also http.
+fn picture(address: &str) -> Option<String> {
+    let url = Url::parse(address).ok()?;
+    let is_here = match url.host()? {
+        Host::Domain(name) => name == "localhost",
+        Host::Ipv4(ip) => ip.is_loopback(),
+        Host::Ipv6(ip) => ip.is_loopback(),
+    };
+    (url.scheme() == "https" || (url.scheme() == "http" && is_here)).then(|| web_link(address)).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("https://news.example/a.png", Some("https://news.example/a.png"))]
+    #[case("http://news.example/a.png", None)]
+    #[case("http://127.0.0.1:8080/a.png", Some("http://127.0.0.1:8080/a.png"))]
+    #[case("data:image/png;base64,AAAA", None)]
+    #[case("javascript:alert(1)", None)]
+    fn pictures_are_https(#[case] address: &str, #[case] shown: Option<&str>) {
+        assert_eq!(picture(address).as_deref(), shown);
+    }
+
+    #[test]
+    fn no_letter_stands_under_a_heap_of_marks_and_scripts_that_stack_them_stay() {
+        let heap = format!("a{}b", "\u{301}".repeat(400));
+        assert_eq!(clean(&heap, TITLE), format!("a{}b", "\u{301}".repeat(MARKS)));
+        for whole in ["शक्ति हिन्दी", "ที่นี่ นํ้า", "👩\u{200d}👩\u{200d}👧", "Việt Nam", "e\u{301}\u{327}"]
+        {
+            assert_eq!(clean(whole, TITLE), whole);
+        }
+    }
+
+    #[rstest]
+    #[case("مرحبا", Some(Direction::RightToLeft))]
+    #[case("2026: שלום", Some(Direction::RightToLeft))]
+    #[case("Hello مرحبا", Some(Direction::LeftToRight))]
+    #[case("42", None)]
+    fn a_text_goes_the_way_of_its_first_letter(#[case] text: &str, #[case] way: Option<Direction>) {
+        assert_eq!(direction(text), way);
+    }
+
+    #[test]
+    fn nothing_that_one_sees_is_nothing() {
+        for empty in ["", " ", "\u{200b}\u{200d}", "\u{2800}", "\u{ad}\u{301}", "\u{e0041}"] {
+            assert!(!is_visible(empty), "{empty:?}");
+        }
+        assert!(is_visible("\u{200b}x"));
+    }
+}

@@ -1,0 +1,133 @@
+//! Corrections: a mail to exactly those who have received an issue, once for each.
+
+use super::query::{execute, fetch_all, fetch_one, fetch_optional, queries};
+use super::{Session, StoreError};
+use crate::domain::UtcMillis;
+
+queries! {
+    ADD_CORRECTION = {
+        "insert into corrections (issue_id, fingerprint, mail_id, layout_after, created_at) values ($1, $2, $3, 0, $4)
+         on conflict (issue_id, fingerprint) do nothing returning id"
+    };
+    CORRECTION = {
+        "select id, issue_id, mail_id, layout_after, laid_out_at from corrections where issue_id = $1 and fingerprint = $2"
+    };
+    OPEN_CORRECTIONS = {
+        "select c.id, c.issue_id, c.mail_id, c.layout_after, c.laid_out_at
+         from corrections c where c.laid_out_at is null order by c.id"
+    };
+    CORRECTION_CHUNK_END = {
+        "select max(c.subscriber_id) from (
+             select d.subscriber_id from deliveries d where d.issue_id = $1 and d.subscriber_id > $2
+             order by d.subscriber_id limit $3) c"
+    };
+    // To the address that has received the issue. Whoever has paused since has not left.
+    LAY_OUT_CORRECTION = {
+        "insert into deliveries (mail_id, kind, digest, subscriber_id, address, name, state, priority, due_at, first_due_at,
+                                 attempts, correction_id)
+         select c.mail_id, 'correction', l.digest, l.subscriber_id, l.email, l.name, 'queued', $4, $5, $5, 0, c.id
+         from corrections c
+         join deliveries d on d.issue_id = c.issue_id and d.kind = 'digest' and d.state = 'sent'
+         join live_subscriptions l on l.subscriber_id = d.subscriber_id and l.digest = d.digest
+         where c.id = $1 and d.subscriber_id > $2 and d.subscriber_id <= $3
+         order by d.subscriber_id
+         on conflict do nothing"
+    };
+    CORRECTION_AT = { "update corrections set layout_after = $2 where id = $1" };
+    CORRECTION_LAID_OUT = { "update corrections set laid_out_at = $2 where id = $1" };
+    CORRECTION_TOTALS = {
+        "select count(*) from deliveries where correction_id = $1"
+    };
+}
+
+/// A correction of an issue.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct CorrectionRow {
+    /// Row id.
+    pub id: i64,
+    /// The issue that it corrects.
+    pub issue_id: i64,
+    /// Its mail.
+    pub mail_id: i64,
+    /// The last subscriber that has been looked at.
+    pub layout_after: i64,
+    /// When the last one was laid out.
+    pub laid_out_at: Option<UtcMillis>,
+}
+
+impl Session {
+    /// Records a correction; its fingerprint is that of the text. `false`: the issue has the same one already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn add_correction(
+        &mut self,
+        issue: i64,
+        fingerprint: &str,
+        mail: i64,
+        now: UtcMillis,
+    ) -> Result<bool, StoreError> {
+        Ok(fetch_optional!(self, ADD_CORRECTION as (i64,), issue, fingerprint, mail, now)?.is_some())
+    }
+
+    /// The correction of an issue with that text.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn correction(&mut self, issue: i64, fingerprint: &str) -> Result<Option<CorrectionRow>, StoreError> {
+        fetch_optional!(self, CORRECTION as CorrectionRow, issue, fingerprint)
+    }
+
+    /// The corrections that are not laid out whole, the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_corrections(&mut self) -> Result<Vec<CorrectionRow>, StoreError> {
+        fetch_all!(self, OPEN_CORRECTIONS as CorrectionRow)
+    }
+
+    /// The last of the next `size` subscribers whom an issue went to, after the subscriber `after`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn correction_chunk_end(&mut self, issue: i64, after: i64, size: i64) -> Result<Option<i64>, StoreError> {
+        Ok(fetch_one!(self, CORRECTION_CHUNK_END as (Option<i64>,), issue, after, size)?.0)
+    }
+
+    /// Queues the correction to those of a chunk who have received the issue and not left; to nobody twice.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lay_out_correction(
+        &mut self,
+        correction: i64,
+        chunk: std::ops::Range<i64>,
+        priority: i64,
+        now: UtcMillis,
+    ) -> Result<u64, StoreError> {
+        let laid = execute!(self, LAY_OUT_CORRECTION, correction, chunk.start, chunk.end, priority, now)?;
+        execute!(self, CORRECTION_AT, correction, chunk.end)?;
+        Ok(laid)
+    }
+
+    /// Marks that a correction is laid out whole; else, that its layout begins again, since further people may have
+    /// received the issue by then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end_correction(&mut self, correction: i64, whole: bool, now: UtcMillis) -> Result<(), StoreError> {
+        match whole {
+            true => execute!(self, CORRECTION_LAID_OUT, correction, now)?,
+            false => execute!(self, CORRECTION_AT, correction, 0_i64)?,
+        };
+        Ok(())
+    }
+
+    /// To how many a correction has been queued.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn correction_recipients(&mut self, correction: i64) -> Result<i64, StoreError> {
+        Ok(fetch_one!(self, CORRECTION_TOTALS as (i64,), correction)?.0)
+    }
+}

@@ -1,0 +1,287 @@
+//! Locales of the operator's own: files `locales/CODE.toml` in the folder of the templates.
+//!
+//! A file has the keys of the built-in ones. One with a built-in code changes what it names and leaves the rest; another one
+//! is a new locale, which says in the words of its base what it does not say itself: `de-AT` in those of `de`, `pt` in
+//! British English.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+
+use toml::{Table, Value};
+
+use super::plural::FORMS;
+use super::{FILES, Wording};
+use crate::config::nearest;
+use crate::domain::{Direction, Locale};
+
+/// What stands in the folder of the templates.
+const FOLDER: &str = "locales";
+
+/// The wordings in use beside the built-in ones. A wording is read once and stays as long as the process.
+static OWN: RwLock<BTreeMap<&'static str, Own>> = RwLock::new(BTreeMap::new());
+
+struct Own {
+    words: &'static Wording,
+    table: Table,
+}
+
+/// The operator's wording of a locale, where there is one.
+pub(super) fn of(locale: &Locale) -> Option<&'static Wording> {
+    OWN.read().unwrap_or_else(PoisonError::into_inner).get(locale.as_str()).map(|own| own.words)
+}
+
+/// Reads the locales of a templates folder and makes them known. Gives, for each that does not say everything, what it leaves
+/// to its base.
+///
+/// # Errors
+/// What is wrong with each file that cannot be used, and what would be right.
+pub(crate) fn load(dir: &Path) -> Result<Vec<String>, Vec<String>> {
+    let (mut gaps, mut wrong) = (Vec::new(), Vec::new());
+    for (code, path) in files(&dir.join(FOLDER)) {
+        match read(&code, &path) {
+            Ok((_, missing)) if missing.is_empty() => {}
+            Ok((base, missing)) => {
+                gaps.push(format!("{} says nothing for {}; {base} stands in", path.display(), missing.join(", ")));
+            }
+            Err(error) => wrong.push(format!("{}: {error}", path.display())),
+        }
+    }
+    if wrong.is_empty() { Ok(gaps) } else { Err(wrong) }
+}
+
+/// The files of the folder by code, languages before their regions, so that a base is there first.
+fn files(folder: &Path) -> Vec<(String, PathBuf)> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+    let toml = entries.filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    let mut files: Vec<(String, PathBuf)> =
+        toml.filter_map(|path| Some((path.file_stem()?.to_str()?.to_owned(), path))).collect();
+    files.sort_by_key(|(code, _)| (code.len(), code.clone()));
+    files
+}
+
+/// Reads a file; gives the base and the keys that are left to it.
+fn read(code: &str, path: &Path) -> Result<(&'static str, Vec<String>), String> {
+    if !is_code(code) {
+        return Err(format!("`{code}` is not the code of a locale; one looks like `pt`, `pt-BR` or `zh-Hant`"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read ({error}); check who may"))?;
+    let given: Table = text.parse().map_err(|error: toml::de::Error| error.to_string().trim().replace('\n', " "))?;
+    let reference = built_in(FILES[0].0)?;
+    let mut table = given.clone();
+    check(&mut table, &reference, "")?;
+    let (base, base_table) = base_of(code)?;
+    let mut missing = Vec::new();
+    fill(&mut table, &base_table, "", &mut missing);
+    table.entry("dir").or_insert_with(|| Value::String(written(code).to_owned()));
+    let words: Wording = table
+        .clone()
+        .try_into()
+        .map_err(|error: toml::de::Error| format!("{}; take en-GB.toml as the example", error.message()))?;
+    put(code, words, table);
+    let is_change_of_built_in = FILES.iter().any(|(known, _)| known.eq_ignore_ascii_case(code));
+    Ok((base, if is_change_of_built_in { Vec::new() } else { missing }))
+}
+
+/// How its language is written, as `dir` has it.
+fn written(code: &str) -> &'static str {
+    if Locale::add(code).direction() == Direction::RightToLeft { "rtl" } else { "ltr" }
+}
+
+/// Two or three letters, then script or region.
+fn is_code(code: &str) -> bool {
+    let mut parts = code.split('-');
+    let language = parts.next().unwrap_or_default();
+    let fits = |part: &str| (2..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (2..=3).contains(&language.len())
+        && language.bytes().all(|byte| byte.is_ascii_lowercase())
+        && parts.clone().count() <= 2
+        && parts.all(fits)
+}
+
+fn built_in(code: &str) -> Result<Table, String> {
+    let file = FILES.iter().find(|(known, _)| known.eq_ignore_ascii_case(code)).map_or("", |(_, file)| file);
+    file.parse().map_err(|error: toml::de::Error| error.to_string())
+}
+
+/// What a locale says that its file does not.
+fn base_of(code: &str) -> Result<(&'static str, Table), String> {
+    let language = code.split('-').next().unwrap_or_default();
+    let known = |wanted: &str| FILES.iter().map(|(code, _)| *code).find(|code| code.eq_ignore_ascii_case(wanted));
+    if let Some(same) = known(code) {
+        return Ok((same, built_in(same)?));
+    }
+    if language != code {
+        let own = OWN.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((base, own)) = own.get_key_value(language) {
+            return Ok((base, own.table.clone()));
+        }
+        if let Some(base) = known(language) {
+            return Ok((base, built_in(base)?));
+        }
+    }
+    Ok((FILES[0].0, built_in(FILES[0].0)?))
+}
+
+/// Makes the wording known. One that says what is said already costs nothing, so that files can be read again and again.
+fn put(code: &str, words: Wording, table: Table) {
+    let code = Locale::add(code).as_str();
+    let mut own = OWN.write().unwrap_or_else(PoisonError::into_inner);
+    if own.get(code).is_none_or(|known| known.table != table) {
+        own.insert(code, Own { words: Box::leak(Box::new(words)), table });
+    }
+}
+
+/// Finds keys that there are not, and names in braces that nothing fills in. A sentence in the place of plural forms becomes
+/// the form for all numbers.
+fn check(given: &mut Table, reference: &Table, within: &str) -> Result<(), String> {
+    for (key, value) in given.iter_mut() {
+        let path = if within.is_empty() { key.clone() } else { format!("{within}.{key}") };
+        // How it is written, and how it is called where people choose.
+        if path == "dir" || path.starts_with("pages.language.") {
+            continue;
+        }
+        let Some(model) = reference.get(key) else {
+            let near = nearest(key, reference.keys().map(String::as_str));
+            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            return Err(format!("there is no key `{path}`{near}"));
+        };
+        match (model, value) {
+            (Value::Table(forms), value) if counts(forms) => check_forms(value, forms, &path)?,
+            (Value::Table(model), Value::Table(group)) => check(group, model, &path)?,
+            (Value::String(model), Value::String(text)) => check_names(text, model, &path)?,
+            (Value::String(model), Value::Table(forms)) if forms.contains_key("other") => {
+                for text in forms.values().filter_map(Value::as_str) {
+                    check_names(text, model, &path)?;
+                }
+            }
+            (Value::Array(model), Value::Array(list)) if list.len() == model.len() => {}
+            (Value::Array(model), _) => return Err(format!("`{path}` must be a list of {} texts", model.len())),
+            (Value::Table(_), _) => return Err(format!("`{path}` must be a table of sentences")),
+            _ => return Err(format!("`{path}` must be a text in quotes")),
+        }
+    }
+    Ok(())
+}
+
+/// Whether these are the plural forms of one sentence, and not sentences of which one is called `other`.
+fn counts(table: &Table) -> bool {
+    table.contains_key("other") && table.keys().all(|form| FORMS.contains(&form.as_str()))
+}
+
+fn check_forms(value: &mut Value, model: &Table, path: &str) -> Result<(), String> {
+    if let Value::String(text) = value {
+        let mut forms = Table::new();
+        forms.insert("other".to_owned(), Value::String(std::mem::take(text)));
+        *value = Value::Table(forms);
+    }
+    let Value::Table(forms) = value else {
+        return Err(format!("`{path}` must be a text, or one for each plural form"));
+    };
+    if let Some(form) = forms.keys().find(|form| !FORMS.contains(&form.as_str())) {
+        return Err(format!("`{path}` has a plural form `{form}`; the forms are {}", FORMS.join(", ")));
+    }
+    if !forms.contains_key("other") {
+        return Err(format!("`{path}` lacks the plural form `other`, which serves where no other one fits"));
+    }
+    let all: String = model.values().filter_map(Value::as_str).collect();
+    forms.values().filter_map(Value::as_str).try_for_each(|text| check_names(text, &format!("{all}{{count}}"), path))
+}
+
+fn check_names(text: &str, model: &str, path: &str) -> Result<(), String> {
+    let known: Vec<&str> = names(model).collect();
+    match names(text).find(|name| !known.contains(name)) {
+        None => Ok(()),
+        Some(name) if known.is_empty() => Err(format!("`{path}` has {{{name}}}, but nothing is filled in there")),
+        Some(name) => Err(format!("`{path}` has {{{name}}}; what is filled in there is {{{}}}", known.join("}, {"))),
+    }
+}
+
+/// The names in braces.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name)
+}
+
+/// Puts in what is missing, and notes it.
+fn fill(table: &mut Table, base: &Table, within: &str, missing: &mut Vec<String>) {
+    for (key, value) in base {
+        let path = if within.is_empty() { key.clone() } else { format!("{within}.{key}") };
+        match (table.get_mut(key), value) {
+            (Some(Value::Table(own)), Value::Table(base)) if !counts(base) => {
+                fill(own, base, &path, missing);
+            }
+            (Some(_), _) => {}
+            (None, value) => {
+                table.insert(key.clone(), value.clone());
+                missing.push(path);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(FOLDER)).unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(FOLDER).join(name), text).unwrap();
+        }
+        folder
+    }
+
+    fn words(code: &str) -> &'static Wording {
+        Wording::of(&Locale::parse(code).unwrap())
+    }
+
+    #[test]
+    fn a_file_makes_a_locale_and_what_it_does_not_say_its_base_does() {
+        let region = "unsubscribe = \"Pfiat di\"";
+        let language = "unsubscribe = \"Odhlásit\"\n[unlisted]\none = \"{count} den\"\nfew = \"{count} dny\"\nother = \"{count} dní\"";
+        let folder = folder(&[("de-AT.toml", region), ("cs.toml", language)]);
+        let gaps = load(folder.path()).unwrap();
+        assert_eq!(words("de-at").unsubscribe, "Pfiat di");
+        assert_eq!(words("de-AT").preferences, words("de").preferences);
+        assert_eq!(words("cs").preferences, words("en-GB").preferences);
+        let cs = Locale::parse("cs").unwrap();
+        assert_eq!([1, 2, 5].map(|count| words("cs").unlisted(count, &cs)), ["1 den", "2 dny", "5 dní"]);
+        assert_eq!(gaps.len(), 2, "{gaps:?}");
+        assert!(gaps[0].contains("cs.toml says nothing for") && gaps[0].ends_with("; en-GB stands in"), "{}", gaps[0]);
+        assert!(gaps[0].contains("preferences") && !gaps[0].contains("unsubscribe,"), "{}", gaps[0]);
+        assert!(gaps[1].ends_with("; de stands in"), "{}", gaps[1]);
+        assert_eq!(words("cs").direction(), crate::domain::Direction::LeftToRight);
+    }
+
+    #[test]
+    fn reading_the_same_again_keeps_the_same_wording() {
+        let folder = folder(&[("qab.toml", "contact = \"x\"")]);
+        load(folder.path()).unwrap();
+        let first = words("qab");
+        load(folder.path()).unwrap();
+        assert!(std::ptr::eq(first, words("qab")));
+        std::fs::write(folder.path().join(FOLDER).join("qab.toml"), "contact = \"y\"").unwrap();
+        load(folder.path()).unwrap();
+        assert_eq!(words("qab").contact, "y");
+    }
+
+    #[test]
+    fn a_mistake_is_said_with_its_file_and_what_would_be_right() {
+        for (name, text, expected) in [
+            ("qac.toml", "unsubscrib = \"x\"", "there is no key `unsubscrib`; did you mean `unsubscribe`?"),
+            ("qac.toml", "why = \"{digst}\"", "`why` has {digst}; what is filled in there is {digest}"),
+            ("qac.toml", "contact = \"{name}\"", "`contact` has {name}, but nothing is filled in there"),
+            ("qac.toml", "months = [\"x\"]", "`months` must be a list of 12 texts"),
+            ("qac.toml", "contact = 3", "`contact` must be a text in quotes"),
+            ("qac.toml", "more = { one = \"x\" }", "`more` lacks the plural form `other`"),
+            ("qac.toml", "more = { uno = \"x\", other = \"y\" }", "has a plural form `uno`; the forms are zero, one"),
+            ("qac.toml", "pages = \"x\"", "`pages` must be a table of sentences"),
+            ("qac.toml", "contact = ", "line 1"),
+            ("Klingon.toml", "", "`Klingon` is not the code of a locale; one looks like `pt`"),
+        ] {
+            let errors = load(folder(&[(name, text)]).path()).unwrap_err();
+            assert!(errors[0].contains(&format!("{name}: ")) && errors[0].contains(expected), "{}", errors[0]);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+// Checks mails: node mails.mjs FOLDER [--without-browser], for each FOLDER/*.html. Markup by html-validate; what mail clients support by the data
+// of caniemail; accessibility by axe in Chromium, light and dark, narrow and wide; that nothing sticks out or is too small
+// to touch; and that Word, which old Outlook shows mails with, gets its widths. The files come from
+// `POSTROUND_LOOK=FOLDER cargo test --test it render::`.
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import axe from "axe-core";
+import { HtmlValidate } from "html-validate";
+import { launch, open, show } from "./browser.mjs";
+import { unsupported } from "./clients.mjs";
+
+/** A mail is shown within a page that has its own landmarks; more of them would confuse. */
+const NOT_OURS = ["landmark-one-main", "region"];
+
+/** A link is to be as high as a finger needs it; one in a sentence is excused (WCAG 2.2, 2.5.8). */
+const TOUCH = 44;
+
+/** How many mails are looked at beside each other. */
+const AT_ONCE = 3;
+
+const [folder, withoutBrowser] = process.argv.slice(2);
+const names = (await readdir(folder)).filter((name) => name.endsWith(".html")).sort();
+const rules = JSON.parse(await readFile(join(import.meta.dirname, "htmlvalidate.json"), "utf8"));
+const validate = new HtmlValidate(rules);
+const problems = new Set();
+const browser = withoutBrowser ? undefined : await launch();
+
+const waiting = [...names];
+await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+        for (let name = waiting.shift(); name; name = waiting.shift()) {
+            for (const what of await check(name)) problems.add(`${name}: ${what}`);
+        }
+    }),
+);
+await browser?.close();
+for (const problem of [...problems].sort()) console.error(problem);
+console.log(`${names.length} mails, ${problems.size} problems`);
+process.exit(problems.size > 0 || names.length === 0 ? 1 : 0);
+
+/** What is wrong with a mail. */
+async function check(name) {
+    const html = await readFile(join(folder, name), "utf8");
+    const report = await validate.validateString(html, name);
+    const faults = report.results.flatMap((result) => result.messages);
+    const invalid = faults.map(({ line, ruleId, message }) => `line ${line}: ${message} (${ruleId})`);
+    const seen = browser ? [...(await inBrowser(name)), ...(await inWord(html))] : [];
+    return [...invalid, ...unsupported(html), ...seen];
+}
+
+async function inBrowser(name) {
+    const wrong = [];
+    const page = await open(browser, join(folder, name));
+    await page.evaluate(axe.source);
+    for (const width of [320, 375, 480, 600, 680, 1280]) {
+        for (const dark of [false, true]) {
+            await show(page, { width, dark });
+            const beyond = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+            if (beyond > 0) wrong.push(`at ${width} px the mail is ${beyond} px too wide`);
+            if (width === 375 || width === 1280) {
+                for (const what of await barriers(page)) wrong.push(`at ${width} px${dark ? ", dark" : ""}: ${what}`);
+            }
+            if (width === 375 && !dark) for (const link of await small(page)) wrong.push(`too low to touch: ${link}`);
+        }
+    }
+    await page.close();
+    return wrong;
+}
+
+/** What shuts somebody out. */
+async function barriers(page) {
+    const rules = Object.fromEntries(NOT_OURS.map((id) => [id, { enabled: false }]));
+    const { violations } = await page.evaluate((rules) => window.axe.run(document, { rules }), rules);
+    return violations.map(({ id, help, nodes }) => `${help} (${id}): ${nodes[0].html.slice(0, 160)}`);
+}
+
+/**
+ * What is not as wide as the paper where Word's conditions hold, style sheets are dropped and there is no greatest width, as in
+ * old Outlook.
+ */
+async function inWord(html) {
+    const word = html
+        .replace(/<!--\[if !mso\]><!-->[\s\S]*?<!--<!\[endif\]-->/g, "")
+        .replace(/<!--\[if mso\]><style>[\s\S]*?<!\[endif\]-->/g, "")
+        .replace(/<!--\[if mso\]>([\s\S]*?)<!\[endif\]-->/g, "$1")
+        .replace(/<style[\s\S]*?<\/style>/g, "")
+        .replace(/max-width:[^;"]*/g, "");
+    const page = await open(browser, `data:text/html;charset=utf-8,${encodeURIComponent(word)}`);
+    const widths = await page.evaluate(() => [...document.querySelectorAll(".page")].map((table) => table.offsetWidth));
+    await page.close();
+    const paper = Number(/<!--\[if mso\]><table[^>]*width="(\d+)"/.exec(html)?.[1]);
+    const isRight = widths.length > 0 && widths.every((width) => width === paper);
+    return isRight ? [] : [`in Word its parts are ${widths} px wide, and not ${paper}`];
+}
+
+/** The links that a finger would miss. */
+function small(page) {
+    return page.evaluate((least) => {
+        const isAlone = (link) => link.parentElement.textContent.trim() === link.textContent.trim();
+        const links = [...document.querySelectorAll("a")].filter(isAlone);
+        const heights = links.map((link) => {
+            const boxes = [...link.getClientRects()];
+            const bottom = Math.max(...boxes.map((box) => box.bottom));
+            return [link.textContent, Math.round(bottom - Math.min(...boxes.map((box) => box.top)))];
+        });
+        return heights.filter(([, height]) => height < least).map(([text, height]) => `${text.slice(0, 60)} (${height} px)`);
+    }, TOUCH);
+}

@@ -1,0 +1,51 @@
+// Pictures of mails to look at: node shoot.mjs FOLDER NAME…, of FOLDER/NAME.html at 375 and 1280 px, light, dark and without
+// pictures; and NAME.webp, a small sheet of them all, as in docs/images. The files come from
+// `POSTROUND_LOOK=FOLDER cargo test --test it render::`.
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { dress, launch, open } from "./browser.mjs";
+
+const LOOKS = [
+    ["375", { width: 375, scale: 2 }],
+    ["375-dark", { width: 375, dark: true, scale: 2 }],
+    ["375-blocked", { width: 375, pictures: false, scale: 2 }],
+    ["1280", { width: 1280 }],
+    ["1280-dark", { width: 1280, dark: true }],
+    ["1280-blocked", { width: 1280, pictures: false }],
+];
+/** How wide a mail is shown on a sheet, and how much of the picture's width that is: of a wide one, the middle is enough. */
+const SHOWN = { 375: { width: 188, of: 375 }, 1280: { width: 300, of: 800 } };
+const SHEET = { height: 720, gap: 12, quality: 40 };
+
+const [folder, ...names] = process.argv.slice(2);
+const browser = await launch();
+for (const name of names) {
+    const taken = [];
+    for (const [suffix, look] of LOOKS) {
+        const page = await open(browser, join(folder, `${name}.html`), look);
+        await dress(page);
+        const path = join(folder, `${name}-${suffix}.png`);
+        await page.screenshot({ path, fullPage: true });
+        await page.close();
+        taken.push({ path, full: look.width, ...SHOWN[look.width] });
+    }
+    await writeFile(join(folder, `${name}.webp`), await sheet(taken));
+}
+await browser.close();
+
+/** The pictures beside each other. */
+async function sheet(taken) {
+    const { height, gap, quality } = SHEET;
+    const shown = async ({ path, width, of, full }) => {
+        const drawn = (full * width) / of;
+        const data = await readFile(path, "base64");
+        return `<div style="width:${width}px"><img style="width:${drawn}px;margin-left:${(width - drawn) / 2}px" src="data:image/png;base64,${data}"></div>`;
+    };
+    const style = `body{margin:${gap}px;background:#d8d8d8;display:flex;gap:${gap}px}div{max-height:${height}px;overflow:hidden}img{display:block}`;
+    const page = await browser.newPage();
+    await page.setViewport({ width: taken.reduce((sum, { width }) => sum + width + gap, gap), height: height + 2 * gap });
+    await page.setContent(`<style>${style}</style>${(await Promise.all(taken.map(shown))).join("")}`);
+    const picture = await page.screenshot({ type: "webp", quality });
+    await page.close();
+    return picture;
+}

@@ -1,0 +1,85 @@
+//! Correcting an issue: to exactly those who have received it and have not left, once for each.
+
+use std::time::Duration;
+
+use postround::demo::catcher::{Command, Reply, Stage};
+use postround::subscribers::{Leave, Origin};
+
+use super::{BECAUSE, Desk};
+use crate::support::on_both;
+
+on_both! {
+    async fn a_correction_goes_once_to_those_who_received_the_issue_and_have_not_left(store: TestStore) {
+        let desk = Desk::with(&store, |stage| match stage {
+            Stage::Command(Command::Recipient { to, .. }) if to.starts_with("reader2@") => {
+                Some(Reply::new(550, "5.1.1 no such user here"))
+            }
+            _ => None,
+        })
+        .await;
+        desk.subscribe(4).await;
+        let issue = desk.issue().await;
+        desk.deliver_all(issue).await;
+        desk.program.subscribe("late@northfold.example", &[]).await;
+        let rows = desk.app.store.read().await.unwrap().subscribers_after(0, 10).await.unwrap();
+        let third = rows.iter().find(|row| row.email.starts_with("reader3@")).unwrap();
+        desk.app.subscribers().leave(&third.public_id, Leave::Digest("weekly"), Origin::PAGE).await.unwrap();
+
+        let file = desk.program.folder.path().join("correction.txt");
+        std::fs::write(&file, "The date was wrong.\n\nIt is 2 March <b>2028</b>.\n").unwrap();
+        let arguments = ["issue", "correct", &issue.to_string(), "--text", file.to_str().unwrap()];
+        let said = desk.program.json(&arguments).await;
+        assert_eq!((&said["recipients"], &said["fresh"], &said["goes_on"]), (&2.into(), &true.into(), &false.into()));
+        let again = desk.program.json(&arguments).await;
+        assert_eq!((&again["recipients"], &again["fresh"]), (&2.into(), &false.into()));
+        desk.delivering(async {
+            while desk.got().values().flatten().filter(|(subject, _)| subject.starts_with("Correction")).count() < 2 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        })
+        .await;
+        let got = desk.got();
+        let corrected: Vec<&String> = got.iter().filter(|(_, mails)| mails.len() == 2).map(|(to, _)| to).collect();
+        assert_eq!(corrected, ["reader1@northfold.example", "reader4@northfold.example"]);
+        let (subject, text) = &got["reader1@northfold.example"][1];
+        assert_eq!(subject, "Correction: Health visitor posts fill + 1 more");
+        assert!(text.contains("The date was wrong.") && text.contains("It is 2 March <b>2028</b>."), "{text}");
+        assert!(text.contains("It is 2 March &lt;b&gt;2028&lt;/b&gt;.") && text.contains("/unsubscribe/"), "{text}");
+        assert!(!got.contains_key("late@northfold.example"));
+        let totals = desk.totals(issue).await;
+        assert_eq!((totals.sent, totals.failed), (3, 1), "corrections are no deliveries of the issue");
+    }
+
+    async fn who_receives_an_issue_after_its_correction_began_gets_the_correction_too(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(40).await;
+        let issue = desk.issue().await;
+        desk.delivering(async {
+            desk.sent(issue, 8).await;
+            let corrected = desk.app.composer().correct(issue, "It is 2028.", BECAUSE).await.unwrap();
+            assert!(corrected.goes_on && (8..40).contains(&corrected.recipients), "{corrected:?}");
+            desk.sent(issue, 40).await;
+            desk.tend().await;
+            desk.tend().await;
+            while desk.got().values().map(Vec::len).sum::<usize>() < 80 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        })
+        .await;
+        assert!(desk.got().values().all(|mails| mails.len() == 2));
+        assert!(desk.app.store.read().await.unwrap().open_corrections().await.unwrap().is_empty());
+    }
+
+    async fn a_correction_without_a_word_or_of_an_issue_that_nobody_got_is_refused(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        let skipped = desk.issue().await;
+        assert!(desk.app.composer().correct(skipped, "It is 2028.", BECAUSE).await.is_err());
+        desk.subscribe(1).await;
+        let issue = desk.issue().await;
+        assert!(desk.app.composer().correct(issue, " \n ", BECAUSE).await.is_err());
+        let missing = desk.program.run(&["issue", "correct", &issue.to_string(), "--text", "nowhere.txt"]).await;
+        assert_eq!(missing.status.code(), Some(2));
+    }
+}

@@ -1,0 +1,115 @@
+//! What an operator sees of an issue: beforehand, while it goes, and for one person.
+
+use postround::demo::catcher::{Command, Reply, Stage};
+
+use super::{BECAUSE, Desk};
+use crate::support::on_both;
+
+/// Adds a line to the table of the relay.
+fn set(desk: &Desk, line: &str) {
+    let file = desk.program.folder.path().join("config.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    desk.program.configure(&config.replace("connections = 2", &format!("connections = 2\n{line}")));
+}
+
+fn said(output: &std::process::Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+on_both! {
+    async fn issue_show_names_what_was_put_off_by_domain_and_reason(store: TestStore) {
+        let desk = Desk::with(&store, |stage| match stage {
+            Stage::Command(Command::Recipient { to, .. }) if to.ends_with("@slow.example") => {
+                Some(Reply::new(451, "4.7.1 Greylisted, come back later"))
+            }
+            _ => None,
+        })
+        .await;
+        desk.subscribe(2).await;
+        for name in ["ana", "bo", "cy"] {
+            desk.program.subscribe(&format!("{name}@slow.example"), &[]).await;
+        }
+        let issue = desk.issue().await;
+        desk.delivering(async {
+            while desk.totals(issue).await.deferred < 3 || desk.totals(issue).await.sent < 2 {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        let id = issue.to_string();
+        let shown = desk.program.json(&["issue", "show", &id]).await;
+        let deferrals = shown["deferrals"].as_array().unwrap();
+        assert_eq!(deferrals.len(), 1, "{shown}");
+        assert_eq!((&deferrals[0]["domain"], &deferrals[0]["deliveries"]), (&"slow.example".into(), &3.into()));
+        assert!(deferrals[0]["reason"].as_str().unwrap().contains("Greylisted"), "{shown}");
+        assert_eq!(shown["progress"], 1.0, "nothing is queued or being sent");
+        assert!(shown["rate_per_second"].as_f64().unwrap() > 0.0, "{shown}");
+        assert!(shown["estimated_end"].as_str().unwrap() > shown["composed_at"].as_str().unwrap(), "{shown}");
+        let text = said(&desk.program.run(&["issue", "show", &id]).await);
+        assert!(text.contains("3 deferred at slow.example"), "{text}");
+        let text = said(&desk.program.run(&["issue", "watch", &id]).await);
+        assert!(text.contains("3 deferred at slow.example"), "{text}");
+    }
+
+    async fn preview_and_run_say_who_gets_nothing_and_whether_the_quota_suffices(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(5).await;
+        desk.program.subscribe("ida@northfold.example", &["--topics", "interviews"]).await;
+        desk.program.run(&["subscriber", "add", "new@northfold.example"]).await;
+        desk.program.run(&["subscriber", "edit", "reader5@northfold.example", "--digest", "weekly", "--pause", "2099-01-01"]).await;
+        let free = desk.program.json(&["preview", "weekly"]).await;
+        assert_eq!((&free["recipients"], &free["variants"]), (&4.into(), &1.into()), "{free}");
+        assert_eq!(free["left_out"], serde_json::json!({ "no_topic": 1, "paused": 1, "pending": 1 }), "{free}");
+        assert_eq!((&free["limited"], &free["quota_left"]), (&false.into(), &serde_json::Value::Null), "{free}");
+
+        set(&desk, "rate = [\"10/s\", \"3/h\"]");
+        let scarce = desk.program.json(&["preview", "weekly"]).await;
+        assert_eq!((&scarce["quota_suffices"], &scarce["quota_left"]), (&false.into(), &3.into()), "{scarce}");
+        assert!(scarce["done_at"].as_str().unwrap() > free["done_at"].as_str().unwrap(), "an hour later");
+        let text = said(&desk.program.run(&["run", "weekly"]).await);
+        for part in ["4 people", "1 left out: they have paused it", "the quota lets 3 go now"] {
+            assert!(text.contains(part), "{part} is missing in {text}");
+        }
+    }
+
+    async fn subscriber_why_tells_what_became_of_each_issue_and_what_bars_the_next(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(2).await;
+        desk.program.subscribe("ida@northfold.example", &["--topics", "interviews"]).await;
+        let issue = desk.issue().await;
+        desk.deliver_all(issue).await;
+        let why = async |email: &str| desk.program.json(&["subscriber", "why", email]).await;
+
+        let got = why("reader1@northfold.example").await;
+        assert_eq!((&got["state"], &got["digests"][0]["gets"]), (&"confirmed".into(), &true.into()), "{got}");
+        assert_eq!((&got["issues"][0]["id"], &got["issues"][0]["delivery"]), (&issue.into(), &"sent".into()), "{got}");
+        assert!(got["issues"][0]["answer"].as_str().unwrap().starts_with("250"), "{got}");
+        assert!(got["issues"][0]["finished_at"].is_string(), "{got}");
+
+        let ida = why("ida@northfold.example").await;
+        assert_eq!(ida["issues"][0]["why"], "not sent: none of their topics had an article", "{ida}");
+        assert_eq!(ida["digests"][0]["topics"], serde_json::json!(["interviews"]));
+
+        desk.program.subscribe("late@northfold.example", &[]).await;
+        assert!(why("late@northfold.example").await["issues"][0]["why"].as_str().unwrap().contains("subscribed later"));
+        desk.program.run(&["subscriber", "unsubscribe", "reader2@northfold.example"]).await;
+        let left = why("reader2@northfold.example").await;
+        assert_eq!((&left["digests"][0]["gets"], &left["issues"][0]["delivery"]), (&false.into(), &"sent".into()));
+        assert!(left["digests"][0]["why"].as_str().unwrap().contains("they left it on"), "{left}");
+        desk.program.run(&["suppression", "add", "reader1@northfold.example"]).await;
+        let barred = why("reader1@northfold.example").await;
+        assert!(barred["digests"][0]["why"].as_str().unwrap().contains("suppressed (manual)"), "{barred}");
+        let unknown = why("nobody@northfold.example").await;
+        assert_eq!((&unknown["state"], &unknown["digests"][0]["gets"]), (&serde_json::Value::Null, &false.into()));
+    }
+
+    async fn subscriber_why_says_that_an_issue_is_held(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(1).await;
+        let issue = desk.issue().await;
+        desk.app.composer().hold_issue(issue, BECAUSE).await.unwrap();
+        let text = said(&desk.program.run(&["subscriber", "why", "reader1@northfold.example"]).await);
+        assert!(text.contains("waits, since the issue is held: a reason"), "{text}");
+        assert_eq!(desk.program.json(&["subscriber", "why", "reader1@northfold.example"]).await["issues"][0]["delivery"], "queued");
+    }
+}

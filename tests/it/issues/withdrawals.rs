@@ -1,0 +1,101 @@
+//! Withdrawing an article from an issue that is frozen.
+
+use std::collections::BTreeSet;
+
+use super::{BECAUSE, Desk};
+use crate::support::on_both;
+use crate::support::site::story;
+
+const PEOPLE: usize = 60;
+const GONE: &str = "Family hubs win an extra year";
+
+on_both! {
+    async fn when_withdraw_returns_nothing_is_started_that_has_the_article(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(PEOPLE).await;
+        let issue = desk.issue().await;
+        let before: BTreeSet<String> = desk
+            .delivering(async {
+                desk.sent(issue, 8).await;
+                desk.app.composer().withdraw(issue, GONE, BECAUSE).await.unwrap();
+                let before = desk.started(issue).await.into_iter().collect();
+                desk.sent(issue, PEOPLE as i64).await;
+                before
+            })
+            .await;
+        let got = desk.got();
+        assert_eq!((got.len(), got.values().map(Vec::len).sum::<usize>()), (PEOPLE, PEOPLE));
+        assert!(before.len() < PEOPLE, "all were started before");
+        for (to, mails) in &got {
+            let (subject, text) = &mails[0];
+            assert!(text.contains("Health visitor posts fill"), "{to}");
+            assert_eq!(text.contains(GONE), before.contains(to), "{to} got {subject}");
+        }
+    }
+
+    async fn an_article_is_named_by_its_id_address_or_title_and_stays_out_of_later_issues(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.program.site.publish(story("third", "A third story", "2026-11-21"));
+        desk.program.site.publish(story("fourth", "A fourth story", "2026-11-22"));
+        desk.subscribe(2).await;
+        let issue = desk.issue().await;
+        let id = issue.to_string();
+        let shown = desk.program.json(&["issue", "show", &id]).await;
+        let article = |title: &str| {
+            let articles = shown["articles"].as_array().unwrap();
+            articles.iter().find(|article| article["title"] == title).unwrap().clone()
+        };
+        assert_eq!(shown["subject"], "A fourth story + 3 more");
+        let by_id = article("A fourth story")["id"].to_string();
+        let withdrawn = desk.program.json(&["issue", "withdraw", &id, &by_id, "--why", "wrong"]).await;
+        assert_eq!(withdrawn["subject"], "A third story + 2 more");
+        let by_url = article("A third story")["url"].as_str().unwrap().to_owned();
+        assert_eq!(desk.program.json(&["issue", "withdraw", &id, &by_url]).await["subject"], "Health visitor posts fill + 1 more");
+        for (named, code) in [(GONE, Some(0)), (GONE, Some(1)), ("no such story", Some(2))] {
+            let output = desk.program.run(&["issue", "withdraw", &id, named]).await;
+            assert_eq!(output.status.code(), code, "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        desk.deliver_all(issue).await;
+        for (subject, text) in desk.got().into_values().flatten() {
+            assert_eq!(subject, "Health visitor posts fill");
+            assert!(![GONE, "A third story", "A fourth story"].iter().any(|gone| text.contains(gone)), "{text}");
+        }
+        let events = desk.program.json(&["issue", "show", &id]).await["events"].clone();
+        assert_eq!((&events[0]["event"], &events[0]["why"]), (&"withdrawn".into(), &"wrong".into()));
+        assert!(events[0]["article"].as_str().unwrap().starts_with("A fourth story <http"), "{events}");
+        assert_eq!(desk.program.json(&["run", "weekly"]).await["state"], "skipped");
+    }
+
+    async fn a_variant_with_nothing_left_goes_to_nobody_and_a_later_choice_gets_the_rest(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.program.site.list(story("ferreira", "Nadia Ferreira on counting", "2026-11-04"));
+        desk.program.subscribe("ana@northfold.example", &[]).await;
+        desk.program.subscribe("bo@saltby.example", &["--topics", "interviews"]).await;
+        let issue = desk.issue().await;
+        desk.app.composer().withdraw(issue, "Nadia Ferreira on counting", BECAUSE).await.unwrap();
+        assert_eq!(desk.totals(issue).await.cancelled, 1);
+        desk.deliver_all(issue).await;
+        let got = desk.got();
+        assert_eq!(got.keys().collect::<Vec<_>>(), ["ana@northfold.example"]);
+        assert!(!got["ana@northfold.example"][0].1.contains("Ferreira"));
+        // Not by a retry either.
+        desk.app.composer().retry_issue(issue, BECAUSE).await.unwrap();
+        desk.deliver_all(issue).await;
+        assert_eq!(desk.got().len(), 1);
+    }
+
+    async fn what_is_withdrawn_before_the_layout_reaches_nobody(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(2).await;
+        let digest = desk.app.config.digest("weekly").unwrap().clone();
+        let issue = desk.app.composer().compose(&digest, postround::compose::Occasion::Extra).await.unwrap().issue;
+        desk.app.composer().withdraw(issue, GONE, BECAUSE).await.unwrap();
+        // A choice that nobody had when the issue was composed.
+        desk.program.subscribe("bo@saltby.example", &["--topics", "news"]).await;
+        desk.tend().await;
+        desk.deliver_all(issue).await;
+        let got = desk.got();
+        assert_eq!(got.len(), 3);
+        assert!(got.values().flatten().all(|(_, text)| !text.contains(GONE) && text.contains("Health visitor")));
+    }
+}

@@ -1,0 +1,248 @@
+//! The design of the digest: its scales, its theme, its limits, and what no text from a feed can do to it.
+
+use postround::compose::IssueContent;
+use postround::config::Intro;
+use postround::domain::{Colour, Locale};
+use postround::render::{RenderedMail, built_in_templates};
+use proptest::prelude::*;
+use scraper::{Html, Selector};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+use super::fixture::{config, day, each, issue};
+use super::looks::{branded, letters};
+use super::{RENDERER, arabic, render};
+
+fn count(page: &Html, selector: &str) -> usize {
+    page.select(&Selector::parse(selector).unwrap()).count()
+}
+
+fn texts(html: &str, selector: &str) -> Vec<String> {
+    let page = Html::parse_document(html);
+    let selector = Selector::parse(selector).unwrap();
+    page.select(&selector).map(|element| element.text().collect::<String>().trim().to_owned()).collect()
+}
+
+/// The numbers of pixels that the style sheets give a property.
+fn sizes_of(property: &str) -> Vec<u32> {
+    let sheets = built_in_templates().iter().filter(|(name, _)| name.ends_with(".html")).map(|(_, text)| *text);
+    let declarations = sheets.flat_map(|text| text.split([';', '{', '}']));
+    let values = declarations.filter_map(|declaration| {
+        let (name, value) = declaration.split_once(':')?;
+        (name.trim() == property).then_some(value)
+    });
+    values.flat_map(|value| value.split([' ', '!'])).filter_map(|part| part.strip_suffix("px")?.parse().ok()).collect()
+}
+
+#[test]
+fn type_and_space_keep_to_their_scales() {
+    let scale = |name: &str| -> Vec<u32> {
+        let (_, layout) = built_in_templates().iter().find(|(file, _)| *file == "layout.html").unwrap();
+        let line = layout.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).unwrap();
+        line.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
+    };
+    let (space, touch) = (scale("space"), [10, 14]);
+    assert!(space.len() > 6, "{space:?}");
+    for property in ["padding", "margin", "margin-top"] {
+        for size in sizes_of(property) {
+            // A link's own room is taken off the room around it.
+            assert!(space.contains(&size) || touch.contains(&size) || size == 2, "{property}: {size}px");
+        }
+    }
+    let fonts = sizes_of("font-size");
+    assert!(fonts.len() > 12, "{fonts:?}");
+    for size in fonts {
+        assert!([14, 16, 18, 22, 28, 32, 36].contains(&size), "font-size: {size}px");
+    }
+}
+
+#[test]
+fn the_theme_is_in_the_elements_and_in_the_rules_for_the_dark() {
+    let mut config = config();
+    let theme = &mut config.digests[0].theme;
+    theme.light.accent = Colour::parse("#7a1f5c").unwrap();
+    theme.dark.accent = Colour::parse("#f0a6d6").unwrap();
+    theme.text_font = "Verdana, sans-serif".into();
+    theme.width = 640;
+    let html = render(&issue(12, 8), &config).html;
+    assert!(html.contains("color:#7a1f5c") && html.contains(".a{color:#f0a6d6!important}"));
+    assert!(html.contains("font-family:Verdana,sans-serif") && !html.contains("Segoe UI',Roboto"));
+    assert!(html.contains("max-width:720px") && html.contains("@media (max-width:719px)"));
+    assert!(!html.contains("#0b5c55") && !html.contains("680"));
+}
+
+#[test]
+fn every_letter_wears_the_theme_of_its_digest() {
+    for (name, mail) in letters(&RENDERER, &branded()) {
+        assert!(mail.html.contains("logo.png") && mail.html.contains(".a{color:#f0a6d6!important}"), "{name}");
+        assert!(!mail.html.contains("#0b5c55"), "{name}");
+    }
+}
+
+#[test]
+fn a_logo_stands_for_the_title_and_says_it() {
+    let mut config = config();
+    config.digests[0].theme.logo = Some(postround::config::Logo {
+        url: "https://earlyhelp.example/logo.png".parse().unwrap(),
+        width: 180,
+        height: 40,
+    });
+    let html = render(&issue(2, 2), &config).html;
+    let page = Html::parse_document(&html);
+    assert_eq!(count(&page, r#"h1 img[width="180"][height="40"][alt="Early Help Weekly"]"#), 1);
+    assert_eq!(texts(&html, "h1"), [""]);
+}
+
+#[test]
+fn an_intro_stands_above_the_lead_story_with_its_paragraphs_and_who_says_it() {
+    let mut content = issue(3, 3);
+    content.intro = Some(Intro { text: "First.\n\nSecond\nline.".into(), by: "Marian Holt, Editor".into() });
+    let mail = render(&content, &config());
+    assert_eq!(texts(&mail.html, "p.say"), ["First.", "Second line."]);
+    let text = mail.text.replace('\n', "|");
+    assert!(text.contains("|First.||Second line.||Marian Holt, Editor||Family hubs"), "{text}");
+    let at = |part: &str| mail.html.find(part).unwrap();
+    assert!(at("Marian Holt") < at("<h2"));
+}
+
+#[test]
+fn a_mail_in_arabic_goes_from_right_to_left_and_an_english_story_in_it_does_not() {
+    let config = arabic::config();
+    let mail = render(&arabic::issue(), &config);
+    let page = Html::parse_document(&mail.html);
+    assert_eq!(count(&page, r#"html[lang="ar"][dir="rtl"]"#), 1);
+    assert_eq!(count(&page, r#"body > [lang="ar"][dir="rtl"]"#), 1);
+    assert_eq!(count(&page, r#"h3[dir="ltr"]"#), 1);
+    assert!(mail.html.contains("text-align:right;direction:rtl"));
+    assert!(mail.html.contains("العدد 42 · الاثنين 23 نوفمبر 2026"));
+    assert!(!mail.html.contains("letter-spacing"), "it would tear Arabic letters apart");
+    assert!(mail.text.contains("وأيضًا في هذا العدد") && mail.text.contains("إلغاء الاشتراك"));
+    // Of seven stories six are left: six is "few" in Arabic.
+    let subject = "{{ lead.title }}{% if more > 0 %} {{ words.more }}{% endif %}";
+    let subject = postround::render::subject(subject, &arabic::issue(), &arabic::locale()).unwrap();
+    assert_eq!(subject, "عام إضافي لمراكز الأسرة لتوحيد أبوابها + 6 أخبار أخرى");
+}
+
+#[test]
+fn the_subject_says_in_its_language_how_many_more_there_are() {
+    let subject = |code: &str, count| {
+        let template = "{{ lead.title }}{% if more > 0 %} {{ words.more }}{% endif %}";
+        postround::render::subject(template, &issue(count, 8), &Locale::parse(code).unwrap()).unwrap()
+    };
+    let lead = "Family hubs win an extra year to merge their front doors";
+    assert_eq!(subject("en-GB", 12), format!("{lead} + 11 more"));
+    assert_eq!(subject("fr", 2), format!("{lead} + 1 autre"));
+    assert_eq!(subject("de", 1), lead);
+}
+
+#[test]
+fn a_backlog_of_a_thousand_stories_fits_too_and_says_how_many_are_left_out() {
+    let content = each(issue(1000, 400), |article| article.excerpt = article.excerpt.repeat(6));
+    let mail = render(&content, &config());
+    assert!(mail.html.len() < 100_000, "{}", mail.html.len());
+    let listed = texts(&mail.html, "p.title").len();
+    let left_out = 1000 - 1 - listed - texts(&mail.html, "h3").len();
+    let said = format!("And {left_out} more stories");
+    assert!(mail.html.contains(&said) && mail.text.contains(&said), "{listed} listed: {said}");
+    assert!(listed > 100, "{listed}");
+    assert_same(&mail);
+}
+
+#[test]
+fn excerpts_get_no_shorter_than_the_mail_needs() {
+    let content = each(issue(40, 40), |article| article.excerpt = article.excerpt.repeat(6));
+    let mail = render(&content, &config());
+    let longest = texts(&mail.html, "p.body").iter().map(|text| text.chars().count()).max().unwrap();
+    assert!((300..=900).contains(&longest), "{longest}");
+    // Nearly all of the room is used; from 80,000 on the operator hears of it.
+    assert!((85_000..100_000).contains(&mail.html.len()), "{}", mail.html.len());
+    assert_eq!(texts(&mail.html, "h3").len(), 39);
+}
+
+/// Both parts link to the same addresses in the same order.
+#[track_caller]
+fn assert_same(mail: &RenderedMail) {
+    let page = Html::parse_document(&mail.html);
+    let mut in_html: Vec<&str> = Vec::new();
+    for link in page.select(&Selector::parse("a").unwrap()).filter_map(|link| link.attr("href")) {
+        if in_html.last() != Some(&link) {
+            in_html.push(link);
+        }
+    }
+    // The masthead leads home, which the text's footer need not repeat.
+    in_html.remove(0);
+    let is_link = |line: &&str| line.contains("://") || line.starts_with(&mail.marker);
+    let in_text: Vec<&str> = mail.text.lines().filter_map(|line| line.split(": ").last()).filter(is_link).collect();
+    assert_eq!(in_html, in_text);
+}
+
+#[test]
+fn both_parts_link_to_the_same_addresses_in_the_same_order() {
+    for content in [issue(1, 1), issue(12, 8), issue(40, 20)] {
+        assert_same(&render(&content, &config()));
+    }
+}
+
+/// Texts as feeds should not have them.
+fn wild() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "\\PC{0,12}",
+        Just("</td></tr></table></div></body></html>".to_owned()),
+        Just("--><![endif]--><!--[if mso]><!-- <style>*{display:none}</style> ]]>".to_owned()),
+        Just("\" onclick=\"x\" style='display:none'".to_owned()),
+        Just("{{ slot.name }}{% raw %}{# ".to_owned()),
+        Just("\u{202e}override\u{2066}isolate\u{200f}".to_owned()),
+        Just("x".repeat(5_000)),
+        Just("👩\u{200d}👩\u{200d}👧\u{200d}👦".repeat(40)),
+        Just("शक्ति हिन्दी क्षत्रिय".to_owned()),
+        Just("ที่นี่น้ำกำลังไหล".to_owned()),
+        Just("\u{200b}\u{200c}\u{2060}\u{feff}\u{ad}".to_owned()),
+        Just("e\u{301}".repeat(3) + &"\u{301}".repeat(500)),
+        Just("مرحبا بالعالم".to_owned()),
+        Just(String::new()),
+        Just("\r\nBcc: x@example.org\r\n\r\n<p>".to_owned()),
+    ];
+    proptest::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat())
+}
+
+/// How often each element of the layout occurs.
+fn skeleton(mail: &RenderedMail) -> Vec<(String, usize)> {
+    let page = Html::parse_document(&mail.html);
+    let names = ["html", "body", "body > *", "table", "td", "h1", "h2", "h3", "p", "a", "div", "style", "td td td"];
+    let mut counts: Vec<_> = names.iter().map(|name| ((*name).to_owned(), count(&page, name))).collect();
+    counts.push(("conditions".to_owned(), mail.html.matches("<!--[if").count()));
+    counts.push(("their ends".to_owned(), mail.html.matches("<![endif]-->").count()));
+    counts
+}
+
+fn plain() -> IssueContent {
+    each(issue(10, 8), |article| {
+        article.excerpt = "An excerpt.".into();
+        article.date = Some(day("2026-11-20"));
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_text_of_an_article_changes_the_layout(title in wild(), excerpt in wild(), source in wild()) {
+        // What is empty after cleaning is left out of the layout on purpose, so that each text has a letter.
+        let content = each(plain(), |article| {
+            article.title.clone_from(&title);
+            article.excerpt = format!("{excerpt} a");
+            article.source = format!("{source} a");
+        });
+        let mail = render(&content, &config());
+        prop_assert_eq!(skeleton(&mail), skeleton(&render(&plain(), &config())));
+        prop_assert!(mail.html.len() < 100_000);
+        prop_assert!(!mail.subject.contains(char::is_control) && mail.subject.graphemes(true).count() < 100);
+        let overrides = ['\u{202e}', '\u{2066}'];
+        prop_assert!(!mail.html.contains(overrides));
+        let headings = texts(&mail.html, "h2.lead, h3, p.title");
+        prop_assert_eq!(headings.len(), 10);
+        prop_assert!(headings.iter().all(|heading| !heading.is_empty()), "{:?}", headings);
+        for line in mail.text.lines() {
+            prop_assert!(line.contains("://") || line.width() <= 72 || line.graphemes(true).count() == 1, "{}", line);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The mails that one looks at, and that the tools for mails check.
+
+use postround::compose::IssueContent;
+use postround::config::{Config, Intro, Logo};
+use postround::domain::{Colour, Locale};
+use postround::render::{Letter, RenderedMail, Renderer, Valid, Wanted};
+
+use super::arabic;
+use super::fixture::{Counting, config, day, each, frame, issue};
+
+/// The issues that one looks at.
+pub fn sizes() -> Vec<(&'static str, IssueContent)> {
+    let bare = each(issue(12, 8), |article| article.image = None);
+    let mut typical = issue(12, 8);
+    typical.intro = Some(Intro {
+        text:
+            "Read the small print on shared records before you move a date in your own plan: the extra year is shorter \
+               than it looks. And if you have ten minutes, spend them with Nadia Ferreira."
+                .into(),
+        by: "Marian Holt, Editor".into(),
+    });
+    vec![
+        ("typical", typical),
+        ("one", issue(1, 1)),
+        ("pictureless", bare),
+        ("forty", issue(40, 20)),
+        ("excerpts", issue(40, 40)),
+    ]
+}
+
+/// Every mail that one looks at, by name.
+pub fn looks(renderer: &Renderer) -> Vec<(&'static str, RenderedMail)> {
+    let digest =
+        |content: &IssueContent, config: &Config| renderer.digest(content, &frame(config), &Counting::new()).unwrap();
+    let mut mails = letters(renderer, &config());
+    mails.extend(sizes().iter().map(|(name, content)| (*name, digest(content, &config()))));
+    mails.push(("arabic", digest(&arabic::issue(), &arabic::config())));
+    mails.push(("branded", digest(&issue(3, 3), &branded())));
+    mails.push(("wild", digest(&wild(), &config())));
+    mails
+}
+
+/// An issue whose texts are as feeds should not have them.
+fn wild() -> IssueContent {
+    let long = "Donaudampfschifffahrtsgesellschaft".repeat(147);
+    let titles = [
+        long.as_str(),
+        "</h2></td></tr></table></div></body></html> <!--[if mso]> {{ slot.name }}",
+        "\u{202e}Turned round\u{2066} and \u{200f}marked",
+        "👩\u{200d}👩\u{200d}👧\u{200d}👦 👨🏽\u{200d}🚒 🏴\u{e0067}\u{e0062}\u{e0077}\u{e006c}\u{e0073}\u{e007f} on the school run",
+        "शक्ति, क्षत्रिय और हिन्दी की मात्राएँ",
+        "ที่นี่น้ำกำลังไหล และไม่มีช่องว่างระหว่างคำในประโยคที่ยาวมากๆ นี้",
+        "\u{200b}\u{2060}\u{feff}",
+        "Z\u{336}\u{301}\u{302}\u{303}\u{304}\u{305}\u{306}\u{307}\u{308}algo",
+        "شارع لا يُقال فيه عن أحد إنه بعيد المنال",
+        "",
+    ];
+    let at = std::cell::Cell::new(0);
+    each(issue(12, 8), |article| {
+        let title = titles[at.replace(at.get() + 1) % titles.len()];
+        article.title = title.into();
+        article.source = format!("{} & “Sons” <b>", title.chars().take(40).collect::<String>());
+        article.excerpt = format!("{title} {}", article.excerpt);
+    })
+}
+
+/// A digest with a logo and colours of its own.
+pub fn branded() -> Config {
+    let mut config = config();
+    let theme = &mut config.digests[0].theme;
+    let url = "https://earlyhelp.example/logo.png".parse().unwrap();
+    theme.logo = Some(Logo { url, width: 220, height: 48 });
+    theme.light.accent = Colour::parse("#7a1f5c").unwrap();
+    theme.light.soft = Colour::parse("#f3e9f0").unwrap();
+    theme.dark.accent = Colour::parse("#f0a6d6").unwrap();
+    theme.dark.soft = Colour::parse("#33222d").unwrap();
+    config
+}
+
+/// The configuration in a language.
+pub fn speaking(code: &str) -> Config {
+    let mut config = config();
+    config.digests[0].locale = Locale::parse(code).unwrap();
+    config
+}
+
+/// Each letter of the first digest, by the name of its picture.
+pub fn letters(renderer: &Renderer, config: &Config) -> Vec<(&'static str, RenderedMail)> {
+    let latest = issue(4, 4);
+    let text = ["The deadline is March 2028, and not March 2027 as we wrote.".to_owned(), "We are sorry.".to_owned()];
+    let whole = Wanted { digest: config.digests[0].title.clone(), topics: Vec::new() };
+    let part = Wanted { digest: "Jobs & Posts".to_owned(), topics: vec!["North".to_owned(), "South".to_owned()] };
+    let confirmation = |wanted, first_issue, reminder| Letter::Confirmation {
+        wanted,
+        first_issue,
+        valid: Valid::Days(7),
+        days: 30,
+        reminder,
+    };
+    let first = Some(day("2026-11-30"));
+    let all = [
+        ("confirmation", confirmation(vec![whole.clone()], first, false)),
+        ("confirmation_of_several", confirmation(vec![whole.clone(), part.clone()], first, false)),
+        ("reminder", confirmation(vec![whole], None, true)),
+        ("reminder_of_a_part", confirmation(vec![part], first, true)),
+        ("subscribed", Letter::Subscribed),
+        ("manage", Letter::Manage { valid: Valid::Hours(1) }),
+        ("address", Letter::Address { valid: Valid::Hours(24) }),
+        ("moved", Letter::Moved),
+        ("goodbye", Letter::Goodbye { valid: Valid::Days(7) }),
+        ("welcome", Letter::Welcome { latest: Some(&latest) }),
+        ("welcome_before_the_first_issue", Letter::Welcome { latest: None }),
+        (
+            "correction",
+            Letter::Correction { text: &text, subject: "Family hubs win an extra year", date: day("2026-11-23") },
+        ),
+        ("alert", Letter::Alert { subject: "The relay does not take mail", text: &text }),
+    ];
+    let render = |what| renderer.letter(&frame(config), &what, &Counting::new()).unwrap();
+    all.into_iter().map(|(name, what)| (name, render(what))).collect()
+}
