@@ -221,6 +221,8 @@ fn article_row(
         let start = tidy_excerpt(&excerpt, 80);
         (!start.is_empty()).then_some(start)
     })?;
+    // What the title says already is not said again below it.
+    let excerpt = if excerpt == title { String::new() } else { excerpt };
     let (url, canonical) = match &found.url {
         Some(url) => {
             let canonical = canonical_url(url);

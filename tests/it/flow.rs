@@ -47,6 +47,22 @@ async fn week(program: &Program) {
 }
 
 on_both! {
+    async fn an_item_without_a_title_has_its_first_words_for_one_and_says_them_once(store: TestStore) {
+        let program = Program::on(&store).await;
+        let untitled = story("hubs", "", "2026-11-18");
+        program.site.publish(untitled);
+        program.subscribe("ana@northfold.example", &[]).await;
+
+        program.json(&["run", "weekly", "--wait"]).await;
+
+        let mail = read(&program.caught(1).await[0]);
+        assert_eq!(mail.subject, "What happened in hubs.");
+        let (_, article) = mail.text.split_once("Issue 1").unwrap();
+        assert_eq!(article.matches("What happened in hubs").count(), 1, "{}", mail.text);
+    }
+}
+
+on_both! {
     async fn a_run_mails_each_subscriber_their_own_digest_and_a_second_run_repeats_nothing(store: TestStore) {
         let program = Program::on(&store).await;
         week(&program).await;
