@@ -1,18 +1,13 @@
 //! Leaves one digest or all, at once and for good: what is queued is cancelled in the same transaction.
 
-use std::time::Duration;
-
 use super::notice::NoMails;
 use super::together::Leaving;
+use super::undo::may_not_return;
 use super::{
     Notice, NoticeKind, Notify, Origin, SecretLink, Subscribers, SubscribersError, Token, UNDO_LIFETIME, event,
 };
 use crate::domain::{PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow};
-
-/// How long a second press of the button shows what the first one did, with the way back. Later it would give that to
-/// whoever else has the link: mails get forwarded.
-const SECOND_PRESS: Duration = Duration::from_secs(5 * 60);
 
 /// How often leaving is tried again where the store was busy.
 const TRIES: u32 = 3;
@@ -42,7 +37,10 @@ pub enum Left {
 pub struct Goodbye {
     /// What it did.
     pub left: Left,
-    /// What undoes it, and until when that works.
+    /// What a reason can be given with. Only who left now has it: whoever else has the link, since mails get forwarded, must
+    /// not get the way back by pressing again.
+    pub why: Option<Token>,
+    /// What undoes it, and until when that works; none for those who must not be mailed.
     pub undo: Option<(Token, UtcMillis)>,
 }
 
@@ -50,7 +48,7 @@ pub struct Goodbye {
 #[derive(Clone, Debug)]
 pub(super) struct Done {
     pub(super) left: Left,
-    /// Who they are, and when they left what is left now.
+    /// Who left now, and when.
     pub(super) trace: Option<(SubscriberRow, UtcMillis)>,
 }
 
@@ -74,8 +72,8 @@ impl Subscribers {
         Ok(self.leave_alone(subscriber, what, origin, None::<(&str, &NoMails)>).await?.left)
     }
 
-    /// Leaves as [`Subscribers::leave`] does, mails a goodbye where the configuration asks for one, and gives the way
-    /// back. `digest` is the one in whose looks that comes.
+    /// Leaves as [`Subscribers::leave`] does, mails a goodbye where the configuration asks for one, and gives whoever left
+    /// by it the way back. `digest` is the one in whose looks that comes.
     ///
     /// # Errors
     /// When the store fails, or the mail cannot be queued; then nothing has changed.
@@ -88,11 +86,11 @@ impl Subscribers {
         notify: &impl Notify,
     ) -> Result<Goodbye, SubscribersError> {
         let done = self.leave_alone(subscriber, what, origin, Some((digest, notify))).await?;
-        let undo = done.trace.filter(|(_, left_at)| self.now() <= left_at.plus(SECOND_PRESS)).map(|(row, left_at)| {
-            let token = self.tokens.undo(&row.public_id, &row.address_hash, digest, left_at);
-            (token, left_at.plus(UNDO_LIFETIME))
-        });
-        Ok(Goodbye { left: done.left, undo })
+        let Some((row, left_at)) = done.trace else { return Ok(Goodbye { left: done.left, why: None, undo: None }) };
+        let token = self.tokens.undo(&row.public_id, &row.address_hash, digest, left_at);
+        let out = may_not_return(&mut self.store.read().await?, &row).await?;
+        let undo = (!out).then(|| (token.clone(), left_at.plus(UNDO_LIFETIME)));
+        Ok(Goodbye { left: done.left, why: Some(token), undo })
     }
 
     /// In a transaction of its own, which is tried again where another one was in its way.
@@ -155,19 +153,14 @@ impl Subscribers {
                 Leave::All => true,
             })
             .partition(|have| have.state == SubscriptionState::Left);
+        // An operator's no ends the way back that an earlier leaving had; the person's own would give back more than it took.
+        if origin.actor == Origin::COMMAND_LINE.actor {
+            self.write_left(session, &row, &left, origin).await?;
+        }
         if leaving.is_empty() {
-            let left_at = left.iter().filter_map(|left| left.left_at).max();
-            return Ok(Done { left: Left::Already, trace: left_at.map(|left_at| (row, left_at)) });
+            return Ok(Done { left: Left::Already, trace: None });
         }
-        for have in &leaving {
-            // The pause stays written down, so that undoing brings back exactly what there was.
-            let left = SubscriptionRow { state: SubscriptionState::Left, left_at: Some(now), ..(*have).clone() };
-            session.put_subscription(&left).await?;
-            session.cancel_deliveries(row.id, Some(&have.digest), now).await?;
-            let mut event = event(&row, "left", now, origin);
-            event.digest = Some(have.digest.clone());
-            session.add_consent(&event).await?;
-        }
+        self.write_left(session, &row, &leaving, origin).await?;
         let remain = have.iter().filter(|have| have.state != SubscriptionState::Left).count() > leaving.len();
         let listed = matches!(row.state, SubscriberState::Pending | SubscriberState::Confirmed);
         if listed && !remain {
@@ -176,6 +169,27 @@ impl Subscribers {
             session.update_subscriber(&row).await?;
         }
         Ok(Done { left: Left::Now, trace: Some((row, now)) })
+    }
+
+    /// Writes down what is left now, and stops what is queued of it.
+    async fn write_left(
+        &self,
+        session: &mut Session,
+        row: &SubscriberRow,
+        leaving: &[&SubscriptionRow],
+        origin: Origin<'_>,
+    ) -> Result<(), SubscribersError> {
+        let now = self.now();
+        for have in leaving {
+            // The pause stays written down, so that undoing brings back exactly what there was.
+            let left = SubscriptionRow { state: SubscriptionState::Left, left_at: Some(now), ..(*have).clone() };
+            session.put_subscription(&left).await?;
+            session.cancel_deliveries(row.id, Some(&have.digest), now).await?;
+            let mut event = event(row, "left", now, origin);
+            event.digest = Some(have.digest.clone());
+            session.add_consent(&event).await?;
+        }
+        Ok(())
     }
 
     /// The mail that says goodbye. Whoever never confirmed, complained or bounced gets none.

@@ -47,7 +47,7 @@ pub enum Undone {
     Now(Vec<String>),
     /// They come already: it was undone before, or there was a new subscription since.
     Already,
-    /// The address must not be mailed, or is not theirs any more.
+    /// The address must not be mailed, or is not theirs any more, or they have left once more since.
     Refused,
 }
 
@@ -58,11 +58,12 @@ impl Subscribers {
     /// When the store fails.
     pub async fn would_undo(&self, claim: &PersonalClaim) -> Result<Undone, SubscribersError> {
         let mut session = self.store.read().await?;
-        Ok(match undoable(&mut session, claim).await? {
-            Some((_, left)) if left.is_empty() => Undone::Already,
-            Some((_, left)) => Undone::Now(left.into_iter().map(|left| left.digest).collect()),
-            None => Undone::Refused,
-        })
+        let Some((_, left)) = undoable(&mut session, claim).await? else { return Ok(Undone::Refused) };
+        if left.is_empty() {
+            Ok(Undone::Already)
+        } else {
+            Ok(Undone::Now(left.into_iter().map(|left| left.digest).collect()))
+        }
     }
 
     /// Brings back what was left at the moment of the claim, as it was then: topics, pause, and what the leaving had
@@ -118,7 +119,7 @@ impl Subscribers {
     pub async fn say_why(&self, claim: &PersonalClaim, reason: Reason, note: &str) -> Result<bool, SubscribersError> {
         let mut session = self.store.write(Durability::Normal).await?;
         let Some(row) = session.subscriber_by_public_id(&claim.subscriber).await? else { return Ok(false) };
-        let left = left_then(&mut session, &row, claim).await?;
+        let left = of_that_moment(&session.subscriptions_among(&[row.id]).await?, claim);
         let note: String = note.chars().filter(|letter| !letter.is_control()).take(NOTE_LIMIT).collect();
         for left in &left {
             let answer = ReasonRow {
@@ -148,20 +149,25 @@ async fn undoable(
     claim: &PersonalClaim,
 ) -> Result<Option<(SubscriberRow, Vec<SubscriptionRow>)>, SubscribersError> {
     let Some(row) = session.subscriber_by_public_id(&claim.subscriber).await? else { return Ok(None) };
-    let out = matches!(row.state, SubscriberState::Complained | SubscriberState::Bounced);
-    if out || !claim.is_bound_to(&row.address_hash) || session.suppression(&row.address_hash).await?.is_some() {
+    if !claim.is_bound_to(&row.address_hash) || may_not_return(session, &row).await? {
         return Ok(None);
     }
-    let left = left_then(session, &row, claim).await?;
+    let have = session.subscriptions_among(&[row.id]).await?;
+    let left = of_that_moment(&have, claim);
+    let left_since = |have: &SubscriptionRow| have.digest == claim.digest && have.state == SubscriptionState::Left;
+    if left.is_empty() && have.iter().any(left_since) {
+        return Ok(None);
+    }
     Ok(Some((row, left)))
 }
 
-async fn left_then(
-    session: &mut Session,
-    row: &SubscriberRow,
-    claim: &PersonalClaim,
-) -> Result<Vec<SubscriptionRow>, SubscribersError> {
-    let mut have = session.subscriptions_among(&[row.id]).await?;
-    have.retain(|have| have.state == SubscriptionState::Left && have.left_at == Some(claim.at));
-    Ok(have)
+/// Whether nothing that they left can be given back to them: they complained, bounced or are suppressed.
+pub(super) async fn may_not_return(session: &mut Session, row: &SubscriberRow) -> Result<bool, SubscribersError> {
+    let out = matches!(row.state, SubscriberState::Complained | SubscriberState::Bounced);
+    Ok(out || session.suppression(&row.address_hash).await?.is_some())
+}
+
+fn of_that_moment(have: &[SubscriptionRow], claim: &PersonalClaim) -> Vec<SubscriptionRow> {
+    let then = |have: &&SubscriptionRow| have.state == SubscriptionState::Left && have.left_at == Some(claim.at);
+    have.iter().filter(then).cloned().collect()
 }

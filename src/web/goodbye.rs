@@ -13,8 +13,8 @@ use super::when::{day_of, time_of};
 use super::{AppState, LinkToken};
 use crate::domain::{Locale, UtcMillis};
 use crate::subscribers::{
-    DigestClaim, NOTE_LIMIT, Origin, PersonalClaim, Reason, SubscribersError, Token, TokenError, Tokens, UNDO_LIFETIME,
-    Undone,
+    DigestClaim, Goodbye, NOTE_LIMIT, Origin, PersonalClaim, Reason, SubscribersError, Token, TokenError, Tokens,
+    UNDO_LIFETIME, Undone,
 };
 
 /// What the page shows beside the way back.
@@ -24,7 +24,10 @@ struct Shown<'a> {
     masked: Option<String>,
     /// What they still get.
     others: String,
-    undo: Option<(&'a str, UtcMillis)>,
+    /// What the answers of the page are posted with.
+    token: Option<&'a str>,
+    /// Until when it can be undone.
+    undo_until: Option<UtcMillis>,
     thanked: bool,
     error: Option<&'static str>,
     note: &'a str,
@@ -35,7 +38,7 @@ pub(super) async fn page_after(
     state: &AppState,
     claim: &DigestClaim,
     all: bool,
-    undo: Option<(Token, UtcMillis)>,
+    goodbye: &Goodbye,
 ) -> Result<Response, SubscribersError> {
     let config = state.subscribers.config();
     let (now, locale) = state.of_link(claim).await?;
@@ -43,7 +46,8 @@ pub(super) async fn page_after(
         left: (!all).then(|| title(config, &claim.digest)),
         masked: now.as_ref().map(|now| now.masked.clone()),
         others: now.as_ref().map(|now| titles_in(&locale, config, &now.others)).unwrap_or_default(),
-        undo: undo.as_ref().map(|(token, until)| (token.as_str(), *until)),
+        token: goodbye.why.as_ref().map(Token::as_str),
+        undo_until: goodbye.undo.as_ref().map(|(_, until)| *until),
         thanked: false,
         error: None,
         note: "",
@@ -141,15 +145,18 @@ async fn show(
     let config = state.subscribers.config();
     let of_digest = DigestClaim { subscriber: claim.subscriber.clone(), digest: claim.digest.clone() };
     let (now, locale) = state.of_link(&of_digest).await?;
-    let left = match state.subscribers.would_undo(claim).await? {
-        Undone::Now(left) => titles_in(&locale, config, &left),
+    // Who must not be mailed may say why, and has nothing to undo.
+    let (left, undo_until) = match state.subscribers.would_undo(claim).await? {
+        Undone::Now(left) => (titles_in(&locale, config, &left), Some(claim.at.plus(UNDO_LIFETIME))),
+        Undone::Refused if thanked || error.is_some() => (title(config, &claim.digest), None),
         undone => return Ok(undone_page(state, claim, &undone, &locale)),
     };
     let shown = Shown {
         left: Some(left),
         masked: now.as_ref().map(|now| now.masked.clone()),
         others: String::new(),
-        undo: Some((token, claim.at.plus(UNDO_LIFETIME))),
+        token: Some(token),
+        undo_until,
         thanked,
         error,
         note,
@@ -170,8 +177,8 @@ fn render(state: &AppState, claim: &DigestClaim, status: StatusCode, locale: &Lo
         "masked": shown.masked,
         "others": shown.others,
         "unsubscribe": format!("{base}/unsubscribe/{}", unsubscribe.as_str()),
-        "undo": shown.undo.map(|(token, until)| json!({
-            "action": format!("{base}/goodbye/{token}"),
+        "action": shown.token.map(|token| format!("{base}/goodbye/{token}")),
+        "undo": shown.undo_until.map(|until| json!({
             "date": day_of(state, &claim.digest, locale, until),
             "time": time_of(state, &claim.digest, until),
         })),

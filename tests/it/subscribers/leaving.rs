@@ -52,15 +52,47 @@ on_both! {
         assert_eq!(subscribers.tokens().verify_undo(&token, subscribers.now()), Err(TokenError::Expired));
     }
 
-    async fn only_whoever_pressed_the_button_gets_the_way_back(store: TestStore) {
-        let (subscribers, clock) = subscribers(&store, URL).await;
+    async fn only_the_press_that_left_gets_the_way_back(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
         confirmed(&subscribers, ANN, &["weekly"]).await;
         let (id, asked) = (public_id(&store).await, Asked::default());
         assert_eq!(subscribers.leave(&id, Leave::Digest("weekly"), Origin::ONE_CLICK).await.unwrap(), Left::Now);
-        assert!(leave(&subscribers, &id, Leave::Digest("weekly"), &asked).await.is_some(), "a second press");
-        clock.advance(Duration::from_secs(600));
-        assert!(leave(&subscribers, &id, Leave::Digest("weekly"), &asked).await.is_none(), "a forwarded mail");
+        let again = subscribers.say_goodbye(&id, "weekly", Leave::Digest("weekly"), Origin::PAGE, &asked).await.unwrap();
+        assert_eq!(again.left, Left::Already);
+        assert!(again.undo.is_none() && again.why.is_none(), "the link of a forwarded mail");
         assert!(leave(&subscribers, &postround::subscribers::Tokens::nobody(), Leave::All, &asked).await.is_none());
+    }
+
+    async fn leaving_once_more_ends_the_way_back_of_an_earlier_leaving(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly", "jobs"]).await;
+        let (id, asked) = (public_id(&store).await, Asked::default());
+        let first = leave(&subscribers, &id, Leave::Digest("weekly"), &asked).await.unwrap();
+        let first = subscribers.tokens().verify_undo(&first, subscribers.now()).unwrap();
+        assert_eq!(subscribers.undo(&first, "", Origin::PAGE).await.unwrap(), Undone::Now(vec!["weekly".to_owned()]));
+        assert_eq!(subscribers.undo(&first, "", Origin::PAGE).await.unwrap(), Undone::Already);
+        clock.advance(Duration::from_secs(60));
+        let second = leave(&subscribers, &id, Leave::Digest("weekly"), &asked).await.unwrap();
+        assert_eq!(subscribers.would_undo(&first).await.unwrap(), Undone::Refused);
+        assert_eq!(subscribers.undo(&first, "", Origin::PAGE).await.unwrap(), Undone::Refused);
+
+        let second = subscribers.tokens().verify_undo(&second, subscribers.now()).unwrap();
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(subscribers.leave(&id, Leave::Digest("weekly"), Origin::COMMAND_LINE).await.unwrap(), Left::Already);
+        assert_eq!(subscribers.undo(&second, "", Origin::PAGE).await.unwrap(), Undone::Refused, "an operator was told no");
+        let third = subscribers.leave(&id, Leave::All, Origin::PAGE).await.unwrap();
+        assert_eq!((third, states(&store).await), (Left::Now, format!("{ANN} unsubscribed")));
+    }
+
+    async fn who_must_not_be_mailed_is_offered_no_way_back_and_may_say_why(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        execute(&store, "update subscribers set state = 'complained'").await;
+        let (id, asked) = (public_id(&store).await, Asked::default());
+        let goodbye = subscribers.say_goodbye(&id, "weekly", Leave::All, Origin::PAGE, &asked).await.unwrap();
+        assert!(goodbye.left == Left::Now && goodbye.undo.is_none());
+        let claim = subscribers.tokens().verify_undo(goodbye.why.unwrap().as_str(), subscribers.now()).unwrap();
+        assert!(subscribers.say_why(&claim, Reason::Other, "").await.unwrap());
     }
 
     async fn undoing_lifts_no_complaint_and_no_suppression_and_confirms_nobody(store: TestStore) {
