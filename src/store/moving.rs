@@ -20,10 +20,12 @@ queries! {
              select 1 from leave_reasons r where r.subscriber_id = $2 and r.digest = leave_reasons.digest
                and r.left_at = leave_reasons.left_at)"
     };
-    // One delivery for each issue and subscriber: where both got an issue, the one that is given up is nobody's.
+    // One delivery for each issue, and for each correction, and subscriber: where both got one, that of who is given up is
+    // nobody's.
     MOVE_DELIVERIES = {
-        "update deliveries set subscriber_id = $2 where subscriber_id = $1 and (issue_id is null or not exists (
-             select 1 from deliveries d where d.subscriber_id = $2 and d.issue_id = deliveries.issue_id))"
+        "update deliveries set subscriber_id = $2 where subscriber_id = $1 and not exists (
+             select 1 from deliveries d where d.subscriber_id = $2
+               and (d.issue_id = deliveries.issue_id or d.correction_id = deliveries.correction_id))"
     };
     LEAVE_DELIVERIES = { "update deliveries set subscriber_id = null, address = '', name = '', link = null, answer = null
          where subscriber_id = $1" };

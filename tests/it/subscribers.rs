@@ -7,6 +7,7 @@ mod joining;
 mod leaving;
 mod managing;
 mod model;
+mod moving;
 mod other_programs;
 mod rotating;
 mod round_trip;

@@ -1,0 +1,61 @@
+//! A person goes to another address: what waits for them goes along, and the old address is still known to be theirs.
+
+use postround::domain::PublicId;
+use postround::subscribers::{ChangeAsked, Changed, Keys, Leave, Origin, Subscribers};
+
+use super::{ANN, URL, states};
+use crate::support::household::{Asked, address, confirmed, execute, subscribers, text};
+use crate::support::{MONDAY, TestStore, on_both};
+
+const NEW: &str = "ann@saltby.example";
+
+async fn id_of(store: &TestStore, email: &str) -> PublicId {
+    PublicId::parse(&text(store, &format!("select public_id from subscribers where email = '{email}'")).await).unwrap()
+}
+
+/// Somebody changes their address, by the links that are mailed to both.
+async fn moves(store: &TestStore, subscribers: &Subscribers, from: &str, to: &str) -> Changed {
+    let keys = Keys::read(&store.folder.path().join("keys")).unwrap().unwrap();
+    let (now, asked) = (subscribers.now(), Asked::default());
+    let token = subscribers.tokens().manage(&id_of(store, from).await, &keys.address_hash(&address(from)), "weekly", now);
+    let claim = subscribers.tokens().verify_manage(token.as_str(), now).unwrap();
+    let answer = subscribers.ask_address_change(&claim, &address(to), Origin::PAGE, &asked).await.unwrap();
+    assert_eq!((answer, asked.count()), (ChangeAsked::Asked, 1));
+    let change = subscribers.tokens().verify_change(&asked.token(), now).unwrap();
+    subscribers.change_address(&change, "Yes?", Origin::PAGE, &asked).await.unwrap()
+}
+
+/// A mail of that kind to everybody, with a delivery of it in that state.
+async fn mailed(store: &TestStore, kind: &str, state: &str, more: &str) {
+    let (columns, values) = more.split_once('=').map_or((String::new(), String::new()), |(column, value)| {
+        (format!(", {column}"), format!(", {value}"))
+    });
+    execute(store, &format!(
+        "insert into mails (kind, digest, topics, locale, subject, html, body_text, mime, marker, salt, created_at)
+             values ('{kind}', 'weekly', '*', '', '', '', '', '', '', '', 0);
+         insert into deliveries (mail_id, kind, digest, subscriber_id, address, name, state, priority, due_at, first_due_at, attempts{columns})
+         select (select max(id) from mails), '{kind}', 'weekly', id, email, '', '{state}', 0, {now}, {now}, 0{values} from subscribers",
+        now = MONDAY.0
+    )).await;
+}
+
+on_both! {
+    async fn two_people_who_both_had_the_same_correction_become_one(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        confirmed(&subscribers, NEW, &["weekly"]).await;
+        execute(&store,
+            "insert into issues (public_id, digest, issue_key, state, subject, issue_date, composed_at, layout_after, recipients)
+                 values ('i', 'weekly', 'k', 'sent', '', '', 0, 0, 2);
+             insert into mails (kind, topics, locale, subject, html, body_text, mime, marker, salt, created_at)
+                 values ('correction', '*', '', '', '', '', '', '', '', 0);
+             insert into corrections (issue_id, fingerprint, mail_id, layout_after, created_at) values (1, 'f', 1, 0, 0)").await;
+        mailed(&store, "digest", "sent", "issue_id=1").await;
+        mailed(&store, "correction", "sent", "correction_id=1").await;
+        subscribers.leave(&id_of(&store, NEW).await, Leave::All, Origin::PAGE).await.unwrap();
+        assert_eq!(moves(&store, &subscribers, ANN, NEW).await, Changed::Now);
+        assert_eq!(states(&store).await, format!("{NEW} confirmed"));
+        let kept = "select kind || ' ' || address || coalesce(subscriber_id, 0) from deliveries where kind in ('digest', 'correction') order by kind, id";
+        assert_eq!(text(&store, kept).await, format!("correction {ANN}1\ncorrection 0\ndigest {ANN}1\ndigest 0"));
+    }
+}
