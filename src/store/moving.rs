@@ -6,11 +6,15 @@ use crate::domain::PublicId;
 
 queries! {
     SET_ADDRESS = { "update subscribers set email = $2, address_hash = $3, updated_at = $4 where id = $1" };
-    // What was claimed for the old address is claimed anew; what is being sent this moment goes there.
+    // What was claimed for the old address is claimed anew. What is being sent this moment goes there, and is touched only so
+    // that its result waits for the end of this: should it come back, its next claim sees where the person is now.
     READDRESS = {
-        "update deliveries set address = $2, owner = null, state = case when state = 'claimed' then 'queued' else state end
+        "update deliveries set address = case when state = 'sending' then address else $2 end,
+             address_hash = case when state = 'sending' or address_hash is null then address_hash else $3 end,
+             owner = case when state = 'sending' then owner end,
+             state = case when state = 'claimed' then 'queued' else state end
          where subscriber_id = $1 and kind in ('digest', 'welcome', 'correction')
-           and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
+           and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain', 'sending')"
     };
     ADD_FORMER_ID = { "insert into former_ids (public_id, subscriber_id) values ($1, $2)" };
     MOVE_FORMER_IDS = { "update former_ids set subscriber_id = $2 where subscriber_id = $1" };
@@ -40,7 +44,7 @@ impl Session {
     /// When another subscriber has the address (a conflict), or the database fails.
     pub async fn move_subscriber(&mut self, row: &SubscriberRow) -> Result<(), StoreError> {
         execute!(self, SET_ADDRESS, row.id, &row.email, &row.address_hash, row.updated_at)?;
-        execute!(self, READDRESS, row.id, &row.email).map(|_| ())
+        execute!(self, READDRESS, row.id, &row.email, &row.address_hash).map(|_| ())
     }
 
     /// Makes two subscribers one: `gone` ends, and its id, evidence and deliveries are `kept`'s from then on. Its

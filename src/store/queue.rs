@@ -20,11 +20,13 @@ queries! {
     };
     // PostgreSQL has writers beside each other: without `skip locked` they would wait for one another's rows, and
     // without the outer predicate take the same ones. The order is that of the index, so that nothing is sorted. A mail
-    // that has been replaced is not sent any more.
+    // that has been replaced is not sent any more. What comes back after its subscriber has moved goes to the new address.
     CLAIM = {
         sqlite
         "update deliveries set state = 'claimed', owner = $1,
-             mail_id = coalesce((select m.replaced_by from mails m where m.id = deliveries.mail_id), mail_id)
+             mail_id = coalesce((select m.replaced_by from mails m where m.id = deliveries.mail_id), mail_id),
+             address = coalesce((select s.email from subscribers s where s.id = deliveries.subscriber_id
+                                 and kind in ('digest', 'welcome', 'correction')), address)
          where state = 'queued' and id in
              (select d.id from deliveries d where d.state = 'queued' and d.due_at <= $2 and ($4 = 0 or d.mail_id = $4)
               order by d.priority, d.due_at, d.id limit $3)
@@ -36,7 +38,9 @@ queries! {
                        and ($4 = 0 or d.mail_id = $4)
                        order by d.priority, d.due_at, d.id limit $3 for update skip locked)
          update deliveries set state = 'claimed', owner = $1,
-             mail_id = coalesce((select m.replaced_by from mails m where m.id = deliveries.mail_id), deliveries.mail_id)
+             mail_id = coalesce((select m.replaced_by from mails m where m.id = deliveries.mail_id), deliveries.mail_id),
+             address = coalesce((select s.email from subscribers s where s.id = deliveries.subscriber_id
+                                 and deliveries.kind in ('digest', 'welcome', 'correction')), deliveries.address)
          from next
          where deliveries.id = next.id and deliveries.state = 'queued'
          returning deliveries.id, mail_id, issue_id, kind, digest, address, name, priority, due_at, first_due_at, attempts,

@@ -1,6 +1,7 @@
 //! A person goes to another address: what waits for them goes along, and the old address is still known to be theirs.
 
-use postround::domain::PublicId;
+use postround::domain::{DeliveryState, PublicId};
+use postround::store::{ClaimedRow, Mark, Session};
 use postround::subscribers::{ChangeAsked, Changed, Keys, Leave, Origin, Subscribers};
 
 use super::{ANN, URL, states};
@@ -39,6 +40,32 @@ async fn mailed(store: &TestStore, kind: &str, state: &str, more: &str) {
     )).await;
 }
 
+fn mark(row: &ClaimedRow, expected: DeliveryState, next: DeliveryState) -> Mark {
+    let start = next == DeliveryState::Sending;
+    Mark {
+        id: row.id,
+        mail: Some(row.mail_id),
+        expected,
+        next,
+        token: (!start).then_some(MONDAY.0),
+        tries: i64::from(start),
+        due_at: None,
+        first_due_at: None,
+        started_at: start.then_some(MONDAY.0),
+        finished_at: None,
+        relay: None,
+        answer: (!start).then(|| format!("451 <{}> later", row.address)),
+    }
+}
+
+/// Claims the one delivery that is due, and starts it.
+async fn starts(session: &mut Session) -> ClaimedRow {
+    let row = session.claim_deliveries("me", MONDAY, 10, None).await.unwrap().pop().unwrap();
+    let start = mark(&row, DeliveryState::Claimed, DeliveryState::Sending);
+    assert_eq!(session.mark_deliveries("me", &[start]).await.unwrap(), [(row.id, "sending".to_owned())]);
+    row
+}
+
 on_both! {
     async fn two_people_who_both_had_the_same_correction_become_one(store: TestStore) {
         let (subscribers, _clock) = subscribers(&store, URL).await;
@@ -57,5 +84,27 @@ on_both! {
         assert_eq!(states(&store).await, format!("{NEW} confirmed"));
         let kept = "select kind || ' ' || address || coalesce(subscriber_id, 0) from deliveries where kind in ('digest', 'correction') order by kind, id";
         assert_eq!(text(&store, kept).await, format!("correction {ANN}1\ncorrection 0\ndigest {ANN}1\ndigest 0"));
+    }
+
+    async fn what_comes_back_after_its_reader_has_moved_goes_to_the_new_address(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        for come_back in [DeliveryState::Deferred, DeliveryState::Queued] {
+            let from = states(&store).await.replace(" confirmed", "");
+            let to = if from == ANN { NEW } else { ANN };
+            mailed(&store, "digest", "queued", "").await;
+            let row = starts(&mut subscribers.store().marks().await.unwrap()).await;
+            assert_eq!(row.address, from);
+            execute(&store, "delete from notice_slots").await;
+            assert_eq!(moves(&store, &subscribers, &from, to).await, Changed::Now);
+            let under_way = "select address from deliveries where state = 'sending'";
+            assert_eq!(text(&store, under_way).await, from, "what is under way goes where it goes");
+            let mut session = subscribers.store().marks().await.unwrap();
+            session.mark_deliveries("me", &[mark(&row, DeliveryState::Sending, come_back)]).await.unwrap();
+            session.queue_deferred(MONDAY, 10).await.unwrap();
+            assert_eq!(starts(&mut session).await.address, to);
+            drop(session);
+            execute(&store, "delete from deliveries").await;
+        }
     }
 }
