@@ -52,20 +52,21 @@ queries! {
     // may be queued afterwards. And it looks at the issue, of which nothing is started once it is held or cancelled, and
     // at the mail, which may have been replaced. A start that is marked twice, since its first answer was lost, is granted
     // twice. A result that comes late, when the start has been freed already, still counts; `token` is the start that it
-    // belongs to. So does that of a start which the database has lost with its power. On SQLite one row for each mark is
-    // bound, which costs a fraction of reading them out of JSON; `MARKS_OF` makes the text for more than this one.
+    // belongs to. So does that of a start which the database has lost with its power. Whoever was erased while a message went
+    // out has no address any more: it is not tried again, and the relay's words, which may name them, are not kept. On SQLite
+    // one row for each mark is bound, which costs a fraction of reading them out of JSON; `MARKS_OF` makes the text for more than this one.
     MARK = {
         sqlite
         "update deliveries set
-             state = e.next,
+             state = case when deliveries.address = '' and e.next not in ('sent', 'failed') then 'cancelled' else e.next end,
              owner = case when e.next = 'sending' then deliveries.owner end,
              attempts = attempts + case when deliveries.state = 'claimed' then e.tries else 0 end,
              due_at = coalesce(e.due_at, deliveries.due_at),
              first_due_at = coalesce(e.first_due_at, deliveries.first_due_at),
              started_at = coalesce(e.started_at, deliveries.started_at),
-             finished_at = e.finished_at,
+             finished_at = case when deliveries.address = '' then coalesce(e.finished_at, deliveries.started_at) else e.finished_at end,
              relay = coalesce(e.relay, deliveries.relay),
-             answer = coalesce(e.answer, deliveries.answer)
+             answer = case when deliveries.address <> '' then coalesce(e.answer, deliveries.answer) end
          from (select ? as me, column1 as id, column2 as expected, column3 as next, column4 as token, column5 as tries,
                       column6 as due_at, column7 as first_due_at, column8 as started_at, column9 as finished_at,
                       column10 as relay, column11 as answer, column12 as mail
@@ -86,15 +87,15 @@ queries! {
          returning id, state"
         postgres
         "update deliveries set
-             state = e.next,
+             state = case when deliveries.address = '' and e.next not in ('sent', 'failed') then 'cancelled' else e.next end,
              owner = case when e.next = 'sending' then deliveries.owner end,
              attempts = attempts + case when deliveries.state = 'claimed' then e.tries else 0 end,
              due_at = coalesce(e.due_at, deliveries.due_at),
              first_due_at = coalesce(e.first_due_at, deliveries.first_due_at),
              started_at = coalesce(e.started_at, deliveries.started_at),
-             finished_at = e.finished_at,
+             finished_at = case when deliveries.address = '' then coalesce(e.finished_at, deliveries.started_at) else e.finished_at end,
              relay = coalesce(e.relay, deliveries.relay),
-             answer = coalesce(e.answer, deliveries.answer)
+             answer = case when deliveries.address <> '' then coalesce(e.answer, deliveries.answer) end
          from json_to_recordset($2::text::json) as e (id bigint, expected text, next text, token bigint, tries bigint,
                    due_at bigint, first_due_at bigint, started_at bigint, finished_at bigint, relay text, answer text, mail bigint)
          where deliveries.id = e.id and (
@@ -127,12 +128,17 @@ queries! {
          where deliveries.id = e.id and deliveries.owner = $1 and deliveries.state = 'claimed'
          returning deliveries.id, deliveries.state"
     };
+    // What went out to somebody who was erased meanwhile does not go again.
     FREE_ALL = {
-        "update deliveries set state = case when state = 'claimed' then 'queued' else $1 end, owner = null
+        "update deliveries set owner = null,
+             state = case when state = 'claimed' then 'queued' when address = '' then 'cancelled' else $1 end,
+             finished_at = case when state = 'sending' and address = '' then started_at else finished_at end
          where owner is not null and state in ('claimed', 'sending')"
     };
     FREE_OWNER = {
-        "update deliveries set state = case when state = 'claimed' then 'queued' else $2 end, owner = null
+        "update deliveries set owner = null,
+             state = case when state = 'claimed' then 'queued' when address = '' then 'cancelled' else $2 end,
+             finished_at = case when state = 'sending' and address = '' then started_at else finished_at end
          where owner = $1 and state in ('claimed', 'sending')"
     };
     // A list of keys is bound in its own way on each.

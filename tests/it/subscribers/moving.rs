@@ -1,5 +1,7 @@
 //! A person goes to another address: what waits for them goes along, and the old address is still known to be theirs.
 
+use std::time::Duration;
+
 use postround::domain::{DeliveryState, PublicId};
 use postround::store::{ClaimedRow, Mark, Session};
 use postround::subscribers::{ChangeAsked, Changed, Keys, Leave, Origin, Subscribers};
@@ -18,7 +20,8 @@ async fn id_of(store: &TestStore, email: &str) -> PublicId {
 async fn moves(store: &TestStore, subscribers: &Subscribers, from: &str, to: &str) -> Changed {
     let keys = Keys::read(&store.folder.path().join("keys")).unwrap().unwrap();
     let (now, asked) = (subscribers.now(), Asked::default());
-    let token = subscribers.tokens().manage(&id_of(store, from).await, &keys.address_hash(&address(from)), "weekly", now);
+    let token =
+        subscribers.tokens().manage(&id_of(store, from).await, &keys.address_hash(&address(from)), "weekly", now);
     let claim = subscribers.tokens().verify_manage(token.as_str(), now).unwrap();
     let answer = subscribers.ask_address_change(&claim, &address(to), Origin::PAGE, &asked).await.unwrap();
     assert_eq!((answer, asked.count()), (ChangeAsked::Asked, 1));
@@ -28,9 +31,9 @@ async fn moves(store: &TestStore, subscribers: &Subscribers, from: &str, to: &st
 
 /// A mail of that kind to everybody, with a delivery of it in that state.
 async fn mailed(store: &TestStore, kind: &str, state: &str, more: &str) {
-    let (columns, values) = more.split_once('=').map_or((String::new(), String::new()), |(column, value)| {
-        (format!(", {column}"), format!(", {value}"))
-    });
+    let (columns, values) = more
+        .split_once('=')
+        .map_or((String::new(), String::new()), |(column, value)| (format!(", {column}"), format!(", {value}")));
     execute(store, &format!(
         "insert into mails (kind, digest, topics, locale, subject, html, body_text, mime, marker, salt, created_at)
              values ('{kind}', 'weekly', '*', '', '', '', '', '', '', '', 0);
@@ -105,6 +108,46 @@ on_both! {
             assert_eq!(starts(&mut session).await.address, to);
             drop(session);
             execute(&store, "delete from deliveries").await;
+        }
+    }
+
+    async fn whoever_is_erased_while_a_mail_goes_out_is_named_by_no_result_and_gets_it_once_at_most(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        use DeliveryState::{Deferred, Failed, Queued, Sent, Uncertain};
+        for (next, after) in [(Deferred, "cancelled"), (Queued, "cancelled"), (Uncertain, "cancelled"), (Failed, "failed"), (Sent, "sent")] {
+            execute(&store, "delete from suppressions; delete from deliveries").await;
+            confirmed(&subscribers, ANN, &["weekly"]).await;
+            mailed(&store, "digest", "queued", "").await;
+            let row = starts(&mut subscribers.store().marks().await.unwrap()).await;
+            subscribers.erase_address(&address(ANN)).await.unwrap();
+            let mut session = subscribers.store().marks().await.unwrap();
+            let result = mark(&row, DeliveryState::Sending, next);
+            session.mark_deliveries("me", &[result]).await.unwrap();
+            drop(session);
+            let ends = "select state || coalesce(answer, '') || address || case when finished_at is null then ' open' else '' end from deliveries";
+            let ended = text(&store, ends).await;
+            // The deliverer tells when the two last ones have ended.
+            assert_eq!(ended.replace(" open", ""), after);
+            assert!(after != "cancelled" || !ended.contains("open"), "{ended}");
+            clock.advance(Duration::from_secs(60));
+        }
+    }
+
+    async fn what_a_dead_deliverer_had_under_way_to_somebody_who_is_erased_is_not_sent_again(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        for (owner, started) in [(true, DeliveryState::Queued), (false, DeliveryState::Uncertain)] {
+            execute(&store, "delete from suppressions; delete from deliveries").await;
+            confirmed(&subscribers, ANN, &["weekly"]).await;
+            mailed(&store, "digest", "queued", "").await;
+            starts(&mut subscribers.store().marks().await.unwrap()).await;
+            subscribers.erase_address(&address(ANN)).await.unwrap();
+            let mut session = subscribers.store().marks().await.unwrap();
+            match owner {
+                true => session.free_deliveries_of("me", started).await.unwrap(),
+                false => session.free_all_deliveries(started).await.unwrap(),
+            };
+            drop(session);
+            assert_eq!(text(&store, "select state || cast(finished_at as text) from deliveries").await, format!("cancelled{}", MONDAY.0));
         }
     }
 }
