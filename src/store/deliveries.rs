@@ -139,6 +139,19 @@ impl Totals {
         .map(|(state, count)| (state.as_str(), count))
     }
 
+    /// Of the rows of `ISSUE_TOTALS`, which come in any order: PostgreSQL may count the parts beside each other.
+    fn of(rows: Vec<(String, i64)>) -> Self {
+        let (mut totals, mut all) = (Self::default(), 0);
+        for (state, deliveries) in rows {
+            match state.parse() {
+                Ok(state) => totals.count(state, deliveries),
+                Err(_) => all = deliveries,
+            }
+        }
+        totals.sent = all - totals.all();
+        totals
+    }
+
     fn count(&mut self, state: DeliveryState, deliveries: i64) {
         *match state {
             DeliveryState::Queued | DeliveryState::Claimed | DeliveryState::Held => &mut self.queued,
@@ -281,14 +294,7 @@ impl Session {
     /// # Errors
     /// When the database fails.
     pub async fn issue_totals(&mut self, issue: i64) -> Result<Totals, StoreError> {
-        let mut totals = Totals::default();
-        for (state, deliveries) in fetch_all!(self, ISSUE_TOTALS as (String, i64), issue)? {
-            match state.parse() {
-                Ok(state) => totals.count(state, deliveries),
-                Err(_) => totals.sent = deliveries - totals.all(),
-            }
-        }
-        Ok(totals)
+        Ok(Totals::of(fetch_all!(self, ISSUE_TOTALS as (String, i64), issue)?))
     }
 
     /// A page of an issue's deliveries in the order of their ids, after the id `after`; of one state, or of all.
@@ -340,5 +346,24 @@ impl Session {
     pub async fn retry_deliveries(&mut self, issue: i64, now: UtcMillis) -> Result<u64, StoreError> {
         self.queues();
         execute!(self, RETRY_ISSUE, issue, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issues_totals_are_the_same_in_whatever_order_the_database_counts() {
+        let rows = [("queued", 20), ("failed", 3), ("claimed", 6), ("sending", 1), ("all", 50)];
+        let sent = |rows: Vec<(&str, i64)>| {
+            let totals = Totals::of(rows.into_iter().map(|(state, count)| (state.to_owned(), count)).collect());
+            (totals.queued, totals.sent)
+        };
+        for first in 0..rows.len() {
+            let mut rows = rows.to_vec();
+            rows.rotate_left(first);
+            assert_eq!(sent(rows), (26, 20));
+        }
     }
 }
