@@ -37,14 +37,17 @@ queries! {
                 and d.state in ('queued', 'held', 'deferred', 'uncertain') limit $2)
          and exists (select 1 from issues i where i.id = $1 and i.state = 'cancelled')"
     };
-    // What was started may have arrived.
     FREE_ARTICLES = {
         "update issue_articles set claimed_article = null, claimed_canonical = null
          where issue_id = $1 and claimed_article is not null
-           and not exists (select 1 from deliveries d where d.issue_id = $1 and d.started_at is not null)"
+           and exists (select 1 from issues i where i.id = $1 and i.first_sent_at is null)"
     };
+    // What was started may have arrived: it is in the archive, for those who have it.
     CANCELLED = {
-        "update issues set finished_at = $2 where id = $1 and state = 'cancelled' and finished_at is null"
+        "update issues set finished_at = $2, first_sent_at = coalesce(first_sent_at,
+             case when exists (select 1 from deliveries d where d.issue_id = $1 and d.started_at is not null)
+                  then cast($2 as bigint) end)
+         where id = $1 and state = 'cancelled' and finished_at is null"
     };
     UNSETTLED = {
         "select i.id from issues i

@@ -237,6 +237,24 @@ on_both! {
         assert!(!pages.archive("/weekly/feed.xml").await.1.contains("/archive/weekly/1<"));
     }
 
+    async fn what_was_cancelled_after_it_had_reached_somebody_stays_for_them(store: TestStore) {
+        let pages = Pages::serve(&store).await;
+        pages.week().await;
+        pages.subscribe(ANA).await;
+        pages.subscribe("bo@saltby.example").await;
+        let issue = pages.compose().await;
+        let raw = TestStore { store: pages.app.store.clone(), url: pages.app.config.store.url.clone(), folder: tempdir().unwrap() };
+        execute(&raw, "update deliveries set state = 'deferred', due_at = due_at + 3600000 where address like 'bo@%'").await;
+        pages.deliver().await;
+        let before = pages.archive("/weekly/1").await;
+        pages.app.composer().cancel_issue(issue, BECAUSE).await.unwrap();
+        assert_eq!(pages.archive("/weekly/1").await, before, "the link in the mail that went out leads there");
+        assert_eq!(before.0, StatusCode::OK);
+        for list in ["/weekly", "/weekly/feed.xml"] {
+            assert!(pages.archive(list).await.1.contains("/archive/weekly/1"), "{list}");
+        }
+    }
+
     async fn a_digest_that_is_not_public_has_no_archive_and_its_mails_link_none(store: TestStore) {
         let pages = Pages::serve_with(&store, "public = false").await;
         pages.week().await;
