@@ -132,7 +132,7 @@ fn refused(report: &ImportReport) -> CliError {
 fn preview(plan: &ImportReport) -> Result<(), CliError> {
     let states: Vec<String> =
         plan.states.iter().map(|(state, rows)| format!("{} {state}", output::count(*rows))).collect();
-    output::line(format!("{} rows, which say: {}", output::count(plan.rows), states.join(", ")))?;
+    output::line(format!("{}, in these states: {}", output::counted(plan.rows, "row"), states.join(", ")))?;
     for (outcome, rows) in [
         ("added", plan.added),
         ("updated", plan.updated),
@@ -169,8 +169,8 @@ fn reasons(report: &ImportReport) -> Result<(), CliError> {
 fn summarise(report: &ImportReport) -> Result<(), CliError> {
     let would = if report.applied { "" } else { "would be " };
     output::line(format!(
-        "{} rows: {would}{} added, {} updated, {} unchanged, {} skipped, {} refused",
-        output::count(report.rows),
+        "{}: {would}{} added, {} updated, {} unchanged, {} skipped, {} refused",
+        output::counted(report.rows, "row"),
         output::count(report.added),
         output::count(report.updated),
         output::count(report.unchanged),

@@ -184,7 +184,7 @@ impl IssueReport {
         if self.state == IssueState::Skipped {
             return name;
         }
-        let mut parts = vec![format!("{} recipients", output::count(self.recipients.unsigned_abs()))];
+        let mut parts = vec![output::counted(self.recipients, "recipient")];
         for (count, word) in [
             (self.totals.queued, "queued"),
             (self.totals.sending, "being sent"),

@@ -81,7 +81,8 @@ pub async fn withdraw(
     agreed(yes, &format!("Withdraw `{article}` from issue {id}? It cannot be put back."))?;
     let actor = actor();
     let withdrawn = app.composer().withdraw(id, article, because(why, &actor)).await?;
-    output::note(format!("`{}` is withdrawn; {} mails were made anew", withdrawn.title, withdrawn.mails));
+    let mails = output::counted(withdrawn.mails, "mail");
+    output::note(format!("`{}` is withdrawn; made anew: {mails}", withdrawn.title));
     issue::show(context, &IssueReport::read(&app.store, id).await?)
 }
 

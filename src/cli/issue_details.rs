@@ -89,7 +89,7 @@ impl Details {
             output::line(format!("  article {}: {}{gone}", article.id, article.title))?;
         }
         for link in &self.clicks {
-            output::line(format!("  followed {} times: {}", output::count(link.clicks.unsigned_abs()), link.url))?;
+            output::line(format!("  followed {}: {}", output::counted(link.clicks, "time"), link.url))?;
         }
         Ok(())
     }

@@ -125,3 +125,9 @@ pub fn progress(length: u64, what: &'static str) -> ProgressBar {
 pub fn count(number: impl TryInto<u64>) -> String {
     indicatif::HumanCount(number.try_into().unwrap_or_default()).to_string()
 }
+
+/// So many of what a noun with a plain plural names, as in `1 source` and `7,931 sources`.
+pub fn counted(number: impl TryInto<u64>, noun: &str) -> String {
+    let number = count(number);
+    if number == "1" { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}

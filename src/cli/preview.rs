@@ -119,7 +119,7 @@ fn summary(preview: &Preview, expected: &Expected) -> String {
     if let Some(mail) = &preview.mail {
         lines.push(format!("subject: {}", mail.subject));
     }
-    lines.push(format!("{} articles", preview.articles));
+    lines.push(output::counted(preview.articles, "article"));
     lines.push(expected.describe());
     if let Some(reason) = &preview.reason {
         lines.push(format!("it would be skipped: {reason}"));

@@ -96,7 +96,8 @@ async fn check(context: &Context, target: &str) -> Result<(), CliError> {
     };
     let repaired = if document.repaired { ", repaired" } else { "" };
     let title = document.title.as_deref().unwrap_or("no title");
-    output::line(format!("\"{title}\", {kind}{repaired}, {} articles", document.articles.len()))?;
+    let articles = output::counted(document.articles.len(), "article");
+    output::line(format!("\"{title}\", {kind}{repaired}, {articles}"))?;
     for found in &document.articles {
         let date = found.published.map(|at| at.to_utc().format("%Y-%m-%d").to_string());
         let date = date.unwrap_or_else(|| "no date".to_owned());

@@ -162,8 +162,8 @@ async fn import_file(
         output::json(&report)?;
     } else {
         output::line(format!(
-            "{} rows: {} suppressed, {} were so already, {} refused",
-            output::count(report.rows),
+            "{}: {} suppressed, {} so already, {} refused",
+            output::counted(report.rows, "row"),
             output::count(report.added),
             output::count(report.unchanged),
             output::count(report.refused_rows),

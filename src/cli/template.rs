@@ -51,5 +51,6 @@ fn export(context: &Context, dir: &Path, force: bool) -> Result<(), CliError> {
         let names: Vec<_> = files.iter().map(|(file, _)| file.display().to_string()).collect();
         return output::json(&names);
     }
-    output::line(format!("{} files are in {}; what each sees is in docs/templates.md", files.len(), dir.display()))
+    let written = output::counted(files.len(), "file");
+    output::line(format!("{written} in {}; what each sees is in docs/templates.md", dir.display()))
 }
