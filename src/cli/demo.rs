@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::issue::IssueReport;
-use super::{CliError, Context, output};
+use super::{CliError, Context, output, serve};
 use crate::app::App;
 use crate::compose::Occasion;
 use crate::config::Config;
@@ -44,14 +44,16 @@ struct Surroundings {
     pages: TcpListener,
 }
 
-/// Starts everything, sends the week's digest to the readers, says where to look, and stays until Ctrl-C.
+/// Starts everything, sends the week's digest to the readers, says where to look, and stays until Ctrl-C or SIGTERM.
 pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
+    // Before there is a folder that would be left.
+    let stop = serve::asked_to_stop()?;
     let (folder, temporary) = match &args.dir {
         Some(dir) => (dir.clone(), false),
         None => (std::env::temp_dir().join(format!("postround-demo-{}", std::process::id())), true),
     };
     std::fs::create_dir_all(&folder)?;
-    let outcome = Box::pin(show(context, args, &folder)).await;
+    let outcome = Box::pin(show(context, args, &folder, stop)).await;
     if temporary {
         // What is left of a demo that nobody asked to keep is not worth an error.
         let _ = std::fs::remove_dir_all(&folder);
@@ -59,7 +61,13 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     outcome
 }
 
-async fn show(context: &Context, args: &Args, folder: &Path) -> Result<(), CliError> {
+async fn show(
+    context: &Context,
+    args: &Args,
+    folder: &Path,
+    asked_to_stop: impl Future<Output = ()>,
+) -> Result<(), CliError> {
+    tokio::pin!(asked_to_stop);
     let surroundings = start().await?;
     let file = folder.join("config.toml");
     std::fs::write(&file, demo::config_toml(&surroundings.places))?;
@@ -69,12 +77,15 @@ async fn show(context: &Context, args: &Args, folder: &Path) -> Result<(), CliEr
     let daemon = tokio::spawn(daemon::serve(app.clone(), surroundings.pages, async {
         let _ = stopped.await;
     }));
-    let sent = Box::pin(join_and_send(&app, &surroundings.places, &surroundings.mailbox)).await;
+    let sent = tokio::select! {
+        sent = Box::pin(join_and_send(&app, &surroundings.places, &surroundings.mailbox)) => sent,
+        () = &mut asked_to_stop => Err(CliError::Failed("it was stopped before the digest had arrived".to_owned())),
+    };
     match (&sent, args.once) {
         (Ok((report, articles)), true) => summarise(context, report, *articles, &surroundings.mailbox)?,
         (Ok((report, articles)), false) => {
             welcome(report, *articles, &surroundings.places, &surroundings.inbox_url, folder)?;
-            tokio::signal::ctrl_c().await?;
+            asked_to_stop.await;
             output::note("\nstopping");
         }
         (Err(_), _) => {}
@@ -157,7 +168,9 @@ fn summarise(context: &Context, report: &IssueReport, articles: usize, mailbox: 
             "subscribers": READERS.len(), "articles": articles, "sent": report.totals.sent, "inbox": inbox,
         }));
     }
-    output::line(format!("{} subscribers, {articles} articles, {} mails sent", READERS.len(), report.totals.sent))?;
+    let [readers, articles] =
+        [(READERS.len(), "subscriber"), (articles, "article")].map(|(n, noun)| output::counted(n, noun));
+    output::line(format!("{readers}, {articles}, {} sent", output::counted(report.totals.sent, "mail")))?;
     if let Some(reason) = &report.reason {
         output::line(format!("skipped: {reason}"))?;
     }
@@ -168,7 +181,11 @@ fn summarise(context: &Context, report: &IssueReport, articles: usize, mailbox: 
 fn welcome(report: &IssueReport, articles: usize, places: &Places, inbox: &str, folder: &Path) -> Result<(), CliError> {
     output::line(match &report.reason {
         Some(reason) => format!("No digest this time: {reason}."),
-        None => format!("A digest of {articles} articles went to {} readers.", report.totals.sent),
+        None => {
+            let (articles, readers) =
+                (output::counted(articles, "article"), output::counted(report.totals.sent, "reader"));
+            format!("A digest of {articles} went to {readers}.")
+        }
     })?;
     output::line("")?;
     output::line(format!("  Read it    {inbox}"))?;

@@ -34,7 +34,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         .await
         .map_err(|error| CliError::Failed(format!("cannot listen on {listen}: {error}; check `server.listen`")))?;
     let address = listener.local_addr()?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = asked_to_stop()?;
     let reload = Reload { asked: hangups()?, read: Box::new(reading(app.config.file.clone())) };
     output::note(format!("postround serves {} on http://{address}", app.config.server.public_url));
     let mut further = Router::new();
@@ -42,14 +42,19 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         further = dev::router(&app.config.file, app.store.clone());
         output::note(format!("the mails are on http://{address}/dev"));
     }
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-    };
     Box::pin(daemon::serve_with(app, further, listener, reload, stop)).await?;
     Ok(())
+}
+
+/// Is done at SIGTERM or Ctrl-C. From the call on neither ends the process by itself.
+pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// Reads the file and the environment as they are then.

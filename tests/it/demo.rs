@@ -4,12 +4,45 @@ mod catcher;
 mod pages;
 
 use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use postround::demo::catcher::{Mailbox, Options, serve_with};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+
+/// Starts the program's demo with its temporary folder in `folder`, and waits until it says so.
+fn started(folder: &std::path::Path, words: &str) -> Child {
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_postround"));
+    demo.arg("demo").env("TMPDIR", folder).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = demo.spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    assert!(words.is_empty() || lines.any(|line| line.unwrap().contains(words)), "it never says {words:?}");
+    child
+}
+
+#[test]
+fn a_demo_that_is_told_to_end_takes_its_folder_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = started(folder.path(), "Nothing leaves this machine");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert!(child.wait().unwrap().success());
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn a_demo_that_is_told_to_end_while_its_readers_join_takes_its_folder_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = started(folder.path(), "");
+    while std::fs::read_dir(&folder).unwrap().count() == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+}
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
