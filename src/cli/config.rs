@@ -24,15 +24,15 @@ pub fn run(context: &Context, command: &Command) -> Result<(), CliError> {
             for gap in &config.templates.gaps {
                 output::note(format!("note: {gap}"));
             }
-            let message = format!(
-                "{} is right: {} sources, {} digests",
-                config.file.display(),
-                config.sources.len(),
-                config.digests.len()
-            );
+            if let Some(advice) = config.server.unnamed_proxy() {
+                output::note(format!("warning: {advice}"));
+            }
+            let (sources, digests) = (config.sources.len(), config.digests.len());
+            let has = format!("{}, {}", output::counted(sources, "source"), output::counted(digests, "digest"));
+            let message = format!("{} is right: {has}", config.file.display());
             if context.json {
                 output::json(&serde_json::json!({
-                    "file": config.file, "ok": true, "sources": config.sources.len(), "digests": config.digests.len(),
+                    "file": config.file, "ok": true, "sources": sources, "digests": digests,
                 }))
             } else {
                 output::line(message)

@@ -15,6 +15,7 @@ use super::relays::Smtp;
 use super::secret::Secret;
 use super::source::{Collect, Source, Topic};
 use super::theme::Theme;
+use super::urls::is_loopback;
 use super::utm::Utm;
 use crate::dkim::Signer;
 use crate::domain::{EmailAddress, Locale};
@@ -94,6 +95,23 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// Networks that may read the metrics, beside this machine.
     pub metrics_from: Vec<IpNet>,
+}
+
+impl Server {
+    /// What to do where nobody but a proxy on this machine can reach `listen`, and none such is named: all visitors look like
+    /// this machine then. `None`: it is named, or the pages are for this machine alone.
+    pub fn unnamed_proxy(&self) -> Option<String> {
+        let peer = self.listen.ip();
+        let is_tried_out = Url::parse(&self.public_url).is_ok_and(|url| is_loopback(&url));
+        let is_named = self.trusted_proxies.iter().any(|net| net.contains(&peer));
+        (peer.is_loopback() && !is_named && !is_tried_out).then(|| {
+            format!(
+                "server.listen is {peer}, which only a proxy on this machine reaches for others, and server.trusted_proxies \
+                 does not name it: visitors cannot be told apart, so that subscribe.per_network does not hold for them and \
+                 the evidence of a consent has no address of theirs; set server.trusted_proxies = [\"{peer}\"]"
+            )
+        })
+    }
 }
 
 /// `[store]`.

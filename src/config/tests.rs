@@ -143,6 +143,20 @@ fn a_real_relay_asks_for_real_addresses() {
 }
 
 #[test]
+fn a_proxy_on_this_machine_that_is_not_named_is_told_with_the_remedy() {
+    let unnamed = |server: &str| parse(&format!("{MINIMAL}\n[server]\n{server}")).unwrap().server.unnamed_proxy();
+    let behind = "public_url = \"https://news.northfold.org\"\n";
+    for (listen, remedy) in [("", "trusted_proxies = [\"127.0.0.1\"]"), ("listen = \"[::1]:80\"", "= [\"::1\"]")] {
+        let told = unnamed(&format!("{behind}{listen}")).unwrap();
+        assert!(told.contains("subscribe.per_network") && told.contains(remedy), "{told}");
+    }
+    for fine in ["trusted_proxies = [\"127.0.0.0/8\"]", "listen = \"0.0.0.0:8080\""] {
+        assert_eq!(unnamed(&format!("{behind}{fine}")), None, "{fine}");
+    }
+    assert_eq!(unnamed("public_url = \"http://localhost:8080\""), None, "somebody tries it out");
+}
+
+#[test]
 fn what_is_shown_reads_back_as_the_same() {
     let text = include_str!("../../tests/config/full.toml");
     let config = parse(text).unwrap();

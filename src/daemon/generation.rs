@@ -52,6 +52,9 @@ impl Prepared {
 
 /// Puts a generation together.
 pub(super) fn prepare(app: App, further: &Router, status: &Status) -> Result<Prepared, DaemonError> {
+    if let Some(advice) = app.config.server.unnamed_proxy() {
+        tracing::warn!("{advice}");
+    }
     let (alerts, teller, watch) = app.alerts()?;
     let state = AppState::new(app.subscribers(), app.notices(), alerts.of_pages())?.with_status(status.clone());
     let router = web::router(state).merge(further.clone());

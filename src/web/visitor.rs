@@ -27,6 +27,13 @@ pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
     FORWARDED.iter().any(|name| headers.contains_key(*name))
 }
 
+/// Whether a request came from a proxy on this machine which says for whom, and is not believed.
+fn is_unnamed_proxy(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
+    let peer = peer.to_canonical();
+    let says = ["forwarded", FORWARDED_FOR, "x-real-ip"].iter().any(|name| headers.contains_key(*name));
+    says && peer.is_loopback() && !trusted.iter().any(|net| net.contains(&peer))
+}
+
 /// Whoever sent a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Visitor {
@@ -59,6 +66,10 @@ impl FromRequestParts<AppState> for Visitor {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Self::Rejection> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         let config = state.subscribers.config();
+        if let Some(peer) = peer.filter(|peer| is_unnamed_proxy(*peer, &parts.headers, &config.server.trusted_proxies))
+        {
+            state.guards.tell_of_proxy(peer);
+        }
         Ok(Self::new(peer, &parts.headers, &config.server.trusted_proxies, &config.retention))
     }
 }

@@ -12,6 +12,8 @@ mod offer;
 mod origin;
 mod wish;
 
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -50,6 +52,7 @@ pub(super) struct Guards {
     verifier: Option<Verifier>,
     domains: Option<Domains>,
     warn: Warn,
+    told_of_proxy: AtomicBool,
 }
 
 impl Guards {
@@ -61,7 +64,20 @@ impl Guards {
             true => Some(Domains::of_the_system().map_err(|error| WebError::Resolver(error.to_string()))?),
             false => None,
         };
-        Ok(Self { limits: Limits::new(subscribe, warn.clone()), verifier, domains, warn })
+        let told_of_proxy = AtomicBool::new(false);
+        Ok(Self { limits: Limits::new(subscribe, warn.clone()), verifier, domains, warn, told_of_proxy })
+    }
+
+    /// Tells the operator, once, of a proxy on this machine that says for whom it asks and is not named.
+    pub(super) fn tell_of_proxy(&self, peer: IpAddr) {
+        if !self.told_of_proxy.swap(true, Ordering::Relaxed) {
+            let peer = peer.to_canonical();
+            let sentence = format!(
+                "requests come through a proxy at {peer}, which server.trusted_proxies does not name: visitors cannot be told \
+                 apart, so that subscribe.per_network does not hold for them; set server.trusted_proxies = [\"{peer}\"]"
+            );
+            (self.warn)("unnamed_proxy", sentence);
+        }
     }
 }
 

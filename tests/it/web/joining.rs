@@ -252,6 +252,21 @@ on_both! {
         assert!(site.warnings.lock().unwrap()[0].starts_with("signups_of_a_network: 2001:db8::/64"));
     }
 
+    async fn the_operator_hears_once_of_a_proxy_on_this_machine_that_is_not_named(store: TestStore) {
+        let site = Site::with(&store, |config| config.subscribe.per_network = Rate::parse("1/h").unwrap()).await;
+        for number in 0..3 {
+            let body = format!("{{\"email\": \"reader{number}@northfold.example\"}}");
+            let request = site.post("/subscribe", "application/json", body);
+            let request = if number > 0 { request.header("x-forwarded-for", "203.0.113.9") } else { request };
+            assert_eq!(request.send().await.unwrap().status(), StatusCode::ACCEPTED);
+            let warnings = site.warnings.lock().unwrap();
+            assert_eq!(warnings.len(), number.min(1), "{warnings:?}");
+        }
+        let warnings = site.warnings.lock().unwrap();
+        assert!(warnings[0].starts_with("unnamed_proxy: "), "{warnings:?}");
+        assert!(warnings[0].ends_with("set server.trusted_proxies = [\"127.0.0.1\"]"), "{warnings:?}");
+    }
+
     async fn a_flood_of_many_networks_waits_and_the_operator_hears_of_it(store: TestStore) {
         let site = Site::with(&store, |config| {
             config.subscribe.overall = Rate::parse("3/s").unwrap();
