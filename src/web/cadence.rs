@@ -10,20 +10,25 @@ use crate::wording::{Wording, format_date};
 /// How many coming issues are looked at: some ten weeks of a daily digest.
 const LOOKED_AT: usize = 70;
 
-/// How often the digest comes, read off its coming issues: that serves every schedule, however it is written. What has no
-/// simple rule is told by its next day. `None`: it never comes again.
+/// How often the digest comes; what has no simple rule is told by its next day. `None`: it never comes again.
 pub(super) fn cadence(digest: &Digest, now: UtcMillis, locale: &Locale) -> Option<String> {
-    let coming = digest.schedule.upcoming(now, LOOKED_AT);
-    let coming: Vec<NaiveDateTime> =
-        coming.into_iter().map(|moment| digest.schedule.local(moment).naive_local()).collect();
-    let first = coming.first()?;
-    let time = first.format("%H:%M").to_string();
+    rule(digest, now, locale).or_else(|| {
+        let coming = coming(digest, now);
+        let first = coming.first()?;
+        let (date, time) = (format_date(first.date(), locale), time(first));
+        Some(match is_at_one_time(&coming) {
+            true => say(locale, "cadence.next_at", &[("date", &date), ("time", &time)]),
+            false => say(locale, "cadence.next", &[("date", &date)]),
+        })
+    })
+}
+
+/// The rule by which the digest comes, where there is a simple one, read off its coming issues: that serves every schedule,
+/// however it is written.
+pub(super) fn rule(digest: &Digest, now: UtcMillis, locale: &Locale) -> Option<String> {
+    let coming = coming(digest, now);
+    let time = time(coming.first().filter(|_| is_at_one_time(&coming))?);
     let words = |key: &str, more: (&str, &str)| say(locale, &format!("cadence.{key}"), &[("time", &time), more]);
-    // A clock change moves single issues by an hour.
-    let same_time = coming.iter().filter(|moment| (moment.hour(), moment.minute()) == (first.hour(), first.minute()));
-    if same_time.count() * 10 < coming.len() * 9 {
-        return Some(say(locale, "cadence.next", &[("date", &format_date(first.date(), locale))]));
-    }
     let days: Vec<_> = coming.iter().map(NaiveDateTime::date).collect();
     let gaps: Vec<i64> = days.windows(2).map(|pair| (pair[1] - pair[0]).num_days()).collect();
     if gaps.iter().all(|gap| *gap == 1) {
@@ -38,10 +43,25 @@ pub(super) fn cadence(digest: &Digest, now: UtcMillis, locale: &Locale) -> Optio
             days => words("weekly", ("days", &enumerated(locale, &names(days, locale)))),
         });
     }
-    if days.iter().all(|day| day.day() == days[0].day()) && gaps.iter().all(|gap| *gap <= 31) {
-        return Some(words("monthly", ("day", &days[0].day().to_string())));
-    }
-    Some(words("next_at", ("date", &format_date(first.date(), locale))))
+    let monthly = days.iter().all(|day| day.day() == days[0].day()) && gaps.iter().all(|gap| *gap <= 31);
+    monthly.then(|| words("monthly", ("day", &days[0].day().to_string())))
+}
+
+/// The moments of the coming issues, in the digest's zone.
+fn coming(digest: &Digest, now: UtcMillis) -> Vec<NaiveDateTime> {
+    let coming = digest.schedule.upcoming(now, LOOKED_AT).into_iter();
+    coming.map(|moment| digest.schedule.local(moment).naive_local()).collect()
+}
+
+/// Whether they come at the same time of the day, but for single ones that a clock change moves by an hour.
+fn is_at_one_time(coming: &[NaiveDateTime]) -> bool {
+    let Some(first) = coming.first() else { return true };
+    let same = coming.iter().filter(|moment| (moment.hour(), moment.minute()) == (first.hour(), first.minute()));
+    same.count() * 10 >= coming.len() * 9
+}
+
+fn time(moment: &NaiveDateTime) -> String {
+    moment.format("%H:%M").to_string()
 }
 
 /// The weekdays among those days, from Monday on.

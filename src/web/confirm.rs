@@ -137,7 +137,7 @@ async fn welcome(
     for digest in claim.choice.iter().filter_map(|chosen| config.digest(&chosen.digest)) {
         digests.push(json!({
             "title": digest.title,
-            "cadence": cadence::cadence(digest, now, locale),
+            "rule": cadence::rule(digest, now, locale),
             "next": cadence::next_issue(digest, now, locale),
             "latest": home::latest_issue_url(state, &digest.id).await?,
         }));
