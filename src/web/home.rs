@@ -67,12 +67,7 @@ pub(super) async fn form(
             Vec::new()
         }
     };
-    // A form that had no choices on it comes back with all of them ticked, which is what it meant.
-    let ticked = |name: &str| {
-        let fields = returned.as_ref().map(|back| back.fields)?;
-        let had = fields.all("offered").iter().any(|offered| offered == name);
-        Some(fields.all(name)).filter(|ticked| had || !ticked.is_empty())
-    };
+    let ticked = |name: &str| returned.as_ref().map(|back| back.fields.all(name)).unwrap_or_default();
     let get = |name: &str| returned.as_ref().map(|back| back.fields.get(name).to_owned()).unwrap_or_default();
     let values = json!({
         "index": returned.is_none(),
@@ -80,8 +75,8 @@ pub(super) async fn form(
         "heading": text.heading,
         "intro": text.intro,
         "cadence": offer.only().and_then(|digest| cadence(digest, now, locale)),
-        "digests": offer.digest_rows(ticked("digests").as_deref(), now, locale),
-        "topics": offer.topic_rows(ticked("topics").as_deref()),
+        "digests": offer.digest_rows(&ticked("digests"), now, locale),
+        "topics": offer.topic_rows(&ticked("topics")),
         "only": offer.only().map(|digest| &digest.id),
         "stamp": state.subscribers.tokens().form(now).as_str(),
         "page_locale": locale.as_str(),
@@ -125,6 +120,7 @@ pub(super) fn allow_captcha(state: &AppState, headers: &mut HeaderMap) {
 pub(super) struct Texts {
     heading: String,
     intro: String,
+    topics_hint: Option<String>,
 }
 
 impl Texts {
@@ -132,7 +128,8 @@ impl Texts {
     pub(super) fn evidence(&self, choice: &str, locale: &Locale) -> String {
         let said = |key: &str| say(locale, key, &[]);
         let (hint, button, small) = (said("home.email_hint"), said("home.button"), said("home.small"));
-        format!("{}\n{}\n{hint}\n{choice}\n[{button}]\n{small}", self.heading, self.intro)
+        let topics = self.topics_hint.as_ref().map(|hint| format!("{hint}\n")).unwrap_or_default();
+        format!("{}\n{}\n{hint}\n{topics}{choice}\n[{button}]\n{small}", self.heading, self.intro)
     }
 }
 
@@ -148,7 +145,8 @@ pub(super) fn texts(state: &AppState, offer: &Offer<'_>, locale: &Locale) -> Tex
         Some(digest) => intro(state, digest, locale),
         None => say(locale, "home.intro_of_several", &[]),
     });
-    Texts { heading, intro }
+    let topics_hint = (!offer.topics().is_empty()).then(|| say(locale, "home.topics_hint", &[]));
+    Texts { heading, intro, topics_hint }
 }
 
 /// What one gets, made of the digest's topics.

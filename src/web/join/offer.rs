@@ -37,7 +37,7 @@ impl<'a> Offer<'a> {
     }
 
     /// The topics to choose from; one alone in a digest is no choice.
-    fn topics(&self) -> Vec<String> {
+    pub(crate) fn topics(&self) -> Vec<String> {
         let mut topics = Vec::new();
         for has in self.digests.iter().map(|digest| topics_of(self.config, digest)).filter(|has| has.len() > 1) {
             topics.extend(has.into_iter().filter(|topic| !topics.contains(topic)).collect::<Vec<_>>());
@@ -45,37 +45,37 @@ impl<'a> Offer<'a> {
         topics
     }
 
-    /// The digests for the template; `ticked` are those of a form that came back, none: all.
-    pub(crate) fn digest_rows(&self, ticked: Option<&[String]>, now: UtcMillis, locale: &Locale) -> Vec<Value> {
+    /// The digests for the template; `ticked` are those of a form that came back. A box that is ticked beforehand is no consent.
+    pub(crate) fn digest_rows(&self, ticked: &[String], now: UtcMillis, locale: &Locale) -> Vec<Value> {
         if self.only().is_some() {
             return Vec::new();
         }
         let row = |digest: &&Digest| {
             json!({
                 "id": digest.id, "title": digest.title, "text": cadence(digest, now, locale),
-                "ticked": ticked.is_none_or(|ticked| ticked.contains(&digest.id)),
+                "ticked": ticked.contains(&digest.id),
             })
         };
         self.digests.iter().map(row).collect()
     }
 
     /// The topics for the template.
-    pub(crate) fn topic_rows(&self, ticked: Option<&[String]>) -> Vec<Value> {
+    pub(crate) fn topic_rows(&self, ticked: &[String]) -> Vec<Value> {
         let row = |id: &String| {
             let topic = self.config.topics.iter().find(|topic| topic.id == *id);
             json!({
                 "id": id, "title": self.config.topic_title(id),
                 "text": topic.map(|topic| topic.description.as_str()).unwrap_or_default(),
-                "ticked": ticked.is_none_or(|ticked| ticked.contains(id)),
+                "ticked": ticked.contains(id),
             })
         };
         self.topics().iter().map(row).collect()
     }
 
-    /// The digests and topics that somebody named; none of a kind means all of it.
+    /// The digests and topics that somebody named; none of a kind means all of it, and no topic of a digest all of its topics.
     ///
     /// # Errors
-    /// [`Wrong`] where something is named that is not offered, or nothing of a digest is left.
+    /// [`Wrong`] where something is named that is not offered, or topics that are in none of the digests that are.
     pub(crate) fn choice(&self, digests: &[String], topics: &[String]) -> Result<Vec<Chosen>, Wrong> {
         if digests.iter().any(|id| !self.digests.iter().any(|digest| digest.id == *id)) {
             return Err(Wrong::new("digests", "unknown_digest"));
@@ -83,11 +83,11 @@ impl<'a> Offer<'a> {
         let named = |digest: &&&Digest| digests.is_empty() || digests.contains(&digest.id);
         let wanted: Vec<(&Digest, Vec<String>)> =
             self.digests.iter().filter(named).map(|digest| (*digest, topics_of(self.config, digest))).collect();
-        // A form with several digests has the topics of all of them, so those of one that was not ticked are let pass.
         if topics.iter().any(|topic| !self.digests.iter().any(|digest| topics_of(self.config, digest).contains(topic)))
         {
             return Err(Wrong::new("topics", "unknown_topic"));
         }
+        let astray = topics.iter().any(|topic| !wanted.iter().any(|(_, has)| has.contains(topic)));
         let mut choice = Vec::new();
         for (digest, has) in wanted {
             let picked = || has.iter().filter(|topic| topics.contains(topic)).cloned().collect();
@@ -97,8 +97,11 @@ impl<'a> Offer<'a> {
             };
             match topics {
                 Topics::Only(topics) if topics.is_empty() && digests.is_empty() => {}
-                Topics::Only(topics) if topics.is_empty() => {
+                Topics::Only(topics) if topics.is_empty() && astray => {
                     return Err(Wrong::new("topics", "no_topic_of").about(&digest.title));
+                }
+                Topics::Only(topics) if topics.is_empty() => {
+                    choice.push(Chosen { digest: digest.id.clone(), topics: Topics::All });
                 }
                 topics => choice.push(Chosen { digest: digest.id.clone(), topics }),
             }
@@ -142,6 +145,9 @@ mod tests {
             .to_owned()
             + &digest("weekly", "\"news\"", "")
             + &digest("daily", "\"news\"", "")
+            + "[[source]]\nid = \"board\"\nfeed = \"https://example.org/jobs/\"\n\
+               topics = [{ title = \"x\", topic = \"nursing\" }, { topic = \"care\" }]\n"
+            + "[[digest]]\nid = \"jobs\"\nsources = [\"board\"]\nschedule = \"@weekly\"\n"
             + &digest("staff", "\"news\"", "public = false");
         Config::parse(&text, std::path::Path::new("config.toml"), std::iter::empty()).unwrap()
     }
@@ -157,7 +163,7 @@ mod tests {
 
     #[test]
     fn no_choice_is_all_that_is_public() {
-        assert_eq!(choice(None, &[], &[]).unwrap(), "weekly *; daily *");
+        assert_eq!(choice(None, &[], &[]).unwrap(), "weekly *; daily *; jobs *");
         assert_eq!(choice(Some("daily"), &[], &[]).unwrap(), "daily *");
     }
 
@@ -165,6 +171,14 @@ mod tests {
     fn all_topics_ticked_includes_later_ones() {
         assert_eq!(choice(None, &["weekly"], &["posts", "news", "features"]).unwrap(), "weekly *");
         assert_eq!(choice(None, &["weekly"], &["posts", "news"]).unwrap(), "weekly news,posts");
+    }
+
+    #[test]
+    fn a_digest_of_which_no_topic_is_named_comes_whole() {
+        assert_eq!(choice(None, &["weekly", "jobs"], &["posts"]).unwrap(), "weekly posts; jobs *");
+        assert_eq!(choice(None, &["weekly", "jobs"], &["nursing"]).unwrap(), "weekly *; jobs nursing");
+        assert_eq!(choice(None, &[], &["nursing"]).unwrap(), "jobs nursing");
+        assert_eq!(choice(None, &["weekly"], &["nursing"]), Err("no_topic_of"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use proptest::test_runner::TestRunner;
 use reqwest::StatusCode;
 
 use super::site::{FORM, Site};
-use crate::support::household::{everything, execute};
+use crate::support::household::{everything, execute, text};
 use crate::support::on_both;
 
 on_both! {
@@ -34,6 +34,21 @@ on_both! {
         for path in ["/?digest=staff", "/?digest=nowhere", "/?digest=%00"] {
             assert_eq!(site.get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
         }
+    }
+
+    async fn no_box_is_ticked_beforehand_and_no_topic_ticked_means_all(store: TestStore) {
+        let site = Site::open(&store).await;
+        for path in ["/", "/?digest=weekly"] {
+            let page = site.text(path).await;
+            assert!(page.contains("name=\"topics\"") && !page.contains(" checked"), "{path}: {page}");
+            assert!(page.contains("None ticked means all of them.") && !page.contains("name=\"offered\" value=\"topics\""), "{page}");
+        }
+        let joined = site.join("email=ann%40northfold.example&offered=digests&digests=weekly").await;
+        assert_eq!(joined.status(), StatusCode::OK);
+        let evidence = text(&store, "select wording from consent_events where event = 'asked'").await;
+        assert!(evidence.contains("None ticked means all of them."), "{evidence}");
+        let again = site.join("email=ann&page_locale=en-GB").await.text().await.unwrap();
+        assert!(again.contains("such as name@example.org") && !again.contains(" checked"), "{again}");
     }
 
     async fn the_last_issue_that_was_sent_is_shown_with_its_stories(store: TestStore) {
