@@ -306,7 +306,9 @@ fn plain(say: &Say<'_>, letter: &Letter<'_>, common: &Common) -> (String, Letter
         }
         _ => words.note = vec![note],
     }
-    (under("summary"), words)
+    // Before the first issue there is nothing to read yet.
+    let summary = if matches!(letter, Letter::Welcome { latest: None }) { "summary_alone" } else { "summary" };
+    (under(summary), words)
 }
 
 fn confirmation(say: &Say<'_>, letter: &Letter<'_>, common: &Common) -> (String, LetterWords) {
