@@ -234,6 +234,7 @@ impl Session {
         left_at: UtcMillis,
         now: UtcMillis,
     ) -> Result<u64, StoreError> {
+        self.queues();
         execute!(self, RESTORE_CANCELLED, subscriber, digest, left_at, now)
     }
 

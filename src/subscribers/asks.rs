@@ -5,9 +5,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::choice::{Chosen, Topics};
 use super::{NOTICE_SPACING, Notify, Origin, Subscribers, SubscribersError, take_notice_slot};
-use crate::domain::{EmailAddress, SubscriberState, SubscriptionState, UtcMillis};
+use crate::domain::{EmailAddress, SubscriberState, UtcMillis};
 use crate::store::{Ask, Durability, Session, StoreError, SubscriberRow};
 
 /// How many are asked in one transaction.
@@ -113,10 +112,7 @@ impl Subscribers {
             return Ok(false);
         }
         let have = session.subscriptions_among(&[row.id]).await?;
-        let wanted = have.iter().filter(|have| have.state != SubscriptionState::Left);
-        let offered = wanted.filter(|have| self.config.digest(&have.digest).is_some());
-        let choice: Vec<Chosen> =
-            offered.map(|have| Chosen { digest: have.digest.clone(), topics: Topics::parse(&have.topics) }).collect();
+        let choice = self.wished(&have);
         let Ok(address) = EmailAddress::parse(&row.email) else { return Ok(false) };
         if choice.is_empty() {
             return Ok(false);

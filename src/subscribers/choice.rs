@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::{Config, Digest};
+use crate::store::SubscriptionRow;
 
 /// The topics that a subscription has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,12 @@ pub struct Chosen {
     pub digest: String,
     /// Its topics.
     pub topics: Topics,
+}
+
+impl From<&SubscriptionRow> for Chosen {
+    fn from(have: &SubscriptionRow) -> Self {
+        Self { digest: have.digest.clone(), topics: Topics::parse(&have.topics) }
+    }
 }
 
 /// Why a choice cannot be had.

@@ -148,6 +148,12 @@ impl Subscribers {
         choice.iter().filter(|chosen| self.config.digest(&chosen.digest).is_some()).cloned().collect()
     }
 
+    /// What somebody who has not confirmed yet seems to want, as far as they have not left it since.
+    pub(super) fn wished(&self, have: &[SubscriptionRow]) -> Vec<Chosen> {
+        let wanted: Vec<Chosen> = have.iter().filter(|have| add::is_wanted(have)).map(Chosen::from).collect();
+        self.still_offered(&wanted)
+    }
+
     /// Makes the mail that is not sent, so that time does not tell.
     async fn rehearse(
         &self,

@@ -172,7 +172,7 @@ impl Subscribers {
     }
 
     /// Writes down what is left now, and stops what is queued of it.
-    async fn write_left(
+    pub(super) async fn write_left(
         &self,
         session: &mut Session,
         row: &SubscriberRow,

@@ -1,7 +1,7 @@
 //! Everything about one subscriber, for whoever reads the mails to their address: a link that works for an hour is mailed
 //! there, and opens all digests, the name and the language, the data and the address.
 
-use super::add::subscription;
+use super::add::{drop_others, subscription};
 use super::choice::{Chosen, Topics};
 use super::limit::take_notice_slot;
 use super::{
@@ -86,8 +86,10 @@ impl Subscribers {
             Some(row) if self.may_be_asked(&mut session, &row).await? => {
                 // Where it goes is what is stored, so that nobody's spelling of it takes a link elsewhere.
                 let address = &EmailAddress::parse(&row.email).unwrap_or_else(|_| address.clone());
-                let choice = self.still_offered(&have.iter().map(chosen).collect::<Vec<_>>());
-                self.ask(&mut session, &row, address, &choice, origin, notify).await?;
+                match self.wished(&have) {
+                    choice if choice.is_empty() => self.rehearse_link(&mut session, address, &digest, notify).await?,
+                    choice => self.ask(&mut session, &row, address, &choice, origin, notify).await?,
+                }
             }
             _ => self.rehearse_link(&mut session, address, &digest, notify).await?,
         }
@@ -106,7 +108,8 @@ impl Subscribers {
     }
 
     /// Subscribes them to one more digest, all topics: the link was mailed to the address, so pressing the button is an
-    /// agreement like that of a confirmation. `wording` is what they were shown.
+    /// agreement like that of a confirmation, and like that brings back nothing which it does not name. A digest that is
+    /// not public is only for those who have had it. `wording` is what they were shown.
     ///
     /// # Errors
     /// When the store fails; then nothing has changed.
@@ -119,17 +122,22 @@ impl Subscribers {
     ) -> Result<Taken, SubscribersError> {
         let mut session = self.store.write(Durability::Full).await?;
         let Some(mut row) = locked(&mut session, claim).await? else { return Ok(Taken::Refused) };
-        if self.config.digest(digest).is_none() || !self.may_have_link(&mut session, &row).await? {
-            return Ok(Taken::Refused);
-        }
+        let Some(offered) = self.config.digest(digest) else { return Ok(Taken::Refused) };
         let now = self.now();
         let have = session.subscriptions_among(&[row.id]).await?;
+        let known = have.iter().any(|have| have.digest == digest);
+        if !(offered.public || known) || !self.may_have_link(&mut session, &row).await? {
+            return Ok(Taken::Refused);
+        }
         let got = have.iter().find(|have| have.digest == digest && have.state != SubscriptionState::Left);
         if got.is_some() && row.state == SubscriberState::Confirmed {
             return Ok(Taken::Already);
         }
         let chosen = Chosen { digest: digest.to_owned(), topics: Topics::All };
         session.put_subscription(&subscription(row.id, &chosen, now)).await?;
+        if row.state != SubscriberState::Confirmed {
+            drop_others(&mut session, row.id, &have, std::slice::from_ref(&chosen)).await?;
+        }
         row.state = SubscriberState::Confirmed;
         (row.confirmed_at, row.updated_at) = (Some(now), now);
         session.update_subscriber(&row).await?;
@@ -230,10 +238,6 @@ impl Subscribers {
 pub(super) fn plain_name(name: &str) -> String {
     let letters: String = name.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     letters.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(NAME_LIMIT).collect()
-}
-
-fn chosen(have: &SubscriptionRow) -> Chosen {
-    Chosen { digest: have.digest.clone(), topics: Topics::parse(&have.topics) }
 }
 
 /// The person of the link, as long as it is for their address.

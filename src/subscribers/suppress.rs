@@ -129,7 +129,8 @@ impl Subscribers {
     }
 
     /// Lifts the suppression of an address, or of a hash as the list shows it; `None`: there was none. Whoever
-    /// complained counts as having left from then on, so that a confirmation of their own can bring them back.
+    /// complained counts as having left everything from then on, so that only a confirmation of their own brings back what
+    /// it names.
     ///
     /// # Errors
     /// When the store fails; then nothing has changed.
@@ -171,7 +172,11 @@ impl Subscribers {
         origin: Origin<'_>,
     ) -> Result<SubscriberState, SubscribersError> {
         let now = self.now();
-        if person.state == SubscriberState::Complained {
+        let reported = SuppressionReason::parse(&lifted.reason) == SuppressionReason::Complaint;
+        if reported || person.state == SubscriberState::Complained {
+            let have = session.subscriptions_among(&[person.id]).await?;
+            // Also what they left before: that way back ends here.
+            self.write_left(session, &person, &have.iter().collect::<Vec<_>>(), origin).await?;
             person.state = SubscriberState::Unsubscribed;
             person.updated_at = now;
             session.update_subscriber(&person).await?;

@@ -1,5 +1,7 @@
 //! Undoes a leaving within a day, and takes down why somebody left.
 
+use super::add::drop_others;
+use super::choice::Chosen;
 use super::{Origin, PersonalClaim, Subscribers, SubscribersError, event};
 use crate::domain::{SubscriberState, SubscriptionState};
 use crate::store::{Durability, ReasonRow, Session, SubscriberRow, SubscriptionRow};
@@ -67,7 +69,8 @@ impl Subscribers {
     }
 
     /// Brings back what was left at the moment of the claim, as it was then: topics, pause, and what the leaving had
-    /// cancelled of an issue that is still being sent. Never lifts a complaint or a suppression, and confirms nobody.
+    /// cancelled of an issue that is still being sent. Never lifts a complaint or a suppression, confirms nobody, and
+    /// brings nothing back to whoever has left everything but what was left then.
     /// `wording` is what the person was shown.
     ///
     /// # Errors
@@ -102,6 +105,8 @@ impl Subscribers {
             session.add_consent(&event).await?;
         }
         if row.state == SubscriberState::Unsubscribed {
+            let have = session.subscriptions_among(&[row.id]).await?;
+            drop_others(&mut session, row.id, &have, &left.iter().map(Chosen::from).collect::<Vec<_>>()).await?;
             let confirmed = row.confirmed_at.is_some();
             row.state = if confirmed { SubscriberState::Confirmed } else { SubscriberState::Pending };
             row.updated_at = now;

@@ -95,6 +95,18 @@ on_both! {
         assert!(subscribers.say_why(&claim, Reason::Other, "").await.unwrap());
     }
 
+    async fn undoing_brings_back_nothing_that_was_not_left_then(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly", "jobs"]).await;
+        let (id, asked) = (public_id(&store).await, Asked::default());
+        let token = leave(&subscribers, &id, Leave::Digest("weekly"), &asked).await.unwrap();
+        execute(&store, "update subscribers set state = 'unsubscribed'").await;
+        let claim = subscribers.tokens().verify_undo(&token, subscribers.now()).unwrap();
+        assert_eq!(subscribers.undo(&claim, "", Origin::PAGE).await.unwrap(), Undone::Now(vec!["weekly".to_owned()]));
+        assert_eq!(states(&store).await, format!("{ANN} confirmed"));
+        assert_eq!(text(&store, "select digest from live_subscriptions").await, "weekly");
+    }
+
     async fn undoing_lifts_no_complaint_and_no_suppression_and_confirms_nobody(store: TestStore) {
         let (subscribers, _clock) = subscribers(&store, URL).await;
         let asked = Asked::default();
@@ -143,6 +155,8 @@ on_both! {
         let claim = subscribers.tokens().verify_undo(&token, subscribers.now()).unwrap();
         subscribers.undo(&claim, "", Origin::PAGE).await.unwrap();
         assert_eq!(text(&store, deliveries).await, "a queued\nb cancelled\nc cancelled");
+        let heard = tokio::time::timeout(Duration::from_secs(5), subscribers.store().queued()).await;
+        assert!(heard.is_ok(), "whoever delivers here hears of it");
     }
 
     async fn why_somebody_left_is_kept_once_for_each_leaving_and_cut(store: TestStore) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use postround::config::Config;
 use postround::domain::{PublicId, UtcMillis};
 use postround::store::{Durability, SuppressionRow};
 use postround::subscribers::{
@@ -11,7 +12,7 @@ use postround::subscribers::{
 use proptest::prelude::*;
 
 use super::{ANN, URL, public_id, states, tokens};
-use crate::support::household::{Asked, address, confirmed, everything, execute, somebody, subscribers, text};
+use crate::support::household::{Asked, address, confirmed, everything, execute, somebody, subscribers, subscribers_with, text};
 use crate::support::{MONDAY, TestClock, TestStore, on_both};
 
 const NEW: &str = "ann@saltby.example";
@@ -78,6 +79,15 @@ on_both! {
         subscribers.mail_lost_link(&address("ben@northfold.example"), Origin::PAGE, &asked).await.unwrap();
         assert_eq!(asked.count(), 3);
         assert!(matches!(asked.0.lock().unwrap().last().unwrap().kind, NoticeKind::Confirm { .. }));
+        // Whoever has left before they confirmed is not asked for that again.
+        let ben = id_of(&store, "ben@northfold.example").await;
+        subscribers.add(&somebody("ben@northfold.example", &["jobs"]), Origin::PAGE, &asked).await.unwrap();
+        subscribers.leave(&ben, Leave::Digest("weekly"), Origin::PAGE).await.unwrap();
+        clock.advance(SPACED);
+        subscribers.mail_lost_link(&address("ben@northfold.example"), Origin::PAGE, &asked).await.unwrap();
+        let last = asked.0.lock().unwrap().last().unwrap().kind.clone();
+        assert!(matches!(&last, NoticeKind::Confirm { choice, .. } if choice.len() == 1 && choice[0].digest == "jobs"), "{last:?}");
+        let count = asked.count();
         let before = everything(&store).await;
         subscribers.mail_lost_link(&address("nobody@northfold.example"), Origin::PAGE, &asked).await.unwrap();
         for reason in ["manual", "complaint", "erased", "bounced"] {
@@ -86,7 +96,7 @@ on_both! {
             suppress(&store, ANN, reason).await;
             subscribers.mail_lost_link(&address(ANN), Origin::PAGE, &asked).await.unwrap();
         }
-        assert_eq!((asked.count(), everything(&store).await), (3, before));
+        assert_eq!((asked.count(), everything(&store).await), (count, before));
     }
 
     async fn a_digest_is_taken_up_through_the_link_with_its_wording_and_by_nobody_who_complained(store: TestStore) {
@@ -101,6 +111,31 @@ on_both! {
         assert_eq!(text(&store, "select wording from consent_events where event = 'confirmed' and digest = 'jobs'").await, "Jobs [Subscribe]");
         execute(&store, "update subscribers set state = 'complained'").await;
         assert_eq!(take("weekly").await.unwrap(), Taken::Refused);
+    }
+
+    async fn taking_up_a_digest_brings_back_nothing_else(store: TestStore) {
+        let (subscribers, _clock, id, asked) = begin(&store).await;
+        let claim = manage(&subscribers, &id, &asked).await;
+        execute(&store, "update subscribers set state = 'unsubscribed'").await;
+        assert_eq!(subscribers.take_up(&claim, "jobs", "Jobs", Origin::PAGE).await.unwrap(), Taken::Now);
+        assert_eq!(text(&store, "select digest from live_subscriptions").await, "jobs");
+    }
+
+    async fn a_digest_that_is_not_public_is_taken_up_by_those_who_have_had_it_alone(store: TestStore) {
+        let closed = |config: &mut Config| config.digests[1].public = false;
+        let (subscribers, clock) = subscribers_with(&store, URL, closed).await;
+        let ben = "ben@northfold.example";
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        confirmed(&subscribers, ben, &["weekly", "jobs"]).await;
+        for (who, taken) in [(ANN, Taken::Refused), (ben, Taken::Now)] {
+            let (id, asked) = (id_of(&store, who).await, Asked::default());
+            subscribers.leave(&id, Leave::Digest("jobs"), Origin::PAGE).await.unwrap();
+            clock.advance(SPACED);
+            let claim = manage(&subscribers, &id, &asked).await;
+            let before = everything(&store).await;
+            assert_eq!(subscribers.take_up(&claim, "jobs", "Jobs", Origin::PAGE).await.unwrap(), taken, "{who}");
+            assert_eq!(everything(&store).await == before, taken == Taken::Refused);
+        }
     }
 
     async fn a_new_address_counts_when_it_is_confirmed_there_and_takes_along_what_waits(store: TestStore) {

@@ -1,12 +1,15 @@
 //! Suppression by hand: nothing is mailed there, whatever is imported, until it is lifted.
 
+use std::time::Duration;
+
+use postround::domain::SubscriberState;
 use postround::store::{Durability, NewDelivery, SuppressionRow};
 use postround::subscribers::{
-    Erased, Import, ImportBasis, ImportReport, Origin, Refusal, Subscribers, SubscribersError, SuppressionList,
-    SuppressionReason,
+    Erased, Import, ImportBasis, ImportReport, Leave, Origin, Refusal, Subscribers, SubscribersError, SuppressionList,
+    SuppressionReason, Taken, Undone,
 };
 
-use super::{ANN, URL, import, states};
+use super::{ANN, URL, import, public_id, states};
 use crate::support::household::{Asked, address, confirmed, execute, somebody, subscribers, text};
 use crate::support::{MONDAY, TestStore, on_both};
 
@@ -142,6 +145,27 @@ on_both! {
         assert_eq!((text(&store, "select reason from suppressions").await.as_str(), states(&store).await), ("manual", format!("{ANN} complained")));
         subscribers.unsuppress(ANN, Origin::COMMAND_LINE).await.unwrap().unwrap();
         assert_eq!(states(&store).await, format!("{ANN} unsubscribed"));
+    }
+
+    async fn after_a_complaint_an_operators_word_brings_nothing_back_that_a_fresh_confirmation_does_not_name(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly", "jobs"]).await;
+        let (id, asked) = (public_id(&store).await, Asked::default());
+        let left = subscribers.say_goodbye(&id, "jobs", Leave::Digest("jobs"), Origin::PAGE, &asked).await.unwrap();
+        let undo = subscribers.tokens().verify_undo(left.undo.unwrap().0.as_str(), subscribers.now()).unwrap();
+        clock.advance(Duration::from_secs(60));
+        subscribers.suppress(&address(ANN), SuppressionReason::Complaint, "", Origin::COMMAND_LINE).await.unwrap();
+        clock.advance(Duration::from_secs(60));
+        let lifted = subscribers.unsuppress(ANN, Origin::COMMAND_LINE).await.unwrap().unwrap();
+        assert_eq!(lifted.state, Some(SubscriberState::Unsubscribed));
+        assert_eq!(text(&store, "select digest || ' ' || state from subscriptions order by digest").await, "jobs left\nweekly left");
+        let noted = "select digest from consent_events where event = 'left' and actor = 'operator' order by digest";
+        assert_eq!(text(&store, noted).await, "jobs\nweekly");
+        assert_eq!(subscribers.undo(&undo, "", Origin::PAGE).await.unwrap(), Undone::Refused, "the way back ended with the complaint");
+        subscribers.mail_lost_link(&address(ANN), Origin::PAGE, &asked).await.unwrap();
+        let claim = subscribers.tokens().verify_manage(&asked.token(), subscribers.now()).unwrap();
+        assert_eq!(subscribers.take_up(&claim, "jobs", "Jobs", Origin::PAGE).await.unwrap(), Taken::Now);
+        assert_eq!(text(&store, "select digest from live_subscriptions").await, "jobs");
     }
 
     async fn a_complaint_in_a_file_takes_the_place_of_what_a_confirmation_would_lift(store: TestStore) {
