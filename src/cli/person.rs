@@ -75,8 +75,17 @@ pub async fn edit(context: &Context, app: &App, args: &EditArgs) -> Result<(), C
         }
         (None, _) => None,
     };
+    let subscribers = app.subscribers();
     let pause = match (&digest, args.pause) {
-        (Some(digest), Some(day)) => Some(Some(start_of_day(day, digest.timezone()))),
+        (Some(digest), Some(day)) => {
+            let until = start_of_day(day, digest.timezone());
+            if until <= subscribers.now() {
+                return Err(CliError::Usage(format!(
+                    "--pause {day} is not ahead; a pause ends on a day to come, and --resume ends one now"
+                )));
+            }
+            Some(Some(until))
+        }
         _ => args.resume.then_some(None),
     };
     let nothing = args.name.is_none() && args.locale.is_none() && args.address.is_none();
@@ -93,7 +102,6 @@ pub async fn edit(context: &Context, app: &App, args: &EditArgs) -> Result<(), C
         pause,
         address: args.address.clone(),
     };
-    let subscribers = app.subscribers();
     match subscribers.edit(&args.email, &edit, Origin::COMMAND_LINE, &app.notices()).await? {
         Edited::Done => {}
         Edited::Unknown => return Err(CliError::Failed(format!("nothing is held of {}", args.email))),

@@ -123,6 +123,16 @@ impl EmailAddress {
         folded.nfc().collect()
     }
 
+    /// What the spellings of one mailbox have in common that differ by a tag after a plus sign, folded. Only good to count
+    /// by: a host may take two of them for two people.
+    pub fn untagged(&self) -> String {
+        let folded = self.folded();
+        match folded.split_once('@').and_then(|(local, domain)| Some((local.split_once('+')?.0, domain))) {
+            Some((local, domain)) if !local.is_empty() => format!("{local}@{domain}"),
+            _ => folded,
+        }
+    }
+
     /// Whether a server must offer SMTPUTF8 to take it (RFC 6531).
     pub fn needs_smtputf8(&self) -> bool {
         !self.text.is_ascii()
@@ -215,6 +225,18 @@ mod tests {
             assert!(EmailAddress::parse(bad).is_err(), "{bad:?} was taken");
         }
         assert_eq!(EmailAddress::parse(&format!("{}@example.org", "a".repeat(65))), Err(AddressError::TooLong));
+    }
+
+    #[test]
+    fn tags_are_set_aside_to_count_by_and_dots_are_not() {
+        for (address, untagged) in [
+            ("Ann+News@example.org", "ann@example.org"),
+            ("ann+a+b@example.org", "ann@example.org"),
+            ("ann.m@example.org", "ann.m@example.org"),
+            ("+ann@example.org", "+ann@example.org"),
+        ] {
+            assert_eq!(EmailAddress::parse(address).unwrap().untagged(), untagged);
+        }
     }
 
     #[test]

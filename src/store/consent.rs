@@ -57,6 +57,10 @@ queries! {
              select c.id from consent_events c where c.at < $1 and (c.network is not null or c.agent is not null)
              order by c.at limit $2)"
     };
+    CONSENT_SINCE = {
+        "select subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence
+         from consent_events where subscriber_id = $1 and at > $2 order by at, id"
+    };
     CONSENT_BETWEEN = {
         "select subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence
          from consent_events where subscriber_id between $1 and $2 order by subscriber_id, id"
@@ -119,6 +123,14 @@ impl Session {
     /// When the database fails.
     pub async fn forget_networks(&mut self, before: UtcMillis, limit: i64) -> Result<u64, StoreError> {
         execute!(self, FORGET_NETWORKS, before, limit)
+    }
+
+    /// The events of a subscriber after that moment, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn consent_since(&mut self, subscriber: i64, since: UtcMillis) -> Result<Vec<ConsentRow>, StoreError> {
+        fetch_all!(self, CONSENT_SINCE as ConsentRow, subscriber, since)
     }
 
     /// The events of the subscribers with those row ids, both ends included, oldest first for each.

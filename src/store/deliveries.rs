@@ -57,9 +57,13 @@ queries! {
            and started_at is null
            and exists (select 1 from issues i where i.id = deliveries.issue_id and i.state in ('sending', 'held'))"
     };
+    // A question to a new address is theirs when it was answered there; until then it may be somebody else's inbox.
     DELIVERIES_TO = {
         "select d.kind, d.digest, m.subject, d.address, d.state, d.first_due_at as queued_at, d.finished_at, d.answer
-         from deliveries d join mails m on m.id = d.mail_id where d.subscriber_id = $1 order by d.id"
+         from deliveries d join mails m on m.id = d.mail_id
+         where d.subscriber_id = $1 and (d.kind <> 'address' or exists (
+             select 1 from consent_events c where c.subscriber_id = $1 and c.event = 'moved' and c.address = d.address))
+         order by d.id"
     };
     // Whoever has left, paused, bounced out or been suppressed since then is not mailed by a retry.
     RETRY_ISSUE = {

@@ -2,7 +2,7 @@
 
 use super::ask::Wish;
 use super::choice::{Chosen, Topics};
-use super::{Notify, Origin, Subscribers, SubscribersError, event, limit, refusal, unless_first};
+use super::{Notify, Origin, Subscribers, SubscribersError, event, refusal, unless_first};
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow};
 
@@ -56,7 +56,7 @@ impl Subscribers {
         let hash = self.keys.address_hash(&new.address);
         let mut session = self.store.write(Durability::Full).await?;
         // An operator is not held back, but their mail counts for what strangers may set off.
-        limit::take_notice_slot(&mut session, &hash, self.now()).await?;
+        self.take_notice_slot(&mut session, &new.address).await?;
         session.lock_subscribers_among(&[&hash]).await?;
         let known = session.subscriber_by_hash(&hash).await?;
         let suppression = session.suppression(&hash).await?;

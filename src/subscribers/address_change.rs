@@ -5,11 +5,10 @@
 //! never confirmed there becomes one with the person who confirms, since both addresses are theirs; the links that were
 //! mailed to either work on. A suppressed address gets no mail, and nothing is said about it.
 
-use super::limit::take_notice_slot;
 use super::manage::locked;
 use super::{
     CHANGE_LIFETIME, ChangeClaim, Notice, NoticeKind, Notify, Origin, PersonalClaim, SecretLink, Subscribers,
-    SubscribersError, event, unless_first,
+    SubscribersError, event, refusal, unless_first,
 };
 use crate::domain::{EmailAddress, SubscriberState};
 use crate::store::{Durability, Session, SubscriberRow};
@@ -21,6 +20,8 @@ pub enum ChangeAsked {
     Asked,
     /// It is the address that they have.
     Same,
+    /// They have asked for several within a day; the next one has to wait.
+    TooOften,
     /// The link is not for this address any more.
     Stale,
 }
@@ -36,9 +37,41 @@ pub enum Changed {
     Stale,
 }
 
+/// Why nobody is asked at a new address.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Immovable {
+    /// The person has complained.
+    #[error(
+        "the person reported a mail as spam, and is mailed nowhere before `suppression remove` lifts that on your word"
+    )]
+    Complained,
+    /// Nothing is mailed to the present address.
+    #[error(
+        "nothing is mailed there ({0}); `suppression remove` lifts that, or `subscriber add` asks them at the new address"
+    )]
+    Suppressed(String),
+    /// Nothing may be mailed to the new one.
+    #[error("nothing may be mailed to {0}; `suppression remove {0}` lifts that on your word")]
+    NewSuppressed(EmailAddress),
+    /// Somebody gets mails there already.
+    #[error("{0} is subscribed itself; `subscriber unsubscribe` ends whichever is not wanted any more")]
+    Taken(EmailAddress),
+}
+
+/// A wish for another address. Whoever utters it for `row` has proved to be them.
+#[derive(Clone, Copy)]
+pub(super) struct Asks<'a> {
+    pub(super) row: &'a SubscriberRow,
+    /// The digest in whose looks the mail comes.
+    pub(super) digest: &'a str,
+    pub(super) new: &'a EmailAddress,
+    /// Whether the new address may be mailed once more.
+    pub(super) granted: bool,
+}
+
 impl Subscribers {
     /// Asks the owner of `new` whether the mails of the claim's subscriber shall go there. Whether that address is known,
-    /// or suppressed, is not told.
+    /// suppressed, or has had mails enough, is not told: what is noted is the same, and takes the making of one mail.
     ///
     /// # Errors
     /// When the store fails or the mail cannot be queued; then nothing happened.
@@ -51,50 +84,79 @@ impl Subscribers {
     ) -> Result<ChangeAsked, SubscribersError> {
         let mut session = self.store.write(Durability::Full).await?;
         let hash = self.keys.address_hash(new);
-        let granted = take_notice_slot(&mut session, &hash, self.now()).await?;
+        let granted = self.take_notice_slot(&mut session, new).await?;
         let Some(row) = locked(&mut session, claim).await? else { return Ok(ChangeAsked::Stale) };
         if row.address_hash == hash {
             // Dropped without a commit, so that it counts for nothing.
             return Ok(ChangeAsked::Same);
         }
-        if granted {
-            self.ask_new_address(&mut session, &row, &claim.digest, new, origin, notify).await?;
+        if refusal::of_asking(Some(&row), session.suppression(&row.address_hash).await?.as_ref()).is_some() {
+            return Ok(ChangeAsked::Stale);
         }
+        if self.has_asked_for_addresses_enough(&mut session, &row).await? {
+            return Ok(ChangeAsked::TooOften);
+        }
+        let asks = Asks { row: &row, digest: &claim.digest, new, granted };
+        self.ask_new_address(&mut session, asks, origin, notify).await?;
         session.commit().await?;
         Ok(ChangeAsked::Asked)
     }
 
-    /// Mails the new address what there is to say. Whoever asks for `row` has proved to be them.
+    /// Mails the new address what there is to say.
     pub(super) async fn ask_new_address(
         &self,
         session: &mut Session,
-        row: &SubscriberRow,
-        digest: &str,
-        new: &EmailAddress,
+        asks: Asks<'_>,
         origin: Origin<'_>,
         notify: &impl Notify,
     ) -> Result<(), SubscribersError> {
+        let Asks { row, digest, new, granted } = asks;
         let now = self.now();
-        let hash = self.keys.address_hash(new);
-        if session.suppression(&hash).await?.is_some() {
-            return Ok(());
-        }
-        let Some(digest) = self.looks(digest) else { return Ok(()) };
-        let owner = session.subscriber_by_hash(&hash).await?;
-        let (subscriber, kind) = match &owner {
-            Some(owner) if owner.state == SubscriberState::Complained => return Ok(()),
-            Some(owner) if owner.state == SubscriberState::Confirmed => (owner, NoticeKind::AlreadySubscribed),
-            _ => {
-                let link = self.tokens.change_url(&row.public_id, &row.address_hash, &digest.id, new, now);
-                let expires_at = now.plus(CHANGE_LIFETIME);
-                (row, NoticeKind::ChangeAddress { link: SecretLink(link), expires_at })
-            }
-        };
-        Notice::to_address(subscriber, new.clone(), &digest.id, kind).queue(session, notify).await?;
-        // Not to which: it may be somebody else's.
+        // Before anything is looked up, and not for which address: it may be somebody else's, and whoever asks can read this.
         let mut event = event(row, "asked", now, origin);
         event.evidence = Some("a change of the address".to_owned());
-        Ok(session.add_consent(&event).await?)
+        session.add_consent(&event).await?;
+        let Some(digest) = self.looks(digest) else { return Ok(()) };
+        let hash = self.keys.address_hash(new);
+        let suppressed = session.suppression(&hash).await?.is_some();
+        let owner = session.subscriber_by_hash(&hash).await?;
+        let link = self.tokens.change_url(&row.public_id, &row.address_hash, &digest.id, new, now);
+        let kind = NoticeKind::ChangeAddress { link: SecretLink(link), expires_at: now.plus(CHANGE_LIFETIME) };
+        let question = Notice::to_address(row, new.clone(), &digest.id, kind);
+        let notice = match owner.as_ref().map(|owner| (owner, owner.state)) {
+            _ if suppressed || !granted => None,
+            Some((_, SubscriberState::Complained)) => None,
+            Some((owner, SubscriberState::Confirmed)) => Notice::to(owner, &digest.id, NoticeKind::AlreadySubscribed),
+            _ => Some(question.clone()),
+        };
+        match notice {
+            Some(notice) => notice.queue(session, notify).await,
+            None => notify.rehearse(session, &question).await.map_err(SubscribersError::Notify),
+        }
+    }
+
+    /// Refuses what asking for a change of address to `new` would come to nothing for, and be silent about.
+    pub(super) async fn refuse_move(
+        &self,
+        session: &mut Session,
+        address: &EmailAddress,
+        new: &EmailAddress,
+    ) -> Result<(), SubscribersError> {
+        let (hash, new_hash) = (self.keys.address_hash(address), self.keys.address_hash(new));
+        let Some(row) = session.subscriber_by_hash(&hash).await? else { return Ok(()) };
+        let owner = session.subscriber_by_hash(&new_hash).await?.map(|row| row.state);
+        let suppression = session.suppression(&hash).await?;
+        let new_suppressed = session.suppression(&new_hash).await?.is_some();
+        let reason = match (row.state, suppression, owner) {
+            (SubscriberState::Complained, ..) => Immovable::Complained,
+            (_, Some(suppression), _) => Immovable::Suppressed(suppression.reason),
+            (SubscriberState::Bounced, ..) => Immovable::Suppressed("bounced".to_owned()),
+            (.., Some(SubscriberState::Complained)) => Immovable::NewSuppressed(new.clone()),
+            _ if new_suppressed => Immovable::NewSuppressed(new.clone()),
+            (.., Some(SubscriberState::Confirmed)) => Immovable::Taken(new.clone()),
+            _ => return Ok(()),
+        };
+        Err(SubscribersError::Immovable { address: address.clone(), reason })
     }
 
     /// What [`Subscribers::change_address`] would do now.
@@ -178,8 +240,9 @@ impl Subscribers {
         if row.address_hash == hash {
             return Ok((Changed::Already, Some(row)));
         }
-        let complained = row.state == SubscriberState::Complained;
-        if complained || !claim.person.is_bound_to(&row.address_hash) || session.suppression(&hash).await?.is_some() {
+        // What only an owner lifts is not got round by another address.
+        let barred = refusal::of_asking(Some(&row), session.suppression(&row.address_hash).await?.as_ref()).is_some();
+        if barred || !claim.person.is_bound_to(&row.address_hash) || session.suppression(&hash).await?.is_some() {
             return Ok((Changed::Stale, None));
         }
         let owner = session.subscriber_by_hash(&hash).await?;

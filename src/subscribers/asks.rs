@@ -5,7 +5,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{NOTICE_SPACING, Notify, Origin, Subscribers, SubscribersError, take_notice_slot};
+use super::{NOTICE_SPACING, Notify, Origin, Subscribers, SubscribersError};
 use crate::domain::{EmailAddress, SubscriberState, UtcMillis};
 use crate::store::{Ask, Durability, Session, StoreError, SubscriberRow};
 
@@ -98,7 +98,8 @@ impl Subscribers {
             session.take_ask(ask.subscriber_id).await?;
             return Ok(false);
         }
-        if !take_notice_slot(session, &before.address_hash, now).await? {
+        let Ok(address) = EmailAddress::parse(&before.email) else { return Ok(false) };
+        if !self.take_notice_slot(session, &address).await? {
             session.postpone_ask(ask.subscriber_id, now.plus(NOTICE_SPACING)).await?;
             return Ok(false);
         }

@@ -71,7 +71,8 @@ impl Subscribers {
     /// Sets the topics and the pause of the link's digest; `topics` are kept when `None`.
     ///
     /// # Errors
-    /// When the store fails; then nothing has changed.
+    /// [`SubscribersError::TooOften`] after too many changes, unless this one means less mail, or when the store fails; then
+    /// nothing has changed.
     pub async fn choose(
         &self,
         claim: &DigestClaim,
@@ -99,6 +100,9 @@ impl Subscribers {
         if next == this {
             return Ok(Chose::Already);
         }
+        if !lessens(&this, &next) {
+            self.admit_change(&mut session, &row, origin).await?;
+        }
         session.put_subscription(&next).await?;
         if pause.is_some() {
             session.cancel_deliveries(row.id, Some(&claim.digest), now).await?;
@@ -113,6 +117,12 @@ impl Subscribers {
         session.commit().await?;
         Ok(Chose::Now)
     }
+}
+
+/// Whether less comes than before, and none of it sooner.
+fn lessens(before: &SubscriptionRow, next: &SubscriptionRow) -> bool {
+    let had = Topics::parse(&before.topics);
+    had.union(&Topics::parse(&next.topics)) == had && next.paused_until >= before.paused_until
 }
 
 async fn find(

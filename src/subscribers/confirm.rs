@@ -1,6 +1,6 @@
 //! Confirms what was asked for, by the token that was mailed; the second time changes nothing.
 
-use super::add::{drop_others, has, subscription};
+use super::add::{drop_others, has, is_wanted, subscription};
 use super::choice::{Chosen, Topics};
 use super::{ConfirmClaim, Notice, NoticeKind, Notify, Origin, Refusal, Subscribers, SubscribersError, event, refusal};
 use crate::domain::{SubscriberState, SubscriptionState, UtcMillis};
@@ -19,6 +19,18 @@ pub enum Confirmed {
     Refused(Refusal),
 }
 
+/// What a confirmation link would do now.
+#[derive(Clone, Debug)]
+pub struct Prospect {
+    /// What it would be.
+    pub verdict: Confirmed,
+    /// The address that it is for, where there is anybody of that link.
+    pub address: Option<String>,
+    /// What the button would subscribe to, without what was left since it was asked for; where it was pressed before, what
+    /// of it comes now.
+    pub choice: Vec<Chosen>,
+}
+
 /// All that decides on a confirmation.
 struct Known {
     row: SubscriberRow,
@@ -28,15 +40,18 @@ struct Known {
 }
 
 impl Subscribers {
-    /// What [`Subscribers::confirm`] would do now, for the page that has the button, with the address.
+    /// What [`Subscribers::confirm`] would do now, for the page that has the button.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn would_confirm(&self, claim: &ConfirmClaim) -> Result<(Confirmed, Option<String>), SubscribersError> {
+    pub async fn would_confirm(&self, claim: &ConfirmClaim) -> Result<Prospect, SubscribersError> {
         let mut session = self.store.read().await?;
-        let known = self.known(&mut session, claim).await?;
-        let address = known.as_ref().map(|known| known.row.email.clone());
-        Ok((known.map_or(Confirmed::Stale, |known| verdict(&known, claim)), address))
+        let Some(known) = self.known(&mut session, claim).await? else {
+            return Ok(Prospect { verdict: Confirmed::Stale, address: None, choice: Vec::new() });
+        };
+        let verdict = verdict(&known, claim);
+        let choice = if verdict == Confirmed::Already { still_had(&known, claim) } else { agreed(&known, claim) };
+        Ok(Prospect { verdict, address: Some(known.row.email), choice })
     }
 
     /// Confirms what the token says, and with it the name and language that were given in that very request. `wording` is
@@ -65,8 +80,7 @@ impl Subscribers {
         if known.suppression.is_some() {
             session.unsuppress(&known.row.address_hash).await?;
         }
-        let agreed: Vec<Chosen> =
-            claim.choice.iter().filter(|chosen| !left_since(&known, chosen, claim)).cloned().collect();
+        let agreed = agreed(&known, claim);
         settle(&mut session, &known, &agreed, now).await?;
         let request = session.join_request(known.row.id, claim.asked_at).await?;
         // Other requests' links work on; whose name they had does not matter any more.
@@ -134,6 +148,19 @@ fn verdict(known: &Known, claim: &ConfirmClaim) -> Confirmed {
     let nothing_new = claim.choice.iter().all(|chosen| has(&known.subscriptions, chosen));
     // A suppression that a confirmation lifts is something new to agree to.
     if confirmed && known.suppression.is_none() && (used || nothing_new) { Confirmed::Already } else { Confirmed::Now }
+}
+
+/// What the button subscribes to.
+fn agreed(known: &Known, claim: &ConfirmClaim) -> Vec<Chosen> {
+    claim.choice.iter().filter(|chosen| !left_since(known, chosen, claim)).cloned().collect()
+}
+
+/// What comes now of the digests that the link names.
+fn still_had(known: &Known, claim: &ConfirmClaim) -> Vec<Chosen> {
+    let had = |chosen: &Chosen| {
+        known.subscriptions.iter().find(|have| have.digest == chosen.digest && is_wanted(have)).map(Chosen::from)
+    };
+    claim.choice.iter().filter_map(had).collect()
 }
 
 /// Whether they have left that digest after they asked for it.

@@ -1,6 +1,7 @@
 //! What an operator changes for a person who asked them to: name, language, topics, a pause; a new address is confirmed
 //! there first.
 
+use super::address_change::Asks;
 use super::manage::locked_by_hash;
 use super::{Chose, DigestClaim, Notify, Origin, Subscribers, SubscribersError, Topics};
 use crate::domain::{EmailAddress, Locale, UtcMillis};
@@ -38,7 +39,8 @@ impl Subscribers {
     /// Changes what is held of an address.
     ///
     /// # Errors
-    /// When the store fails, or the mail to a new address cannot be queued.
+    /// [`SubscribersError::Immovable`] where a new address would come to nothing; when the store fails, or the mail to a new
+    /// address cannot be queued.
     pub async fn edit(
         &self,
         address: &EmailAddress,
@@ -47,6 +49,10 @@ impl Subscribers {
         notify: &impl Notify,
     ) -> Result<Edited, SubscribersError> {
         let hash = self.keys.address_hash(address);
+        let new = edit.address.as_ref().filter(|new| self.keys.address_hash(new) != hash);
+        if let Some(new) = new {
+            self.refuse_move(&mut self.store.read().await?, address, new).await?;
+        }
         if let Some(digest) = &edit.digest {
             let Some(row) = self.store.read().await?.subscriber_by_hash(&hash).await? else {
                 return Ok(Edited::Unknown);
@@ -64,10 +70,11 @@ impl Subscribers {
         let Some(row) = locked_by_hash(&mut session, &hash).await? else { return Ok(Edited::Unknown) };
         let locale = edit.locale.as_ref().map(Option::as_ref);
         self.write_profile(&mut session, row.clone(), edit.name.as_deref(), locale, origin).await?;
-        if let Some(new) = edit.address.as_ref().filter(|new| self.keys.address_hash(new) != hash) {
+        if let Some(new) = new {
             let digests = session.subscriptions_among(&[row.id]).await?;
             let digest = digests.first().map(|have| have.digest.clone()).unwrap_or_default();
-            self.ask_new_address(&mut session, &row, &digest, new, origin, notify).await?;
+            let asks = Asks { row: &row, digest: &digest, new, granted: true };
+            self.ask_new_address(&mut session, asks, origin, notify).await?;
         }
         session.commit().await?;
         Ok(Edited::Done)

@@ -3,7 +3,7 @@
 use super::ask::{Wish, locale_of};
 use super::choice::{Chosen, Topics};
 use super::{
-    Notice, NoticeKind, Notify, Origin, Subscribers, SubscribersError, TokenError, add, limit, refusal, unless_first,
+    Notice, NoticeKind, Notify, Origin, Subscribers, SubscribersError, TokenError, add, refusal, unless_first,
 };
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, UtcMillis};
 use crate::store::{Durability, JoinRequestRow, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
@@ -69,7 +69,7 @@ impl Subscribers {
     ) -> Result<(), SubscribersError> {
         let hash = self.keys.address_hash(&request.address);
         let mut session = self.store.write(Durability::Full).await?;
-        let granted = limit::take_notice_slot(&mut session, &hash, self.now()).await?;
+        let granted = self.take_notice_slot(&mut session, &request.address).await?;
         session.lock_subscribers_among(&[&hash]).await?;
         let known = session.subscriber_by_hash(&hash).await?;
         let suppression = session.suppression(&hash).await?;

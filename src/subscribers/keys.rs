@@ -275,7 +275,17 @@ impl Keys {
     /// The keyed hash that stands for an address in suppressions and lookups: 52 lower-case base32 letters. The case of
     /// the local part does not count, since one mailbox must not slip through by its spelling.
     pub fn address_hash(&self, address: &EmailAddress) -> String {
-        let text = format!("address {}", address.folded());
+        self.hash_of(&address.folded())
+    }
+
+    /// The keyed hash under which the mails to a mailbox are counted: whoever types tags after a plus sign reaches the same
+    /// one.
+    pub(super) fn mailbox_hash(&self, address: &EmailAddress) -> String {
+        self.hash_of(&address.untagged())
+    }
+
+    fn hash_of(&self, address: &str) -> String {
+        let text = format!("address {address}");
         BASE32_NOPAD.encode(hmac::sign(&self.suppression, text.as_bytes()).as_ref()).to_ascii_lowercase()
     }
 

@@ -3,7 +3,6 @@
 
 use super::add::{drop_others, subscription};
 use super::choice::{Chosen, Topics};
-use super::limit::take_notice_slot;
 use super::{
     DigestClaim, MANAGE_LIFETIME, Notice, NoticeKind, Notify, Origin, PersonalClaim, SecretLink, Subscribers,
     SubscribersError, event,
@@ -43,8 +42,9 @@ impl Subscribers {
     pub async fn mail_manage_link(&self, claim: &DigestClaim, notify: &impl Notify) -> Result<(), SubscribersError> {
         let known = self.store.read().await?.subscriber_by_public_id(&claim.subscriber).await?;
         let Some(row) = known else { return Ok(()) };
+        let Ok(address) = EmailAddress::parse(&row.email) else { return Ok(()) };
         let mut session = self.store.write(Durability::Full).await?;
-        if take_notice_slot(&mut session, &row.address_hash, self.now()).await?
+        if self.take_notice_slot(&mut session, &address).await?
             && session.lock_subscriber(row.id).await?
             && let Some(row) = session.subscriber_by_public_id(&claim.subscriber).await?
             && self.may_have_link(&mut session, &row).await?
@@ -69,7 +69,7 @@ impl Subscribers {
     ) -> Result<(), SubscribersError> {
         let hash = self.keys.address_hash(address);
         let mut session = self.store.write(Durability::Full).await?;
-        let granted = take_notice_slot(&mut session, &hash, self.now()).await?;
+        let granted = self.take_notice_slot(&mut session, address).await?;
         session.lock_subscribers_among(&[&hash]).await?;
         let known = session.subscriber_by_hash(&hash).await?.filter(|_| granted);
         let have = session.subscriptions_among(&[known.as_ref().map_or(0, |row| row.id)]).await?;
@@ -112,7 +112,7 @@ impl Subscribers {
     /// not public is only for those who have had it. `wording` is what they were shown.
     ///
     /// # Errors
-    /// When the store fails; then nothing has changed.
+    /// [`SubscribersError::TooOften`] after too many changes, or when the store fails; then nothing has changed.
     pub async fn take_up(
         &self,
         claim: &PersonalClaim,
@@ -133,6 +133,7 @@ impl Subscribers {
         if got.is_some() && row.state == SubscriberState::Confirmed {
             return Ok(Taken::Already);
         }
+        self.admit_change(&mut session, &row, origin).await?;
         let chosen = Chosen { digest: digest.to_owned(), topics: Topics::All };
         session.put_subscription(&subscription(row.id, &chosen, now)).await?;
         if row.state != SubscriberState::Confirmed {
@@ -153,7 +154,7 @@ impl Subscribers {
     /// Sets the name and the language; no language is that of each digest. `false`: the link is not theirs any more.
     ///
     /// # Errors
-    /// When the store fails; then nothing has changed.
+    /// [`SubscribersError::TooOften`] after too many changes, or when the store fails; then nothing has changed.
     pub async fn set_profile(
         &self,
         claim: &PersonalClaim,
@@ -187,6 +188,7 @@ impl Subscribers {
         if before == (row.name.clone(), row.locale.clone()) {
             return Ok(());
         }
+        self.admit_change(session, &row, origin).await?;
         row.updated_at = self.now();
         session.update_subscriber(&row).await?;
         let mut event = event(&row, "profile", row.updated_at, origin);

@@ -37,11 +37,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 pub use add::{Added, NewSubscriber};
-pub use address_change::{ChangeAsked, Changed};
+pub use address_change::{ChangeAsked, Changed, Immovable};
 pub use asks::Rate;
 pub use choice::{ChoiceError, Chosen, Topics, resolve as resolve_choice, topics_of};
 pub use choose::{Chose, Preferences};
-pub use confirm::Confirmed;
+pub use confirm::{Confirmed, Prospect};
 pub use data::{Held, HeldSuppression};
 pub use edit::{Edit, Edited};
 pub use erase::Erased;
@@ -49,7 +49,7 @@ pub use import::{Format, Import, ImportBasis, ImportReport, RefusedRow, SkippedR
 pub use join::{AskedAgain, JoinRequest};
 pub use keys::{Keys, KeysError, Rotated};
 pub use leave::{Goodbye, Leave, Left};
-pub use limit::{NOTICE_SPACING, NOTICE_WINDOW, take_notice_slot};
+pub use limit::{ADDRESSES, ADDRESSES_WINDOW, CHANGES, CHANGES_WINDOW, NOTICE_SPACING, NOTICE_WINDOW};
 pub use manage::{Managed, NAME_LIMIT, Taken};
 pub use notice::{Notice, NoticeKind, Notify, NotifyError, SecretLink};
 pub use personal::{CHANGE_LIFETIME, ChangeClaim, MANAGE_LIFETIME, PersonalClaim, UNDO_LIFETIME};
@@ -90,6 +90,17 @@ pub enum SubscribersError {
         /// Why.
         refusal: Refusal,
     },
+    /// The address of a subscriber cannot be changed to that one.
+    #[error("the address of {address} cannot be changed: {reason}")]
+    Immovable {
+        /// The present address.
+        address: EmailAddress,
+        /// Why not, and what would help.
+        reason: Immovable,
+    },
+    /// There were so many changes that the next one has to wait that long.
+    #[error("there were too many changes within an hour; the next one is taken in {} minutes", .0.as_secs().div_ceil(60))]
+    TooOften(std::time::Duration),
     /// A mail to them could not be queued.
     #[error("cannot queue the mail about the subscription: {0}")]
     Notify(NotifyError),

@@ -1,6 +1,6 @@
 //! Reminds once of a confirmation that nobody has answered.
 
-use super::{Notify, Origin, Subscribers, SubscribersError, choice, event, limit};
+use super::{Notify, Origin, Subscribers, SubscribersError, choice, event};
 use crate::domain::{EmailAddress, SubscriberState};
 use crate::store::{Durability, UnansweredRow};
 
@@ -40,7 +40,9 @@ impl Subscribers {
         let now = self.now();
         let hash = unanswered.address_hash.as_str();
         let mut session = self.store.write(Durability::Full).await?;
-        let granted = limit::take_notice_slot(&mut session, hash, now).await?;
+        let known = session.subscriber_by_hash(hash).await?;
+        let Some(Ok(address)) = known.map(|row| EmailAddress::parse(&row.email)) else { return Ok(false) };
+        let granted = self.take_notice_slot(&mut session, &address).await?;
         session.lock_subscribers_among(&[hash]).await?;
         let Some(row) = session.subscriber_by_hash(hash).await? else { return Ok(false) };
         if row.state != SubscriberState::Pending || session.suppression(hash).await?.is_some() {
@@ -51,10 +53,7 @@ impl Subscribers {
             return Ok(false);
         }
         let choice = self.still_offered(&choice::unpack(&request.choice));
-        let notice = match EmailAddress::parse(&row.email) {
-            Ok(address) if granted => self.question(&row, &address, &choice, &request, true),
-            _ => None,
-        };
+        let notice = granted.then(|| self.question(&row, &address, &choice, &request, true)).flatten();
         if let Some(notice) = &notice {
             notice.queue(&mut session, notify).await?;
             for chosen in &choice {

@@ -74,7 +74,7 @@ impl Subscribers {
     /// `wording` is what the person was shown.
     ///
     /// # Errors
-    /// When the store fails; then nothing has changed.
+    /// [`SubscribersError::TooOften`] after too many changes, or when the store fails; then nothing has changed.
     pub async fn undo(
         &self,
         claim: &PersonalClaim,
@@ -89,6 +89,7 @@ impl Subscribers {
         if left.is_empty() {
             return Ok(Undone::Already);
         }
+        self.admit_change(&mut session, &row, origin).await?;
         let now = self.now();
         for left in &left {
             let pause = left.paused_until.filter(|until| *until > now);

@@ -12,7 +12,7 @@ use super::pages::{say, titles_in};
 use super::visitor::Visitor;
 use super::{AppState, LinkToken, cadence, home};
 use crate::domain::Locale;
-use crate::subscribers::{AskedAgain, ConfirmClaim, Confirmed, Origin, SubscribersError, TokenError};
+use crate::subscribers::{AskedAgain, ConfirmClaim, Confirmed, Origin, Prospect, SubscribersError, TokenError};
 
 /// Shows what would be agreed to.
 pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkToken) -> Response {
@@ -88,12 +88,12 @@ impl Expired {
 }
 
 async fn show(state: &AppState, claim: &ConfirmClaim) -> Result<Response, SubscribersError> {
-    let (verdict, address) = state.subscribers.would_confirm(claim).await?;
-    if verdict != Confirmed::Now {
-        return settled(state, claim, &verdict, address.as_deref()).await;
+    let prospect = state.subscribers.would_confirm(claim).await?;
+    if prospect.verdict != Confirmed::Now {
+        return settled(state, claim, &prospect).await;
     }
     let locale = locale(state, claim);
-    let question = Question::new(state, claim, address.as_deref(), &locale);
+    let question = Question::new(state, &prospect, &locale);
     let values = json!({
         "heading": question.heading, "text": question.text, "next": question.next, "button": question.button,
         "test": false,
@@ -102,23 +102,22 @@ async fn show(state: &AppState, claim: &ConfirmClaim) -> Result<Response, Subscr
 }
 
 async fn agree(state: &AppState, visitor: &Visitor, claim: &ConfirmClaim) -> Result<Response, SubscribersError> {
-    let (_, address) = state.subscribers.would_confirm(claim).await?;
-    let question = Question::new(state, claim, address.as_deref(), &locale(state, claim));
-    let verdict =
+    let mut prospect = state.subscribers.would_confirm(claim).await?;
+    let question = Question::new(state, &prospect, &locale(state, claim));
+    prospect.verdict =
         state.subscribers.confirm(claim, &question.evidence(), visitor.at(Origin::PAGE), &*state.notices).await?;
-    settled(state, claim, &verdict, address.as_deref()).await
+    settled(state, claim, &prospect).await
 }
 
 /// The page for whom there is no button to press any more: that they are subscribed, or why not.
-async fn settled(
-    state: &AppState,
-    claim: &ConfirmClaim,
-    verdict: &Confirmed,
-    address: Option<&str>,
-) -> Result<Response, SubscribersError> {
+async fn settled(state: &AppState, claim: &ConfirmClaim, prospect: &Prospect) -> Result<Response, SubscribersError> {
     let locale = locale(state, claim);
-    match verdict {
-        Confirmed::Now | Confirmed::Already => welcome(state, claim, address, &locale).await,
+    match prospect.verdict {
+        // It was pressed once, and what came of it has ended otherwise than by leaving.
+        Confirmed::Already if prospect.choice.is_empty() => {
+            Ok(state.pages.message(StatusCode::GONE, &locale, "confirm.stale"))
+        }
+        Confirmed::Now | Confirmed::Already => welcome(state, claim, prospect, &locale).await,
         Confirmed::Stale => Ok(state.pages.message(StatusCode::GONE, &locale, "confirm.stale")),
         Confirmed::Refused(_) => Ok(state.pages.message(StatusCode::GONE, &locale, "confirm.refused")),
     }
@@ -128,13 +127,13 @@ async fn settled(
 async fn welcome(
     state: &AppState,
     claim: &ConfirmClaim,
-    address: Option<&str>,
+    prospect: &Prospect,
     locale: &Locale,
 ) -> Result<Response, SubscribersError> {
     let (config, subscribers) = (state.subscribers.config(), &state.subscribers);
     let now = subscribers.now();
     let mut digests = Vec::new();
-    for digest in claim.choice.iter().filter_map(|chosen| config.digest(&chosen.digest)) {
+    for digest in prospect.choice.iter().filter_map(|chosen| config.digest(&chosen.digest)) {
         digests.push(json!({
             "title": digest.title,
             "rule": cadence::rule(digest, now, locale),
@@ -142,15 +141,15 @@ async fn welcome(
             "latest": home::latest_issue_url(state, &digest.id).await?,
         }));
     }
-    let first = claim.choice.first();
+    let first = prospect.choice.first();
     let preferences = first.map(|chosen| {
         let token = subscribers.tokens().preferences(&claim.subscriber, &chosen.digest);
         format!("{}/preferences/{}", state.pages.base(), token.as_str())
     });
     let sender = first.and_then(|chosen| config.digest(&chosen.digest)).map_or(&config.sender, |digest| &digest.sender);
-    let choice = Offer::in_words(config, &claim.choice, locale);
+    let choice = Offer::in_words(config, &prospect.choice, locale);
     let values = json!({
-        "text": match address {
+        "text": match &prospect.address {
             Some(address) => say(locale, "confirmed.text_to", &[("address", address), ("choice", &choice)]),
             None => say(locale, "confirmed.text", &[("choice", &choice)]),
         },
@@ -172,18 +171,18 @@ struct Question {
 }
 
 impl Question {
-    fn new(state: &AppState, claim: &ConfirmClaim, address: Option<&str>, locale: &Locale) -> Self {
+    fn new(state: &AppState, prospect: &Prospect, locale: &Locale) -> Self {
         let config = state.subscribers.config();
-        let ids: Vec<String> = claim.choice.iter().map(|chosen| chosen.digest.clone()).collect();
-        let choice = Offer::in_words(config, &claim.choice, locale);
-        let only = match claim.choice.as_slice() {
+        let ids: Vec<String> = prospect.choice.iter().map(|chosen| chosen.digest.clone()).collect();
+        let choice = Offer::in_words(config, &prospect.choice, locale);
+        let only = match prospect.choice.as_slice() {
             [only] => config.digest(&only.digest),
             _ => None,
         };
         let next = only.and_then(|digest| cadence::next_issue(digest, state.subscribers.now(), locale));
         Self {
             heading: say(locale, "confirm.heading", &[("digests", &titles_in(locale, config, &ids))]),
-            text: match address {
+            text: match &prospect.address {
                 Some(address) => say(locale, "confirm.text_to", &[("address", address), ("choice", &choice)]),
                 None => say(locale, "confirm.text", &[("choice", &choice)]),
             },

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::form::Form;
+use super::join::{self, Barred};
 use super::pages::{enumerated, say, title};
 use super::unsubscribe::leave;
 use super::visitor::Visitor;
@@ -15,8 +16,8 @@ use super::{AppState, cadence};
 use crate::domain::{EmailAddress, Locale, SubscriberState, SubscriptionState};
 use crate::store::SubscriptionRow;
 use crate::subscribers::{
-    ChangeAsked, DigestClaim, Erased, Leave, MANAGE_LIFETIME, Managed, NAME_LIMIT, Origin, PersonalClaim,
-    SubscribersError, Taken, Topics,
+    ADDRESSES_WINDOW, ChangeAsked, DigestClaim, Erased, Leave, MANAGE_LIFETIME, Managed, NAME_LIMIT, Origin,
+    PersonalClaim, SubscribersError, Taken, Topics,
 };
 
 /// What the page says beside what it shows.
@@ -82,17 +83,7 @@ pub(super) async fn act(
             subscribers.set_profile(claim, name, chosen.as_ref(), origin).await?;
             saved(state, claim, token, "manage.saved").await
         }
-        Some("address") => {
-            let typed = form.get("email").unwrap_or_default();
-            let Ok(new) = EmailAddress::parse(typed) else {
-                return wrong(state, claim, token, ("email", "manage.wrong.email", typed.to_owned())).await;
-            };
-            match subscribers.ask_address_change(claim, &new, origin, &*state.notices).await? {
-                ChangeAsked::Asked => saved(state, claim, token, "manage.address_asked").await,
-                ChangeAsked::Same => wrong(state, claim, token, ("email", "manage.wrong.same", typed.to_owned())).await,
-                ChangeAsked::Stale => Ok(gone(state, claim)),
-            }
-        }
+        Some("address") => address(state, claim, token, form.get("email").unwrap_or_default(), visitor).await,
         Some("data") => data(state, claim).await,
         Some("erase") if form.get("sure") == Some("yes") => match subscribers.erase(claim).await? {
             Erased::Now | Erased::Already => Ok(state.pages.message(StatusCode::OK, &locale, "erase.done")),
@@ -108,6 +99,43 @@ pub(super) async fn act(
         }
         _ => wrong(state, claim, token, ("digests", "manage.wrong.nothing", String::new())).await,
     }
+}
+
+/// Asks for another address. It may be anybody's: what is answered, and when, does not depend on whose it is.
+async fn address(
+    state: &AppState,
+    claim: &PersonalClaim,
+    token: &str,
+    typed: &str,
+    visitor: &Visitor,
+) -> Result<Response, SubscribersError> {
+    let wrong = |key| wrong(state, claim, token, ("email", key, typed.to_owned()));
+    let Ok(new) = EmailAddress::parse(typed) else { return wrong("manage.wrong.email").await };
+    match join::bar_known(state, visitor, new.domain()).await {
+        Ok(()) => {}
+        Err(Barred::Later(wait)) => {
+            let locale = state.locale(Some(&claim.digest));
+            let mut response = state.pages.message(StatusCode::TOO_MANY_REQUESTS, &locale, "lost.later");
+            join::come_back(&mut response, wait);
+            return Ok(response);
+        }
+        Err(Barred::NoSuchDomain | Barred::Captcha | Barred::Failed) => return wrong("manage.wrong.email").await,
+    }
+    let origin = visitor.at(Origin { source: "manage page", ..Origin::PAGE });
+    join::in_steps(async {
+        match state.subscribers.ask_address_change(claim, &new, origin, &*state.notices).await? {
+            ChangeAsked::Asked => saved(state, claim, token, "manage.address_asked").await,
+            ChangeAsked::Same => wrong("manage.wrong.same").await,
+            ChangeAsked::TooOften => {
+                let mut response = wrong("manage.wrong.many_addresses").await?;
+                *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+                join::come_back(&mut response, ADDRESSES_WINDOW);
+                Ok(response)
+            }
+            ChangeAsked::Stale => Ok(gone(state, claim)),
+        }
+    })
+    .await
 }
 
 /// Everything as a file.

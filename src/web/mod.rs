@@ -174,8 +174,13 @@ impl AppState {
         }
     }
 
-    /// A page for what is no fault of the visitor.
+    /// A page for what could not be done: after too many changes, or by no fault of the visitor.
     fn failed(&self, error: &SubscribersError) -> Response {
+        if let SubscribersError::TooOften(wait) = error {
+            let mut page = self.pages.message(StatusCode::TOO_MANY_REQUESTS, &self.locale(None), "too_often");
+            join::come_back(&mut page, *wait);
+            return page;
+        }
         tracing::error!(%error, "a page could not be served");
         self.pages.message(StatusCode::SERVICE_UNAVAILABLE, &self.locale(None), "failed")
     }
@@ -185,7 +190,7 @@ impl AppState {
 pub fn router(state: AppState) -> Router {
     let routes = Router::new()
         .route("/", get(home::page))
-        .route("/subscribe", post(join::act).options(join::preflight))
+        .route("/subscribe", post(join::act).get(join::form).options(join::preflight))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))

@@ -163,8 +163,7 @@ fn wish(state: &AppState, claim: &DigestClaim, form: &Form) -> Result<Wish, Wron
 fn day(state: &AppState, digest: &str, text: &str) -> Result<UtcMillis, Wrong> {
     let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| ("pause", "preferences.wrong.no_day"))?;
     let today = today(state, digest);
-    let latest = today.checked_add_days(Days::new(366)).unwrap_or(today);
-    if date <= today || date > latest {
+    if date <= today || date > latest(today) && !days(state, digest).contains(&date) {
         return Err(("pause", "preferences.wrong.far_day"));
     }
     Ok(start_of_day(date, zone(state, digest)))
@@ -227,14 +226,29 @@ fn offered(state: &AppState, digest: &str) -> Vec<String> {
     if topics.len() > 1 { topics } else { Vec::new() }
 }
 
-/// The days of the issues that a pause may end with: not the next one, which would be no pause.
+/// The last day on which a pause may end.
+fn latest(today: NaiveDate) -> NaiveDate {
+    today.checked_add_days(Days::new(366)).unwrap_or(today)
+}
+
+/// The days that are offered as the end of a pause.
 fn dates(state: &AppState, id: &str, locale: &Locale) -> Vec<Value> {
+    let days = days(state, id).into_iter();
+    days.map(|day| json!({ "value": day.to_string(), "label": format_date(day, locale) })).collect()
+}
+
+/// The days of the issues that a pause may end with: not the next one, which would be no pause. The one after it counts also
+/// where it lies further ahead than a pause may else end.
+fn days(state: &AppState, id: &str) -> Vec<NaiveDate> {
     let issues = match state.subscribers.config().digest(id) {
         Some(digest) => digest.schedule.upcoming(state.subscribers.now(), OFFERED),
         None => Vec::new(),
     };
     let mut days: Vec<NaiveDate> = issues.into_iter().skip(1).map(|issue| local_day(issue, zone(state, id))).collect();
     days.dedup();
-    days.retain(|day| *day > today(state, id));
-    days.into_iter().map(|day| json!({ "value": day.to_string(), "label": format_date(day, locale) })).collect()
+    let today = today(state, id);
+    days.retain(|day| *day > today);
+    let near = days.iter().take_while(|day| **day <= latest(today)).count();
+    days.truncate(near.max(1));
+    days
 }

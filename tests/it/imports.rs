@@ -41,6 +41,16 @@ on_both! {
         assert!(listed.contains("3,refused,"), "{listed}");
     }
 
+    async fn a_pause_that_is_over_before_it_begins_is_refused(store: TestStore) {
+        let program = Program::on(&store).await;
+        program.subscribe("ann@northfold.example", &[]).await;
+        let pause = |day: &'static str| ["subscriber", "edit", "ann@northfold.example", "--digest", "weekly", "--pause", day];
+        let refused = program.run(&pause("2020-01-01")).await;
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("2020-01-01 is not ahead"), "{refused:?}");
+        assert!(program.run(&pause("2099-01-01")).await.status.success());
+    }
+
     async fn an_address_that_was_suppressed_by_hand_gets_nothing_until_it_is_lifted(store: TestStore) {
         let program = Program::on(&store).await;
         assert_eq!(program.json(&["suppression", "list"]).await, serde_json::json!([]));

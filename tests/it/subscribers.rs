@@ -2,9 +2,11 @@
 
 mod asking;
 mod coming_back;
+mod editing;
 mod files;
 mod joining;
 mod leaving;
+mod limits;
 mod managing;
 mod model;
 mod moving;

@@ -17,10 +17,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{Redirect, Response};
 use tokio::time::Instant;
 
 pub(super) use offer::Offer;
@@ -84,6 +84,12 @@ impl Guards {
 /// Says which sites may send sign-ups by script.
 pub(super) async fn preflight(State(state): State<AppState>, headers: HeaderMap) -> Response {
     origin::preflight(&state, &headers)
+}
+
+/// Leads whoever opens the address of the sign-up as a page to the form.
+pub(super) async fn form(State(state): State<AppState>, RawQuery(query): RawQuery) -> Redirect {
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    Redirect::to(&format!("{}/{query}", state.pages.base()))
 }
 
 /// Takes a sign-up.
@@ -180,8 +186,8 @@ pub(super) enum Barred {
     Failed,
 }
 
-/// The limits, the CAPTCHA and the domain, for whoever sets off a mail to an address of `domain`. None of them depends on
-/// whether an address is known. `field` gives the form's field of a name.
+/// The limits, the CAPTCHA and the domain, for a stranger who sets off a mail to an address of `domain`. None of them
+/// depends on whether an address is known. `field` gives the form's field of a name.
 ///
 /// # Errors
 /// Why somebody does not come through.
@@ -192,7 +198,6 @@ pub(super) async fn bar(
     domain: &str,
 ) -> Result<(), Barred> {
     let guards = &state.guards;
-    let later = |Later(wait)| Barred::Later(wait);
     guards.limits.admit(visitor.network).map_err(later)?;
     if let Some(verifier) = &guards.verifier {
         match verifier.verify(&field(verifier.field())).await {
@@ -205,12 +210,30 @@ pub(super) async fn bar(
             }
         }
     }
+    turn(guards, domain).await
+}
+
+/// The same without a CAPTCHA, for whoever reads the mails of a subscriber.
+///
+/// # Errors
+/// Why they do not come through.
+pub(super) async fn bar_known(state: &AppState, visitor: &Visitor, domain: &str) -> Result<(), Barred> {
+    state.guards.limits.admit(visitor.network).map_err(later)?;
+    turn(&state.guards, domain).await
+}
+
+/// Waits for the turn of a mail to that domain, if it takes any.
+async fn turn(guards: &Guards, domain: &str) -> Result<(), Barred> {
     if let Some(domains) = &guards.domains
         && domains.takes_no_mail(domain).await
     {
         return Err(Barred::NoSuchDomain);
     }
     guards.limits.turn(domain).await.map_err(later)
+}
+
+fn later(Later(wait): Later) -> Barred {
+    Barred::Later(wait)
 }
 
 /// The same for a sign-up.

@@ -232,8 +232,8 @@ on_both! {
         assert_eq!(verdicts.iter().filter(|verdict| **verdict == Confirmed::Already).count(), 7);
         assert_eq!(text(&store, "select event from consent_events order by id").await, "asked\nconfirmed");
         assert!(matches!(&welcomed.0.lock().unwrap()[..], [Notice { kind: NoticeKind::Welcome, .. }]));
-        let verdict = subscribers.would_confirm(&claim).await.unwrap();
-        assert_eq!(verdict, (Confirmed::Already, Some(ANN.to_owned())));
+        let prospect = subscribers.would_confirm(&claim).await.unwrap();
+        assert_eq!((prospect.verdict, prospect.address.as_deref()), (Confirmed::Already, Some(ANN)));
     }
 
     async fn an_expired_link_asks_anew_under_the_same_limits_and_confirms_nothing(store: TestStore) {

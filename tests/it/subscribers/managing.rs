@@ -7,12 +7,14 @@ use postround::domain::{PublicId, UtcMillis};
 use postround::store::{Durability, SuppressionRow};
 use postround::subscribers::{
     ChangeAsked, Changed, DigestClaim, Erased, Leave, Left, MANAGE_LIFETIME, NoticeKind, Origin, PersonalClaim,
-    Refusal, Subscribers, SubscribersError, Taken, TokenError,
+    Refusal, Subscribers, SubscribersError, SuppressionReason, Taken, TokenError,
 };
 use proptest::prelude::*;
 
 use super::{ANN, URL, public_id, states, tokens};
-use crate::support::household::{Asked, address, confirmed, everything, execute, somebody, subscribers, subscribers_with, text};
+use crate::support::household::{
+    Asked, address, confirmed, everything, execute, notices, somebody, subscribers, subscribers_with, text,
+};
 use crate::support::{MONDAY, TestClock, TestStore, on_both};
 
 const NEW: &str = "ann@saltby.example";
@@ -197,6 +199,52 @@ on_both! {
         suppress(&store, NEW, "manual").await;
         let answer = subscribers.ask_address_change(&claim, &address(NEW), Origin::PAGE, &asked).await.unwrap();
         assert_eq!((answer, asked.count()), (ChangeAsked::Asked, count), "a suppressed address gets no mail");
+    }
+
+    async fn what_is_held_of_somebody_does_not_tell_whose_a_new_address_is(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let notices = notices(&subscribers);
+        let new = |who: &str| format!("{who}@saltby.example");
+        for who in ["confirmed", "left", "bounced", "complained", "manual"] {
+            confirmed(&subscribers, &new(who), &["jobs"]).await;
+        }
+        subscribers.add(&somebody(&new("pending"), &["jobs"]), Origin::PAGE, &notices).await.unwrap();
+        subscribers.leave(&id_of(&store, &new("left")).await, Leave::All, Origin::PAGE).await.unwrap();
+        for reason in [SuppressionReason::Bounced, SuppressionReason::Complaint, SuppressionReason::Manual] {
+            let who = if reason == SuppressionReason::Complaint { "complained" } else { reason.as_str() };
+            subscribers.suppress(&address(&new(who)), reason, "", Origin::COMMAND_LINE).await.unwrap();
+        }
+        clock.advance(SPACED);
+        let mut told = Vec::new();
+        for who in ["unknown", "again", "confirmed", "left", "bounced", "complained", "manual", "pending"] {
+            let asker = format!("{who}@northfold.example");
+            confirmed(&subscribers, &asker, &["weekly"]).await;
+            let (row, hash) = (id_of(&store, &asker).await, "select address_hash from subscribers where email = ");
+            let hash = text(&store, &format!("{hash}'{asker}'")).await;
+            let token = subscribers.tokens().manage(&row, &hash, "weekly", subscribers.now());
+            let claim = subscribers.tokens().verify_manage(token.as_str(), subscribers.now()).unwrap();
+            // Somebody else has just asked for this one.
+            let new = address(&new(if who == "again" { "unknown" } else { who }));
+            assert_eq!(subscribers.ask_address_change(&claim, &new, Origin::PAGE, &notices).await.unwrap(), ChangeAsked::Asked);
+            let held = serde_json::to_string(&subscribers.data(&claim).await.unwrap().unwrap()).unwrap();
+            assert!(held.contains("a change of the address") && !held.contains("saltby"), "{held}");
+            told.push(held.replace(&asker, "ASKER"));
+        }
+        assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{told:#?}");
+        let mailed = "select kind || ' ' || address from deliveries where kind in ('address', 'subscribed') order by 1";
+        let expected = ["left", "pending", "unknown"].map(|who| format!("address {}", new(who)));
+        assert_eq!(text(&store, mailed).await, format!("{}\nsubscribed {}", expected.join("\n"), new("confirmed")));
+    }
+
+    async fn the_question_to_a_new_address_is_held_of_whoever_answered_it(store: TestStore) {
+        let (subscribers, _clock, id, asked) = begin(&store).await;
+        let (notices, claim) = (notices(&subscribers), manage(&subscribers, &id, &asked).await);
+        subscribers.ask_address_change(&claim, &address(NEW), Origin::PAGE, &notices).await.unwrap();
+        let link = text(&store, "select link from deliveries where kind = 'address'").await;
+        let change = subscribers.tokens().verify_change(link.rsplit('/').next().unwrap(), subscribers.now()).unwrap();
+        subscribers.change_address(&change, "Yes?", Origin::PAGE, &notices).await.unwrap();
+        let held = subscribers.data_of(&address(NEW)).await.unwrap().unwrap();
+        assert_eq!(held.mails.iter().map(|mail| mail.kind.as_str()).collect::<Vec<_>>(), ["address", "moved"]);
     }
 
     async fn whoever_left_there_becomes_one_with_them_and_the_links_of_both_work_on(store: TestStore) {

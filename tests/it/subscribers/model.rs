@@ -3,7 +3,9 @@
 //! The model knows nothing of requests, tokens and suppressions' precedence; it holds what a person has agreed to and
 //! what has come in between. After each step, whom the store would mail must be whom the model would.
 
+mod moving;
 mod people;
+mod returning;
 mod sending;
 mod words;
 mod world;
@@ -30,6 +32,16 @@ pub(super) enum Step {
     Leave { who: usize, digest: usize },
     /// They leave everything.
     LeaveAll { who: usize },
+    /// They undo one of their latest leavings.
+    Undo { who: usize, back: usize },
+    /// They take up a digest by the link to everything.
+    TakeUp { who: usize, digest: usize },
+    /// Somebody says that they have lost the link of that address.
+    LoseLink { who: usize },
+    /// They ask for the other inbox instead.
+    AskMove { who: usize },
+    /// One of the links is followed that were mailed to a new address.
+    FollowMove { link: usize },
     /// They choose topics of a digest, and pause it for some days, or not.
     Choose { who: usize, digest: usize, topics: u8, days: u64 },
     /// Their mails come back for good.
@@ -66,6 +78,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (who.clone(), 0..4_usize).prop_map(|(who, link)| Step::AskAgain { who, link }),
         3 => (who.clone(), digest.clone()).prop_map(|(who, digest)| Step::Leave { who, digest }),
         1 => who.clone().prop_map(|who| Step::LeaveAll { who }),
+        3 => (who.clone(), 0..2_usize).prop_map(|(who, back)| Step::Undo { who, back }),
+        2 => (who.clone(), digest.clone()).prop_map(|(who, digest)| Step::TakeUp { who, digest }),
+        1 => who.clone().prop_map(|who| Step::LoseLink { who }),
+        2 => who.clone().prop_map(|who| Step::AskMove { who }),
+        3 => (0..2_usize).prop_map(|link| Step::FollowMove { link }),
         2 => (who.clone(), digest.clone(), 0..8_u8, 0..4_u64).prop_map(|(who, digest, topics, days)| Step::Choose { who, digest, topics, days }),
         1 => who.clone().prop_map(|who| Step::Bounce { who }),
         1 => who.clone().prop_map(|who| Step::Complain { who }),

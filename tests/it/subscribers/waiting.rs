@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postround::domain::SystemRandom;
 use postround::store::Durability;
-use postround::subscribers::{Confirmed, Keys, Leave, NoticeKind, Origin, Subscribers, take_notice_slot};
+use postround::subscribers::{Confirmed, Keys, Leave, NoticeKind, Origin, Subscribers};
 
 use super::joining::request;
 use super::{ANN, URL, public_id, states};
@@ -56,12 +56,10 @@ on_both! {
 
     async fn the_limits_hold_for_whoever_is_not_known_whatever_it_is_that_is_mailed(store: TestStore) {
         let (subscribers, clock) = subscribers(&store, URL).await;
-        let keys = Keys::read(&store.folder.path().join("keys")).unwrap().unwrap();
-        let hash = keys.address_hash(&address(ANN));
         let mut taken = Vec::new();
         for step in 0..60_i64 {
             let mut session = subscribers.store().write(Durability::Full).await.unwrap();
-            if take_notice_slot(&mut session, &hash, subscribers.now()).await.unwrap() {
+            if subscribers.take_notice_slot(&mut session, &address(ANN)).await.unwrap() {
                 taken.push(step);
             }
             session.commit().await.unwrap();
@@ -72,8 +70,27 @@ on_both! {
         clock.advance(8 * DAY);
         for _ in 0..3 {
             let mut session = subscribers.store().write(Durability::Full).await.unwrap();
-            assert!(take_notice_slot(&mut session, &hash, subscribers.now()).await.unwrap());
+            assert!(subscribers.take_notice_slot(&mut session, &address(ANN)).await.unwrap());
         }
+    }
+
+    async fn tags_do_not_get_round_the_limits_and_stay_people_of_their_own(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let asked = Asked::default();
+        let tagged = |tag: u8| ANN.replace('@', &format!("+{tag}@"));
+        for tag in 0..5 {
+            join(&subscribers, &tagged(tag), &asked).await;
+            subscribers.mail_lost_link(&address(&tagged(tag)), Origin::PAGE, &asked).await.unwrap();
+        }
+        assert_eq!(asked.count(), 1);
+        for tag in 5..9 {
+            clock.advance(MINUTES);
+            join(&subscribers, &tagged(tag), &asked).await;
+        }
+        join(&subscribers, "annmarsh@northfold.example", &asked).await;
+        assert_eq!(asked.count(), 4, "three to the one, and a dot makes another");
+        let known = [0, 5, 6].map(|tag| format!("{} pending", tagged(tag))).join("\n");
+        assert!(states(&store).await.starts_with(&known), "{}", states(&store).await);
     }
 
     async fn forgetting_somebody_does_not_forget_how_many_mails_they_had(store: TestStore) {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use postround::subscribers::{Leave, Origin};
 use reqwest::StatusCode;
 
 use super::joining::{ANN, asked, known};
 use super::site::{FORM, Site};
-use crate::support::household::{everything, text};
+use crate::support::household::{address, everything, text};
 use crate::support::{TestStore, on_both};
 
 on_both! {
@@ -38,6 +39,39 @@ on_both! {
         assert!(events.contains("asked 127.0.0.1 Newsletters of Early Help Weekly"), "{events}");
         assert!(events.contains("[Subscribe]") && events.contains("confirmed 127.0.0.1 Do you want"), "{events}");
         assert_eq!(text(&store, "select name from subscribers").await, "Ann Marsh");
+    }
+
+    async fn the_page_names_what_comes_and_nothing_that_was_left_since(store: TestStore) {
+        let site = Site::open(&store).await;
+        site.join(&format!("email={ANN}")).await;
+        let path = format!("/confirm/{}", link(&store, ANN).await);
+        let id = site.subscribers.public_id(&address(ANN)).await.unwrap().unwrap();
+        site.subscribers.leave(&id, Leave::Digest("weekly"), Origin::ONE_CLICK).await.unwrap();
+        let page = site.text(&path).await;
+        assert!(page.contains("Do you want Jobs &amp; Posts?") && page.contains(&format!("{ANN} will get Jobs &amp; Posts.")), "{page}");
+        for _ in 0..2 {
+            let page = site.post(&path, FORM, "").send().await.unwrap().text().await.unwrap();
+            assert!(page.contains(&format!("{ANN} gets Jobs &amp; Posts.")), "{page}");
+        }
+        let agreed = "select digest || ' ' || substr(wording, 1, 24) from consent_events where event = 'confirmed'";
+        assert_eq!(text(&store, agreed).await, "jobs Do you want Jobs & Posts");
+    }
+
+    async fn a_confirmed_link_that_is_opened_after_one_of_two_was_left_names_the_other(store: TestStore) {
+        let site = Site::open(&store).await;
+        site.join(&format!("email={ANN}")).await;
+        let path = format!("/confirm/{}", link(&store, ANN).await);
+        site.post(&path, FORM, "").send().await.unwrap();
+        let id = site.subscribers.public_id(&address(ANN)).await.unwrap().unwrap();
+        site.clock.advance(Duration::from_secs(60));
+        site.subscribers.leave(&id, Leave::Digest("weekly"), Origin::ONE_CLICK).await.unwrap();
+        for page in [site.get(&path).await, site.post(&path, FORM, "").send().await.unwrap()] {
+            assert_eq!(page.status(), StatusCode::OK);
+            let page = page.text().await.unwrap();
+            assert!(page.contains(&format!("{ANN} gets Jobs &amp; Posts.")), "{page}");
+        }
+        site.subscribers.leave(&id, Leave::All, Origin::ONE_CLICK).await.unwrap();
+        assert_eq!(site.get(&path).await.status(), StatusCode::GONE);
     }
 
     async fn no_text_that_a_stranger_typed_is_mailed_before_it_is_confirmed(store: TestStore) {

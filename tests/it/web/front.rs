@@ -51,6 +51,14 @@ on_both! {
         assert!(again.contains("such as name@example.org") && !again.contains(" checked"), "{again}");
     }
 
+    async fn whoever_opens_the_address_of_the_sign_up_is_led_to_the_form(store: TestStore) {
+        let site = Site::open(&store).await;
+        for (path, form) in [("/subscribe", "/mail/"), ("/mail/subscribe?digest=weekly", "/mail/?digest=weekly")] {
+            let answer = site.get(path).await;
+            assert_eq!((answer.status(), &answer.headers()["location"]), (StatusCode::SEE_OTHER, &form.parse().unwrap()));
+        }
+    }
+
     async fn the_last_issue_that_was_sent_is_shown_with_its_stories(store: TestStore) {
         let site = Site::open(&store).await;
         assert!(!site.text("/").await.contains("Latest issue"));

@@ -80,6 +80,12 @@ pub struct Person {
     pub standing: Standing,
     pub gets: BTreeMap<usize, Got>,
     pub left: BTreeMap<usize, UtcMillis>,
+    /// What they got of what they have left, as it was then.
+    pub had: BTreeMap<usize, Got>,
+    /// What can be undone: the digest, and when it was left.
+    pub undos: Vec<(usize, UtcMillis)>,
+    /// When they asked for another address.
+    pub moves: Vec<UtcMillis>,
     pub gone_at: UtcMillis,
     pub bar: Option<(Bar, UtcMillis)>,
     pub links: Vec<Link>,
@@ -95,6 +101,9 @@ impl Person {
             standing: Standing::Unknown,
             gets: BTreeMap::new(),
             left: BTreeMap::new(),
+            had: BTreeMap::new(),
+            undos: Vec::new(),
+            moves: Vec::new(),
             gone_at: UtcMillis(0),
             bar: None,
             links: Vec::new(),
@@ -195,8 +204,9 @@ impl Person {
     }
 
     pub fn leave(&mut self, digest: usize, now: UtcMillis) {
-        if self.gets.remove(&digest).is_some() {
+        if let Some(got) = self.gets.remove(&digest) {
             self.left.insert(digest, now);
+            self.had.insert(digest, got);
         }
         if self.standing == Standing::Confirmed && self.gets.is_empty() {
             (self.standing, self.gone_at) = (Standing::Left, now);
@@ -251,9 +261,14 @@ impl Person {
         }
         (self.standing, self.gone_at) = (state, now);
         if state == Standing::Left {
-            let gets = std::mem::take(&mut self.gets);
-            self.left.extend(gets.into_keys().map(|digest| (digest, now)));
+            self.leave_all(now);
         }
+    }
+
+    fn leave_all(&mut self, now: UtcMillis) {
+        let gets = std::mem::take(&mut self.gets);
+        self.left.extend(gets.keys().map(|digest| (*digest, now)));
+        self.had.extend(gets);
     }
 
     /// A suppression that weighs more than what there is.
@@ -263,11 +278,15 @@ impl Person {
         }
     }
 
-    /// An operator lifts whatever suppression there is; a complaint has been a leaving then.
+    /// An operator lifts whatever suppression there is; a complaint has been a leaving of everything then, and the end of
+    /// whatever could be undone.
     pub fn lift(&mut self, now: UtcMillis) {
+        let reported = self.standing == Standing::Complained || self.bar.is_some_and(|(bar, _)| bar == Bar::Complaint);
         self.bar = None;
-        if self.standing == Standing::Complained {
+        if reported && self.standing != Standing::Unknown {
             (self.standing, self.gone_at) = (Standing::Left, now);
+            self.leave_all(now);
+            self.left.values_mut().for_each(|left| *left = now);
         }
     }
 

@@ -1,0 +1,122 @@
+//! Changes of address in the model's world: everybody's mails may go to the other inbox.
+
+use postround::domain::UtcMillis;
+use postround::subscribers::{
+    ADDRESSES, ADDRESSES_WINDOW, CHANGE_LIFETIME, ChangeAsked, Changed, NoticeKind, Origin, TokenError,
+};
+
+use super::people::{Link, PEOPLE, Person, Standing};
+use super::world::World;
+use crate::support::household::{Asked, address, everything};
+
+/// A link that was mailed to a new address.
+#[derive(Clone, Debug)]
+pub struct Move {
+    token: String,
+    /// The id of who asked.
+    id: String,
+    from: usize,
+    to: usize,
+    at: UtcMillis,
+}
+
+impl World<'_> {
+    /// Somebody asks for the other inbox, by the link to everything.
+    pub(super) async fn ask_move(&mut self, from: usize) {
+        let (to, now) = (1 - from, self.now());
+        let Some(claim) = self.manage(from).await.filter(|_| self.people[from].may_have_link()) else { return };
+        let asked = Asked::default();
+        let new = address(PEOPLE[to]);
+        let answer = self.subscribers.ask_address_change(&claim, &new, Origin::PAGE, &asked).await.unwrap();
+        let mails = asked.0.into_inner().unwrap();
+        let day = self.people[from].moves.iter().filter(|at| **at > now.minus(ADDRESSES_WINDOW)).count();
+        if day >= ADDRESSES {
+            assert!(answer == ChangeAsked::TooOften && mails.is_empty(), "{answer:?} {mails:?}");
+            return;
+        }
+        assert_eq!(answer, ChangeAsked::Asked);
+        self.people[from].moves.push(now);
+        let granted = self.people[to].may_be_mailed(now);
+        if granted {
+            self.people[to].mails.push(now);
+        }
+        let silent = !granted || self.people[to].bar.is_some() || self.people[to].standing == Standing::Complained;
+        match (&mails[..], silent, self.people[to].standing) {
+            ([], true, _) => {}
+            ([mail], false, Standing::Confirmed) => {
+                assert!(matches!(mail.kind, NoticeKind::AlreadySubscribed), "{mail:?}");
+            }
+            ([mail], false, _) => {
+                let NoticeKind::ChangeAddress { link, .. } = &mail.kind else { panic!("{mail:?}") };
+                let token = link.0.rsplit('/').next().unwrap().to_owned();
+                let id = claim.subscriber.as_str().to_owned();
+                self.homes.insert(id.clone(), from);
+                self.moves.push(Move { token, id, from, to, at: now });
+            }
+            _ => panic!("{mails:?} {:#?}", self.people[to]),
+        }
+    }
+
+    /// The button behind one of the links that were mailed to a new address.
+    pub(super) async fn follow_move(&mut self, link: usize) {
+        let Some(change) = self.moves.iter().rev().nth(link).cloned() else { return };
+        let claim = match self.subscribers.tokens().verify_change(&change.token, self.now()) {
+            Err(error) => {
+                assert_eq!(error, TokenError::Expired);
+                assert!(change.at.plus(CHANGE_LIFETIME) <= self.now());
+                return;
+            }
+            Ok(claim) => claim,
+        };
+        let expected = self.expected_of(&change);
+        let before = everything(self.store).await;
+        assert_eq!(self.subscribers.would_change(&claim).await.unwrap(), expected, "{change:?} {:#?}", self.people);
+        assert_eq!(everything(self.store).await, before, "a look at the page changes nothing");
+        let changed = self.subscribers.change_address(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap();
+        assert_eq!(changed, expected, "{change:?} {:#?}", self.people);
+        if changed == Changed::Now {
+            self.moved(change.from, change.to);
+        }
+    }
+
+    fn expected_of(&self, change: &Move) -> Changed {
+        let (from, to) = (&self.people[change.from], &self.people[change.to]);
+        match self.homes.get(&change.id) {
+            Some(home) if *home == change.to => Changed::Already,
+            Some(_) if from.is_barred() || to.bar.is_some() => Changed::Stale,
+            Some(_) if matches!(to.standing, Standing::Confirmed | Standing::Complained) => Changed::Stale,
+            Some(_) => Changed::Now,
+            None => Changed::Stale,
+        }
+    }
+
+    /// Whoever was at `to` is one with them now; each inbox keeps how many mails it had, and what it must not be mailed for.
+    fn moved(&mut self, from: usize, to: usize) {
+        let now = self.now();
+        let mover = std::mem::replace(&mut self.people[from], Person::new());
+        let other = std::mem::replace(&mut self.people[to], Person::new());
+        let links = mover.links.into_iter().map(|link| Link { dead: true, ..link }).collect();
+        let (mails, bar) = (mover.mails.clone(), mover.bar);
+        self.people[from] = Person { links, mails, bar, ..Person::new() };
+        let gone = matches!(mover.standing, Standing::Left | Standing::Bounced);
+        self.people[to] = Person {
+            standing: mover.standing,
+            gets: mover.gets,
+            left: mover.left,
+            had: mover.had,
+            undos: other.undos,
+            moves: mover.moves.into_iter().chain(other.moves).collect(),
+            gone_at: if gone { now } else { mover.gone_at },
+            bar: None,
+            links: other.links,
+            used: mover.used.into_iter().chain(other.used).collect(),
+            asked_at: mover.asked_at,
+            reminded: mover.reminded,
+            mails: other.mails,
+        };
+        self.homes.values_mut().filter(|home| **home == from).for_each(|home| *home = to);
+        self.departed.insert(from);
+        self.queue.retain(|(who, _)| *who != to);
+        self.queue.iter_mut().filter(|(who, _)| *who == from).for_each(|(who, _)| *who = to);
+    }
+}
