@@ -158,7 +158,7 @@ impl Engine {
         let _running = self.running.lock().await;
         self.take_over().await?;
         let (run, mut tasks, stop) = self.begin();
-        let refilled = self.refill(&run).await;
+        let refilled = self.refill(&run, false).await;
         run.feed.close();
         while tasks.workers.join_next().await.is_some() {}
         let outcome = self.finish(run, tasks, &stop).await;
@@ -183,11 +183,12 @@ impl Engine {
             tokio::time::sleep(self.shared.settings.timings.poll).await;
         }
         let (run, mut tasks, stop) = self.begin();
+        let mut queued = true;
         loop {
             // A claim that is broken off in the middle is given back at the end with the others.
             let refilled = tokio::select! {
                 () = &mut shutdown => break,
-                refilled = self.refill(&run) => refilled,
+                refilled = self.refill(&run, queued) => refilled,
             };
             let wait = match refilled {
                 Ok(wait) => {
@@ -201,13 +202,13 @@ impl Engine {
                     self.shared.settings.timings.poll
                 }
             };
-            tokio::select! {
+            queued = tokio::select! {
                 () = &mut shutdown => break,
-                () = run.feed.drained() => {}
-                () = self.wake.notified() => {}
-                () = self.shared.store.queued() => {}
-                () = tokio::time::sleep(wait) => {}
-            }
+                () = run.feed.drained() => false,
+                () = self.wake.notified() => true,
+                () = self.shared.store.queued() => true,
+                () = tokio::time::sleep(wait) => true,
+            };
         }
         stop.send_replace(Stop::Soon);
         run.feed.close();
@@ -264,18 +265,17 @@ impl Engine {
         (run, tasks, stop)
     }
 
-    /// Claims as many deliveries as there is room for, and feeds them. Says when the next look makes sense unless
-    /// something happens before.
-    async fn refill(&self, run: &Run) -> Result<Duration, StoreError> {
+    /// Claims as many deliveries as there is room for, and feeds them; where something may have been `queued`, also what is
+    /// more urgent. Says when the next look makes sense unless something happens before.
+    async fn refill(&self, run: &Run, queued: bool) -> Result<Duration, StoreError> {
         let shared = &self.shared;
         let poll = shared.settings.timings.poll;
         if let Some(until) = shared.paused_until() {
             return Ok(until.saturating_duration_since(tokio::time::Instant::now()).min(poll));
         }
         shared.quotas.restock(&shared.store, &run.feed, shared.clock.now()).await?;
-        let ahead = self.ahead_now(run);
-        let room = ahead.saturating_sub(run.feed.len());
-        if room == 0 || room < ahead / 2 || !shared.lease.is_held() {
+        let (room, before) = run.feed.room(self.ahead_now(run), queued && self.mail.is_none());
+        if room == 0 || !shared.lease.is_held() {
             return Ok(poll);
         }
         if self.strays.load(Ordering::SeqCst) {
@@ -285,7 +285,7 @@ impl Engine {
         let now = shared.clock.now();
         let mut session = shared.store.read().await?;
         let deferred = session.next_deferred().await?;
-        let ready = session.has_due_delivery(now).await?;
+        let ready = session.has_due_delivery(now, before).await?;
         drop(session);
         let wait = deferred.and_then(|due| u64::try_from(due.0 - now.0).ok()).map_or(poll, Duration::from_millis);
         let wait = wait.clamp(Duration::from_millis(10), poll);
@@ -298,7 +298,12 @@ impl Engine {
         }
         let limit = i64::try_from(room).unwrap_or(i64::MAX);
         self.strays.store(true, Ordering::SeqCst);
-        let rows = shared.store.marks().await?.claim_deliveries(&shared.node, now, limit, self.mail).await?;
+        let mut session = shared.store.marks().await?;
+        let rows = match before {
+            Some(priority) => session.claim_before(&shared.node, now, limit, priority).await?,
+            None => session.claim_deliveries(&shared.node, now, limit, self.mail).await?,
+        };
+        drop(session);
         self.strays.store(false, Ordering::SeqCst);
         run.counts.claimed(rows.len());
         self.feed(run, rows).await?;

@@ -93,22 +93,26 @@ impl Feed {
         taken
     }
 
-    /// Adds deliveries at the end.
+    /// Adds deliveries, each after those that matter as much.
     pub fn add(&self, jobs: Vec<Job>) {
         self.with(|state| {
             if state.jobs.is_empty() {
                 state.pace.was_idle(Instant::now());
             }
-            state.jobs.extend(jobs);
+            for job in jobs {
+                let place = state.jobs.partition_point(|other| other.row.priority <= job.row.priority);
+                state.jobs.insert(place, job);
+            }
         });
         self.changed.notify_waiters();
     }
 
-    /// Puts one back to the front that `relay` had taken.
+    /// Puts one back that `relay` had taken, before those that matter as much.
     pub fn put_back(&self, relay: usize, job: Job) {
         self.with(|state| {
             state.pace.give_back(relay);
-            state.jobs.push_front(job);
+            let place = state.jobs.partition_point(|other| other.row.priority < job.row.priority);
+            state.jobs.insert(place, job);
         });
         self.changed.notify_waiters();
     }
@@ -165,9 +169,17 @@ impl Feed {
         }
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.with(|state| state.jobs.len())
+    /// How many more are wanted where `ahead` should be here. When there are enough, what is more urgent than the last of
+    /// them is wanted all the same where `overtaking`: a confirmation does not wait until a slow relay has taken what was
+    /// claimed of a digest. Then it says which priority they have to go before.
+    pub fn room(&self, ahead: usize, overtaking: bool) -> (usize, Option<i64>) {
+        let (there, last) = self.with(|state| (state.jobs.len(), state.jobs.back().map(|job| job.row.priority)));
+        let room = ahead.saturating_sub(there);
+        match last.filter(|_| overtaking) {
+            _ if room > 0 && room >= ahead / 2 => (room, None),
+            None => (0, None),
+            Some(last) => ((2 * ahead).saturating_sub(there), Some(last)),
+        }
     }
 
     /// Waits until few are left.
@@ -227,9 +239,18 @@ impl State {
             slow.push((job, then));
             None
         };
-        let kept: VecDeque<Job> = std::mem::take(&mut self.jobs).into_iter().filter_map(&mut sifted).collect();
-        let fitting = jobs.into_iter().filter_map(&mut sifted).collect();
-        self.jobs = kept;
+        let here = std::mem::take(&mut self.jobs).into_iter().map(|job| (false, job));
+        let mut all: Vec<(bool, Job)> = here.chain(jobs.into_iter().map(|job| (true, job))).collect();
+        // What matters more gets the domain's next places, also when it came last.
+        all.sort_by_key(|(_, job)| job.row.priority);
+        let mut fitting = Vec::new();
+        for (is_new, job) in all {
+            match sifted(job) {
+                Some(job) if is_new => fitting.push(job),
+                Some(job) => self.jobs.push_back(job),
+                None => {}
+            }
+        }
         (fitting, slow)
     }
 }

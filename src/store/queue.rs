@@ -11,7 +11,7 @@ use crate::domain::{DeliveryState, PublicId, UtcMillis};
 
 queries! {
     READY = {
-        "select count(*) from (select 1 from deliveries where state = 'queued' and due_at <= $1 limit 1) x"
+        "select count(*) from (select 1 from deliveries where state = 'queued' and due_at <= $1 and priority < $2 limit 1) x"
     };
     NEXT_DEFERRED = { "select min(due_at) from deliveries where state = 'deferred'" };
     QUEUE_DEFERRED = {
@@ -29,13 +29,14 @@ queries! {
                                  and kind in ('digest', 'welcome', 'correction')), address)
          where state = 'queued' and id in
              (select d.id from deliveries d where d.state = 'queued' and d.due_at <= $2 and ($4 = 0 or d.mail_id = $4)
+                and d.priority < $5
               order by d.priority, d.due_at, d.id limit $3)
          returning id, mail_id, issue_id, kind, digest, address, name, priority, due_at, first_due_at, attempts, link,
              (select s.public_id from subscribers s where s.id = deliveries.subscriber_id) as subscriber,
              (select i.state from issues i where i.id = deliveries.issue_id) as issue_state"
         postgres
         "with next as (select d.id from deliveries d where d.state = 'queued' and d.due_at <= $2
-                       and ($4 = 0 or d.mail_id = $4)
+                       and ($4 = 0 or d.mail_id = $4) and d.priority < $5
                        order by d.priority, d.due_at, d.id limit $3 for update skip locked)
          update deliveries set state = 'claimed', owner = $1,
              mail_id = coalesce((select m.replaced_by from mails m where m.id = deliveries.mail_id), deliveries.mail_id),
@@ -231,12 +232,12 @@ pub struct Mark {
 }
 
 impl Session {
-    /// Whether a delivery is queued and due.
+    /// Whether a delivery is queued and due; where a priority is given, one that goes before those of that priority.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn has_due_delivery(&mut self, now: UtcMillis) -> Result<bool, StoreError> {
-        Ok(fetch_one!(self, READY as (i64,), now)?.0 > 0)
+    pub async fn has_due_delivery(&mut self, now: UtcMillis, before: Option<i64>) -> Result<bool, StoreError> {
+        Ok(fetch_one!(self, READY as (i64,), now, before.unwrap_or(i64::MAX))?.0 > 0)
     }
 
     /// When the next deferred delivery is due.
@@ -267,7 +268,33 @@ impl Session {
         limit: i64,
         mail: Option<i64>,
     ) -> Result<Vec<ClaimedRow>, StoreError> {
-        let mut rows = fetch_all!(self, CLAIM as ClaimedRow, owner, now, limit, mail.unwrap_or_default())?;
+        self.claim(owner, now, limit, mail, None).await
+    }
+
+    /// The same of those alone that go before deliveries of that priority.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn claim_before(
+        &mut self,
+        owner: &str,
+        now: UtcMillis,
+        limit: i64,
+        priority: i64,
+    ) -> Result<Vec<ClaimedRow>, StoreError> {
+        self.claim(owner, now, limit, None, Some(priority)).await
+    }
+
+    async fn claim(
+        &mut self,
+        owner: &str,
+        now: UtcMillis,
+        limit: i64,
+        mail: Option<i64>,
+        before: Option<i64>,
+    ) -> Result<Vec<ClaimedRow>, StoreError> {
+        let (mail, before) = (mail.unwrap_or_default(), before.unwrap_or(i64::MAX));
+        let mut rows = fetch_all!(self, CLAIM as ClaimedRow, owner, now, limit, mail, before)?;
         rows.sort_by_key(|row| (row.priority, row.due_at, row.id));
         Ok(rows)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use postround::config::{Rate, WarmUp};
+use postround::deliver::Settings;
 use postround::demo::catcher::{Options, Reply, Stage};
 
 use super::world::{Catcher, PATIENCE, World};
@@ -31,7 +32,53 @@ async fn until_sent(world: &World, count: i64) {
     tokio::time::timeout(PATIENCE, all).await.unwrap();
 }
 
+/// How many others the relay takes after something urgent is queued and before that, while it takes few in a second.
+async fn overtaken_by(world: &World, catcher: &Catcher, settings: Settings) -> usize {
+    const URGENT: &str = "urgent@x.example";
+    world.queue(150).await;
+    let engine = world.engine(settings);
+    let mut before = 0;
+    let until_urgent = async {
+        until_sent(world, 3).await;
+        world.queue_urgently(URGENT).await;
+        before = catcher.mailbox.messages().len();
+        while !catcher.got().contains_key(URGENT) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    engine.run(async { tokio::time::timeout(PATIENCE, until_urgent).await.unwrap() }).await;
+    let arrived = catcher.mailbox.messages().into_iter().map(|mail| mail.recipients[0].clone());
+    arrived.take_while(|recipient| recipient != URGENT).count().saturating_sub(before)
+}
+
 on_both! {
+    async fn what_is_urgent_overtakes_what_is_claimed_and_waits_for_a_rate(test: TestStore) {
+        let (world, catcher) = (World::new(test).await, Catcher::plain().await);
+        let mut settings = catcher.settings();
+        settings.smtp.relays[0].connections = 3;
+        settings.smtp.rates = vec![rate("3/s")];
+        let overtaking = overtaken_by(&world, &catcher, settings).await;
+        assert!(overtaking <= 2, "{overtaking} went before it");
+    }
+
+    async fn what_is_urgent_overtakes_what_is_claimed_and_waits_for_its_domain(test: TestStore) {
+        let (world, catcher) = (World::new(test).await, Catcher::plain().await);
+        let mut settings = catcher.settings();
+        settings.smtp.per_domain = vec![("x.example".to_owned(), rate("3/s"))];
+        let overtaking = overtaken_by(&world, &catcher, settings).await;
+        assert!(overtaking <= 2, "{overtaking} went before it");
+    }
+
+    async fn what_is_urgent_overtakes_what_is_claimed_and_waits_for_a_slow_relay(test: TestStore) {
+        let world = World::new(test).await;
+        let catcher = Catcher::answering(|turn| {
+            matches!(turn.stage, Stage::Content { .. }).then(|| Reply::usual().after(Duration::from_millis(50)))
+        })
+        .await;
+        let overtaking = overtaken_by(&world, &catcher, catcher.settings()).await;
+        assert!(overtaking <= 30, "{overtaking} went before it");
+    }
+
     async fn fifty_a_second_are_fifty_with_twenty_connections(test: TestStore) {
         let (world, catcher) = (World::new(test).await, Catcher::plain().await);
         world.queue(300).await;

@@ -126,7 +126,7 @@ impl World {
         let mut ids = Vec::new();
         for _ in 0..count {
             let number = self.people.fetch_add(1, Ordering::SeqCst) + 1;
-            ids.push(self.add(&mut session, &reader(number), &format!("Reader {number}")).await);
+            ids.push(self.add(&mut session, &reader(number), &format!("Reader {number}"), 10).await);
         }
         session.commit().await.unwrap();
         ids
@@ -135,12 +135,19 @@ impl World {
     /// Adds a subscriber and queues a delivery to them. Gives the subscriber's row id.
     pub async fn queue_to(&self, address: &str, name: &str) -> i64 {
         let mut session = self.store().write(Durability::Full).await.unwrap();
-        let subscriber = self.add(&mut session, address, name).await;
+        let subscriber = self.add(&mut session, address, name, 10).await;
         session.commit().await.unwrap();
         subscriber
     }
 
-    async fn add(&self, session: &mut Session, address: &str, name: &str) -> i64 {
+    /// The same, more urgent than all that [`World::queue`] queues.
+    pub async fn queue_urgently(&self, address: &str) {
+        let mut session = self.store().write(Durability::Full).await.unwrap();
+        self.add(&mut session, address, "", 0).await;
+        session.commit().await.unwrap();
+    }
+
+    async fn add(&self, session: &mut Session, address: &str, name: &str, priority: i64) -> i64 {
         let address = EmailAddress::parse(address).unwrap();
         let subscriber = SubscriberRow {
             id: 0,
@@ -163,7 +170,7 @@ impl World {
             subscriber: Some(subscriber),
             address: &address,
             name,
-            priority: 10,
+            priority,
             link: None,
         };
         session.insert_delivery(&delivery, MONDAY).await.unwrap();
