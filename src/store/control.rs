@@ -16,22 +16,23 @@ queries! {
         "update deliveries set state = $2, owner = null, finished_at = $3
          where owner is not null and +issue_id = $1 and state = 'claimed'"
     };
+    // The state is hidden from the planner as in `QUEUE_DEFERRED`.
     SET_ASIDE = {
-        "update deliveries set state = 'held' where state = 'queued' and id in
+        "update deliveries set state = 'held' where state || '' = 'queued' and id in
              (select d.id from deliveries d
               where d.issue_id = $1 and d.state not in ('claimed', 'sending', 'sent') and d.state = 'queued' limit $2)
          and exists (select 1 from issues i where i.id = $1 and i.state = 'held')"
     };
     // How long it is retried counts from now on: the time that it was held is nobody's refusal.
     PUT_BACK = {
-        "update deliveries set state = 'queued', due_at = $3, first_due_at = $3 where state = 'held' and id in
+        "update deliveries set state = 'queued', due_at = $3, first_due_at = $3 where state || '' = 'held' and id in
              (select d.id from deliveries d
               where d.issue_id = $1 and d.state not in ('claimed', 'sending', 'sent') and d.state = 'held' limit $2)
          and exists (select 1 from issues i where i.id = $1 and i.state = 'sending')"
     };
     CANCEL_REST = {
         "update deliveries set state = 'cancelled', finished_at = $3
-         where state in ('queued', 'held', 'deferred', 'uncertain') and id in
+         where state || '' in ('queued', 'held', 'deferred', 'uncertain') and id in
              (select d.id from deliveries d
               where d.issue_id = $1 and d.state not in ('claimed', 'sending', 'sent')
                 and d.state in ('queued', 'held', 'deferred', 'uncertain') limit $2)

@@ -1,11 +1,14 @@
 //! The store on both databases: one SQL text, the same tables, and every query prepared.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use postround::config::StoreUrl;
+use postround::domain::UtcMillis;
 use postround::store::{Durability, Store};
 use sqlx::{Connection, Executor, Row, SqlSafeStr};
 
+use crate::support::household::execute;
 use crate::support::{TestStore, on_both, postgres};
 
 on_both! {
@@ -76,6 +79,34 @@ async fn both_databases_have_the_same_tables_and_columns() {
         .unwrap();
     let in_postgres = columns(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect());
     assert_eq!(in_sqlite, in_postgres);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_of_which_postgresql_has_no_figures_yet_is_worked_through_quickly() {
+    let Some(test) = TestStore::postgres().await else { return };
+    let sql = "insert into issues (public_id, digest, issue_key, number, state, subject, issue_date, composed_at, layout_after, recipients)
+                   values ('one', 'weekly', 'one', 1, 'sending', '', '2026-11-23', 0, 0, 8000);
+               insert into mails (kind, topics, locale, subject, html, body_text, mime, marker, salt, created_at)
+                   values ('digest', '*', '', '', '', '', '', '', '', 0);
+               insert into deliveries (mail_id, issue_id, kind, digest, address, name, state, priority, due_at, first_due_at, attempts)
+                   select m.id, i.id, 'digest', 'weekly', 'reader@x.example', '', 'sent', 20, 0, 0, 1
+                   from mails m, issues i, generate_series(1, 8000);
+               analyze deliveries";
+    execute(&test, sql).await;
+    let (began, now) = (Instant::now(), UtcMillis(1));
+    execute(&test, "update deliveries set state = 'deferred'").await;
+    let mut session = test.store.write(Durability::Normal).await.unwrap();
+    assert_eq!(session.queue_deferred(now, 10_000).await.unwrap(), 8000);
+    assert_eq!(session.claim_deliveries("me", now, 200, None).await.unwrap().len(), 200);
+    assert_eq!(session.release_deliveries("me", &[]).await.unwrap(), 200);
+    assert!(session.hold_issue(1, None).await.unwrap());
+    assert_eq!(session.set_aside(1, 10_000).await.unwrap(), 8000);
+    assert!(session.resume_issue(1).await.unwrap());
+    assert_eq!(session.put_back(1, 10_000, now).await.unwrap(), 8000);
+    assert!(session.cancel_issue(1, None).await.unwrap());
+    assert_eq!(session.cancel_rest(1, 10_000, now).await.unwrap(), 8000);
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(20), "each statement compared each row with each: {took:?}");
 }
 
 #[tokio::test]
