@@ -1,8 +1,9 @@
 //! Asks a subscriber to confirm, and notes what for.
 
 use super::choice::{self, Chosen};
+use super::language::{self, locale_of};
 use super::{Notice, NoticeKind, Notify, Origin, SecretLink, Subscribers, SubscribersError, event};
-use crate::domain::{EmailAddress, Locale, SubscriberState, UtcMillis};
+use crate::domain::{EmailAddress, Locale, UtcMillis};
 use crate::store::{JoinRequestRow, Session, SubscriberRow};
 
 /// What is asked for. Name and language count from the confirmation of this very request on.
@@ -82,17 +83,11 @@ impl Subscribers {
             expires_at: self.expiry(request.asked_at),
             reminder,
         };
-        let asked_in = request.locale.as_deref().filter(|_| row.state != SubscriberState::Confirmed);
-        let locale = locale_of(row.locale.as_deref().or(asked_in));
+        let locale = language::of_person(row, request.locale.as_deref());
         Some(Notice { subscriber: row.id, address: address.clone(), locale, digest: first.digest.clone(), kind })
     }
 
     fn expiry(&self, asked_at: UtcMillis) -> UtcMillis {
         asked_at.plus(self.config.confirmation.valid_for)
     }
-}
-
-/// The language of that code.
-pub(super) fn locale_of(code: Option<&str>) -> Option<Locale> {
-    code.and_then(|code| Locale::parse(code).ok())
 }

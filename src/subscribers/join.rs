@@ -1,7 +1,8 @@
 //! A stranger types an address: whatever it stands for here, the answer is the same, and what differs is mailed to it.
 
-use super::ask::{Wish, locale_of};
+use super::ask::Wish;
 use super::choice::{Chosen, Topics};
+use super::language::locale_of;
 use super::{
     Notice, NoticeKind, Notify, Origin, Subscribers, SubscribersError, TokenError, add, refusal, unless_first,
 };

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 
-use super::ask::locale_of;
 use super::choice::Chosen;
+use super::language::locale_of;
 use super::{Subscribers, SubscribersError};
 use crate::config::Digest;
 use crate::domain::{EmailAddress, Locale, UtcMillis};

@@ -108,7 +108,7 @@ impl Tokens {
         in_time(self.personal(Purpose::Undo, token)?, UNDO_LIFETIME, now)
     }
 
-    fn personal(&self, purpose: Purpose, token: &str) -> Result<PersonalClaim, TokenError> {
+    pub(super) fn personal(&self, purpose: Purpose, token: &str) -> Result<PersonalClaim, TokenError> {
         let (subscriber, rest) = self.opened(purpose, token)?;
         let (binding, rest) = rest.split_at_checked(BINDING_LEN).ok_or(TokenError::Malformed)?;
         let (time, digest) = rest.split_at_checked(TIME_LEN).ok_or(TokenError::Malformed)?;

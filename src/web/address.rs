@@ -5,21 +5,22 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
+use super::AppState;
+use super::language::Link;
 use super::pages::say;
 use super::visitor::Visitor;
-use super::{AppState, LinkToken};
 use crate::domain::Locale;
 use crate::subscribers::{ChangeClaim, Changed, Origin, SubscribersError, TokenError};
 
 /// Shows the button.
-pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkToken) -> Response {
-    let claim = match verify(&state, &token) {
+pub(super) async fn page(State(state): State<AppState>, link: Link) -> Response {
+    let locale = state.language_of(&link).await;
+    let claim = match verify(&state, &link.token) {
         Ok(claim) => claim,
-        Err(error) => return bad(&state, error),
+        Err(error) => return bad(&state, &locale, error),
     };
     match state.subscribers.would_change(&claim).await {
         Ok(Changed::Now) => {
-            let locale = state.locale(Some(&claim.person.digest));
             let (heading, text, button) = question(&claim, &locale);
             let buttons = json!([{ "text": button, "name": null, "value": null, "primary": true }]);
             let values = json!({
@@ -28,25 +29,31 @@ pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkTo
             });
             state.pages.page(StatusCode::OK, "question", &locale, &values)
         }
-        Ok(changed) => answer(&state, &claim, changed),
-        Err(error) => state.failed(&error),
+        Ok(changed) => answer(&state, &locale, &claim, changed),
+        Err(error) => state.failed(&locale, &error),
     }
 }
 
 /// Changes it.
-pub(super) async fn act(State(state): State<AppState>, LinkToken(token): LinkToken, visitor: Visitor) -> Response {
-    let claim = match verify(&state, &token) {
+pub(super) async fn act(State(state): State<AppState>, link: Link, visitor: Visitor) -> Response {
+    let locale = state.language_of(&link).await;
+    let claim = match verify(&state, &link.token) {
         Ok(claim) => claim,
-        Err(error) => return bad(&state, error),
+        Err(error) => return bad(&state, &locale, error),
     };
-    match change(&state, &claim, &visitor).await {
-        Ok(changed) => answer(&state, &claim, changed),
-        Err(error) => state.failed(&error),
+    match change(&state, &locale, &claim, &visitor).await {
+        Ok(changed) => answer(&state, &locale, &claim, changed),
+        Err(error) => state.failed(&locale, &error),
     }
 }
 
-async fn change(state: &AppState, claim: &ChangeClaim, visitor: &Visitor) -> Result<Changed, SubscribersError> {
-    let (heading, text, button) = question(claim, &state.locale(Some(&claim.person.digest)));
+async fn change(
+    state: &AppState,
+    locale: &Locale,
+    claim: &ChangeClaim,
+    visitor: &Visitor,
+) -> Result<Changed, SubscribersError> {
+    let (heading, text, button) = question(claim, locale);
     let wording = format!("{heading} {text} [{button}]");
     let origin = visitor.at(Origin { source: "address page", ..Origin::PAGE });
     state.subscribers.change_address(claim, &wording, origin, &*state.notices).await
@@ -56,10 +63,10 @@ fn verify(state: &AppState, token: &str) -> Result<ChangeClaim, TokenError> {
     state.subscribers.tokens().verify_change(token, state.subscribers.now())
 }
 
-fn bad(state: &AppState, error: TokenError) -> Response {
+fn bad(state: &AppState, locale: &Locale, error: TokenError) -> Response {
     match error {
-        TokenError::Expired => state.pages.message(StatusCode::GONE, &state.locale(None), "address.too_old"),
-        error => state.bad_link(error),
+        TokenError::Expired => state.pages.message(StatusCode::GONE, locale, "address.too_old"),
+        error => state.bad_link(locale, error),
     }
 }
 
@@ -68,11 +75,10 @@ fn question(claim: &ChangeClaim, locale: &Locale) -> (String, String, String) {
     (said("heading"), said("text"), said("button"))
 }
 
-fn answer(state: &AppState, claim: &ChangeClaim, changed: Changed) -> Response {
-    let locale = state.locale(Some(&claim.person.digest));
+fn answer(state: &AppState, locale: &Locale, claim: &ChangeClaim, changed: Changed) -> Response {
     let address = [("address", claim.address.as_str())];
     match changed {
-        Changed::Now | Changed::Already => state.pages.message_with(StatusCode::OK, &locale, "address.done", &address),
-        Changed::Stale => state.pages.message(StatusCode::GONE, &locale, "address.stale"),
+        Changed::Now | Changed::Already => state.pages.message_with(StatusCode::OK, locale, "address.done", &address),
+        Changed::Stale => state.pages.message(StatusCode::GONE, locale, "address.stale"),
     }
 }

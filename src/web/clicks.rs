@@ -7,7 +7,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use url::Url;
 
-use super::{AppState, LinkToken};
+use super::AppState;
+use super::language::Link;
 use crate::domain::PublicId;
 use crate::store::StoreError;
 use crate::subscribers::TokenError;
@@ -44,21 +45,17 @@ const MACHINES: [&str; 24] = [
 const AHEAD: [&str; 4] = ["purpose", "sec-purpose", "x-purpose", "x-moz"];
 
 /// Leads on.
-pub(super) async fn follow(
-    State(state): State<AppState>,
-    method: Method,
-    headers: HeaderMap,
-    LinkToken(token): LinkToken,
-) -> Response {
-    let (issue, place) = match state.subscribers.tokens().verify_click(&token) {
+pub(super) async fn follow(State(state): State<AppState>, method: Method, headers: HeaderMap, link: Link) -> Response {
+    let locale = state.language_of(&link).await;
+    let (issue, place) = match state.subscribers.tokens().verify_click(&link.token) {
         Ok(claim) => claim,
-        Err(error) => return state.bad_link(error),
+        Err(error) => return state.bad_link(&locale, error),
     };
     let found = match find(&state, &issue, place).await {
         Ok(found) => found,
-        Err(error) => return state.failed(&error.into()),
+        Err(error) => return state.failed(&locale, &error.into()),
     };
-    let Some((digest, target)) = found else { return state.bad_link(TokenError::Malformed) };
+    let Some((digest, target)) = found else { return state.bad_link(&locale, TokenError::Malformed) };
     let counts = state.subscribers.config().digest(&digest).is_some_and(|digest| digest.count_clicks);
     if counts && method == Method::GET && !is_machine(&headers) {
         count(&state, &issue, place).await;

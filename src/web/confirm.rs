@@ -8,39 +8,42 @@ use serde_json::json;
 
 use super::form::Form;
 use super::join::Offer;
+use super::language::Link;
 use super::pages::{say, titles_in};
 use super::visitor::Visitor;
-use super::{AppState, LinkToken, cadence, home};
+use super::{AppState, cadence, home};
 use crate::domain::Locale;
 use crate::subscribers::{AskedAgain, ConfirmClaim, Confirmed, Origin, Prospect, SubscribersError, TokenError};
 
 /// Shows what would be agreed to.
-pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkToken) -> Response {
-    let answer = match claim(&state, &token) {
-        Ok(claim) => show(&state, &claim).await,
-        Err(TokenError::Expired) => return expired(&state, &token),
-        Err(error) => return state.bad_link(error),
+pub(super) async fn page(State(state): State<AppState>, link: Link) -> Response {
+    let locale = state.language_of(&link).await;
+    let answer = match claim(&state, &link.token) {
+        Ok(claim) => show(&state, &locale, &claim).await,
+        Err(TokenError::Expired) => return expired(&state, &locale),
+        Err(error) => return state.bad_link(&locale, error),
     };
-    answer.unwrap_or_else(|error| state.failed(&error))
+    answer.unwrap_or_else(|error| state.failed(&locale, &error))
 }
 
 /// Agrees; or, where the link is too old, asks for a new one.
 pub(super) async fn act(
     State(state): State<AppState>,
     visitor: Visitor,
-    LinkToken(token): LinkToken,
+    link: Link,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let answer = match claim(&state, &token) {
-        Ok(claim) => agree(&state, &visitor, &claim).await,
+    let locale = state.language_of(&link).await;
+    let answer = match claim(&state, &link.token) {
+        Ok(claim) => agree(&state, &locale, &visitor, &claim).await,
         Err(TokenError::Expired) if Form::read(&headers, &body).get("again").is_some() => {
-            ask_again(&state, &visitor, &token).await
+            ask_again(&state, &locale, &visitor, &link.token).await
         }
-        Err(TokenError::Expired) => return expired(&state, &token),
-        Err(error) => return state.bad_link(error),
+        Err(TokenError::Expired) => return expired(&state, &locale),
+        Err(error) => return state.bad_link(&locale, error),
     };
-    answer.unwrap_or_else(|error| state.failed(&error))
+    answer.unwrap_or_else(|error| state.failed(&locale, &error))
 }
 
 fn claim(state: &AppState, token: &str) -> Result<ConfirmClaim, TokenError> {
@@ -49,23 +52,28 @@ fn claim(state: &AppState, token: &str) -> Result<ConfirmClaim, TokenError> {
 }
 
 /// The page of a link that is too old: one button sends a new one.
-fn expired(state: &AppState, token: &str) -> Response {
-    let (locale, expired) = Expired::new(state, token);
+fn expired(state: &AppState, locale: &Locale) -> Response {
+    let expired = Expired::new(state, locale);
     let values = json!({
         "heading": expired.heading, "text": expired.text, "hidden": [],
         "buttons": [{ "text": expired.button, "name": "again", "value": "yes", "primary": true }], "test": false,
     });
-    state.pages.page(StatusCode::GONE, "question", &locale, &values)
+    state.pages.page(StatusCode::GONE, "question", locale, &values)
 }
 
-async fn ask_again(state: &AppState, visitor: &Visitor, token: &str) -> Result<Response, SubscribersError> {
-    let (locale, expired) = Expired::new(state, token);
+async fn ask_again(
+    state: &AppState,
+    locale: &Locale,
+    visitor: &Visitor,
+    token: &str,
+) -> Result<Response, SubscribersError> {
+    let expired = Expired::new(state, locale);
     let wording = format!("{}\n{}\n[{}]", expired.heading, expired.text, expired.button);
     let origin = visitor.at(Origin::PAGE);
     Ok(match state.subscribers.ask_again(token, &wording, origin, &*state.notices).await? {
-        AskedAgain::Asked => state.pages.message(StatusCode::OK, &locale, "confirm.asked_again"),
-        AskedAgain::Gone => state.pages.message(StatusCode::GONE, &locale, "confirm.stale"),
-        AskedAgain::BadLink(error) => state.bad_link(error),
+        AskedAgain::Asked => state.pages.message(StatusCode::OK, locale, "confirm.asked_again"),
+        AskedAgain::Gone => state.pages.message(StatusCode::GONE, locale, "confirm.stale"),
+        AskedAgain::BadLink(error) => state.bad_link(locale, error),
     })
 }
 
@@ -77,49 +85,54 @@ struct Expired {
 }
 
 impl Expired {
-    fn new(state: &AppState, token: &str) -> (Locale, Self) {
-        let claim = state.subscribers.tokens().verify_confirm_of_any_age(token).ok();
-        let locale = claim.map_or_else(|| state.locale(None), |claim| locale(state, &claim));
+    fn new(state: &AppState, locale: &Locale) -> Self {
         let days = (state.subscribers.config().confirmation.valid_for.as_secs() / 86_400).to_string();
-        let said = |key: &str| say(&locale, &format!("confirm.expired.{key}"), &[("count", &days)]);
-        let expired = Self { heading: said("heading"), text: said("text"), button: said("button") };
-        (locale, expired)
+        let said = |key: &str| say(locale, &format!("confirm.expired.{key}"), &[("count", &days)]);
+        Self { heading: said("heading"), text: said("text"), button: said("button") }
     }
 }
 
-async fn show(state: &AppState, claim: &ConfirmClaim) -> Result<Response, SubscribersError> {
+async fn show(state: &AppState, locale: &Locale, claim: &ConfirmClaim) -> Result<Response, SubscribersError> {
     let prospect = state.subscribers.would_confirm(claim).await?;
     if prospect.verdict != Confirmed::Now {
-        return settled(state, claim, &prospect).await;
+        return settled(state, locale, claim, &prospect).await;
     }
-    let locale = locale(state, claim);
-    let question = Question::new(state, &prospect, &locale);
+    let question = Question::new(state, &prospect, locale);
     let values = json!({
         "heading": question.heading, "text": question.text, "next": question.next, "button": question.button,
         "test": false,
     });
-    Ok(state.pages.page(StatusCode::OK, "confirm", &locale, &values))
+    Ok(state.pages.page(StatusCode::OK, "confirm", locale, &values))
 }
 
-async fn agree(state: &AppState, visitor: &Visitor, claim: &ConfirmClaim) -> Result<Response, SubscribersError> {
+async fn agree(
+    state: &AppState,
+    locale: &Locale,
+    visitor: &Visitor,
+    claim: &ConfirmClaim,
+) -> Result<Response, SubscribersError> {
     let mut prospect = state.subscribers.would_confirm(claim).await?;
-    let question = Question::new(state, &prospect, &locale(state, claim));
+    let question = Question::new(state, &prospect, locale);
     prospect.verdict =
         state.subscribers.confirm(claim, &question.evidence(), visitor.at(Origin::PAGE), &*state.notices).await?;
-    settled(state, claim, &prospect).await
+    settled(state, locale, claim, &prospect).await
 }
 
 /// The page for whom there is no button to press any more: that they are subscribed, or why not.
-async fn settled(state: &AppState, claim: &ConfirmClaim, prospect: &Prospect) -> Result<Response, SubscribersError> {
-    let locale = locale(state, claim);
+async fn settled(
+    state: &AppState,
+    locale: &Locale,
+    claim: &ConfirmClaim,
+    prospect: &Prospect,
+) -> Result<Response, SubscribersError> {
     match prospect.verdict {
         // It was pressed once, and what came of it has ended otherwise than by leaving.
         Confirmed::Already if prospect.choice.is_empty() => {
-            Ok(state.pages.message(StatusCode::GONE, &locale, "confirm.stale"))
+            Ok(state.pages.message(StatusCode::GONE, locale, "confirm.stale"))
         }
-        Confirmed::Now | Confirmed::Already => welcome(state, claim, prospect, &locale).await,
-        Confirmed::Stale => Ok(state.pages.message(StatusCode::GONE, &locale, "confirm.stale")),
-        Confirmed::Refused(_) => Ok(state.pages.message(StatusCode::GONE, &locale, "confirm.refused")),
+        Confirmed::Now | Confirmed::Already => welcome(state, claim, prospect, locale).await,
+        Confirmed::Stale => Ok(state.pages.message(StatusCode::GONE, locale, "confirm.stale")),
+        Confirmed::Refused(_) => Ok(state.pages.message(StatusCode::GONE, locale, "confirm.refused")),
     }
 }
 
@@ -156,10 +169,6 @@ async fn welcome(
         "digests": digests, "preferences": preferences, "from": sender.email.as_str(), "test": false,
     });
     Ok(state.pages.page(StatusCode::OK, "confirmed", locale, &values))
-}
-
-fn locale(state: &AppState, claim: &ConfirmClaim) -> Locale {
-    state.locale(claim.choice.first().map(|chosen| chosen.digest.as_str()))
 }
 
 /// What the page asks, which is also what somebody agrees to who presses its button.

@@ -6,15 +6,16 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::json;
 
+use super::AppState;
 use super::form::Form;
+use super::language::Link;
 use super::pages::{say, title, titles_in};
 use super::visitor::Visitor;
 use super::when::{day_of, time_of};
-use super::{AppState, LinkToken};
 use crate::domain::{Locale, UtcMillis};
 use crate::subscribers::{
-    DigestClaim, Goodbye, NOTE_LIMIT, Origin, PersonalClaim, Reason, SubscribersError, Token, TokenError, Tokens,
-    UNDO_LIFETIME, Undone,
+    DigestClaim, Goodbye, NOTE_LIMIT, Origin, PersonalClaim, Reader, Reason, SubscribersError, Token, TokenError,
+    Tokens, UNDO_LIFETIME, Undone,
 };
 
 /// What the page shows beside the way back.
@@ -56,48 +57,49 @@ pub(super) async fn page_after(
 }
 
 /// Shows the way back, from a mail that said goodbye.
-pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkToken) -> Response {
-    match verify(&state, &token) {
-        Ok(claim) => show(&state, &claim, &token, StatusCode::OK, false, None, "").await,
-        Err(error) => return bad(&state, error),
-    }
-    .unwrap_or_else(|error| state.failed(&error))
+pub(super) async fn page(State(state): State<AppState>, link: Link) -> Response {
+    let shown = match verify(&state, &link.token) {
+        Ok(claim) => show(&state, &claim, &link.token, StatusCode::OK, false, None, "").await,
+        Err(error) => return bad(&state, &link, error).await,
+    };
+    state.answered(&link, shown).await
 }
 
 /// Undoes, or takes down why.
 pub(super) async fn act(
     State(state): State<AppState>,
-    LinkToken(token): LinkToken,
+    link: Link,
     visitor: Visitor,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let claim = match verify(&state, &token) {
+    let claim = match verify(&state, &link.token) {
         Ok(claim) => claim,
-        Err(error) => return bad(&state, error),
+        Err(error) => return bad(&state, &link, error).await,
     };
     let form = Form::read(&headers, &body);
     let done = match (form.get("reason"), form.get("do")) {
         (_, Some("undo")) => undo(&state, &claim, &visitor).await,
-        (Some(reason), _) => why(&state, &claim, &token, reason, form.get("note").unwrap_or_default()).await,
-        _ => show(&state, &claim, &token, StatusCode::UNPROCESSABLE_ENTITY, false, Some("no_reason"), "").await,
+        (Some(reason), _) => why(&state, &claim, &link.token, reason, form.get("note").unwrap_or_default()).await,
+        _ => show(&state, &claim, &link.token, StatusCode::UNPROCESSABLE_ENTITY, false, Some("no_reason"), "").await,
     };
-    done.unwrap_or_else(|error| state.failed(&error))
+    state.answered(&link, done).await
 }
 
 fn verify(state: &AppState, token: &str) -> Result<PersonalClaim, TokenError> {
     state.subscribers.tokens().verify_undo(token, state.subscribers.now())
 }
 
-fn bad(state: &AppState, error: TokenError) -> Response {
+async fn bad(state: &AppState, link: &Link, error: TokenError) -> Response {
+    let locale = state.language_of(link).await;
     match error {
-        TokenError::Expired => state.pages.message(StatusCode::GONE, &state.locale(None), "goodbye.too_late"),
-        error => state.bad_link(error),
+        TokenError::Expired => state.pages.message(StatusCode::GONE, &locale, "goodbye.too_late"),
+        error => state.bad_link(&locale, error),
     }
 }
 
 async fn undo(state: &AppState, claim: &PersonalClaim, visitor: &Visitor) -> Result<Response, SubscribersError> {
-    let locale = state.locale(Some(&claim.digest));
+    let locale = state.language_for(&Reader::from(claim)).await;
     let wording = format!("{} [{}]", say(&locale, "goodbye.heading", &[]), say(&locale, "goodbye.undo", &[]));
     let origin = visitor.at(Origin { source: "goodbye page", ..Origin::PAGE });
     let undone = state.subscribers.undo(claim, &wording, origin).await?;

@@ -35,9 +35,10 @@ pub(super) async fn page(
     let only = asked.ok().and_then(|Query(asked)| asked.digest).filter(|id| !id.is_empty());
     let config = state.subscribers.config();
     let Some(offer) = Offer::new(config, only.as_deref()) else {
+        let locale = language::asked_for(&headers, &state.locale(None));
         return match only {
-            Some(_) => state.pages.message(StatusCode::NOT_FOUND, &state.locale(None), "home.no_such_digest"),
-            None => state.pages.message(StatusCode::OK, &state.locale(None), "home.nothing_public"),
+            Some(_) => state.pages.message(StatusCode::NOT_FOUND, &locale, "home.no_such_digest"),
+            None => state.pages.message(StatusCode::OK, &locale, "home.nothing_public"),
         };
     };
     let locale = language::asked_for(&headers, &state.locale(offer.digests().first().map(|digest| digest.id.as_str())));

@@ -1,9 +1,46 @@
-//! The language of a page that no mail leads to: what the browser asks for, where we have it.
+//! The language of a page. Behind a link it is that of the person whose link it is, else that of the digest; where no mail
+//! leads to, or the link is none of ours, what the browser asks for and we have.
 
+use axum::extract::{FromRequestParts, Path};
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT_LANGUAGE;
+use axum::http::request::Parts;
 
+use super::AppState;
 use crate::domain::Locale;
+use crate::subscribers::Reader;
+
+/// A link that somebody has followed.
+pub(super) struct Link {
+    /// Its token. What cannot even be decoded is an empty one, which no key has made: a bad link like others.
+    pub(super) token: String,
+    headers: HeaderMap,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Link {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let token = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self { token: token.map_or_else(|_| String::new(), |Path(token)| token), headers: parts.headers.clone() })
+    }
+}
+
+impl AppState {
+    /// The language of what is said to whoever followed a link.
+    pub(super) async fn language_of(&self, link: &Link) -> Locale {
+        match self.subscribers.tokens().reader(&link.token) {
+            Some(reader) => self.language_for(&reader).await,
+            None => asked_for(&link.headers, &self.locale(None)),
+        }
+    }
+
+    /// The language of what is said to a reader. A store that fails shall not keep back the page that says so.
+    pub(super) async fn language_for(&self, reader: &Reader) -> Locale {
+        let own = self.subscribers.language_of(reader).await.ok().flatten();
+        own.unwrap_or_else(|| self.locale(reader.digest.as_deref()))
+    }
+}
 
 /// The locale for a visitor. Whoever asks for the language of `usual`, in whatever country, gets that one.
 pub(super) fn asked_for(headers: &HeaderMap, usual: &Locale) -> Locale {

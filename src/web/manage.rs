@@ -17,26 +17,25 @@ use crate::domain::{EmailAddress, Locale, SubscriberState, SubscriptionState};
 use crate::store::SubscriptionRow;
 use crate::subscribers::{
     ADDRESSES_WINDOW, ChangeAsked, DigestClaim, Erased, Leave, MANAGE_LIFETIME, Managed, NAME_LIMIT, Origin,
-    PersonalClaim, SubscribersError, Taken, Topics,
+    PersonalClaim, Reader, SubscribersError, Taken, Topics,
 };
 
 /// What the page says beside what it shows.
 #[derive(Default)]
 struct Said {
-    saved: Option<String>,
+    saved: Option<&'static str>,
     /// The field that is wrong, what is said about it, and what was typed.
     error: Option<(&'static str, &'static str, String)>,
 }
 
 /// The page of a link that is too old: a new one is mailed to whoever asks.
-pub(super) fn too_old(state: &AppState) -> Response {
-    let locale = state.locale(None);
+pub(super) fn too_old(state: &AppState, locale: &Locale) -> Response {
     let values = json!({
-        "heading": say(&locale, "manage.too_old.heading", &[]), "text": say(&locale, "manage.too_old.text", &[]),
+        "heading": say(locale, "manage.too_old.heading", &[]), "text": say(locale, "manage.too_old.text", &[]),
         "link": format!("{}/preferences", state.pages.base()),
-        "link_text": say(&locale, "manage.too_old.link", &[]), "test": false,
+        "link_text": say(locale, "manage.too_old.link", &[]), "test": false,
     });
-    state.pages.page(StatusCode::GONE, "message", &locale, &values)
+    state.pages.page(StatusCode::GONE, "message", locale, &values)
 }
 
 /// Shows everything.
@@ -52,7 +51,7 @@ pub(super) async fn act(
     form: &Form,
     visitor: &Visitor,
 ) -> Result<Response, SubscribersError> {
-    let Some(managed) = state.subscribers.managed(claim).await? else { return Ok(gone(state, claim)) };
+    let Some(managed) = state.subscribers.managed(claim).await? else { return Ok(gone(state, claim).await) };
     let locale = person_locale(state, &managed, claim);
     let origin = visitor.at(Origin { source: "manage page", ..Origin::PAGE });
     let subscribers = &state.subscribers;
@@ -87,7 +86,7 @@ pub(super) async fn act(
         Some("data") => data(state, claim).await,
         Some("erase") if form.get("sure") == Some("yes") => match subscribers.erase(claim).await? {
             Erased::Now | Erased::Already => Ok(state.pages.message(StatusCode::OK, &locale, "erase.done")),
-            Erased::Unknown => Ok(gone(state, claim)),
+            Erased::Unknown => Ok(gone(state, claim).await),
         },
         Some("erase") => {
             let values = json!({ "address": managed.row.email, "back": here(state, token), "test": false });
@@ -114,7 +113,7 @@ async fn address(
     match join::bar_known(state, visitor, new.domain()).await {
         Ok(()) => {}
         Err(Barred::Later(wait)) => {
-            let locale = state.locale(Some(&claim.digest));
+            let locale = state.language_for(&Reader::from(claim)).await;
             let mut response = state.pages.message(StatusCode::TOO_MANY_REQUESTS, &locale, "lost.later");
             join::come_back(&mut response, wait);
             return Ok(response);
@@ -132,7 +131,7 @@ async fn address(
                 join::come_back(&mut response, ADDRESSES_WINDOW);
                 Ok(response)
             }
-            ChangeAsked::Stale => Ok(gone(state, claim)),
+            ChangeAsked::Stale => Ok(gone(state, claim).await),
         }
     })
     .await
@@ -140,7 +139,7 @@ async fn address(
 
 /// Everything as a file.
 async fn data(state: &AppState, claim: &PersonalClaim) -> Result<Response, SubscribersError> {
-    let Some(held) = state.subscribers.data(claim).await? else { return Ok(gone(state, claim)) };
+    let Some(held) = state.subscribers.data(claim).await? else { return Ok(gone(state, claim).await) };
     let mut text = serde_json::to_string_pretty(&held).unwrap_or_default();
     text.push('\n');
     let headers = [
@@ -150,9 +149,13 @@ async fn data(state: &AppState, claim: &PersonalClaim) -> Result<Response, Subsc
     Ok((headers, text).into_response())
 }
 
-async fn saved(state: &AppState, claim: &PersonalClaim, token: &str, key: &str) -> Result<Response, SubscribersError> {
-    let saved = say(&state.locale(Some(&claim.digest)), key, &[]);
-    render(state, claim, token, StatusCode::OK, Said { saved: Some(saved), error: None }).await
+async fn saved(
+    state: &AppState,
+    claim: &PersonalClaim,
+    token: &str,
+    key: &'static str,
+) -> Result<Response, SubscribersError> {
+    render(state, claim, token, StatusCode::OK, Said { saved: Some(key), error: None }).await
 }
 
 async fn wrong(
@@ -171,7 +174,7 @@ async fn render(
     status: StatusCode,
     said: Said,
 ) -> Result<Response, SubscribersError> {
-    let Some(managed) = state.subscribers.managed(claim).await? else { return Ok(gone(state, claim)) };
+    let Some(managed) = state.subscribers.managed(claim).await? else { return Ok(gone(state, claim).await) };
     let locale = person_locale(state, &managed, claim);
     let config = state.subscribers.config();
     let until = claim.at.plus(MANAGE_LIFETIME);
@@ -191,7 +194,7 @@ async fn render(
         "test": false, "address": managed.row.email, "name": managed.row.name, "name_limit": NAME_LIMIT,
         "digests": digests, "languages": languages.collect::<Vec<_>>(), "active": active,
         "time": time_of(state, &claim.digest, until), "here": here(state, token),
-        "saved": said.saved,
+        "saved": said.saved.map(|key| say(&locale, key, &[])),
         "typed": said.error.as_ref().map(|(_, _, typed)| typed),
         "error": said.error.as_ref().map(|(field, key, _)| json!({ "field": field, "text": say(&locale, key, &[]) })),
     });
@@ -245,8 +248,9 @@ fn joining(state: &AppState, digest: &str, locale: &Locale) -> String {
 }
 
 /// The page for a link that was for an address which has changed, or for somebody who is erased.
-fn gone(state: &AppState, claim: &PersonalClaim) -> Response {
-    state.pages.message(StatusCode::GONE, &state.locale(Some(&claim.digest)), "manage.gone")
+async fn gone(state: &AppState, claim: &PersonalClaim) -> Response {
+    let locale = state.language_for(&Reader::from(claim)).await;
+    state.pages.message(StatusCode::GONE, &locale, "manage.gone")
 }
 
 fn here(state: &AppState, token: &str) -> String {

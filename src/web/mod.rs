@@ -32,9 +32,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path};
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
@@ -48,6 +47,7 @@ use crate::domain::Locale;
 use crate::status::Status;
 use crate::subscribers::{DigestClaim, Preferences, Subscribers, SubscribersError, TokenError};
 use join::Guards;
+use language::Link;
 use pages::Pages;
 pub use pages::built_in_pages;
 
@@ -152,7 +152,7 @@ impl AppState {
         work: impl Future<Output = Result<Response, SubscribersError>> + Send + 'static,
     ) -> Response {
         match tokio::spawn(work).await {
-            Ok(done) => done.unwrap_or_else(|error| self.failed(&error)),
+            Ok(done) => done.unwrap_or_else(|error| self.failed(locale, &error)),
             Err(error) => {
                 tracing::error!(%error, "the answer to a request fell over");
                 self.pages.message(StatusCode::INTERNAL_SERVER_ERROR, locale, "broken")
@@ -160,29 +160,34 @@ impl AppState {
         }
     }
 
+    /// The page behind a link, or the one that says why there is none.
+    async fn answered(&self, link: &Link, done: Result<Response, SubscribersError>) -> Response {
+        match done {
+            Ok(page) => page,
+            Err(error) => self.failed(&self.language_of(link).await, &error),
+        }
+    }
+
     /// A page that a bad link leads to.
-    fn bad_link(&self, error: TokenError) -> Response {
-        let locale = self.locale(None);
+    fn bad_link(&self, locale: &Locale, error: TokenError) -> Response {
         match error {
             TokenError::Expired => {
                 let days = (self.subscribers.config().confirmation.valid_for.as_secs() / 86_400).to_string();
-                self.pages.message_with(StatusCode::GONE, &locale, "expired_link", &[("count", &days)])
+                self.pages.message_with(StatusCode::GONE, locale, "expired_link", &[("count", &days)])
             }
-            TokenError::Malformed | TokenError::Forged => {
-                self.pages.message(StatusCode::NOT_FOUND, &locale, "bad_link")
-            }
+            TokenError::Malformed | TokenError::Forged => self.pages.message(StatusCode::NOT_FOUND, locale, "bad_link"),
         }
     }
 
     /// A page for what could not be done: after too many changes, or by no fault of the visitor.
-    fn failed(&self, error: &SubscribersError) -> Response {
+    fn failed(&self, locale: &Locale, error: &SubscribersError) -> Response {
         if let SubscribersError::TooOften(wait) = error {
-            let mut page = self.pages.message(StatusCode::TOO_MANY_REQUESTS, &self.locale(None), "too_often");
+            let mut page = self.pages.message(StatusCode::TOO_MANY_REQUESTS, locale, "too_often");
             join::come_back(&mut page, *wait);
             return page;
         }
         tracing::error!(%error, "a page could not be served");
-        self.pages.message(StatusCode::SERVICE_UNAVAILABLE, &self.locale(None), "failed")
+        self.pages.message(StatusCode::SERVICE_UNAVAILABLE, locale, "failed")
     }
 }
 
@@ -214,7 +219,7 @@ pub fn router(state: AppState) -> Router {
     };
     let (pages, locale) = (state.pages.clone(), state.locale(None));
     routes
-        .fallback(pages::not_found)
+        .fallback(pages::nowhere)
         .with_state(state)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
@@ -222,18 +227,6 @@ pub fn router(state: AppState) -> Router {
             pages.message(StatusCode::INTERNAL_SERVER_ERROR, &locale, "broken")
         }))
         .layer(middleware::map_response(headers::secure))
-}
-
-/// The token in an address. What cannot even be decoded is an empty one, which no key has made: a bad link like others.
-struct LinkToken(String);
-
-impl<S: Send + Sync> FromRequestParts<S> for LinkToken {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let token = Path::<String>::from_request_parts(parts, state).await;
-        Ok(Self(token.map_or_else(|_| String::new(), |Path(token)| token)))
-    }
 }
 
 /// Serves until `shutdown` is done and what had begun is answered; who is slow is not waited for.

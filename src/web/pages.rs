@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Value, json};
 use tera::{Context, Kwargs, State as TeraState, Tera, TeraResult};
 
-use super::{AppState, WebError, look};
+use super::{AppState, WebError, language, look};
 use crate::config::Config;
 use crate::domain::Locale;
 use crate::wording::Wording;
@@ -231,6 +231,12 @@ pub(super) async fn issue_style() -> Response {
 /// The page for whatever is not there.
 pub(super) async fn not_found(State(state): State<AppState>) -> Response {
     state.pages.message(StatusCode::NOT_FOUND, &state.locale(None), "no_such_page")
+}
+
+/// The page for an address that leads nowhere.
+pub(super) async fn nowhere(State(state): State<AppState>, headers: HeaderMap) -> Response {
+    let locale = language::asked_for(&headers, &state.locale(None));
+    state.pages.message(StatusCode::NOT_FOUND, &locale, "no_such_page")
 }
 
 /// `one`, `one and two`, `one, two and three`, as the locale writes it.

@@ -12,11 +12,12 @@ use chrono::{Days, NaiveDate};
 use serde_json::{Value, json};
 
 use super::form::Form;
+use super::language::Link;
 use super::pages::{say, title, titles_in};
 use super::unsubscribe::leave;
 use super::visitor::Visitor;
 use super::when::{day_of, four_weeks, today, zone};
-use super::{AppState, LinkToken, manage};
+use super::{AppState, manage};
 use crate::domain::{Locale, UtcMillis};
 use crate::schedule::{local_day, start_of_day};
 use crate::subscribers::{Chose, DigestClaim, Leave, Origin, SubscribersError, TokenError, Tokens, Topics, topics_of};
@@ -49,45 +50,51 @@ struct Said {
 }
 
 /// Shows the choices.
-pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkToken) -> Response {
-    let shown = match claim(&state, &token) {
-        Ok(Link::Digest(claim)) => show(&state, &claim, StatusCode::OK, Said::default()).await,
-        Ok(Link::Everything(claim)) => manage::show(&state, &claim, &token).await,
-        Err(TokenError::Expired) => return manage::too_old(&state),
-        Err(error) => return state.bad_link(error),
+pub(super) async fn page(State(state): State<AppState>, link: Link) -> Response {
+    let shown = match claim(&state, &link.token) {
+        Ok(Whose::Digest(claim)) => show(&state, &claim, StatusCode::OK, Said::default()).await,
+        Ok(Whose::Everything(claim)) => manage::show(&state, &claim, &link.token).await,
+        Err(error) => return bad(&state, &link, error).await,
     };
-    shown.unwrap_or_else(|error| state.failed(&error))
+    state.answered(&link, shown).await
 }
 
 /// Saves them.
 pub(super) async fn act(
     State(state): State<AppState>,
-    LinkToken(token): LinkToken,
+    link: Link,
     visitor: Visitor,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let form = Form::read(&headers, &body);
-    let done = match claim(&state, &token) {
-        Ok(Link::Digest(claim)) => save(&state, &claim, &form, &visitor).await,
-        Ok(Link::Everything(claim)) => manage::act(&state, &claim, &token, &form, &visitor).await,
-        Err(TokenError::Expired) => return manage::too_old(&state),
-        Err(error) => return state.bad_link(error),
+    let done = match claim(&state, &link.token) {
+        Ok(Whose::Digest(claim)) => save(&state, &claim, &form, &visitor).await,
+        Ok(Whose::Everything(claim)) => manage::act(&state, &claim, &link.token, &form, &visitor).await,
+        Err(error) => return bad(&state, &link, error).await,
     };
-    done.unwrap_or_else(|error| state.failed(&error))
+    state.answered(&link, done).await
+}
+
+async fn bad(state: &AppState, link: &Link, error: TokenError) -> Response {
+    let locale = state.language_of(link).await;
+    match error {
+        TokenError::Expired => manage::too_old(state, &locale),
+        error => state.bad_link(&locale, error),
+    }
 }
 
 /// The two kinds of links that lead here.
-enum Link {
+enum Whose {
     Digest(DigestClaim),
     Everything(crate::subscribers::PersonalClaim),
 }
 
-fn claim(state: &AppState, token: &str) -> Result<Link, TokenError> {
+fn claim(state: &AppState, token: &str) -> Result<Whose, TokenError> {
     let tokens = state.subscribers.tokens();
-    tokens.verify_preferences(token).map(Link::Digest).or_else(|error| {
+    tokens.verify_preferences(token).map(Whose::Digest).or_else(|error| {
         match tokens.verify_manage(token, state.subscribers.now()) {
-            Ok(claim) => Ok(Link::Everything(claim)),
+            Ok(claim) => Ok(Whose::Everything(claim)),
             Err(TokenError::Expired) => Err(TokenError::Expired),
             Err(_) => Err(error),
         }
@@ -133,7 +140,8 @@ async fn save(
 /// Mails the fresh link, or does not: the page says the same.
 async fn mail_link(state: &AppState, claim: &DigestClaim) -> Result<Response, SubscribersError> {
     state.subscribers.mail_manage_link(claim, &*state.notices).await?;
-    Ok(state.pages.message(StatusCode::OK, &state.locale(Some(&claim.digest)), "preferences.link_sent"))
+    let (_, locale) = state.of_link(claim).await?;
+    Ok(state.pages.message(StatusCode::OK, &locale, "preferences.link_sent"))
 }
 
 fn wish(state: &AppState, claim: &DigestClaim, form: &Form) -> Result<Wish, Wrong> {

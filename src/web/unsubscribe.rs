@@ -7,39 +7,42 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::form::Form;
+use super::language::Link;
 use super::pages::{enumerated, title, titles_in};
 use super::visitor::Visitor;
 use super::when::{day_of, four_weeks};
-use super::{AppState, LinkToken, goodbye};
+use super::{AppState, goodbye};
 use crate::subscribers::{DigestClaim, Leave, Origin, SubscribersError, Tokens, Topics, topics_of};
 
 /// The same for every token: a mail program must not learn which are known, and has nobody to tell.
 const ONE_CLICK_ANSWER: &str = "Nothing more of it comes to you.\n";
 
 /// Shows the button.
-pub(super) async fn page(State(state): State<AppState>, LinkToken(token): LinkToken) -> Response {
-    match state.subscribers.tokens().verify_unsubscribe(&token) {
-        Ok(claim) => show(&state, &claim).await.unwrap_or_else(|error| state.failed(&error)),
-        Err(error) => state.bad_link(error),
+pub(super) async fn page(State(state): State<AppState>, link: Link) -> Response {
+    match state.subscribers.tokens().verify_unsubscribe(&link.token) {
+        Ok(claim) => state.answered(&link, show(&state, &claim).await).await,
+        Err(error) => state.bad_link(&state.language_of(&link).await, error),
     }
 }
 
 /// Leaves; to the end, also when whoever asked for it does not wait for the answer.
 pub(super) async fn act(
     State(state): State<AppState>,
-    LinkToken(token): LinkToken,
+    link: Link,
     visitor: Visitor,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let form = Form::read(&headers, &body);
-    let claim = state.subscribers.tokens().verify_unsubscribe(&token);
+    let claim = state.subscribers.tokens().verify_unsubscribe(&link.token);
     let one_click = form.is_one_click();
     let claim = match claim {
         Ok(claim) => claim,
         Err(_) if one_click => return ONE_CLICK_ANSWER.into_response(),
-        Err(error) => return state.bad_link(error),
+        Err(error) => return state.bad_link(&state.language_of(&link).await, error),
     };
+    // A mail program reads no page, and thousands of them come at once.
+    let locale = if one_click { state.locale(Some(&claim.digest)) } else { state.language_of(&link).await };
     let (all, acting) = (form.get("leave") == Some("all"), state.clone());
     let work = async move {
         match (one_click, all) {
@@ -48,7 +51,7 @@ pub(super) async fn act(
             (false, false) => leave(&acting, &claim, Leave::Digest(&claim.digest), &visitor).await,
         }
     };
-    state.to_the_end(&state.locale(None), work).await
+    state.to_the_end(&locale, work).await
 }
 
 async fn one_click(state: &AppState, claim: &DigestClaim, visitor: &Visitor) -> Result<Response, SubscribersError> {

@@ -8,6 +8,7 @@ mod joining;
 mod links;
 mod managing;
 pub mod site;
+mod speaking;
 mod thousands;
 
 use std::sync::Arc;
