@@ -9,7 +9,15 @@ queries! {
         "insert into issue_pages (issue_id, locale, articles, content) values ($1, $2, $3, $4)
          on conflict (issue_id) do update set locale = excluded.locale, articles = excluded.articles, content = excluded.content"
     };
-    PAGE = { "select locale, articles, content from issue_pages where issue_id = $1" };
+    PAGE = { "select issue_id, locale, articles, content from issue_pages where issue_id = $1" };
+    PAGES = {
+        "select p.issue_id, p.locale, p.articles, p.content from issue_pages p join issues i on i.id = p.issue_id
+         where i.digest = $1 and i.number between $2 and $3"
+    };
+    WITHDRAWALS = {
+        "select e.issue_id, e.at from issue_events e join issues i on i.id = e.issue_id
+         where i.digest = $1 and i.number between $2 and $3 and e.event = 'withdrawn' order by e.id"
+    };
     ARCHIVED = {
         "select id, public_id, number, subject, issue_date, composed_at, articles, changed_at from archived_issues
          where digest = $1 and number < $2 order by number desc limit $3"
@@ -36,6 +44,8 @@ pub struct NewPage<'a> {
 /// A whole issue as it was frozen.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct PageRow {
+    /// The issue's row id.
+    pub issue_id: i64,
     /// The locale that it is in.
     pub locale: String,
     /// How many articles it has.
@@ -81,6 +91,27 @@ impl Session {
     /// When the database fails.
     pub async fn page(&mut self, issue: i64) -> Result<Option<PageRow>, StoreError> {
         fetch_optional!(self, PAGE as PageRow, issue)
+    }
+
+    /// The whole issues of a digest with numbers from `first` to `last`, in any order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn pages_between(&mut self, digest: &str, first: i64, last: i64) -> Result<Vec<PageRow>, StoreError> {
+        fetch_all!(self, PAGES as PageRow, digest, first, last)
+    }
+
+    /// When articles of those issues were withdrawn, each with the row id of its issue, the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn withdrawals_between(
+        &mut self,
+        digest: &str,
+        first: i64,
+        last: i64,
+    ) -> Result<Vec<(i64, UtcMillis)>, StoreError> {
+        fetch_all!(self, WITHDRAWALS as (i64, UtcMillis), digest, first, last)
     }
 
     /// The issues of a digest that anybody may see, with numbers below `before`; the newest first, at most `limit`.

@@ -3,13 +3,14 @@
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 
 use super::AppState;
 use super::pages::{fingerprint, not_found};
 use crate::config::Digest;
+use crate::domain::UtcMillis;
 use crate::schedule::local_day;
 use crate::store::{ArchivedRow, Session, StoreError};
 use crate::wording::format_date;
@@ -188,15 +189,29 @@ pub(super) fn page(
 
 /// An answer that anybody may keep, and has to ask after each time: what is withdrawn is gone at once.
 pub(super) fn asked_again(headers: &HeaderMap, kind: &'static str, body: String) -> Response {
-    let tag = format!("\"{}\"", fingerprint(body.as_bytes()));
+    let tag = fingerprint(body.as_bytes());
+    if is_known(headers, &tag) { unchanged(&tag) } else { tagged(&tag, kind, body) }
+}
+
+/// Whether whoever asks has the state of that tag.
+pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let is_known = known.flat_map(|tags| tags.split(',')).any(|known| known.trim().trim_start_matches("W/") == tag);
-    let kept = [(CACHE_CONTROL, "no-cache".to_owned()), (ETAG, tag)];
-    if is_known {
-        (StatusCode::NOT_MODIFIED, kept).into_response()
-    } else {
-        (kept, [(CONTENT_TYPE, kind)], body).into_response()
-    }
+    let mut known = known.flat_map(|tags| tags.split(',')).map(|known| known.trim().trim_start_matches("W/"));
+    known.any(|known| known.trim_matches('"') == tag)
+}
+
+/// The answer to whoever has it.
+pub(super) fn unchanged(tag: &str) -> Response {
+    (StatusCode::NOT_MODIFIED, kept(tag)).into_response()
+}
+
+/// The answer to whoever has another state, or none.
+pub(super) fn tagged(tag: &str, kind: &'static str, body: String) -> Response {
+    (kept(tag), [(CONTENT_TYPE, kind)], body).into_response()
+}
+
+fn kept(tag: &str) -> [(HeaderName, String); 2] {
+    [(CACHE_CONTROL, "no-cache".to_owned()), (ETAG, format!("\"{tag}\""))]
 }
 
 /// Lets a page show pictures from the sources of its articles. Those without TLS only where we have none either, on one's own
@@ -218,13 +233,16 @@ pub(super) fn has_tls(state: &AppState) -> bool {
 /// The days on which articles were withdrawn from an issue, as sentences.
 pub(super) async fn withdrawals(session: &mut Session, digest: &Digest, issue: i64) -> Result<Vec<String>, StoreError> {
     let events = session.issue_events(issue).await?;
-    let days =
-        events.iter().filter(|event| event.event == "withdrawn").map(|event| local_day(event.at, digest.timezone()));
-    let say = |day| {
-        let date = format_date(day, &digest.locale);
+    Ok(notes(digest, events.iter().filter(|event| event.event == "withdrawn").map(|event| event.at)))
+}
+
+/// What is said of articles that were withdrawn then.
+pub(super) fn notes(digest: &Digest, withdrawn: impl Iterator<Item = UtcMillis>) -> Vec<String> {
+    let note = |at| {
+        let date = format_date(local_day(at, digest.timezone()), &digest.locale);
         super::pages::say(&digest.locale, "archive.withdrawn", &[("date", &date)])
     };
-    Ok(days.map(say).collect())
+    withdrawn.map(note).collect()
 }
 
 #[cfg(test)]

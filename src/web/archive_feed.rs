@@ -1,5 +1,7 @@
 //! The Atom feed of a digest's issues (RFC 4287), in pages (RFC 5005).
 
+use std::collections::HashMap;
+
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
@@ -8,11 +10,12 @@ use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde_json::{Value, json};
 
 use super::AppState;
-use super::archive::{Answer, archive_url, asked, asked_again, part, public, respond, withdrawals};
-use super::archive_issue::view;
+use super::archive::{Answer, archive_url, asked, is_known, notes, part, public, respond, tagged, unchanged};
+use super::archive_issue::shown;
+use super::pages::fingerprint;
 use crate::config::Digest;
 use crate::domain::{PublicId, UtcMillis};
-use crate::store::ArchivedRow;
+use crate::store::{ArchivedRow, PageRow, Session};
 
 /// How many issues a page of the feed has.
 const PAGE: usize = 20;
@@ -35,16 +38,12 @@ async fn feed(state: &AppState, digest: &str, before: i64, headers: &HeaderMap) 
     let Some(digest) = public(state, digest) else { return Ok(None) };
     let mut session = state.subscribers.store().read().await?;
     let (rows, more) = part(&mut session, digest, before, PAGE).await?;
-    let archive = archive_url(state, digest);
-    let mut entries = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let Some(mut view) = view(state, &mut session, digest, row).await? else { continue };
-        if let Some(view) = view.as_object_mut() {
-            view.insert("notes".to_owned(), json!(withdrawals(&mut session, digest, row.id).await?));
-        }
-        let content = state.pages.render("entry.html", &digest.locale, &view)?;
-        entries.push(entry(&archive, row, &view, &content));
+    let tag = tag(state, digest, before, more, &rows);
+    if is_known(headers, &tag) {
+        return Ok(Some(unchanged(&tag)));
     }
+    let archive = archive_url(state, digest);
+    let entries = entries(state, &mut session, digest, &rows, &archive).await?;
     drop(session);
     let at = |before: i64| format!("{archive}/feed.xml?before={before}");
     let first = format!("{archive}/feed.xml");
@@ -62,7 +61,40 @@ async fn feed(state: &AppState, digest: &str, before: i64, headers: &HeaderMap) 
         "entries": entries,
     });
     let xml = state.pages.render("feed.xml", &digest.locale, &values)?;
-    Ok(Some(asked_again(headers, "application/atom+xml; charset=utf-8", without_forbidden(&xml))))
+    Ok(Some(tagged(&tag, "application/atom+xml; charset=utf-8", without_forbidden(&xml))))
+}
+
+/// Tells one state of a page of the feed from every other, before any of it is made: which issues, when each has changed, and
+/// all that they are shown by.
+fn tag(state: &AppState, digest: &Digest, before: i64, more: bool, rows: &[ArchivedRow]) -> String {
+    let issues: Vec<_> = rows.iter().map(|row| (row.id, row.articles, updated(row).0)).collect();
+    fingerprint(format!("{} {} {before} {more} {issues:?}", state.pages.version(), digest.id).as_bytes())
+}
+
+/// The entries of those issues; what is frozen and what was withdrawn is read for all of them together.
+async fn entries(
+    state: &AppState,
+    session: &mut Session,
+    digest: &Digest,
+    rows: &[ArchivedRow],
+    archive: &str,
+) -> Result<Vec<Value>, Box<dyn std::error::Error + Send + Sync>> {
+    let (Some(newest), Some(oldest)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
+    let pages = session.pages_between(&digest.id, oldest.number, newest.number).await?;
+    let withdrawn = session.withdrawals_between(&digest.id, oldest.number, newest.number).await?;
+    let pages: HashMap<i64, PageRow> = pages.into_iter().map(|page| (page.issue_id, page)).collect();
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Some(page) = pages.get(&row.id) else { continue };
+        let mut view = shown(state, digest, row, page)?;
+        let moments = withdrawn.iter().filter(|(issue, _)| *issue == row.id).map(|(_, at)| *at);
+        if let Some(view) = view.as_object_mut() {
+            view.insert("notes".to_owned(), json!(notes(digest, moments)));
+        }
+        let content = state.pages.render("entry.html", &digest.locale, &view)?;
+        entries.push(entry(archive, row, &view, &content));
+    }
+    Ok(entries)
 }
 
 fn entry(archive: &str, row: &ArchivedRow, view: &Value, content: &str) -> Value {

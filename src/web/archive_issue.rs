@@ -12,7 +12,7 @@ use crate::compose::IssuePage;
 use crate::config::Digest;
 use crate::domain::{Locale, PublicId};
 use crate::render::{Frame, web_view};
-use crate::store::{ArchivedRow, Session, StoreError};
+use crate::store::{ArchivedRow, PageRow, Session, StoreError};
 
 /// Shows it.
 pub(super) async fn show(
@@ -81,14 +81,23 @@ async fn archived(session: &mut Session, digest: &Digest, number: i64) -> Result
 }
 
 /// What the page shows of an issue: the fields of a mail's template without those of a recipient.
-pub(super) async fn view(
+async fn view(
     state: &AppState,
     session: &mut Session,
     digest: &Digest,
     row: &ArchivedRow,
 ) -> Result<Option<Value>, Box<dyn std::error::Error + Send + Sync>> {
-    let Some(frozen) = session.page(row.id).await? else { return Ok(None) };
-    let issue = IssuePage::read(row.id, &frozen)?;
+    session.page(row.id).await?.map(|frozen| shown(state, digest, row, &frozen)).transpose()
+}
+
+/// The same of what was frozen of it.
+pub(super) fn shown(
+    state: &AppState,
+    digest: &Digest,
+    row: &ArchivedRow,
+    frozen: &PageRow,
+) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+    let issue = IssuePage::read(row.id, frozen)?;
     let digest = issue.digest(digest);
     let locale = Locale::parse(&frozen.locale).unwrap_or_else(|_| digest.locale.clone());
     let frame = Frame { digest: &digest, config: state.subscribers.config(), locale: &locale, test: false };
@@ -96,7 +105,7 @@ pub(super) async fn view(
     if has_tls(state) {
         without_plain_pictures(&mut view);
     }
-    Ok(Some(view))
+    Ok(view)
 }
 
 /// A page that is reached by TLS cannot show pictures that are not.

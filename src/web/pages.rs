@@ -69,6 +69,8 @@ pub(super) struct Pages {
     /// The path of `public_url`, without a slash at its end.
     base: String,
     files: Vec<File>,
+    /// Changes with all that pages are made of beside the store.
+    version: String,
 }
 
 /// A file that pages load; its name changes with its content, so that a browser may keep it for ever.
@@ -94,6 +96,7 @@ impl Pages {
         let own = config.templates.dir.as_deref().map(own).transpose()?.unwrap_or_default();
         let built_in = TEMPLATES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), *text));
         tera.add_raw_templates(built_in.chain(own.iter().map(|(name, text)| (name.clone(), text.as_str()))))?;
+        let version = version(config, &own);
         let base = url::Url::parse(&config.server.public_url)
             .map(|url| url.path().trim_end_matches('/').to_owned())
             .unwrap_or_default();
@@ -127,7 +130,12 @@ impl Pages {
             "logo": logo.as_ref().map(link),
         });
         let files = std::iter::once(style).chain(logo).collect();
-        Ok(Self { tera, site, base, files })
+        Ok(Self { tera, site, base, files, version })
+    }
+
+    /// Changes with all that pages are made of beside the store: program, configuration, templates, wording.
+    pub(super) fn version(&self) -> &str {
+        &self.version
     }
 
     /// The path of `public_url`; empty when it has none.
@@ -191,6 +199,14 @@ fn words(arguments: Kwargs, state: &TeraState<'_>) -> TeraResult<String> {
     let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let said = Wording::of(&locale).page(key, arguments.get::<u32>("count")?, &values, &locale);
     said.ok_or_else(|| tera::Error::message(format!("the wording has nothing under `{key}`")))
+}
+
+fn version(config: &Config, own: &[(String, String)]) -> String {
+    let wordings = Locale::known().into_iter().filter_map(|code| Locale::parse(code).ok());
+    let wordings = wordings.filter_map(|locale| serde_json::to_string(Wording::of(&locale)).ok());
+    let mut all = format!("{} {TEMPLATES:?} {own:?} {}", env!("CARGO_PKG_VERSION"), config.show());
+    all.extend(wordings);
+    fingerprint(all.as_bytes())
 }
 
 /// Who it is and where, without saying the name twice.

@@ -21,15 +21,20 @@ impl Pages {
     /// Serves with lines added to the digest's table.
     async fn serve_with(store: &TestStore, more: &str) -> Self {
         let mut pages = Self::serve(store).await;
-        let file = pages.program.folder.path().join("config.toml");
-        let config = std::fs::read_to_string(file).unwrap();
-        pages.program.configure(&format!("{config}{more}\n"));
-        pages.app = pages.program.app(Arc::new(TestClock::at(MONDAY))).await;
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        pages.url = format!("http://{}", listener.local_addr().unwrap());
-        let router = router(AppState::new(pages.app.subscribers(), pages.app.notices(), Arc::new(|_, _| {})).unwrap());
-        tokio::spawn(serve(listener, router, std::future::pending()));
+        pages.reconfigure(more).await;
         pages
+    }
+
+    /// Serves anew, with these lines added.
+    async fn reconfigure(&mut self, more: &str) {
+        let file = self.program.folder.path().join("config.toml");
+        let config = std::fs::read_to_string(file).unwrap();
+        self.program.configure(&format!("{config}{more}\n"));
+        self.app = self.program.app(Arc::new(TestClock::at(MONDAY))).await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.url = format!("http://{}", listener.local_addr().unwrap());
+        let router = router(AppState::new(self.app.subscribers(), self.app.notices(), Arc::new(|_, _| {})).unwrap());
+        tokio::spawn(serve(listener, router, std::future::pending()));
     }
 
     async fn week(&self) {
@@ -172,6 +177,30 @@ on_both! {
         assert_eq!(document.articles[0].title.as_deref(), Some("Health visitor posts fill + 2 more"));
         assert_eq!(document.articles[0].url.as_deref(), Some("http://localhost:8080/archive/weekly/1"));
         assert_eq!(document.articles[0].published, Some(MONDAY));
+    }
+
+    async fn a_feed_that_somebody_has_is_not_made_again_until_something_in_it_changes(store: TestStore) {
+        let mut pages = Pages::serve(&store).await;
+        pages.week().await;
+        pages.subscribe(ANA).await;
+        let issue = pages.compose().await;
+        pages.deliver().await;
+        let tag = async |pages: &Pages| {
+            let feed = pages.client.get(format!("{}/archive/weekly/feed.xml", pages.url)).send().await.unwrap();
+            feed.headers()["etag"].to_str().unwrap().to_owned()
+        };
+        let first = tag(&pages).await;
+        // What is frozen cannot be read: the answer comes from the tag alone.
+        let raw = TestStore { store: pages.app.store.clone(), url: pages.app.config.store.url.clone(), folder: tempdir().unwrap() };
+        execute(&raw, "update issue_pages set content = 'x' || content").await;
+        let ask = pages.client.get(format!("{}/archive/weekly/feed.xml", pages.url)).header("if-none-match", &first);
+        assert_eq!(ask.send().await.unwrap().status(), StatusCode::NOT_MODIFIED);
+        execute(&raw, "update issue_pages set content = substr(content, 2)").await;
+        pages.app.composer().withdraw(issue, "Health visitor posts fill", BECAUSE).await.unwrap();
+        let second = tag(&pages).await;
+        assert_ne!(second, first);
+        pages.reconfigure("intro = { text = \"Hello\" }").await;
+        assert_ne!(tag(&pages).await, second);
     }
 
     async fn what_is_withdrawn_is_gone_from_page_and_feed_with_a_dated_note(store: TestStore) {
