@@ -46,7 +46,7 @@ async fn overtaken_by(world: &World, catcher: &Catcher, settings: Settings) -> u
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    engine.run(async { tokio::time::timeout(PATIENCE, until_urgent).await.unwrap() }).await;
+    Box::pin(engine.run(async { tokio::time::timeout(PATIENCE, until_urgent).await.unwrap() })).await;
     let arrived = catcher.mailbox.messages().into_iter().map(|mail| mail.recipients[0].clone());
     arrived.take_while(|recipient| recipient != URGENT).count().saturating_sub(before)
 }
