@@ -17,6 +17,7 @@ use super::feed::Feed;
 use super::lease::{self, Lease};
 use super::message::{Job, Links, Mails};
 use super::pace::Pace;
+use super::pacer;
 use super::policy::{Fate, Policy};
 use super::quotas::Quotas;
 use super::recorder::Recorder;
@@ -39,8 +40,8 @@ const LEAST_SIGNED_AHEAD: usize = 1000;
 /// How many events wait for a listener.
 const EVENTS: usize = 64;
 
-/// How far ahead claims go where a rate is set.
-const AHEAD_OF_RATE: f64 = 2.0;
+/// How many seconds ahead claims go where a rate is set.
+const AHEAD_OF_RATE: f64 = 1.0;
 
 /// How many deferred deliveries are queued again at a time.
 const QUEUED_AGAIN: i64 = 1000;
@@ -238,24 +239,23 @@ impl Engine {
         Ok(())
     }
 
-    /// Starts the connections' tasks, the recorder, and the heartbeat. They all end when the run is dropped.
+    /// Starts the connections' tasks, the recorder, and what there is to do among nodes. They all end when the run is dropped.
     fn begin(&self) -> (Arc<Run>, Tasks, watch::Sender<Stop>) {
         let (stop, stops) = watch::channel(Stop::No);
         let (recorder, recording) = Recorder::new(self.shared.store.clone(), self.shared.node.clone());
         let Shared { settings, nodes, .. } = &*self.shared;
-        let mut pace = Pace::new(&settings.smtp, Arc::clone(nodes));
-        if nodes.load(Ordering::SeqCst) > 1 {
-            pace.begin_at(tokio::time::Instant::now() + settings.timings.beat);
-        }
+        let is_shared = self.shared.store.is_shared();
+        let pace = Pace::new(&settings.smtp, Arc::clone(nodes), is_shared);
         let run = Arc::new(Run::new(Arc::clone(&self.shared), Feed::new(self.ahead / 2, pace), recorder, stops));
-        let mut tasks = Tasks { workers: JoinSet::new(), recorder: JoinSet::new(), heartbeat: JoinSet::new() };
+        let mut tasks = Tasks { workers: JoinSet::new(), recorder: JoinSet::new(), among_nodes: JoinSet::new() };
         tasks.recorder.spawn(recording);
-        if self.shared.store.is_shared() {
-            let shared = Arc::clone(&self.shared);
-            tasks.heartbeat.spawn(async move {
-                let Shared { lease, store, node, policy, settings, clock, nodes, .. } = &*shared;
-                lease::keep(lease, store, node, *policy, settings.timings, &**clock, nodes).await;
-            });
+        if is_shared {
+            let leased = Arc::clone(&run);
+            tasks.among_nodes.spawn(async move { lease::keep(&leased).await });
+        }
+        if run.feed.pace(|pace| pace.is_shared()) {
+            let paced = Arc::clone(&run);
+            tasks.among_nodes.spawn(async move { pacer::keep(&paced).await });
         }
         for station in &self.shared.stations {
             for number in 0..station.config.connections.max(1) {
@@ -366,6 +366,7 @@ impl Engine {
         }
         let outcome = run.counts.outcome(self.shared.words());
         let places = self.shared.quotas.take_out(&run.feed);
+        tasks.among_nodes.shutdown().await;
         // The recorder ends when the run, which has the way to it, is gone.
         drop(run);
         let recorded = timeout(LAST_MARKS, async { while tasks.recorder.join_next().await.is_some() {} }).await;
@@ -395,5 +396,6 @@ impl Engine {
 struct Tasks {
     workers: JoinSet<()>,
     recorder: JoinSet<()>,
-    heartbeat: JoinSet<()>,
+    /// What keeps the lease, and to rates that nodes share.
+    among_nodes: JoinSet<()>,
 }

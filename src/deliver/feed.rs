@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::gate::Wish;
 use super::message::Job;
-use super::pace::Pace;
+use super::pace::{Limit, Pace};
 
 /// A delivery that its domain lets go only after so long goes back into the queue, so that others can have its place.
 const TOO_LONG: Duration = Duration::from_secs(10);
@@ -19,6 +20,7 @@ pub struct Feed {
     state: Mutex<State>,
     changed: Notify,
     drained: Notify,
+    hungry: Notify,
 }
 
 struct State {
@@ -38,7 +40,7 @@ impl Feed {
     /// An empty one, which asks for more when fewer than `low` are left.
     pub fn new(low: usize, pace: Pace) -> Self {
         let state = State { jobs: VecDeque::new(), pace, closed: false };
-        Self { low, state: Mutex::new(state), changed: Notify::new(), drained: Notify::new() }
+        Self { low, state: Mutex::new(state), changed: Notify::new(), drained: Notify::new(), hungry: Notify::new() }
     }
 
     /// The next delivery for `relay`, when there is one and its time has come. `None`: there will be no more.
@@ -78,10 +80,13 @@ impl Feed {
 
     fn take(&self, relay: usize, fits: impl FnOnce(&Job) -> bool) -> Taken {
         let now = Instant::now();
-        let (taken, left, others) = self.with(|state| {
+        let (taken, left, others, shared) = self.with(|state| {
             let taken = state.take(relay, now, fits);
-            (taken, state.jobs.len(), state.pace.has_shares())
+            (taken, state.jobs.len(), state.pace.has_shares(), state.pace.is_shared())
         });
+        if shared {
+            self.hungry.notify_one();
+        }
         let has_one = matches!(taken, Taken::Job(_));
         if has_one && left < self.low {
             self.drained.notify_one();
@@ -105,6 +110,7 @@ impl Feed {
             }
         });
         self.changed.notify_waiters();
+        self.hungry.notify_one();
     }
 
     /// Puts one back that `relay` had taken, before those that matter as much.
@@ -137,6 +143,26 @@ impl Feed {
     pub fn add_places(&self, relay: Option<usize>, places: u32) {
         self.with(|state| state.pace.add_places(relay, places));
         self.changed.notify_waiters();
+    }
+
+    /// What the store has to be asked for before the next ones can go.
+    pub fn wishes(&self, owed: &HashMap<Limit, Duration>) -> Vec<(Limit, Wish)> {
+        self.with(|state| {
+            let State { jobs, pace, .. } = state;
+            let to_domain = |domain: &str| jobs.iter().filter(|job| job.to.domain() == domain).count();
+            pace.wishes(jobs.len(), to_domain, owed, Instant::now())
+        })
+    }
+
+    /// The store has granted a wish, from that time on.
+    pub fn grant(&self, limit: &Limit, wish: &Wish, from: Instant) {
+        self.with(|state| state.pace.grant(limit, wish, from));
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until there may be something to ask the store for.
+    pub async fn hungry(&self) {
+        self.hungry.notified().await;
     }
 
     /// A relay does not work: the others need not wait for it.

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::policy::Policy;
+use super::run::{Run, Shared};
 use super::settings::Timings;
-use crate::domain::{Clock, UtcMillis};
+use crate::domain::UtcMillis;
 use crate::store::{Durability, NodeRow, Store, StoreError};
 
 /// Whether this node may still start deliveries.
@@ -39,41 +40,53 @@ impl Lease {
     }
 }
 
-/// Beats, and frees what dead nodes had, for as long as it runs.
-/// `living` learns how many nodes there are.
-pub async fn keep(
-    lease: &Lease,
-    store: &Store,
-    node: &str,
-    policy: Policy,
-    timings: Timings,
-    clock: &dyn Clock,
-    living: &AtomicU32,
-) {
+/// Beats, and frees what dead nodes had, for as long as it runs. When others have taken this node for dead, which stood
+/// still, what it had is theirs: it lets go of that, and goes on.
+pub async fn keep(run: &Run) {
+    let Shared { lease, store, node, policy, settings, clock, nodes, .. } = &*run.shared;
+    let timings = settings.timings;
     let mut others = Others::default();
     loop {
         tokio::time::sleep(timings.beat).await;
-        if let Err(error) = beat(lease, store, node, clock.now()).await {
-            tracing::warn!(%error, "this node could not renew its lease");
+        match beat(lease, store, node, clock.now()).await {
+            Ok(Beat::Goes) => {}
+            Ok(Beat::New) => {
+                tracing::warn!("this node stood still, and others have taken over what it had; it goes on");
+                run.let_go().await;
+            }
+            Err(error) => tracing::warn!(%error, "this node could not renew its lease"),
         }
-        match others.free_the_dead(store, node, policy, timings.lease).await {
-            Ok(()) => living.store(1 + others.living(), Ordering::Relaxed),
+        match others.free_the_dead(store, node, *policy, timings).await {
+            Ok(()) => nodes.store(1 + others.living(), Ordering::Relaxed),
             Err(error) => tracing::warn!(%error, "this node could not look after the others"),
         }
     }
 }
 
-/// Raises this node's counter.
-pub async fn beat(lease: &Lease, store: &Store, node: &str, now: UtcMillis) -> Result<(), StoreError> {
-    let since = Instant::now();
-    store.marks().await?.beat(node, now).await?;
-    lease.renew(since);
-    Ok(())
+/// What a beat has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beat {
+    /// The counter goes on.
+    Goes,
+    /// It begins: the node is new, or has been buried.
+    New,
 }
 
-/// What has been seen of the other nodes: each counter, and since when it has stood there.
+/// Raises this node's counter.
+pub async fn beat(lease: &Lease, store: &Store, node: &str, now: UtcMillis) -> Result<Beat, StoreError> {
+    let since = Instant::now();
+    let count = store.marks().await?.beat(node, now).await?;
+    lease.renew(since);
+    Ok(if count == 1 { Beat::New } else { Beat::Goes })
+}
+
+/// What has been seen of the other nodes.
 #[derive(Default)]
-struct Others(HashMap<String, (i64, Instant)>);
+struct Others {
+    /// Each counter, and for how long it has been seen to stand there.
+    seen: HashMap<String, (i64, Duration)>,
+    looked: Option<Instant>,
+}
 
 impl Others {
     async fn free_the_dead(
@@ -81,41 +94,44 @@ impl Others {
         store: &Store,
         node: &str,
         policy: Policy,
-        lease: Duration,
+        timings: Timings,
     ) -> Result<(), StoreError> {
         let rows = store.read().await?.other_nodes(node).await?;
-        for dead in self.observe(rows, Instant::now(), lease) {
+        for dead in self.observe(rows, Instant::now(), timings) {
             let mut session = store.write(Durability::Full).await?;
             if session.bury_node(&dead).await? {
                 let freed = session.free_deliveries_of(&dead.node, policy.after_death()).await?;
                 session.commit().await?;
                 tracing::warn!(node = dead.node, freed, "a node is dead; its deliveries are free again");
             }
-            self.0.remove(&dead.node);
+            self.seen.remove(&dead.node);
         }
         Ok(())
     }
 
     /// How many there are; those without a row of their own only left something behind.
     fn living(&self) -> u32 {
-        u32::try_from(self.0.values().filter(|(beat, _)| *beat > 0).count()).unwrap_or(u32::MAX - 1)
+        u32::try_from(self.seen.values().filter(|(beat, _)| *beat > 0).count()).unwrap_or(u32::MAX - 1)
     }
 
-    /// Takes a look; gives those whose counter has not moved for the time of a lease.
-    fn observe(&mut self, rows: Vec<NodeRow>, now: Instant, lease: Duration) -> Vec<NodeRow> {
+    /// Takes a look; gives those whose counter has not moved for the time of a lease. Time in which this node did not look
+    /// says nothing: it stood still itself, and the others may have done so with it.
+    fn observe(&mut self, rows: Vec<NodeRow>, now: Instant, timings: Timings) -> Vec<NodeRow> {
+        let passed = self.looked.map_or(Duration::ZERO, |looked| now.duration_since(looked)).min(timings.beat * 2);
+        self.looked = Some(now);
         let mut seen = HashMap::new();
         let mut dead = Vec::new();
         for row in rows {
-            let since = match self.0.get(&row.node) {
-                Some((beat, since)) if *beat == row.beat => *since,
-                _ => now,
+            let stood = match self.seen.get(&row.node) {
+                Some((beat, stood)) if *beat == row.beat => *stood + passed,
+                _ => Duration::ZERO,
             };
-            seen.insert(row.node.clone(), (row.beat, since));
-            if now.duration_since(since) >= lease {
+            seen.insert(row.node.clone(), (row.beat, stood));
+            if stood >= timings.lease {
                 dead.push(row);
             }
         }
-        self.0 = seen;
+        self.seen = seen;
         dead
     }
 }
@@ -124,18 +140,30 @@ impl Others {
 mod tests {
     use super::*;
 
+    /// Looks at a node with that counter, once with each beat, so often.
+    fn look(others: &mut Others, now: &mut Instant, beat: i64, times: usize) -> usize {
+        let timings = Timings::default();
+        let mut dead = 0;
+        for _ in 0..times {
+            *now += timings.beat;
+            dead += others.observe(vec![NodeRow { node: "b".to_owned(), beat }], *now, timings).len();
+        }
+        dead
+    }
+
     #[test]
     fn a_node_is_dead_when_its_counter_has_stood_still_for_a_lease() {
-        let (start, lease) = (Instant::now(), Duration::from_secs(30));
-        let mut others = Others::default();
-        let mut look = |second: u64, beat| {
-            let rows = vec![NodeRow { node: "b".to_owned(), beat }];
-            others.observe(rows, start + Duration::from_secs(second), lease).len()
-        };
-        assert_eq!(look(0, 1), 0);
-        assert_eq!(look(29, 1), 0);
-        assert_eq!(look(31, 2), 0, "it has moved since");
-        assert_eq!(look(60, 2), 0);
-        assert_eq!(look(61, 2), 1);
+        let (mut others, mut now) = (Others::default(), Instant::now());
+        assert_eq!(look(&mut others, &mut now, 1, 6), 0);
+        assert_eq!(look(&mut others, &mut now, 2, 6), 0, "it has moved since");
+        assert_eq!(look(&mut others, &mut now, 2, 1), 1);
+    }
+
+    #[test]
+    fn whoever_stood_still_itself_takes_nobody_for_dead() {
+        let (mut others, mut now) = (Others::default(), Instant::now());
+        look(&mut others, &mut now, 1, 2);
+        now += Duration::from_secs(3600);
+        assert_eq!(look(&mut others, &mut now, 1, 1), 0);
     }
 }

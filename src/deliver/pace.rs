@@ -1,6 +1,6 @@
 //! How fast deliveries may go: so many a second for each relay, each domain and all; by quotas; and by the relays' weights.
 //!
-//! Not `governor`: a place must be asked for without taking it, be given back, and change with the number of nodes.
+//! Not `governor`: a place must be asked for without taking it, be given back, and be shared with other nodes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,38 +9,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::gate::{Gate, Wish};
 use crate::config::{Rate, Smtp};
 
 /// A rate in this is spread over it; one in more is a quota.
 pub const SECOND: Duration = Duration::from_secs(1);
-
-/// What a limit lets through at once after everybody was held up for a moment.
-const CATCH_UP: Duration = Duration::from_millis(100);
 
 /// A relay that has taken nothing for so long has no claim to its share: the others take over.
 const ABSENT: Duration = Duration::from_secs(2);
 
 /// How many deliveries a relay may be ahead of its share, for each of its weight.
 const AHEAD: u64 = 4;
-
-/// Lets one through in each step of time, all nodes together.
-#[derive(Debug)]
-struct Gate {
-    step: Duration,
-    next: Instant,
-}
-
-impl Gate {
-    fn of(rate: Rate) -> Self {
-        Self { step: rate.per / rate.count.get(), next: Instant::now() }
-    }
-
-    fn pass(&mut self, now: Instant, nodes: u32) {
-        let step = self.step * nodes.max(1);
-        let catch_up = if step < CATCH_UP { CATCH_UP } else { step / 2 };
-        self.next = self.next.max(now.checked_sub(catch_up).unwrap_or(now)) + step;
-    }
-}
 
 /// One relay's, or all relays', limits.
 #[derive(Debug, Default)]
@@ -51,8 +30,8 @@ struct Scope {
 }
 
 impl Scope {
-    fn new(rates: &[Rate], has_quota: bool) -> Self {
-        let gate = rates.iter().find(|rate| rate.per == SECOND).map(|rate| Gate::of(*rate));
+    fn new(rates: &[Rate], has_quota: bool, gate: fn(Rate) -> Gate) -> Self {
+        let gate = rates.iter().find(|rate| rate.per == SECOND).map(|rate| gate(*rate));
         Self { gate, places: has_quota.then_some(0) }
     }
 
@@ -60,13 +39,13 @@ impl Scope {
     fn opens(&self, now: Instant) -> Option<Instant> {
         match self.places {
             Some(0) => None,
-            _ => Some(self.gate.as_ref().map_or(now, |gate| gate.next)),
+            _ => Some(self.gate.as_ref().map_or(now, |gate| gate.opens(now))),
         }
     }
 
-    fn pass(&mut self, now: Instant, nodes: u32) {
+    fn pass(&mut self, now: Instant) {
         if let Some(gate) = &mut self.gate {
-            gate.pass(now, nodes);
+            gate.pass(now);
         }
         self.places = self.places.map(|places| places.saturating_sub(1));
     }
@@ -79,6 +58,17 @@ struct Share {
     last: Option<Instant>,
 }
 
+/// Which of the limits something is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// That of all relays.
+    All,
+    /// That of the relay in this place.
+    Relay(usize),
+    /// That of a recipient domain.
+    Domain(String),
+}
+
 /// All limits, as they stand.
 #[derive(Debug)]
 pub struct Pace {
@@ -87,31 +77,72 @@ pub struct Pace {
     shares: Vec<Share>,
     domains: HashMap<String, Gate>,
     nodes: Arc<AtomicU32>,
+    /// Whether the store says when something may go, since other nodes keep to the same limits.
+    is_shared: bool,
 }
 
 impl Pace {
-    /// The limits of a configuration, of which each of `nodes` keeps its part.
-    pub fn new(smtp: &Smtp, nodes: Arc<AtomicU32>) -> Self {
+    /// The limits of a configuration. `nodes`: how many keep to them together; `is_shared`: whether there may be others.
+    pub fn new(smtp: &Smtp, nodes: Arc<AtomicU32>, is_shared: bool) -> Self {
+        let gate = if is_shared { Gate::shared } else { Gate::own };
         let has_quota = |rates: &[Rate], warms: bool| warms || rates.iter().any(|rate| rate.per != SECOND);
-        let scope = |rates: &[Rate], warms: bool| Scope::new(rates, has_quota(rates, warms));
+        let scope = |rates: &[Rate], warms: bool| Scope::new(rates, has_quota(rates, warms), gate);
         let share = |weight| Share { weight, served: 0, last: None };
-        Self {
+        let mut pace = Self {
             all: scope(&smtp.rates, smtp.warm_up.is_some()),
             relays: smtp.relays.iter().map(|relay| scope(&relay.rates, relay.warm_up.is_some())).collect(),
             shares: smtp.relays.iter().map(|relay| share(relay.weight as u64)).collect(),
-            domains: smtp.per_domain.iter().map(|(domain, rate)| (domain.clone(), Gate::of(*rate))).collect(),
+            domains: smtp.per_domain.iter().map(|(domain, rate)| (domain.clone(), gate(*rate))).collect(),
             nodes,
-        }
+            is_shared: false,
+        };
+        pace.is_shared = is_shared && pace.gates().next().is_some();
+        pace
     }
 
-    /// Lets nothing through until then: others have to learn first that there is one more node.
-    pub fn begin_at(&mut self, at: Instant) {
-        self.gates().for_each(|gate| gate.next = at);
-    }
-
-    /// There was nothing to let through until `now`: that is not made up for.
+    /// There was nothing to let through until `now`.
     pub fn was_idle(&mut self, now: Instant) {
-        self.gates().for_each(|gate| gate.next = gate.next.max(now));
+        self.gates().for_each(|gate| gate.was_idle(now));
+    }
+
+    /// Whether the store has to be asked for places.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// What to ask the store for, where so many are to go, and so many of them to each domain. `owed`: what the store has
+    /// said that was missed.
+    pub fn wishes(
+        &mut self,
+        to_go: usize,
+        to_domain: impl Fn(&str) -> usize,
+        owed: &HashMap<Limit, Duration>,
+        now: Instant,
+    ) -> Vec<(Limit, Wish)> {
+        let scopes = std::iter::once((Limit::All, &mut self.all));
+        let relays = self.relays.iter_mut().enumerate().map(|(place, relay)| (Limit::Relay(place), relay));
+        let gates = scopes.chain(relays).filter_map(|(limit, scope)| Some((limit, scope.gate.as_mut()?, to_go)));
+        let domains = self.domains.iter_mut().map(|(domain, gate)| {
+            let to_go = to_domain(domain);
+            (Limit::Domain(domain.clone()), gate, to_go)
+        });
+        let gates = gates.chain(domains).filter_map(|(limit, gate, to_go)| {
+            let owed = owed.get(&limit).copied().unwrap_or_default();
+            gate.wish(to_go, owed, now).map(|wish| (limit, wish))
+        });
+        gates.collect()
+    }
+
+    /// The store has granted a wish, from that time on.
+    pub fn grant(&mut self, limit: &Limit, wish: &Wish, from: Instant) {
+        let gate = match limit {
+            Limit::All => self.all.gate.as_mut(),
+            Limit::Relay(relay) => self.relays.get_mut(*relay).and_then(|relay| relay.gate.as_mut()),
+            Limit::Domain(domain) => self.domains.get_mut(domain),
+        };
+        if let Some(gate) = gate {
+            gate.add(wish, from);
+        }
     }
 
     fn gates(&mut self) -> impl Iterator<Item = &mut Gate> {
@@ -129,10 +160,10 @@ impl Pace {
         !self.domains.is_empty()
     }
 
-    /// How many may go in a second from this node; none: no limit.
+    /// How many may go in a second from this node, as far as one can say; none: no limit.
     pub fn per_second(&self) -> Option<f64> {
         let nodes = f64::from(self.nodes());
-        let rate = |scope: &Scope| scope.gate.as_ref().map(|gate| 1.0 / gate.step.as_secs_f64() / nodes);
+        let rate = |scope: &Scope| scope.gate.as_ref().map(|gate| 1.0 / gate.step().as_secs_f64() / nodes);
         let relays: Option<f64> = self.relays.iter().map(rate).sum();
         rate(&self.all).into_iter().chain(relays).reduce(f64::min)
     }
@@ -154,21 +185,20 @@ impl Pace {
 
     /// When a delivery to `domain` may go, as far as the domain is concerned.
     pub fn domain_opens(&self, domain: &str, now: Instant) -> Instant {
-        self.domains.get(domain).map_or(now, |gate| gate.next)
+        self.domains.get(domain).map_or(now, |gate| gate.opens(now))
     }
 
-    /// How long a step of a domain is on this node.
+    /// How long a step of a domain is on this node, as far as one can say.
     pub fn domain_step(&self, domain: &str) -> Option<Duration> {
-        self.domains.get(domain).map(|gate| gate.step * self.nodes())
+        self.domains.get(domain).map(|gate| gate.step() * self.nodes())
     }
 
     /// `relay` takes one to `domain`.
     pub fn pass(&mut self, relay: usize, domain: &str, now: Instant) {
-        let nodes = self.nodes();
-        self.all.pass(now, nodes);
-        self.relays[relay].pass(now, nodes);
+        self.all.pass(now);
+        self.relays[relay].pass(now);
         if let Some(gate) = self.domains.get_mut(domain) {
-            gate.pass(now, nodes);
+            gate.pass(now);
         }
         if self.shares.len() > 1 {
             self.count(relay, now);
@@ -244,11 +274,11 @@ mod tests {
     use super::*;
     use crate::config::{RelayUrl, Smtp};
 
-    fn pace(change: impl FnOnce(&mut Smtp), nodes: u32) -> Pace {
+    fn pace(change: impl FnOnce(&mut Smtp)) -> Pace {
         let mut smtp = Smtp::to(RelayUrl::File("x".into()));
         smtp.relays.push(smtp.relays[0].clone());
         change(&mut smtp);
-        Pace::new(&smtp, Arc::new(AtomicU32::new(nodes)))
+        Pace::new(&smtp, Arc::new(AtomicU32::new(1)), false)
     }
 
     /// How many pass in ten seconds when somebody asks each millisecond.
@@ -272,32 +302,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_rate_is_that_of_all_relays_and_each_node_keeps_its_part() {
-        for (nodes, least, most) in [(1, 499, 506), (3, 165, 172)] {
-            let mut pace = pace(|smtp| smtp.rates = rate("50/s"), nodes);
-            let passed: u32 = in_ten_seconds(&mut pace, &[0, 1]).iter().sum();
-            assert!((least..=most).contains(&passed), "{passed} on one of {nodes}");
-        }
-    }
-
-    #[tokio::test]
-    async fn time_without_anything_to_send_is_not_made_up_for() {
-        let mut pace = pace(|smtp| smtp.rates = rate("50/s"), 1);
-        let now = Instant::now() + Duration::from_secs(5);
-        pace.was_idle(now);
-        pace.pass(0, "x.example", now);
-        assert_eq!(pace.opens(0, now), Some(now + Duration::from_millis(20)));
+    async fn a_rate_is_that_of_all_relays_together() {
+        let mut pace = pace(|smtp| smtp.rates = rate("50/s"));
+        let passed: u32 = in_ten_seconds(&mut pace, &[0, 1]).iter().sum();
+        assert!((499..=506).contains(&passed), "{passed}");
     }
 
     #[tokio::test]
     async fn a_relay_has_a_rate_of_its_own() {
-        let mut pace = pace(|smtp| smtp.relays[0].rates = rate("5/s"), 1);
+        let mut pace = pace(|smtp| smtp.relays[0].rates = rate("5/s"));
         assert!((50..=51).contains(&in_ten_seconds(&mut pace, &[0])[0]));
     }
 
     #[tokio::test]
     async fn relays_share_by_weight_and_the_others_take_over() {
-        let mut pace = pace(|smtp| smtp.relays[0].weight = 3, 1);
+        let mut pace = pace(|smtp| smtp.relays[0].weight = 3);
         let both = in_ten_seconds(&mut pace, &[0, 1]);
         assert!((2.9..3.1).contains(&(f64::from(both[0]) / f64::from(both[1]))), "{both:?}");
         pace.leave_out(0);
@@ -306,7 +325,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_quota_lets_through_what_it_has_places_for() {
-        let mut pace = pace(|smtp| smtp.rates = rate("500/h"), 1);
+        let mut pace = pace(|smtp| smtp.rates = rate("500/h"));
         assert_eq!(in_ten_seconds(&mut pace, &[0]), [0]);
         pace.add_places(None, 7);
         assert_eq!((pace.places(), in_ten_seconds(&mut pace, &[0])), (Some(7), vec![7]));

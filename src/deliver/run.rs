@@ -285,10 +285,15 @@ impl Run {
     pub async fn after_failure(&self) -> bool {
         let stations = &self.shared.stations;
         if self.shared.paused_until().is_some() && !stations.iter().any(Station::is_connected) {
-            let unclaimed = self.feed.take_all().iter().map(|job| self.unclaimed(&job.row)).collect();
-            self.recorder.record(unclaimed).await;
+            self.let_go().await;
         }
         !self.feed.is_closed()
+    }
+
+    /// Gives back all that no connection has taken, as far as nobody else has taken it over.
+    pub async fn let_go(&self) {
+        let unclaimed = self.feed.take_all().iter().map(|job| self.unclaimed(&job.row)).collect();
+        self.recorder.record(unclaimed).await;
     }
 
     /// Waits, unless the engine is asked to stop.

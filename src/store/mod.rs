@@ -35,6 +35,7 @@ mod slots;
 mod sources;
 mod subscribers;
 mod suppressions;
+mod turns;
 mod why;
 mod withdrawals;
 
@@ -74,6 +75,7 @@ use session::{Connection, Kind};
 pub use sources::SourceRow;
 pub use subscribers::{SubscriberRow, SubscriptionRow};
 pub use suppressions::{SuppressedRow, SuppressionRow};
+pub use turns::Turn;
 pub use why::IssueForRow;
 pub use withdrawals::IssueArticleRow;
 
@@ -200,6 +202,7 @@ impl Store {
             sources::ALL,
             subscribers::ALL,
             suppressions::ALL,
+            turns::ALL,
             why::ALL,
             withdrawals::ALL,
         ]

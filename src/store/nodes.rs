@@ -1,13 +1,13 @@
 //! Processes that deliver from a shared store, each with a counter that it raises while it lives.
 
-use super::query::{execute, fetch_all, queries};
+use super::query::{execute, fetch_all, fetch_one, queries};
 use super::{Session, StoreError};
 use crate::domain::UtcMillis;
 
 queries! {
     BEAT = {
         "insert into nodes (node, beat, started_at) values ($1, 1, $2)
-         on conflict (node) do update set beat = nodes.beat + 1"
+         on conflict (node) do update set beat = nodes.beat + 1 returning beat"
     };
     // An owner without a row died after it was buried; it is watched like the others.
     OTHER_NODES = {
@@ -31,13 +31,12 @@ pub struct NodeRow {
 }
 
 impl Session {
-    /// Raises a node's counter; makes its row where there is none.
+    /// Raises a node's counter; makes its row where there is none. Gives the counter: 1 where the row is new.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn beat(&mut self, node: &str, now: UtcMillis) -> Result<(), StoreError> {
-        execute!(self, BEAT, node, now)?;
-        Ok(())
+    pub async fn beat(&mut self, node: &str, now: UtcMillis) -> Result<i64, StoreError> {
+        Ok(fetch_one!(self, BEAT as (i64,), node, now)?.0)
     }
 
     /// The nodes but `node`.

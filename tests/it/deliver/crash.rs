@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use postround::config::{AfterCrash, StoreUrl};
 use postround::demo::catcher::{Command, Reply, Stage, Turn};
 use postround::domain::DeliveryState;
-use postround::store::{ClaimedRow, Mark};
+use postround::store::{ClaimedRow, Durability, Mark};
 use sqlx::{Connection, Executor};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -318,4 +318,37 @@ async fn a_node_whose_lease_has_run_out_starts_nothing() {
     engine.run(over).await;
     assert!(catcher.mailbox.is_empty(), "another node may have had it by then");
     assert_eq!(world.totals().await.queued, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_others_have_taken_for_dead_notices_and_goes_on() {
+    let Some(test) = TestStore::postgres().await else { return };
+    let world = World::new(test).await;
+    world.queue(150).await;
+    let connections = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&connections);
+    let catcher = Catcher::answering(move |turn| match turn.stage {
+        Stage::Connect => {
+            seen.fetch_add(1, Ordering::SeqCst);
+            None
+        }
+        Stage::Content { .. } => Some(Reply::usual().after(Duration::from_millis(5))),
+        _ => None,
+    })
+    .await;
+    let engine = world.engine(catcher.settings());
+    let over = async {
+        catcher.mailbox.wait_for(10, PATIENCE).await.unwrap();
+        let mut session = world.store().write(Durability::Full).await.unwrap();
+        let node = session.other_nodes("").await.unwrap().pop().unwrap();
+        assert!(session.bury_node(&node).await.unwrap());
+        assert!(session.free_deliveries_of(&node.node, DeliveryState::Queued).await.unwrap() > 50);
+        session.commit().await.unwrap();
+        catcher.mailbox.wait_for(150, PATIENCE).await.unwrap();
+    };
+    engine.run(over).await;
+    assert_eq!(world.totals().await.sent, 150);
+    assert!(catcher.got().values().filter(|mails| **mails > 1).count() <= 1, "one connection repeats one");
+    let connections = connections.load(Ordering::SeqCst);
+    assert!(connections < 40, "it held on to what was not its own: {connections} connections");
 }
