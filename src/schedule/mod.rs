@@ -8,6 +8,7 @@
 mod days;
 mod expression;
 mod holidays;
+mod ics;
 #[cfg(test)]
 mod tests;
 mod zone;

@@ -53,7 +53,8 @@ fn digest(
     let sections = sections(table, sources, topics);
     let schedule = schedule(table);
     let holidays = super::site::path(table, "holidays", scene.folder);
-    let calendar = holidays.as_deref().and_then(|file| calendar(table, file));
+    let zone = schedule.as_ref().map_or(Tz::UTC, Schedule::timezone);
+    let calendar = holidays.as_deref().and_then(|file| calendar(table, file, zone));
     let schedule = schedule.map(|schedule| match calendar {
         Some(calendar) => schedule.with_holidays(calendar),
         None => schedule,
@@ -127,7 +128,7 @@ fn schedule(table: &Table<'_>) -> Option<Schedule> {
 }
 
 /// The days on which nothing comes out.
-fn calendar(table: &Table<'_>, file: &Path) -> Option<Arc<Holidays>> {
+fn calendar(table: &Table<'_>, file: &Path, zone: Tz) -> Option<Arc<Holidays>> {
     let field = table.given("holidays")?;
     if !file.is_file() {
         field.fail(format!("there is no file {}; it must be a calendar in iCalendar form (.ics)", file.display()));
@@ -135,7 +136,7 @@ fn calendar(table: &Table<'_>, file: &Path) -> Option<Arc<Holidays>> {
     }
     let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()));
     let text = field.accept(text)?;
-    let days = Holidays::parse(&text).map_err(|error| format!("{}: {error}", file.display()));
+    let days = Holidays::parse(&text, zone).map_err(|error| format!("{}:{error}", file.display()));
     field.accept(days).map(Arc::new)
 }
 

@@ -295,7 +295,7 @@ fn with_holidays(expression: &str) -> Schedule {
     };
     let days = event("20261225", "20261227") + &event("20261228", "20261229") + &event("20270326", "20270330");
     let text = format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{days}END:VCALENDAR\r\n");
-    london(expression).with_holidays(std::sync::Arc::new(Holidays::parse(&text).unwrap()))
+    london(expression).with_holidays(std::sync::Arc::new(Holidays::parse(&text, Tz::Europe__London).unwrap()))
 }
 
 #[test]
