@@ -1,13 +1,8 @@
 //! What a delivery's fate does beyond the delivery: to a dead address, and to an issue that fails.
 
 use crate::domain::{PublicId, SubscriberState, UtcMillis};
-use crate::store::{
-    ConsentRow, Durability, Mark, NewIssueEvent, Session, Store, StoreError, SubscriberRow, SuppressionRow,
-};
-
-/// The reasons of suppressions that weigh no more than a dead address: it takes their place.
-const ERASED: &str = "erased";
-const BOUNCED: &str = "bounced";
+use crate::store::{Durability, Mark, NewIssueEvent, Store, StoreError};
+use crate::subscribers::suppress_dead;
 
 /// Records the failure of a delivery of `node`, suppresses the address of its subscriber as a bounce does, and stops
 /// whatever else is on its way there. A complaint or an operator's suppression weighs more, and stays as it is.
@@ -31,40 +26,10 @@ pub async fn bury(
         let row = session.subscriber_by_public_id(subscriber).await?.filter(|row| row.email == address);
         if let Some(row) = row.filter(|row| matches!(row.state, SubscriberState::Pending | SubscriberState::Confirmed))
         {
-            suppress(&mut session, row, failure.answer.as_deref().unwrap_or_default(), now).await?;
+            suppress_dead(&mut session, &row, failure.answer.as_deref().unwrap_or_default(), now).await?;
         }
     }
     session.commit().await
-}
-
-async fn suppress(
-    session: &mut Session,
-    mut row: SubscriberRow,
-    words: &str,
-    now: UtcMillis,
-) -> Result<(), StoreError> {
-    let before = session.suppression(&row.address_hash).await?;
-    if before.is_none_or(|before| before.reason == ERASED) {
-        let (address_hash, reason) = (row.address_hash.clone(), BOUNCED.to_owned());
-        session.suppress(&SuppressionRow { address_hash, reason, note: words.to_owned(), created_at: now }).await?;
-    }
-    let event = ConsentRow {
-        subscriber_id: row.id,
-        address: row.email.clone(),
-        event: "suppressed".to_owned(),
-        digest: None,
-        at: now,
-        source: "relay".to_owned(),
-        actor: "relay".to_owned(),
-        network: None,
-        agent: None,
-        wording: None,
-        evidence: Some(format!("{BOUNCED}: {words}")),
-    };
-    session.add_consent(&event).await?;
-    (row.state, row.updated_at) = (SubscriberState::Bounced, now);
-    session.update_subscriber(&row).await?;
-    session.cancel_everything(&[&row.address_hash], &[&row.email.to_lowercase()], now).await.map(|_| ())
 }
 
 /// Holds an issue that is being sent, and notes why; says whether it did. No start of it is granted from then on; its

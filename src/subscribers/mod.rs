@@ -57,7 +57,7 @@ pub use notice::{Notice, NoticeKind, Notify, NotifyError, SecretLink};
 pub use personal::{CHANGE_LIFETIME, ChangeClaim, MANAGE_LIFETIME, PersonalClaim, UNDO_LIFETIME};
 pub use record::{Record, RecordDigest, RecordEvent, RecordReason};
 pub use refusal::{Refusal, SuppressionReason};
-pub use suppress::{Lifted, Suppressed, SuppressionList};
+pub use suppress::{Lifted, Suppressed, SuppressionList, suppress_dead};
 pub use tokens::{ConfirmClaim, DigestClaim, Token, TokenError, Tokens};
 pub use undo::{NOTE_LIMIT, Reason, Undone};
 pub use why::{Why, WhyDigest, WhyIssue, WhySuppressed};
@@ -127,7 +127,7 @@ pub enum SubscribersError {
 pub struct Origin<'a> {
     /// The page, the form, the command, the file.
     pub source: &'a str,
-    /// `subscriber` or `operator`.
+    /// `subscriber`, `operator` or `relay`.
     pub actor: &'a str,
     /// The network address that it came from.
     pub network: Option<&'a str>,
@@ -142,6 +142,9 @@ impl<'a> Origin<'a> {
     pub const PAGE: Self = Self { source: "page", actor: "subscriber", network: None, agent: None };
     /// The person's mail program, by RFC 8058.
     pub const ONE_CLICK: Self = Self { source: "one-click", actor: "subscriber", network: None, agent: None };
+
+    /// A relay, by its answer.
+    pub const RELAY: Self = Self { source: "relay", actor: "relay", network: None, agent: None };
 
     /// The program itself, when it asks once more.
     pub const REMINDER: Self = Self { source: "reminder", actor: "operator", network: None, agent: None };

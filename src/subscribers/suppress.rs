@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::import::suppressions::Entry;
 use super::{Import, ImportReport, Origin, Subscribers, SubscribersError, SuppressionReason, event};
 use crate::domain::{EmailAddress, SubscriberState, UtcMillis};
-use crate::store::{Durability, Session, SubscriberRow, SuppressionRow};
+use crate::store::{Durability, Session, StoreError, SubscriberRow, SuppressionRow};
 
 /// How many suppressions a list reads at once.
 const PAGE: i64 = 1000;
@@ -80,52 +80,10 @@ impl Subscribers {
         otherwise: SuppressionReason,
         origin: Origin<'_>,
     ) -> Result<(u64, u64), SubscribersError> {
-        let now = self.now();
-        let hashes: Vec<&str> = entries.iter().map(|entry| entry.hash.as_str()).collect();
-        let addresses: Vec<&str> = entries.iter().filter_map(|entry| entry.address.as_deref()).collect();
         let mut session = self.store.write(Durability::Full).await?;
-        session.lock_subscribers_among(&hashes).await?;
-        let have = session.suppressions_among(&hashes).await?;
-        let known = session.subscribers_among(&hashes).await?;
-        let mut rows = Vec::new();
-        for entry in entries {
-            let reason = entry.reason.unwrap_or(otherwise);
-            let before = have.iter().find(|row| row.address_hash == entry.hash);
-            if before.is_some_and(|row| SuppressionReason::parse(&row.reason).weight() >= reason.weight()) {
-                continue;
-            }
-            rows.push(SuppressionRow {
-                address_hash: entry.hash.clone(),
-                reason: reason.as_str().to_owned(),
-                note: entry.note.clone(),
-                created_at: entry.since.filter(|since| *since <= now).unwrap_or(now),
-            });
-        }
-        session.suppress_many(&rows).await?;
-        // Also where it was suppressed before: nothing must be on its way.
-        let stopped = session.cancel_everything(&hashes, &addresses, now).await?;
-        let (mut updates, mut events) = (Vec::new(), Vec::new());
-        for entry in entries {
-            let Some(person) = known.iter().find(|person| person.address_hash == entry.hash) else { continue };
-            let reason = entry.reason.unwrap_or(otherwise);
-            // A suppression that weighs more may be lifted one day: that they complained, or bounced, is known by then.
-            let state = state_after(person.state, reason);
-            if state.is_none() && !rows.iter().any(|row| row.address_hash == entry.hash) {
-                continue;
-            }
-            updates.extend(state.map(|state| SubscriberRow { state, updated_at: now, ..person.clone() }));
-            let mut event = event(person, "suppressed", now, origin);
-            event.evidence = Some(format!("{}: {}", reason.as_str(), entry.note).trim_end_matches(": ").to_owned());
-            events.push(event);
-        }
-        if !updates.is_empty() {
-            session.update_subscribers(&updates).await?;
-        }
-        if !events.is_empty() {
-            session.add_consents(&events).await?;
-        }
+        let done = suppress(&mut session, entries, otherwise, origin, self.now()).await?;
         session.commit().await?;
-        Ok((rows.len() as u64, stopped))
+        Ok(done)
     }
 
     /// Lifts the suppression of an address, or of a hash as the list shows it; `None`: there was none. Whoever
@@ -234,6 +192,80 @@ impl Subscribers {
         })
         .await
     }
+}
+
+/// Suppresses the address of somebody as dead, and stops all that is on its way to it, in a transaction: a relay has said
+/// so in these words.
+///
+/// # Errors
+/// When the database fails.
+pub async fn suppress_dead(
+    session: &mut Session,
+    person: &SubscriberRow,
+    words: &str,
+    now: UtcMillis,
+) -> Result<(), StoreError> {
+    let entry = Entry {
+        hash: person.address_hash.clone(),
+        address: Some(person.email.to_lowercase()),
+        reason: None,
+        note: super::import::cut(words),
+        since: None,
+    };
+    suppress(session, &[entry], SuppressionReason::Bounced, Origin::RELAY, now).await.map(|_| ())
+}
+
+/// Suppresses addresses in a transaction: how many of them are new or weigh more now, and how many mails were stopped.
+async fn suppress(
+    session: &mut Session,
+    entries: &[Entry],
+    otherwise: SuppressionReason,
+    origin: Origin<'_>,
+    now: UtcMillis,
+) -> Result<(u64, u64), StoreError> {
+    let hashes: Vec<&str> = entries.iter().map(|entry| entry.hash.as_str()).collect();
+    let addresses: Vec<&str> = entries.iter().filter_map(|entry| entry.address.as_deref()).collect();
+    session.lock_subscribers_among(&hashes).await?;
+    let have = session.suppressions_among(&hashes).await?;
+    let known = session.subscribers_among(&hashes).await?;
+    let mut rows = Vec::new();
+    for entry in entries {
+        let reason = entry.reason.unwrap_or(otherwise);
+        let before = have.iter().find(|row| row.address_hash == entry.hash);
+        if before.is_some_and(|row| SuppressionReason::parse(&row.reason).weight() >= reason.weight()) {
+            continue;
+        }
+        rows.push(SuppressionRow {
+            address_hash: entry.hash.clone(),
+            reason: reason.as_str().to_owned(),
+            note: entry.note.clone(),
+            created_at: entry.since.filter(|since| *since <= now).unwrap_or(now),
+        });
+    }
+    session.suppress_many(&rows).await?;
+    // Also where it was suppressed before: nothing must be on its way.
+    let stopped = session.cancel_everything(&hashes, &addresses, now).await?;
+    let (mut updates, mut events) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let Some(person) = known.iter().find(|person| person.address_hash == entry.hash) else { continue };
+        let reason = entry.reason.unwrap_or(otherwise);
+        // A suppression that weighs more may be lifted one day: that they complained, or bounced, is known by then.
+        let state = state_after(person.state, reason);
+        if state.is_none() && !rows.iter().any(|row| row.address_hash == entry.hash) {
+            continue;
+        }
+        updates.extend(state.map(|state| SubscriberRow { state, updated_at: now, ..person.clone() }));
+        let mut event = event(person, "suppressed", now, origin);
+        event.evidence = Some(format!("{}: {}", reason.as_str(), entry.note).trim_end_matches(": ").to_owned());
+        events.push(event);
+    }
+    if !updates.is_empty() {
+        session.update_subscribers(&updates).await?;
+    }
+    if !events.is_empty() {
+        session.add_consents(&events).await?;
+    }
+    Ok((rows.len() as u64, stopped))
 }
 
 /// Where somebody stands whose address is suppressed for that reason; `None`: where they stood.
