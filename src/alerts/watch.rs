@@ -30,8 +30,10 @@ pub struct Watch {
     clock: Arc<dyn Clock>,
     alerts: Alerts,
     began: UtcMillis,
-    /// What this process has raised.
+    /// What was raised at the last look, or would have been; all else is forgotten.
     raised: HashSet<String>,
+    /// The same at this look.
+    seen: HashSet<String>,
     /// Issues whose mails have been measured.
     measured: HashSet<i64>,
 }
@@ -40,8 +42,8 @@ impl Watch {
     /// From now on.
     pub fn new(config: Arc<Config>, store: Store, poster: Poster, clock: Arc<dyn Clock>, alerts: Alerts) -> Self {
         let began = clock.now();
-        let (raised, measured) = (HashSet::new(), HashSet::new());
-        Self { config, store, poster, clock, alerts, began, raised, measured }
+        let (raised, seen, measured) = (HashSet::new(), HashSet::new(), HashSet::new());
+        Self { config, store, poster, clock, alerts, began, raised, seen, measured }
     }
 
     /// One look.
@@ -58,33 +60,44 @@ impl Watch {
                 let octets = reader.longest_html(issue.id).await?;
                 self.long(issue, octets);
             }
+            if issue.state == IssueState::Held {
+                let events = reader.issue_events(issue.id).await?;
+                self.held(issue, events.iter().filter(|event| event.event == "held").count());
+            }
         }
         drop(reader);
         self.measured.retain(|id| issues.iter().any(|issue| issue.id == *id));
-        issues.iter().for_each(|issue| self.issue(issue, &sources));
+        issues.iter().for_each(|issue| self.skipped(issue, &sources));
         sources.iter().for_each(|source| self.source(source, now));
+        self.raised = std::mem::take(&mut self.seen);
         self.ping(now).await
     }
 
     fn raise(&mut self, key: String, subject: &str, text: &str) {
         if !self.raised.contains(&key) {
             self.alerts.raise_once(&key, subject, text);
-            self.raised.insert(key);
         }
+        self.seen.insert(key);
     }
 
-    fn issue(&mut self, issue: &IssueRow, sources: &[SourceRow]) {
+    /// Each time that an issue is held is told of.
+    fn held(&mut self, issue: &IssueRow, times: usize) {
+        let reason = issue.reason.as_deref().filter(|reason| !reason.is_empty());
+        let (id, digest) = (issue.id, issue.digest.as_str());
+        let subject = format!("An issue of {digest} is held");
+        let text = format!(
+            "Issue {id} waits: {}.\nSee what is wrong with `postround issue show {id}`, and let it go on with \
+             `postround issue resume {id}`.",
+            reason.unwrap_or("somebody has held it")
+        );
+        let key = if times > 1 { format!("held:{id}:{times}") } else { format!("held:{id}") };
+        self.raise(key, &subject, &text);
+    }
+
+    fn skipped(&mut self, issue: &IssueRow, sources: &[SourceRow]) {
         let reason = issue.reason.as_deref().unwrap_or_default();
         let (id, digest) = (issue.id, issue.digest.as_str());
-        if issue.state == IssueState::Held {
-            let subject = format!("An issue of {digest} is held");
-            let text = format!(
-                "Issue {id} waits: {}.\nSee what is wrong with `postround issue show {id}`, and let it go on with \
-                 `postround issue resume {id}`.",
-                if reason.is_empty() { "somebody has held it" } else { reason }
-            );
-            self.raise(format!("held:{id}"), &subject, &text);
-        } else if issue.state == IssueState::Skipped && reason == MISSED {
+        if issue.state == IssueState::Skipped && reason == MISSED {
             let subject = format!("A period of {digest} was missed");
             let text = format!(
                 "Nothing ran when it was due, and it is too late now: {reason}.\nTo send it all the same, use \

@@ -47,7 +47,7 @@ queries! {
     // Of several processes one gets each.
     TAKE_PINGS = {
         "update issues set pinged_at = $1 where pinged_at is null and scheduled_at is not null and finished_at >= $2
-             and state in ('sent', 'skipped') returning digest"
+             and state in ('sent', 'skipped', 'cancelled') returning digest"
     };
     TOPIC_COUNTS = {
         "select a.topic, count(distinct a.canonical) from issue_articles a join issues i on i.id = a.issue_id
@@ -256,8 +256,8 @@ impl Session {
         fetch_all!(self, ISSUES_TO_WATCH as IssueRow, since)
     }
 
-    /// Takes the periods that have finished or were skipped since `since` and that no process has taken yet; gives the
-    /// digest of each.
+    /// Takes the periods that have finished, were cancelled or skipped since `since` and that no process has taken yet;
+    /// gives the digest of each.
     ///
     /// # Errors
     /// When the database fails.

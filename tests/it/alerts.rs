@@ -170,6 +170,18 @@ on_both! {
         assert_eq!(keys, [format!("long:{long}"), format!("held:{first}"), format!("missed:{}", first + 1)]);
     }
 
+    async fn an_issue_that_is_held_again_is_told_of_again(test: TestStore) {
+        let office = Office::new(test).await;
+        let held = office.issue(1, "held", "too many failures").await;
+        let keys = async || seen(&office).await.into_iter().map(|alert| alert.key).collect::<Vec<_>>();
+        for key in [format!("held:{held}"), format!("held:{held}:2")] {
+            execute(&office.test, &format!(
+                "insert into issue_events (issue_id, event, at, actor) values ({held}, 'held', 1, 'postround')"
+            )).await;
+            assert_eq!(keys().await, [key]);
+        }
+    }
+
     async fn a_period_that_is_skipped_for_nothing_new_is_told_of_only_when_a_source_of_it_fails(test: TestStore) {
         let mut office = Office::new(test).await;
         let mut config = (*office.config).clone();
@@ -201,5 +213,9 @@ on_both! {
         office.issue(3, "sending", "").await;
         seen(&office).await;
         assert_eq!(office.pings().await, 3);
+        office.issue(4, "cancelled", "somebody did").await;
+        office.issue(5, "held", "somebody did").await;
+        seen(&office).await;
+        assert_eq!(office.pings().await, 4, "a cancelled period is over, a held one is not");
     }
 }
