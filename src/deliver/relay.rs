@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::conversation::{Conversation, Stops};
+use super::policy::{Blame, Step, blame};
 use super::reply::Reply;
 use super::settings::Waits;
 use super::stream::Stream;
@@ -43,6 +44,9 @@ pub enum RelayError {
     /// The account was refused.
     #[error("the relay did not accept `username` and `password`: {0}")]
     Authentication(String),
+    /// It asks for less speed before it has taken anything.
+    #[error("the relay asks for less speed: {0}")]
+    Throttled(String),
     /// Another refusal.
     #[error("the relay refused: {0}")]
     Refused(String),
@@ -145,7 +149,7 @@ impl SmtpRelay {
         timeout(self.waits.command, greeting)
             .await
             .map_err(|_| RelayError::Silent(self.waits.command))?
-            .map_err(|error| RelayError::Refused(words(error)))
+            .map_err(refused)
     }
 
     async fn sign_in(&self, connection: &mut AsyncSmtpConnection) -> Result<(), RelayError> {
@@ -157,6 +161,7 @@ impl SmtpRelay {
         };
         match answer? {
             reply if reply.code == 235 => Ok(()),
+            reply if is_throttling(&reply) => Err(RelayError::Throttled(reply.words())),
             reply => Err(RelayError::Authentication(reply.words())),
         }
     }
@@ -198,6 +203,19 @@ impl SmtpRelay {
         let answer = answer.map_err(|_| RelayError::Silent(self.waits.command))?;
         Reply::read(answer).map_err(|error| RelayError::Refused(error.to_string()))
     }
+}
+
+fn refused(error: smtp::Error) -> RelayError {
+    match Reply::read(Err(error)) {
+        Ok(reply) if is_throttling(&reply) => RelayError::Throttled(reply.words()),
+        Ok(reply) => RelayError::Refused(reply.words()),
+        Err(error) => RelayError::Refused(error.to_string()),
+    }
+}
+
+/// Whether a reply to a greeting asks for less speed, as it would in the dialogue.
+fn is_throttling(reply: &Reply) -> bool {
+    blame(Step::Mail, reply) == Blame::Throttled
 }
 
 /// The server's words where it said any, else what broke.

@@ -233,19 +233,31 @@ impl Run {
 
     /// The result of an attempt in which the connection broke before the message was complete.
     pub fn broken(&self, station: &Station, job: &Job, attempt: Attempt, why: &str) -> Mark {
-        let (row, shared) = (&job.row, &self.shared);
-        let now = shared.clock.now();
-        let fate = shared.policy.broken(row.attempts + 1, row.first_due_at, now, &*shared.random);
-        self.result(station, row, attempt, fate, format!("the connection broke: {why}"))
+        let fate = |first, now| self.shared.policy.broken(job.row.attempts + 1, first, now, &*self.shared.random);
+        self.tried(station, &job.row, attempt, fate, format!("the connection broke: {why}"))
     }
 
     /// The result of an attempt in which the connection broke after the message was complete.
     pub fn unanswered(&self, station: &Station, job: &Job, started: UtcMillis, why: &str) -> Mark {
-        let (row, shared) = (&job.row, &self.shared);
-        let now = shared.clock.now();
-        let fate = shared.policy.unanswered(row.attempts + 1, row.first_due_at, now, &*shared.random);
+        let fate = |first, now| self.shared.policy.unanswered(job.row.attempts + 1, first, now, &*self.shared.random);
         let words = format!("the relay did not answer the whole message: {why}");
-        self.result(station, row, Attempt::Started(started), fate, words)
+        self.tried(station, &job.row, Attempt::Started(started), fate, words)
+    }
+
+    /// The result of an attempt that was in vain. `fate` is by since when it has been tried and the time: what it waited for
+    /// a connection or a quota is not time in which it was tried.
+    pub fn tried(
+        &self,
+        station: &Station,
+        row: &ClaimedRow,
+        attempt: Attempt,
+        fate: impl FnOnce(UtcMillis, UtcMillis) -> Fate,
+        words: String,
+    ) -> Mark {
+        let now = self.shared.clock.now();
+        let first = first_due(row, now);
+        let mark = self.result(station, row, attempt, fate(first, now), words);
+        Mark { first_due_at: mark.due_at.map(|_| first.0), ..mark }
     }
 
     /// The relay has failed, and no message is to blame. Gives the pause that it gets.

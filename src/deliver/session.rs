@@ -146,6 +146,10 @@ async fn rest_after(run: &Run, station: &Station, error: &RelayError, failures: 
     if run.is_stopping() {
         return false;
     }
+    if let RelayError::Throttled(words) = error {
+        run.throttled(station, words);
+        return run.after_failure().await;
+    }
     if !station.is_connected() {
         run.relay_failed(station, &error.to_string());
         return run.after_failure().await;

@@ -52,27 +52,17 @@ impl Run {
                 return (others.into_iter().map(|one| self.own_fault(station, one)).collect(), false);
             }
         };
-        if blame == Blame::Deferred {
-            // What it waited for a connection or a quota is not time in which it was tried.
-            let now = self.shared.clock.now();
-            let first = first_due(row, now);
-            let fate = self.shared.policy.refused(row.attempts + 1, first, now, &*self.shared.random);
-            let mark = self.result(station, row, attempt, fate, refused.words);
-            return (vec![Mark { first_due_at: Some(first.0), ..mark }], false);
-        }
         (vec![self.own_fault(station, refused)], false)
     }
 
     /// The result of a refusal that was kept back, and is the message's own.
     pub fn own_fault(&self, station: &Station, refused: Refused) -> Mark {
-        let fate = if refused.for_good {
-            FAILED
-        } else {
-            let now = self.shared.clock.now();
-            let row = &refused.row;
-            self.shared.policy.refused(row.attempts + 1, row.first_due_at, now, &*self.shared.random)
-        };
-        self.result(station, &refused.row, refused.attempt, fate, refused.words)
+        let Refused { row, attempt, words, for_good } = refused;
+        if for_good {
+            return self.result(station, &row, attempt, FAILED, words);
+        }
+        let fate = |first, now| self.shared.policy.refused(row.attempts + 1, first, now, &*self.shared.random);
+        self.tried(station, &row, attempt, fate, words)
     }
 
     /// Records what `station` has refused, was kept back, and was not about us.

@@ -166,6 +166,64 @@ on_both! {
         assert_eq!(world.engine(catcher.settings()).deliver_one_batch().await.unwrap().deferred, 1);
     }
 
+    async fn waiting_for_a_quota_or_between_connections_that_break_does_not_count_either(test: TestStore) {
+        let breaks = |turn: &postround::demo::catcher::Turn<'_>| match turn.stage {
+            Stage::Command(Command::Recipient { to, .. }) if *to == reader(1) => Some(Reply::dropped()),
+            Stage::Command(Command::Recipient { to, .. }) if *to == reader(2) => Some(Reply::new(450, "4.2.1 Busy")),
+            _ => None,
+        };
+        let catcher = Catcher::answering(breaks).await;
+        let world = World::new(test).await;
+        world.queue(2).await;
+        let mut settings = catcher.settings();
+        settings.delivery.retry_for = Duration::from_secs(3600);
+        settings.smtp.rates = vec![postround::config::Rate::parse("1000/h").unwrap()];
+        for _ in 0..4 {
+            // Nobody had a place for it for two days.
+            world.clock.advance(Duration::from_secs(48 * 3600));
+            let engine = world.engine(settings.clone());
+            for _ in 0..3 {
+                engine.deliver_one_batch().await.unwrap();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        let totals = world.totals().await;
+        assert_eq!((totals.failed, totals.open()), (0, 2), "four tries within some minutes: {totals:?}");
+        for _ in 0..8 {
+            world.clock.advance(Duration::from_secs(3600));
+            let engine = world.engine(settings.clone());
+            for _ in 0..3 {
+                engine.deliver_one_batch().await.unwrap();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        assert_eq!(world.totals().await.failed, 2, "an hour of tries is an hour");
+    }
+
+    async fn a_relay_that_asks_for_less_in_its_greeting_is_left_alone_for_as_long(test: TestStore) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let asking = Arc::clone(&asked);
+        let catcher = Catcher::answering(move |turn| match turn.stage {
+            Stage::Connect => {
+                asking.fetch_add(1, Ordering::SeqCst);
+                Some(Reply::new(421, "4.7.28 Unusual rate of mail from your network").then_close())
+            }
+            _ => None,
+        })
+        .await;
+        let world = World::new(test).await;
+        world.queue(20).await;
+        let engine = world.engine(catcher.settings());
+        let mut events = engine.events();
+        engine.deliver_one_batch().await.unwrap();
+        assert!(matches!(events.recv().await.unwrap(), Event::RelayThrottled { .. }));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let again = engine.deliver_one_batch().await.unwrap();
+        assert_eq!((again.claimed, asked.load(Ordering::SeqCst)), (0, 1), "not before ten minutes");
+        let totals = world.totals().await;
+        assert_eq!((totals.queued, totals.deferred), (20, 0));
+    }
+
     async fn a_reply_without_words_is_a_reply(test: TestStore) {
         let catcher = Catcher::answering(|turn| match turn.stage {
             Stage::Command(Command::Recipient { .. }) => Some(Reply::new(250, "")),
