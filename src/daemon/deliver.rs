@@ -7,13 +7,10 @@ use super::generation::Desk;
 use super::keep::{rest, until};
 use crate::alerts::Lasting;
 use crate::deliver::Engine;
-use crate::status::Part;
+use crate::status::{Part, StoreState};
 
-/// How often it is looked whether another process has stopped to deliver.
+/// How often it is looked how it goes, and whether another process has stopped to deliver.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// How often the relays are looked at for what the operator should hear of.
-const WATCH: Duration = Duration::from_secs(5);
 
 /// Where the engine sits. It keeps the right to deliver, and what is known of the relays, from one generation to the next.
 #[derive(Clone, Default)]
@@ -58,9 +55,11 @@ pub(super) async fn deliver(desk: Desk, part: Part, chair: Chair) {
 async fn watch(desk: &Desk, part: &Part, engine: &Engine) {
     let mut lasting = Lasting::default();
     loop {
-        tokio::time::sleep(WATCH).await;
+        tokio::time::sleep(LOOK).await;
         let relays = engine.relays();
-        if relays.iter().any(|relay| relay.works) {
+        if engine.waits_for_store() || desk.status.store() != StoreState::Ok {
+            part.fails("nothing is begun that the store cannot take; it goes on when the store does");
+        } else if relays.iter().any(|relay| relay.works) {
             part.works();
         } else {
             part.fails("no relay takes mail; what is queued is kept");

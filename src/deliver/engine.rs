@@ -11,7 +11,6 @@ use tokio::time::timeout;
 
 use super::conversation::Stop;
 use super::counts::Outcome;
-use super::events::Event;
 use super::failing::Failing;
 use super::feed::Feed;
 use super::lease::{self, Lease};
@@ -58,6 +57,8 @@ pub struct Engine {
     wake: Notify,
     /// Whether a claim was broken off: it may have been made all the same, and nobody knows of it.
     strays: AtomicBool,
+    /// Whether the store did not take the last look for what is due.
+    pub(super) store_fails: AtomicBool,
     /// One run at a time: what this node has in hand when a run begins is left over from a broken one.
     running: Mutex<()>,
     pub(super) lock: Arc<DelivererLock>,
@@ -118,6 +119,7 @@ impl Engine {
             mail: None,
             wake: Notify::new(),
             strays: AtomicBool::new(false),
+            store_fails: AtomicBool::new(false),
             running: Mutex::new(()),
             lock,
         }
@@ -128,21 +130,6 @@ impl Engine {
     pub fn only(mut self, mail: i64) -> Self {
         self.mail = Some(mail);
         self
-    }
-
-    /// What the relay itself has last failed with, while it rests from that.
-    pub fn relay_trouble(&self) -> Option<String> {
-        self.shared.paused_until().and_then(|_| self.shared.words())
-    }
-
-    /// What it has done so far, in all its runs.
-    pub fn progress(&self) -> Outcome {
-        self.shared.counts.outcome(self.relay_trouble())
-    }
-
-    /// Hears from now on what an operator may want to know. Whoever listens too slowly misses the oldest.
-    pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.shared.events.subscribe()
     }
 
     /// Tells a running engine that something has been queued by another process; of what this one queues it hears from
@@ -177,8 +164,7 @@ impl Engine {
                 () = &mut shutdown => return Outcome::default(),
                 taken = self.take_over() => match taken {
                     Ok(()) => break,
-                    Err(error) if told.again() => tracing::warn!(%error, "delivering waits for the store"),
-                    Err(_) => {}
+                    Err(error) => self.store_failed(&error, &mut told),
                 },
             }
             tokio::time::sleep(self.shared.settings.timings.poll).await;
@@ -194,12 +180,11 @@ impl Engine {
             let wait = match refilled {
                 Ok(wait) => {
                     told.over();
+                    self.store_fails.store(false, Ordering::Relaxed);
                     wait
                 }
                 Err(error) => {
-                    if told.again() {
-                        tracing::warn!(%error, "delivering waits for the store");
-                    }
+                    self.store_failed(&error, &mut told);
                     self.shared.settings.timings.poll
                 }
             };
@@ -220,6 +205,13 @@ impl Engine {
             stop.send_replace(Stop::Now);
         }
         self.finish(run, tasks, &stop).await
+    }
+
+    fn store_failed(&self, error: &StoreError, told: &mut Told) {
+        self.store_fails.store(true, Ordering::Relaxed);
+        if told.again() {
+            tracing::warn!(%error, "delivering waits for the store");
+        }
     }
 
     /// Frees what is left over from runs that were broken off: on a store of one's own of all, else of this node.

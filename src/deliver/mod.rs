@@ -18,6 +18,7 @@ mod forecast;
 mod gate;
 mod health;
 mod lease;
+mod look;
 mod message;
 mod outbox;
 mod pace;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::engine::Engine;
 use super::message::Links;
 use super::settings::Settings;
-use super::station::{RelayState, Station};
 use super::tally::Tally;
 
 impl Engine {
@@ -34,10 +33,5 @@ impl Engine {
             }
         }
         engine
-    }
-
-    /// How each relay is.
-    pub fn relays(&self) -> Vec<RelayState> {
-        self.shared.stations.iter().map(Station::state).collect()
     }
 }

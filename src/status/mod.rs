@@ -3,6 +3,7 @@
 mod census;
 mod metrics;
 mod parts;
+mod progress;
 mod text;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use metrics::metrics;
 pub use parts::{Part, PartState, Parts};
+pub use progress::{Progress, Standing};
 
 use crate::config::Config;
 use crate::deliver::{Engine, RelayState, Tally};
@@ -94,6 +96,11 @@ impl Status {
     /// How the store is.
     pub fn store_is(&self, state: StoreState) {
         *lock(&self.0.store) = state;
+    }
+
+    /// How the store was at the last look.
+    pub fn store(&self) -> StoreState {
+        *lock(&self.0.store)
     }
 
     /// The configuration was read again, and taken or refused.

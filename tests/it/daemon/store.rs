@@ -27,6 +27,7 @@ async fn a_database_that_stops_and_starts_again_under_a_daemon_costs_nothing_and
     let (status, ready) = daemon.until(|ready| ready["ready"] == false).await;
     assert_eq!((status, &ready["store"]), (StatusCode::SERVICE_UNAVAILABLE, &"no answer".into()));
     assert_eq!(daemon.get("/healthz").await.0, StatusCode::OK, "the process lives");
+    daemon.until(|ready| ready["parts"]["deliver"] == "failing").await;
     // What had been started is finished, nothing more is.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let sent = program.mailbox.len();

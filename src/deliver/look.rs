@@ -1,0 +1,37 @@
+//! What can be seen of an engine while it runs.
+
+use std::sync::atomic::Ordering;
+
+use tokio::sync::broadcast;
+
+use super::counts::Outcome;
+use super::engine::Engine;
+use super::events::Event;
+use super::station::{RelayState, Station};
+
+impl Engine {
+    /// How each relay is.
+    pub fn relays(&self) -> Vec<RelayState> {
+        self.shared.stations.iter().map(Station::state).collect()
+    }
+
+    /// What the relay itself has last failed with, while it rests from that.
+    pub fn relay_trouble(&self) -> Option<String> {
+        self.shared.paused_until().and_then(|_| self.shared.words())
+    }
+
+    /// Whether it waits for the store.
+    pub fn waits_for_store(&self) -> bool {
+        self.store_fails.load(Ordering::Relaxed)
+    }
+
+    /// What it has done so far, in all its runs.
+    pub fn progress(&self) -> Outcome {
+        self.shared.counts.outcome(self.relay_trouble())
+    }
+
+    /// Hears from now on what an operator may want to know. Whoever listens too slowly misses the oldest.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.shared.events.subscribe()
+    }
+}
