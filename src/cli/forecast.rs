@@ -31,14 +31,17 @@ pub struct Expected {
     pub quota_left: Option<u64>,
     #[serde(skip)]
     takes: Option<Duration>,
+    /// Over how long it is spread.
+    #[serde(skip)]
+    spread: Duration,
 }
 
 impl Expected {
-    /// Of an issue as it would be now, sent out of schedule.
+    /// Of an issue as it would be now, spread over so long.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn of(app: &App, digest: &Digest, preview: &Preview) -> Result<Self, CliError> {
+    pub async fn of(app: &App, digest: &Digest, preview: &Preview, spread: Duration) -> Result<Self, CliError> {
         let now = app.clock.now();
         let mut session = app.store.read().await?;
         let mut left_out: BTreeMap<String, i64> = session.barred(&digest.id, now).await?.into_iter().collect();
@@ -54,15 +57,18 @@ impl Expected {
         }
         let people = preview.recipients.unsigned_abs();
         let forecast = Forecast::of(&mut session, smtp, people, &at_domains, now).await?;
+        let spread = if people == 0 { Duration::ZERO } else { spread };
+        let takes = forecast.takes.map(|takes| takes.max(spread));
         Ok(Self {
             recipients: preview.recipients,
             variants: preview.variants,
             left_out,
-            done_at: forecast.takes.map(|takes| now.plus(takes)),
-            limited: forecast.takes != Some(Duration::ZERO),
+            done_at: takes.map(|takes| now.plus(takes)),
+            limited: takes != Some(Duration::ZERO),
             quota_suffices: forecast.quota.map(|left| left >= people),
             quota_left: forecast.quota,
-            takes: forecast.takes,
+            takes,
+            spread,
         })
     }
 
@@ -87,6 +93,9 @@ impl Expected {
         match (self.takes, self.done_at) {
             (Some(Duration::ZERO), _) if self.quota_left.is_none() => {
                 lines.push("no rate holds it up: it goes as fast as the relays take it".to_owned());
+            }
+            (Some(takes), Some(done)) if takes == self.spread && !takes.is_zero() => {
+                lines.push(format!("it is spread over {}: the last one goes about {done}", span(takes)));
             }
             (Some(takes), Some(done)) if !takes.is_zero() => {
                 lines.push(format!("at the rates that are set, the last one goes about {done}, in {}", span(takes)));

@@ -160,11 +160,6 @@ impl IssueReport {
         }
     }
 
-    /// How many deliveries have an end or wait for the relay's pleasure.
-    pub fn settled(&self) -> i64 {
-        self.totals.all() - self.totals.queued - self.totals.sending
-    }
-
     /// Whether nothing is queued or being sent any more.
     pub fn is_settled(&self) -> bool {
         let queued = if self.state == IssueState::Held { 0 } else { self.totals.queued };

@@ -2,18 +2,21 @@
 
 use std::io::Read as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::issue::{self, Because, IssueReport};
-use super::issue_pace::News;
+use super::issue_pace::{News, Progress};
 use super::{CliError, Context, output};
 use crate::app::App;
 use crate::compose;
 
 /// How often a watched issue is looked at.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// How often it is said how a watched issue goes: that is read out of all its deliveries.
+const TELL: Duration = Duration::from_secs(5);
 
 /// What is wanted of an issue, where its id is enough.
 #[derive(Clone, Copy, Debug)]
@@ -126,17 +129,26 @@ fn read(file: &Path) -> Result<String, CliError> {
 /// Follows an issue until nothing of it is queued or being sent, or it is held.
 pub async fn watch(context: &Context, app: &App, id: i64) -> Result<(), CliError> {
     let first = IssueReport::read(&app.store, id).await?;
-    let bar = output::progress(first.recipients.unsigned_abs(), "sending");
+    let bar = output::watched(first.recipients.unsigned_abs(), "sending");
     let mut news = News::default();
+    let mut told: Option<Instant> = None;
     let report = loop {
         let report = IssueReport::read(&app.store, id).await?;
         bar.set_length(report.recipients.unsigned_abs());
-        bar.set_position(report.settled().unsigned_abs());
+        bar.set_position(report.totals.settled().unsigned_abs());
         for deferral in news.of(&app.store, id).await? {
             bar.suspend(|| output::note(deferral));
         }
         if report.is_settled() {
             break report;
+        }
+        if told.is_none_or(|told| told.elapsed() >= TELL) {
+            told = Some(Instant::now());
+            let progress = Progress::read(&app.store, &report, app.clock.now()).await?.describe();
+            if bar.is_hidden() {
+                output::note(&progress);
+            }
+            bar.set_message(progress);
         }
         tokio::time::sleep(LOOK).await;
     };

@@ -111,11 +111,20 @@ pub fn confirm(question: &str) -> Result<bool, CliError> {
 
 /// A progress bar on stderr, or nothing where that is no terminal.
 pub fn progress(length: u64, what: &'static str) -> ProgressBar {
+    bar(length, what, "{prefix} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta}")
+}
+
+/// The same for something that others do, of which whoever shows it says how it goes.
+pub fn watched(length: u64, what: &'static str) -> ProgressBar {
+    bar(length, what, "{prefix} {wide_bar} {human_pos}/{human_len}  {msg}")
+}
+
+fn bar(length: u64, what: &'static str, template: &str) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(length);
-    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta}") {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar.with_prefix(what)

@@ -45,7 +45,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let app = context.open().await?;
     let preview = app.composer().preview(&digest, false).await?;
     warn_of_failures(&preview.polled);
-    let expected = Expected::of(&app, &digest, &preview).await?;
+    let expected = Expected::of(&app, &digest, &preview, digest.spread).await?;
     let format = if args.open { Format::Html } else { args.format };
     let rendered = preview.mail.as_ref().map(|mail| show(&app, &digest, mail, format)).transpose()?;
 

@@ -38,7 +38,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let reading = composer.read_for(&digest).await?;
     let preview = composer.preview_of(&digest, &reading, false).await?;
     if preview.reason.is_none() && preview.recipients > 0 {
-        output::note(Expected::of(&app, &digest, &preview).await?.describe());
+        // What somebody asks for out of schedule is not spread.
+        output::note(Expected::of(&app, &digest, &preview, Duration::ZERO).await?.describe());
         if output::asks(args.yes) {
             let question = format!("Send to {} people?", output::count(preview.recipients.unsigned_abs()));
             if !output::confirm(&question)? {
@@ -75,7 +76,7 @@ async fn follow(app: &App, issue: i64) -> Result<(), CliError> {
         loop {
             tend(app, issue).await?;
             let report = IssueReport::read(&app.store, issue).await?;
-            bar.set_position(report.settled().unsigned_abs());
+            bar.set_position(report.totals.settled().unsigned_abs());
             if report.is_settled() {
                 return Ok::<(), CliError>(());
             }

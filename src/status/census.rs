@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, timeout};
 
+use super::Progress;
+use crate::domain::UtcMillis;
 use crate::store::{Census as Counts, PeopleCensus, Store, StoreError};
 
 /// The least time that a count is kept.
@@ -24,7 +26,7 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// Counts that are kept for a while.
 pub struct Census {
     store: Store,
-    work: Slot<Counts>,
+    work: Slot<(Counts, UtcMillis)>,
     people: Slot<PeopleCensus>,
 }
 
@@ -40,10 +42,11 @@ impl Census {
         timeout(PATIENCE, ping).await.is_ok_and(|answer| answer.is_ok())
     }
 
-    /// What there is of issues, deliveries and sources. `None`: the store does not answer.
-    pub async fn work(&self) -> Option<Counts> {
+    /// What there is of issues, deliveries and sources, and when that was counted. `None`: the store does not answer.
+    pub async fn work(&self, now: UtcMillis) -> Option<(Counts, UtcMillis)> {
         let store = self.store.clone();
-        self.work.get(|| async move { store.read().await?.census().await }).await
+        let count = || async move { Ok((store.read().await?.census(Progress::since(now)).await?, now)) };
+        self.work.get(count).await
     }
 
     /// What there is of people.

@@ -1,11 +1,14 @@
 //! All that Prometheus is told. Labels are ids of the configuration and words of ours: never anything about a person.
 
+use std::collections::BTreeMap;
+
 use super::text::{Exposition, Family, Kind};
-use super::{Inner, StoreState, lock};
+use super::{Inner, Progress, Standing, StoreState, lock};
 use crate::compose::DIGEST_PRIORITY;
 use crate::config::Config;
+use crate::deliver::{Provider, Reason};
 use crate::domain::{SubscriberState, UtcMillis};
-use crate::store::{Census, PeopleCensus};
+use crate::store::{Census, PeopleCensus, UnderWay};
 
 /// The whole text.
 pub(super) async fn metrics(status: &Inner, config: &Config, now: UtcMillis) -> String {
@@ -15,11 +18,12 @@ pub(super) async fn metrics(status: &Inner, config: &Config, now: UtcMillis) -> 
     results(&mut text, status);
     polls(&mut text, status);
     schedule(&mut text, config, now);
-    let (store, work, people) = tokio::join!(status.store_now(), status.census.work(), status.census.people());
+    let (store, work, people) = tokio::join!(status.store_now(), status.census.work(now), status.census.people());
     gauge(&mut text, "postround_store_up", "Whether the store can be read and written")
         .sample(&[], store == StoreState::Ok);
-    if let Some(work) = &work {
+    if let Some((work, counted)) = &work {
         queue(&mut text, work, now);
+        issues(&mut text, work, *counted);
         sources(&mut text, config, work);
     }
     if let Some(people) = &people {
@@ -133,6 +137,52 @@ fn queue(text: &mut Exposition, work: &Census, now: UtcMillis) {
     let mut issues = gauge(text, "postround_issues", "Issues by state");
     for (digest, state, count) in &work.issues {
         issues.sample(&[("digest", digest), ("state", state)], *count);
+    }
+}
+
+fn issues(text: &mut Exposition, work: &Census, counted: UtcMillis) {
+    let under_way: Vec<_> = work
+        .under_way
+        .iter()
+        .map(|issue| {
+            let UnderWay { state, recipients, totals, pace, last_due, .. } = *issue;
+            let progress = Progress::of(&Standing { state, recipients, totals, pace, last_due }, counted);
+            (issue, issue.id.to_string(), progress)
+        })
+        .collect();
+    let mut part = gauge(text, "postround_issue_progress", "Which part of an issue under way has come to an end");
+    for (issue, id, progress) in &under_way {
+        part.sample(&[("digest", &issue.digest), ("issue", id)], progress.part);
+    }
+    let mut rate = gauge(text, "postround_issue_rate", "Messages a second of an issue under way in the last minute");
+    for (issue, id, progress) in &under_way {
+        rate.sample(&[("digest", &issue.digest), ("issue", id)], progress.rate.unwrap_or_default());
+    }
+    let mut end = gauge(text, "postround_issue_estimated_end_time_seconds", "When an issue under way is probably done");
+    for (issue, id, progress) in &under_way {
+        if let Some(at) = progress.end {
+            end.sample(&[("digest", &issue.digest), ("issue", id)], seconds(at));
+        }
+    }
+    let mut deferred = gauge(
+        text,
+        "postround_issue_deferred",
+        "Deliveries of an issue under way that wait to be tried again, by who runs the recipient's mail and by reason",
+    );
+    for (issue, id, _) in &under_way {
+        let mut counts = BTreeMap::new();
+        for row in &issue.deferrals {
+            *counts.entry((Provider::of(&row.domain), Reason::of(&row.reason))).or_insert(0) += row.deliveries;
+        }
+        for ((provider, reason), count) in counts {
+            let labels = [
+                ("digest", &*issue.digest),
+                ("issue", id),
+                ("provider", provider.as_str()),
+                ("reason", reason.as_str()),
+            ];
+            deferred.sample(&labels, count);
+        }
     }
 }
 

@@ -122,9 +122,14 @@ impl Totals {
         self.queued + self.sending + self.deferred + self.uncertain
     }
 
+    /// How many have come to an end.
+    pub fn settled(&self) -> i64 {
+        self.sent + self.failed + self.cancelled
+    }
+
     /// How many there are.
     pub fn all(&self) -> i64 {
-        self.open() + self.sent + self.failed + self.cancelled
+        self.open() + self.settled()
     }
 
     /// Each state as people see it, with its number.

@@ -51,7 +51,7 @@ use sqlx::{Connection as _, PgPool};
 
 pub use articles::{ArticleRow, NewArticle, Put, StoryRow};
 pub use asks::Ask;
-pub use census::{Census, PeopleCensus};
+pub use census::{Census, PeopleCensus, UnderWay};
 pub use consent::ConsentRow;
 pub use control::{IssueEventRow, NewIssueEvent};
 pub use corrections::CorrectionRow;

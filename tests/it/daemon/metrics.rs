@@ -91,6 +91,13 @@ on_both! {
         is("postround_deliveries{digest=\"weekly\",state=\"deferred\"}", 1.0);
         is("postround_deliveries{digest=\"weekly\",state=\"sent\"}", 1.0);
         is("postround_deliveries{digest=\"weekly\",state=\"failed\"}", 1.0);
+        let shown = program.json(&["issue", "show", "1"]).await;
+        let issue = |name: &str| format!("postround_issue_{name}{{digest=\"weekly\",issue=\"1\"}}");
+        is(&issue("progress"), 2.0 / 3.0);
+        assert!((shown["progress"].as_f64().unwrap() - 2.0 / 3.0).abs() < 1e-9, "{shown}");
+        assert!(samples[&issue("rate")] > 0.0 && samples[&issue("rate")] <= 2.0, "{text}");
+        assert!(samples[&issue("estimated_end_time_seconds")] > samples["postround_start_time_seconds"]);
+        is("postround_issue_deferred{digest=\"weekly\",issue=\"1\",provider=\"other\",reason=\"greylisted\"}", 1.0);
         is("postround_issues{digest=\"weekly\",state=\"sending\"}", 1.0);
         is("postround_subscribers{state=\"confirmed\"}", 3.0);
         is("postround_subscribers{state=\"unsubscribed\"}", 1.0);

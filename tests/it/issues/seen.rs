@@ -42,7 +42,7 @@ on_both! {
         assert_eq!(deferrals.len(), 1, "{shown}");
         assert_eq!((&deferrals[0]["domain"], &deferrals[0]["deliveries"]), (&"slow.example".into(), &3.into()));
         assert!(deferrals[0]["reason"].as_str().unwrap().contains("Greylisted"), "{shown}");
-        assert_eq!(shown["progress"], 1.0, "nothing is queued or being sent");
+        assert_eq!(shown["progress"], 0.4, "what was put off has not come to an end");
         assert!(shown["rate_per_second"].as_f64().unwrap() > 0.0, "{shown}");
         assert!(shown["estimated_end"].as_str().unwrap() > shown["composed_at"].as_str().unwrap(), "{shown}");
         let text = said(&desk.program.run(&["issue", "show", &id]).await);
@@ -70,6 +70,21 @@ on_both! {
         for part in ["4 people", "1 left out: they have paused it", "the quota lets 3 go now"] {
             assert!(text.contains(part), "{part} is missing in {text}");
         }
+    }
+
+    async fn a_preview_counts_the_time_over_which_the_issue_is_spread(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(2).await;
+        let file = desk.program.folder.path().join("config.toml");
+        let config = std::fs::read_to_string(&file).unwrap();
+        desk.program.configure(&config.replace("id = \"weekly\"", "id = \"weekly\"\nspread = \"2h\""));
+        let before = chrono::Utc::now() + chrono::TimeDelta::minutes(119);
+        let spread = desk.program.json(&["preview", "weekly"]).await;
+        assert!(spread["done_at"].as_str().unwrap() > before.to_rfc3339().as_str(), "{spread}");
+        let text = said(&desk.program.run(&["preview", "weekly"]).await);
+        assert!(text.contains("it is spread over 2 hours: the last one goes about"), "{text}");
+        let text = said(&desk.program.run(&["run", "weekly"]).await);
+        assert!(text.contains("as fast as the relays take it"), "out of schedule it is not spread: {text}");
     }
 
     async fn subscriber_why_tells_what_became_of_each_issue_and_what_bars_the_next(store: TestStore) {
