@@ -167,7 +167,7 @@ on_both! {
         )).await;
         let keys: Vec<String> = seen(&office).await.into_iter().map(|alert| alert.key).collect();
         let first = long - 3;
-        assert_eq!(keys, [format!("long:{long}"), format!("held:{first}"), format!("missed:{}", first + 1)]);
+        assert_eq!(keys, [format!("held:{first}"), format!("long:{long}"), format!("missed:{}", first + 1)]);
     }
 
     async fn an_issue_that_is_held_again_is_told_of_again(test: TestStore) {

@@ -146,7 +146,7 @@ on_both! {
     async fn on_a_holiday_the_issue_comes_on_the_next_working_day_and_a_new_calendar_repeats_nothing(store: TestStore) {
         let (program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
         let day_off = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:a\r\nDTSTART;VALUE=DATE:20261123\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
-        let day_off = Arc::new(Holidays::parse(day_off).unwrap());
+        let day_off = Arc::new(Holidays::parse(day_off, chrono_tz::Europe::London).unwrap());
         let resting = with(&app, |digest| digest.schedule = digest.schedule.clone().with_holidays(day_off));
         look(&resting).await;
         clock.advance(3 * HOUR);
