@@ -50,6 +50,11 @@ queries! {
          where subscriber_id = $1 and kind not in ('confirmation', 'manage', 'address', 'moved')
            and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
     };
+    RECALL_WHAT_WAS_LEFT = {
+        "update deliveries set state = 'cancelled', owner = null, finished_at = $3
+         where subscriber_id = $1 and (digest = $2 or $2 = '') and kind in ('digest', 'welcome', 'correction')
+           and state in ('queued', 'claimed')"
+    };
     // What a leaving cancelled before it was ever started, in an issue that is still being sent.
     RESTORE_CANCELLED = {
         "update deliveries set state = 'queued', due_at = $4, finished_at = null
@@ -71,6 +76,11 @@ queries! {
          where issue_id = $1 and state not in ('claimed', 'sending', 'sent') and state in ('failed', 'uncertain') and exists (
              select 1 from live_subscriptions l where l.subscriber_id = deliveries.subscriber_id
                and l.digest = deliveries.digest and l.since <= $2)"
+    };
+    // Nobody would ever find out about it, and the issue would never be finished.
+    GIVE_UP_UNCERTAIN = {
+        "update deliveries set state = 'cancelled', finished_at = $2
+         where issue_id = $1 and state not in ('claimed', 'sending', 'sent') and state = 'uncertain'"
     };
 }
 
@@ -349,13 +359,30 @@ impl Session {
         }
     }
 
-    /// Queues an issue's failed and uncertain deliveries again, to those who still want them. Says how many.
+    /// Cancels what somebody might still get of a digest that they have left, or of all, in a transaction after the one that
+    /// recorded the leaving: a start that looked at them before is over then, or finds its claim gone.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn recall_what_was_left(
+        &mut self,
+        subscriber: i64,
+        digest: Option<&str>,
+        left_at: UtcMillis,
+    ) -> Result<u64, StoreError> {
+        execute!(self, RECALL_WHAT_WAS_LEFT, subscriber, digest.unwrap_or_default(), left_at)
+    }
+
+    /// Queues an issue's failed and uncertain deliveries again, to those who still want them; what is uncertain of the others
+    /// is cancelled. Says how many are queued.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn retry_deliveries(&mut self, issue: i64, now: UtcMillis) -> Result<u64, StoreError> {
         self.queues();
-        execute!(self, RETRY_ISSUE, issue, now)
+        let queued = execute!(self, RETRY_ISSUE, issue, now)?;
+        execute!(self, GIVE_UP_UNCERTAIN, issue, now)?;
+        Ok(queued)
     }
 }
 

@@ -105,9 +105,26 @@ impl Subscribers {
         loop {
             match self.try_leave_alone(subscriber, what, origin, goodbye).await {
                 Err(SubscribersError::Store(error)) if error.is_transient() && tries < TRIES => tries += 1,
-                result => return result,
+                Ok(done) => {
+                    self.recall(&done, what).await?;
+                    return Ok(done);
+                }
+                failed => return failed,
             }
         }
+    }
+
+    /// Where there are writers beside each other, a start may have looked at them just before they left, and commit after:
+    /// this waits for it, or takes its claim away.
+    async fn recall(&self, done: &Done, what: Leave<'_>) -> Result<(), SubscribersError> {
+        let Some((row, left_at)) = done.trace.as_ref().filter(|_| self.store.is_shared()) else { return Ok(()) };
+        let digest = match what {
+            Leave::Digest(digest) => Some(digest),
+            Leave::All => None,
+        };
+        let mut session = self.store.write(Durability::Full).await?;
+        session.recall_what_was_left(row.id, digest, *left_at).await?;
+        Ok(session.commit().await?)
     }
 
     async fn try_leave_alone(

@@ -9,6 +9,7 @@ use postround::domain::DeliveryState;
 use postround::store::{Durability, SuppressionRow};
 use tokio::sync::mpsc;
 
+use super::crash::start;
 use super::world::{Catcher, PATIENCE, World, reader};
 use crate::support::{MONDAY, TestStore, on_both};
 
@@ -149,6 +150,38 @@ on_both! {
         session.commit().await.unwrap();
         assert_eq!(engine.deliver_one_batch().await.unwrap().sent, 2);
         assert_eq!(catcher.got().into_keys().collect::<Vec<_>>(), [reader(1), reader(3)]);
+    }
+
+    async fn a_retry_gives_up_what_is_uncertain_of_those_who_have_left(test: TestStore) {
+        let world = World::new(test).await;
+        let subscribers = world.queue(2).await;
+        let mut session = world.store().write(Durability::Full).await.unwrap();
+        let rows = session.claim_deliveries("dead", MONDAY, 2, None).await.unwrap();
+        let starts: Vec<_> = rows.iter().map(|row| start(row, MONDAY.0)).collect();
+        assert_eq!(session.mark_deliveries("dead", &starts).await.unwrap().len(), 2);
+        session.commit().await.unwrap();
+        // While it was under way; then its deliverer died, and the operator wants to be asked.
+        world.leave(subscribers[0]).await;
+        let mut session = world.store().write(Durability::Full).await.unwrap();
+        session.free_all_deliveries(DeliveryState::Uncertain).await.unwrap();
+        assert_eq!(session.retry_deliveries(world.issue, MONDAY).await.unwrap(), 1);
+        session.commit().await.unwrap();
+        let totals = world.totals().await;
+        assert_eq!((totals.queued, totals.cancelled, totals.uncertain), (1, 1, 0), "nothing of the issue stays open for ever");
+    }
+
+    async fn what_is_left_is_recalled_from_whoever_has_claimed_it(test: TestStore) {
+        let world = World::new(test).await;
+        let subscribers = world.queue(2).await;
+        let mut session = world.store().write(Durability::Full).await.unwrap();
+        let rows = session.claim_deliveries("me", MONDAY, 2, None).await.unwrap();
+        assert_eq!(session.recall_what_was_left(subscribers[0], Some("another"), MONDAY).await.unwrap(), 0);
+        assert_eq!(session.recall_what_was_left(subscribers[0], Some("weekly"), MONDAY).await.unwrap(), 1);
+        let starts: Vec<_> = rows.iter().map(|row| start(row, MONDAY.0)).collect();
+        let granted = session.mark_deliveries("me", &starts).await.unwrap();
+        assert_eq!(granted, [(rows[1].id, "sending".to_owned())]);
+        assert_eq!(session.recall_what_was_left(subscribers[1], None, MONDAY).await.unwrap(), 0, "it has been started");
+        session.commit().await.unwrap();
     }
 
     async fn who_must_not_be_mailed_at_all_gets_nothing_of_any_digest(test: TestStore) {
