@@ -4,7 +4,7 @@
 //! clock, so that machines whose clocks differ take nothing from each other.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -15,28 +15,89 @@ use crate::domain::UtcMillis;
 use crate::store::{Durability, NodeRow, Store, StoreError};
 
 /// Whether this node may still start deliveries.
-pub struct Lease {
-    /// `None`: the store is not shared, and its lock is held.
-    beaten: Option<Mutex<Instant>>,
+pub struct Lease(Option<Mutex<Held>>);
+
+/// A lease on a shared store.
+struct Held {
     length: Duration,
+    beaten: Instant,
+    /// How often it had run out when it was renewed: what was granted in an earlier term is nobody's by now.
+    term: u64,
+    /// The last value of the counter. None comes twice, also where others have taken this node for dead in between: whoever
+    /// has seen one stand for long would take the same one for the proof that it still does.
+    beats: i64,
+}
+
+impl Held {
+    fn is_held(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.beaten) < self.length
+    }
 }
 
 impl Lease {
     /// A lease that begins now.
     pub fn new(store: &Store, timings: &Timings) -> Self {
-        Self { beaten: store.is_shared().then(|| Mutex::new(Instant::now())), length: timings.lease }
+        if store.is_shared() { Self::shared(timings.lease, Instant::now()) } else { Self::alone() }
+    }
+
+    /// The store is not shared, and its lock is held.
+    pub fn alone() -> Self {
+        Self(None)
+    }
+
+    /// A lease of that length, which begins then.
+    pub fn shared(length: Duration, begins: Instant) -> Self {
+        Self(Some(Mutex::new(Held { length, beaten: begins, term: 0, beats: 0 })))
     }
 
     /// Whether others still take this node for living.
     pub fn is_held(&self) -> bool {
-        let Some(beaten) = &self.beaten else { return true };
-        beaten.lock().map_or(true, |beaten| beaten.elapsed() < self.length)
+        self.is_held_at(Instant::now())
     }
 
-    fn renew(&self, since: Instant) {
-        if let Some(Ok(mut beaten)) = self.beaten.as_ref().map(Mutex::lock) {
-            *beaten = since;
-        }
+    /// The same at that moment.
+    pub fn is_held_at(&self, now: Instant) -> bool {
+        self.with(true, |held| held.is_held(now))
+    }
+
+    /// The term in which something is asked of the store now.
+    pub fn term(&self) -> u64 {
+        self.with(0, |held| held.term)
+    }
+
+    /// Whether the lease has been held without a break since `term` was asked for: what others would take over has not been
+    /// taken over, however soon the lease was renewed.
+    pub fn is_held_in(&self, term: u64, now: Instant) -> bool {
+        self.with(true, |held| held.term == term && held.is_held(now))
+    }
+
+    /// Renews it: the counter was raised after `since`, and that is known `now`. Says whether it had run out before.
+    pub fn renew(&self, since: Instant, now: Instant) -> bool {
+        self.with(false, |held| {
+            let had_run_out = !held.is_held(now);
+            held.term += u64::from(had_run_out);
+            held.beaten = since;
+            had_run_out
+        })
+    }
+
+    /// The next value of the counter.
+    pub fn next_beat(&self) -> i64 {
+        self.with(0, |held| {
+            held.beats += 1;
+            held.beats
+        })
+    }
+
+    /// Counts on from where another lease of the same node has come to.
+    pub fn count_on_from(&self, before: &Self) {
+        let beats = before.with(0, |held| held.beats);
+        self.with((), |held| held.beats = beats);
+    }
+
+    fn with<T>(&self, alone: T, act: impl FnOnce(&mut Held) -> T) -> T {
+        let Some(held) = &self.0 else { return alone };
+        act(&mut held.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -50,8 +111,8 @@ pub async fn keep(run: &Run) {
         tokio::time::sleep(timings.beat).await;
         match beat(lease, store, node, clock.now()).await {
             Ok(Beat::Goes) => {}
-            Ok(Beat::New) => {
-                tracing::warn!("this node stood still, and others have taken over what it had; it goes on");
+            Ok(Beat::Late) => {
+                tracing::warn!("this node stood still, and others may have taken over what it had; it goes on");
                 run.let_go().await;
             }
             Err(error) => tracing::warn!(%error, "this node could not renew its lease"),
@@ -66,23 +127,24 @@ pub async fn keep(run: &Run) {
 /// What a beat has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beat {
-    /// The counter goes on.
+    /// The lease goes on.
     Goes,
-    /// It begins: the node is new, or has been buried.
-    New,
+    /// It had run out: others may have buried this node.
+    Late,
 }
 
-/// Raises this node's counter.
+/// Raises this node's counter. On disk at once, since a counter that a loss of power sets back looks as if it had stood still.
 pub async fn beat(lease: &Lease, store: &Store, node: &str, now: UtcMillis) -> Result<Beat, StoreError> {
     let since = Instant::now();
-    let count = store.marks().await?.beat(node, now).await?;
-    lease.renew(since);
-    Ok(if count == 1 { Beat::New } else { Beat::Goes })
+    let mut session = store.write(Durability::Full).await?;
+    session.beat(node, lease.next_beat(), now).await?;
+    session.commit().await?;
+    Ok(if lease.renew(since, Instant::now()) { Beat::Late } else { Beat::Goes })
 }
 
 /// What has been seen of the other nodes.
 #[derive(Default)]
-struct Others {
+pub(super) struct Others {
     /// Each counter, and for how long it has been seen to stand there.
     seen: HashMap<String, (i64, Duration)>,
     looked: Option<Instant>,
@@ -116,7 +178,7 @@ impl Others {
 
     /// Takes a look; gives those whose counter has not moved for the time of a lease. Time in which this node did not look
     /// says nothing: it stood still itself, and the others may have done so with it.
-    fn observe(&mut self, rows: Vec<NodeRow>, now: Instant, timings: Timings) -> Vec<NodeRow> {
+    pub(super) fn observe(&mut self, rows: Vec<NodeRow>, now: Instant, timings: Timings) -> Vec<NodeRow> {
         let passed = self.looked.map_or(Duration::ZERO, |looked| now.duration_since(looked)).min(timings.beat * 2);
         self.looked = Some(now);
         let mut seen = HashMap::new();
@@ -165,5 +227,27 @@ mod tests {
         look(&mut others, &mut now, 1, 2);
         now += Duration::from_secs(3600);
         assert_eq!(look(&mut others, &mut now, 1, 1), 0);
+    }
+
+    #[test]
+    fn what_was_asked_for_before_the_lease_ran_out_does_not_go_out_after_it_was_renewed() {
+        let (start, lease) = (Instant::now(), Lease::shared(Duration::from_secs(30), Instant::now()));
+        let at = |second: u64| start + Duration::from_secs(second);
+        lease.renew(at(20), at(21));
+        let asked = lease.term();
+        assert!(lease.is_held_in(asked, at(49)), "renewed in time");
+        assert!(!lease.is_held_in(asked, at(51)), "others may have taken over");
+        lease.renew(at(51), at(52));
+        assert!(lease.is_held_at(at(53)) && !lease.is_held_in(asked, at(53)), "they may have in between");
+        assert!(lease.is_held_in(lease.term(), at(53)));
+    }
+
+    #[test]
+    fn no_value_of_the_counter_comes_twice_also_from_a_lease_in_the_place_of_another() {
+        let lease = || Lease::shared(Duration::from_secs(30), Instant::now());
+        let (old, new) = (lease(), lease());
+        assert_eq!([old.next_beat(), old.next_beat()], [1, 2]);
+        new.count_on_from(&old);
+        assert_eq!(new.next_beat(), 3);
     }
 }

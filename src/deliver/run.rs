@@ -148,7 +148,8 @@ impl Run {
 
     /// Commits the start of `job` together with results. `None`: it must not be made.
     pub async fn start(&self, station: &Station, job: &Job, results: Vec<Mark>) -> Option<UtcMillis> {
-        let started = self.shared.clock.now();
+        let started = start_time(self.shared.clock.now(), job.row.started_at);
+        let term = self.shared.lease.term();
         let start = Mark {
             expected: DeliveryState::Claimed,
             next: DeliveryState::Sending,
@@ -162,7 +163,7 @@ impl Run {
             self.settle(&job.row);
             return None;
         }
-        if !self.shared.lease.is_held() {
+        if !self.shared.lease.is_held_in(term, Instant::now().into_std()) {
             // This process stood still for so long that another node may have taken the delivery over.
             let kept = Fate { state: DeliveryState::Queued, due_at: None };
             let words = "the lease was lost".to_owned();
@@ -344,6 +345,11 @@ impl Run {
             }
         });
     }
+}
+
+/// The time of a start: now, but after every start before it, since a late result is known by its start, and clocks step.
+pub fn start_time(now: UtcMillis, last: Option<UtcMillis>) -> UtcMillis {
+    last.map_or(now, |last| now.max(last.plus(Duration::from_millis(1))))
 }
 
 /// From when on it counts how long a delivery is tried, when it has waited until `then` for something that is not its

@@ -25,6 +25,7 @@ impl Engine {
         let mut engine = Self::locked(old.store.clone(), Arc::clone(&self.lock), settings, links, clock, random);
         if let Some(shared) = Arc::get_mut(&mut engine.shared) {
             shared.node.clone_from(&old.node);
+            shared.lease.count_on_from(&old.lease);
             shared.events = old.events.clone();
             shared.counts = Arc::clone(&old.counts);
             shared.tally = Arc::clone(&old.tally);

@@ -1,13 +1,13 @@
 //! Processes that deliver from a shared store, each with a counter that it raises while it lives.
 
-use super::query::{execute, fetch_all, fetch_one, queries};
+use super::query::{execute, fetch_all, queries};
 use super::{Session, StoreError};
 use crate::domain::UtcMillis;
 
 queries! {
     BEAT = {
-        "insert into nodes (node, beat, started_at) values ($1, 1, $2)
-         on conflict (node) do update set beat = nodes.beat + 1 returning beat"
+        "insert into nodes (node, beat, started_at) values ($1, $2, $3)
+         on conflict (node) do update set beat = excluded.beat"
     };
     // An owner without a row died after it was buried; it is watched like the others.
     OTHER_NODES = {
@@ -17,7 +17,10 @@ queries! {
              and not exists (select 1 from nodes n where n.node = d.owner)"
     };
     BURY = { "delete from nodes where node = $1 and beat = $2" };
-    ALIVE = { "select node, beat from nodes where node = $1" };
+    // It may beat at this moment: whichever of the two rows comes first, the other one waits for that transaction.
+    STAND_IN = {
+        "insert into nodes (node, beat, started_at) values ($1, 0, 0) on conflict (node) do nothing"
+    };
     LEAVE = { "delete from nodes where node = $1" };
 }
 
@@ -31,12 +34,13 @@ pub struct NodeRow {
 }
 
 impl Session {
-    /// Raises a node's counter; makes its row where there is none. Gives the counter: 1 where the row is new.
+    /// Sets a node's counter; makes its row where there is none.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn beat(&mut self, node: &str, now: UtcMillis) -> Result<i64, StoreError> {
-        Ok(fetch_one!(self, BEAT as (i64,), node, now)?.0)
+    pub async fn beat(&mut self, node: &str, beat: i64, now: UtcMillis) -> Result<(), StoreError> {
+        execute!(self, BEAT, node, beat, now)?;
+        Ok(())
     }
 
     /// The nodes but `node`.
@@ -52,8 +56,8 @@ impl Session {
     /// # Errors
     /// When the database fails.
     pub async fn bury_node(&mut self, dead: &NodeRow) -> Result<bool, StoreError> {
-        if dead.beat == 0 {
-            return Ok(fetch_all!(self, ALIVE as NodeRow, &dead.node)?.is_empty());
+        if dead.beat == 0 && execute!(self, STAND_IN, &dead.node)? == 0 {
+            return Ok(false);
         }
         Ok(execute!(self, BURY, &dead.node, dead.beat)? == 1)
     }

@@ -34,8 +34,8 @@ queries! {
              (select d.id from deliveries d where d.state = 'queued' and d.due_at <= $2 and ($4 = 0 or d.mail_id = $4)
                 and d.priority < $5
               order by d.priority, d.due_at, d.id limit $3)
-         returning id, mail_id, issue_id, kind, digest, address, name, priority, due_at, first_due_at, attempts, link,
-             (select s.public_id from subscribers s where s.id = deliveries.subscriber_id) as subscriber,
+         returning id, mail_id, issue_id, kind, digest, address, name, priority, due_at, first_due_at, attempts, started_at,
+             link, (select s.public_id from subscribers s where s.id = deliveries.subscriber_id) as subscriber,
              (select i.state from issues i where i.id = deliveries.issue_id) as issue_state"
         postgres
         "with next as (select d.id from deliveries d where d.state = 'queued' and d.due_at <= $2
@@ -48,7 +48,7 @@ queries! {
          from next
          where deliveries.id = next.id and deliveries.state || '' = 'queued'
          returning deliveries.id, mail_id, issue_id, kind, digest, address, name, priority, due_at, first_due_at, attempts,
-             link, (select s.public_id from subscribers s where s.id = deliveries.subscriber_id) as subscriber,
+             started_at, link, (select s.public_id from subscribers s where s.id = deliveries.subscriber_id) as subscriber,
              (select i.state from issues i where i.id = deliveries.issue_id) as issue_state"
     };
     // `expected` and `owner`: what has been cancelled, freed or taken over is left alone. A start also looks once more at
@@ -79,6 +79,7 @@ queries! {
              deliveries.owner = e.me and deliveries.state = e.expected and (
                  e.next <> 'sending' or exists (
                      select 1 from startable s where s.id = deliveries.id and s.since <= e.started_at)
+                 and (deliveries.started_at is null or deliveries.started_at < e.started_at)
                  and deliveries.mail_id = e.mail
                  and not exists (select 1 from mails m where m.id = deliveries.mail_id and m.replaced_by is not null)
                  and not exists (
@@ -106,6 +107,7 @@ queries! {
              deliveries.owner = $1 and deliveries.state = e.expected and (
                  e.next <> 'sending' or exists (
                      select 1 from startable s where s.id = deliveries.id and s.since <= e.started_at)
+                 and (deliveries.started_at is null or deliveries.started_at < e.started_at)
                  and deliveries.mail_id = e.mail
                  and not exists (select 1 from mails m where m.id = deliveries.mail_id and m.replaced_by is not null)
                  and not exists (
@@ -197,6 +199,8 @@ pub struct ClaimedRow {
     pub first_due_at: UtcMillis,
     /// How often it has been tried before.
     pub attempts: i64,
+    /// When it was last started.
+    pub started_at: Option<UtcMillis>,
     /// A link of its own, as in a confirmation.
     pub link: Option<String>,
     /// The subscriber; none: the address is no subscriber's.
