@@ -234,9 +234,9 @@ impl Engine {
     /// Starts the connections' tasks, the recorder, and what there is to do among nodes. They all end when the run is dropped.
     fn begin(&self) -> (Arc<Run>, Tasks, watch::Sender<Stop>) {
         let (stop, stops) = watch::channel(Stop::No);
-        let (recorder, recording) = Recorder::new(self.shared.store.clone(), self.shared.node.clone());
-        let Shared { settings, nodes, .. } = &*self.shared;
-        let is_shared = self.shared.store.is_shared();
+        let Shared { store, node, policy, settings, nodes, .. } = &*self.shared;
+        let (recorder, recording) = Recorder::new(store.clone(), node.clone(), policy.durability());
+        let is_shared = store.is_shared();
         let pace = Pace::new(&settings.smtp, Arc::clone(nodes), is_shared);
         let run = Arc::new(Run::new(Arc::clone(&self.shared), Feed::new(self.ahead / 2, pace), recorder, stops));
         let mut tasks = Tasks { workers: JoinSet::new(), recorder: JoinSet::new(), among_nodes: JoinSet::new() };

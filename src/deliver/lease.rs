@@ -4,8 +4,8 @@
 //! clock, so that machines whose clocks differ take nothing from each other.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::policy::Policy;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::reply::Reply;
 use crate::config::AfterCrash;
 use crate::domain::{DeliveryState, Random, UtcMillis};
+use crate::store::Durability;
 
 /// The pause after the first temporary refusal; each further one makes it [`GROWTH`] times as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(15);
@@ -155,6 +156,14 @@ impl Policy {
         match self.after_crash {
             AfterCrash::Hold => Fate::of(DeliveryState::Uncertain),
             AfterCrash::Resend => self.broken(attempts, first_due, now, random),
+        }
+    }
+
+    /// How surely starts and results survive a loss of power: what is lost of them goes out once more, unasked.
+    pub fn durability(&self) -> Durability {
+        match self.after_crash {
+            AfterCrash::Hold => Durability::Full,
+            AfterCrash::Resend => Durability::Normal,
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::told::Told;
 use crate::domain::DeliveryState;
-use crate::store::{MOST_MARKS, Mark, Session, Store, StoreError};
+use crate::store::{Durability, MOST_MARKS, Mark, Session, Store, StoreError};
 
 /// How many entries wait before whoever brings more has to wait too.
 const WAITING: usize = 256;
@@ -23,6 +23,9 @@ struct Entry {
     marks: Vec<Mark>,
     start: Option<(i64, oneshot::Sender<bool>)>,
 }
+
+/// For how long marks may not be on disk: a loss of power takes no more than what was marked in this time.
+const OFF_DISK: Duration = Duration::from_secs(1);
 
 /// How long others may wait for the writer's session.
 const HELD: Duration = Duration::from_millis(5);
@@ -47,11 +50,17 @@ impl Drop for Flight {
 }
 
 impl Recorder {
-    /// A recorder for the deliveries of `owner`, and the loop that has to run for it.
-    pub fn new(store: Store, owner: String) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    /// A recorder for the deliveries of `owner`, and the loop that has to run for it. What is marked is on disk at once, or
+    /// soon.
+    pub fn new(
+        store: Store,
+        owner: String,
+        durability: Durability,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (sender, entries) = mpsc::channel(WAITING);
         let recorder = Self { entries: sender, in_flight: Arc::default() };
-        let recording = record(store, owner, entries, Arc::clone(&recorder.in_flight));
+        let writer = Writer { store, owner, durability, held: None, sync_at: None };
+        let recording = record(writer, entries, Arc::clone(&recorder.in_flight));
         (recorder, recording)
     }
 
@@ -87,11 +96,13 @@ impl Recorder {
 struct Writer {
     store: Store,
     owner: String,
+    durability: Durability,
     held: Option<(Session, Instant)>,
+    /// By when what has been marked shall be on disk; none: it is.
+    sync_at: Option<Instant>,
 }
 
-async fn record(store: Store, owner: String, mut entries: mpsc::Receiver<Entry>, in_flight: Arc<AtomicUsize>) {
-    let mut writer = Writer { store, owner, held: None };
+async fn record(mut writer: Writer, mut entries: mpsc::Receiver<Entry>, in_flight: Arc<AtomicUsize>) {
     let mut last = Instant::now();
     while let Some(first) = writer.first(&mut entries).await {
         let (mut marks, mut starts, mut count) = (first.marks, Vec::new(), 1);
@@ -112,6 +123,7 @@ async fn record(store: Store, owner: String, mut entries: mpsc::Receiver<Entry>,
             let _ = answer.send(granted.contains(&id));
         }
     }
+    writer.sync().await;
 }
 
 /// The next entry, if it is there or comes until then.
@@ -132,7 +144,26 @@ impl Writer {
             }
             self.held = None;
         }
+        while let Some(at) = self.sync_at {
+            if let Ok(entry) = timeout_at(at, entries.recv()).await {
+                return entry;
+            }
+            self.sync().await;
+        }
         entries.recv().await
+    }
+
+    /// Brings to the disk what has been marked, if it is not there.
+    async fn sync(&mut self) {
+        if self.sync_at.take().is_none() {
+            return;
+        }
+        // On SQLite it is the same connection.
+        self.held = None;
+        if let Err(error) = self.store.sync().await {
+            tracing::warn!(%error, "what has been delivered is not on disk yet");
+            self.sync_at = Some(Instant::now() + OFF_DISK);
+        }
     }
 
     /// Commits, again and again until the store takes it: the messages of these results have gone out already. Gives the
@@ -140,9 +171,18 @@ impl Writer {
     async fn commit(&mut self, marks: &[Mark]) -> HashSet<i64> {
         let mut pause = FIRST_PAUSE;
         let mut told = Told::default();
+        if self.sync_at.is_some_and(|at| at <= Instant::now()) {
+            self.sync().await;
+        }
+        let begun = Instant::now();
         loop {
             match self.try_commit(marks).await {
-                Ok(granted) => return granted,
+                Ok(granted) => {
+                    if self.durability == Durability::Normal {
+                        self.sync_at.get_or_insert(begun + OFF_DISK);
+                    }
+                    return granted;
+                }
                 Err(error) => {
                     let wait = if error.is_transient() { pause } else { LONGEST_PAUSE };
                     if told.again() {
@@ -162,7 +202,7 @@ impl Writer {
             old => {
                 // Whoever waits for it has it first.
                 drop(old);
-                (self.store.marks().await?, Instant::now() + HELD)
+                (self.store.marks_at(self.durability).await?, Instant::now() + HELD)
             }
         };
         let taken = session.mark_deliveries(&self.owner, marks).await?;

@@ -12,6 +12,11 @@ queries! {
     PROBE = {
         "insert into meta (name, value) values ('probe', $1) on conflict (name) do update set value = excluded.value"
     };
+    // Whatever is committed and on disk, so is all that was committed before.
+    SYNC = {
+        "insert into meta (name, value) values ('syncs', '1')
+         on conflict (name) do update set value = cast(cast(meta.value as bigint) + 1 as text)"
+    };
     PING = { "select cast(1 as bigint)" };
 }
 
@@ -48,6 +53,15 @@ impl Session {
     /// When it cannot.
     pub async fn probe(&mut self, now: UtcMillis) -> Result<(), StoreError> {
         execute!(self, PROBE, now.to_string())?;
+        Ok(())
+    }
+
+    /// Changes a row that nobody needs: when that is on disk, so is everything before it.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub async fn sync(&mut self) -> Result<(), StoreError> {
+        execute!(self, SYNC)?;
         Ok(())
     }
 

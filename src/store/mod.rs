@@ -86,8 +86,7 @@ static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How PostgreSQL treats marks. What is looked up is a few rows by their keys, in a table that may have a million and be
 /// so new that nobody has counted it: a plan that reads all of it would cost milliseconds for each message.
-const MARKS: [(&str, &str); 6] = [
-    ("synchronous_commit", "off"),
+const MARKS: [(&str, &str); 5] = [
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
@@ -103,8 +102,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub enum Durability {
     /// On disk before the commit returns: consent, leaving, suppression, issues.
     Full,
-    /// Survives the death of the process at once, and is on disk soon: on SQLite at the next checkpoint or full commit, on
-    /// PostgreSQL within three times its `wal_writer_delay`. For marks of deliveries.
+    /// Survives the death of the process at once, and is on disk with the next full commit. For marks of deliveries, whose
+    /// recorder sees to it that there is one soon.
     Normal,
 }
 
@@ -123,6 +122,8 @@ struct PgPools {
     all: PgPool,
     /// At `synchronous_commit = off`.
     marks: PgPool,
+    /// The same, but on disk before they are answered.
+    marks_on_disk: PgPool,
 }
 
 /// Held by the one process that delivers from a store on SQLite; free when the process ends, however it does.
@@ -163,12 +164,14 @@ impl Store {
             .map_err(open)?;
         POSTGRES_MIGRATIONS.run(&all).await?;
         // The recorder repeats what failed, so that nothing needs to ask first whether the connection still works.
-        let marks = PgPoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(PATIENCE)
-            .test_before_acquire(false)
-            .connect_lazy_with(options.options(MARKS));
-        Ok(Self(Backend::Postgres(PgPools { all, marks }), Arc::default()))
+        let marks = |options| {
+            let pool = PgPoolOptions::new().max_connections(4).acquire_timeout(PATIENCE).test_before_acquire(false);
+            pool.connect_lazy_with(options)
+        };
+        let options = options.options(MARKS);
+        let marks_on_disk = marks(options.clone());
+        let marks = marks(options.options([("synchronous_commit", "off")]));
+        Ok(Self(Backend::Postgres(PgPools { all, marks, marks_on_disk }), Arc::default()))
     }
 
     /// Every named query, for the test that prepares them all.
@@ -246,14 +249,35 @@ impl Store {
     /// # Errors
     /// When no connection could be had.
     pub async fn marks(&self) -> Result<Session, StoreError> {
+        self.marks_at(Durability::Normal).await
+    }
+
+    /// The same, as durable as is asked for.
+    ///
+    /// # Errors
+    /// When no connection could be had.
+    pub async fn marks_at(&self, durability: Durability) -> Result<Session, StoreError> {
         let begin = |source| StoreError::Transaction { action: "begin", source };
         Ok(Session::new(
             match &self.0 {
-                Backend::Sqlite(file) => Kind::SqliteAlone(file.writer(Durability::Normal).await?),
-                Backend::Postgres(pools) => Kind::PostgresRead(pools.marks.acquire().await.map_err(begin)?),
+                Backend::Sqlite(file) => Kind::SqliteAlone(file.writer(durability).await?),
+                Backend::Postgres(pools) => {
+                    let pool = if durability == Durability::Full { &pools.marks_on_disk } else { &pools.marks };
+                    Kind::PostgresRead(pool.acquire().await.map_err(begin)?)
+                }
             },
             &self.1,
         ))
+    }
+
+    /// Brings to the disk whatever has been committed at [`Durability::Normal`].
+    ///
+    /// # Errors
+    /// When it could not.
+    pub async fn sync(&self) -> Result<(), StoreError> {
+        let mut session = self.write(Durability::Full).await?;
+        session.sync().await?;
+        session.commit().await
     }
 
     /// Takes the right to deliver: on SQLite the one lock of the store, on PostgreSQL always (claims have owners there).
@@ -285,6 +309,7 @@ impl Store {
             Backend::Postgres(pools) => {
                 pools.all.close().await;
                 pools.marks.close().await;
+                pools.marks_on_disk.close().await;
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use postround::config::{AfterCrash, StoreUrl};
 use postround::demo::catcher::{Command, Reply, Stage, Turn};
-use postround::domain::DeliveryState;
+use postround::domain::{DeliveryState, UtcMillis};
 use postround::store::{ClaimedRow, Durability, Mark};
 use sqlx::{Connection, Executor};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -154,6 +154,57 @@ on_both! {
         assert_eq!(record(&world, "a", &[start(&rows[1], 1)]).await, [false], "who has left");
         let mut session = world.store().read().await.unwrap();
         assert_eq!(session.delivery(rows[0].id).await.unwrap().unwrap().attempts, 1);
+    }
+
+    async fn a_start_is_later_than_every_start_before_it_so_that_late_results_are_told_apart(test: TestStore) {
+        use DeliveryState::{Queued, Uncertain};
+        let world = World::new(test).await;
+        world.queue(1).await;
+        let rows = claim(&world, "frozen", 1).await;
+        assert_eq!(record(&world, "frozen", &[start(&rows[0], 7)]).await, [true]);
+        world.store().marks().await.unwrap().free_deliveries_of("frozen", Queued).await.unwrap();
+        let again = claim(&world, "other", 1).await;
+        assert_eq!(again[0].started_at, Some(UtcMillis(7)), "the claim tells of it");
+        // By a clock that was set back.
+        assert_eq!(record(&world, "other", &[start(&again[0], 7)]).await, [false]);
+        let again = claim(&world, "other", 1).await;
+        assert_eq!(record(&world, "other", &[start(&again[0], 8)]).await, [true]);
+        world.store().marks().await.unwrap().free_deliveries_of("other", Uncertain).await.unwrap();
+        assert_eq!(record(&world, "frozen", &[result(&rows[0], 7, Queued)]).await, [false], "of another start");
+        assert_eq!(world.totals().await.uncertain, 1);
+    }
+
+    async fn what_is_marked_is_on_disk_within_a_moment_also_when_nothing_more_comes(test: TestStore) {
+        let world = World::new(test).await;
+        let syncs = async || world.store().read().await.unwrap().meta("syncs").await.unwrap();
+        world.queue(3).await;
+        let (catcher, started) = (Catcher::plain().await, Instant::now());
+        let engine = world.engine(catcher.settings());
+        let over = async {
+            while world.totals().await.sent < 3 || syncs().await.is_none() {
+                assert!(started.elapsed() < PATIENCE, "{:?}", world.totals().await);
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert_eq!(syncs().await.as_deref(), Some("1"), "what came together goes together");
+            // What is on disk stays there: nothing is written for nothing.
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            assert_eq!(syncs().await.as_deref(), Some("1"));
+            world.queue(1).await;
+            catcher.mailbox.wait_for(4, PATIENCE).await.unwrap();
+        };
+        engine.run(over).await;
+        assert_eq!(syncs().await.as_deref(), Some("2"), "with the end of the run");
+    }
+
+    async fn where_the_uncertain_is_held_every_mark_is_on_disk_before_it_counts(test: TestStore) {
+        let world = World::new(test).await;
+        world.queue(3).await;
+        let catcher = Catcher::plain().await;
+        let mut settings = catcher.settings();
+        settings.delivery.after_crash = AfterCrash::Hold;
+        finish(&world, world.engine(settings)).await;
+        assert_eq!(catcher.got().len(), 3);
+        assert_eq!(world.store().read().await.unwrap().meta("syncs").await.unwrap(), None, "there is nothing to bring there");
     }
 
     async fn claims_that_nobody_has_in_hand_are_given_back(test: TestStore) {
