@@ -34,6 +34,8 @@ mod run;
 mod session;
 mod settings;
 mod signing;
+#[cfg(test)]
+mod simulation;
 mod station;
 mod stream;
 mod successor;
