@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use postround::config::StoreUrl;
 use postround::domain::{IssueState, PublicId, SystemRandom, UtcMillis};
 use postround::render::Renderer;
-use postround::store::{Durability, NewIssue, NewMail, Store};
+use postround::store::{Choice, Durability, NewIssue, NewMail, Store};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tempfile::TempDir;
 
@@ -64,6 +64,15 @@ const PEOPLE: [&str; 3] = [
 impl List {
     /// Makes a store with `count` deliveries queued.
     pub async fn make(database: Database, count: u64) -> Self {
+        Self::with(database, count, &PEOPLE).await
+    }
+
+    /// Makes a store with `count` readers, and an issue that is still to be laid out to them.
+    pub async fn to_be_laid_out(database: Database, count: u64) -> Self {
+        Self::with(database, count, &PEOPLE[..2]).await
+    }
+
+    async fn with(database: Database, count: u64, statements: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = match database {
             Database::Sqlite => format!("sqlite:{}", folder.path().join("postround.db").display()),
@@ -100,6 +109,8 @@ impl List {
             fingerprint: None,
         };
         let mail_id = session.insert_mail(&new, NOW).await.unwrap();
+        let everybody = Choice { topics: "*".to_owned(), locale: String::new() };
+        session.put_variant(issue_id, &everybody, Some(mail_id)).await.unwrap();
         session.commit().await.unwrap();
         store.close().await;
         let fill = |text: &str| {
@@ -108,7 +119,7 @@ impl List {
                 .replace("ISSUE", &issue_id.to_string())
                 .replace("NOW", &NOW.0.to_string())
         };
-        let statements: Vec<String> = PEOPLE.iter().map(|text| fill(text)).collect();
+        let statements: Vec<String> = statements.iter().map(|text| fill(text)).collect();
         match store_url(&url) {
             StoreUrl::Sqlite(path) => {
                 let mut connection =

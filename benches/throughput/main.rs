@@ -26,7 +26,7 @@ use link::Link;
 use list::{Database, List};
 use rivals::{Missing, Rivals, Sink};
 use table::Row;
-use worker::Measured;
+use worker::{Measured, Way};
 
 /// One way in which messages go, and how many of them are enough to measure it.
 struct Setting {
@@ -34,19 +34,23 @@ struct Setting {
     link: Link,
     /// Whether each message is signed by DKIM, with RSA.
     signed: bool,
+    /// Whether each start is on disk before its content goes out, as with `after_crash = "hold"`.
+    on_disk: bool,
     /// Of the messages asked for, one in so many.
     share: usize,
 }
 
-const SETTINGS: [Setting; 8] = [
-    Setting { sessions: 1, link: Link::Near, signed: false, share: 1 },
-    Setting { sessions: 10, link: Link::Near, signed: false, share: 1 },
-    Setting { sessions: 20, link: Link::Near, signed: false, share: 1 },
-    Setting { sessions: 1, link: Link::Far(Duration::from_millis(20)), signed: false, share: 250 },
-    Setting { sessions: 10, link: Link::Far(Duration::from_millis(20)), signed: false, share: 25 },
-    Setting { sessions: 1, link: Link::Encrypted, signed: false, share: 1 },
-    Setting { sessions: 10, link: Link::Encrypted, signed: false, share: 1 },
-    Setting { sessions: 10, link: Link::Near, signed: true, share: 1 },
+const SETTINGS: [Setting; 10] = [
+    Setting { sessions: 1, link: Link::Near, signed: false, on_disk: false, share: 1 },
+    Setting { sessions: 10, link: Link::Near, signed: false, on_disk: false, share: 1 },
+    Setting { sessions: 20, link: Link::Near, signed: false, on_disk: false, share: 1 },
+    Setting { sessions: 1, link: Link::Far(Duration::from_millis(20)), signed: false, on_disk: false, share: 250 },
+    Setting { sessions: 10, link: Link::Far(Duration::from_millis(20)), signed: false, on_disk: false, share: 25 },
+    Setting { sessions: 1, link: Link::Encrypted, signed: false, on_disk: false, share: 1 },
+    Setting { sessions: 10, link: Link::Encrypted, signed: false, on_disk: false, share: 1 },
+    Setting { sessions: 10, link: Link::Near, signed: true, on_disk: false, share: 1 },
+    Setting { sessions: 1, link: Link::Near, signed: false, on_disk: true, share: 1 },
+    Setting { sessions: 10, link: Link::Near, signed: false, on_disk: true, share: 1 },
 ];
 
 /// The list that shows whether memory grows with it.
@@ -73,13 +77,29 @@ fn main() {
             println!("{row}");
         }
     }
-    if arguments.wants("million") {
-        let sink = rivals.sink();
-        let list = runtime.block_on(List::make(Database::Sqlite, MILLION));
-        let count = u64::try_from(arguments.messages).unwrap().max(20_000);
-        let measured = worker::measure(&list, &Link::Near, sink.address, 10, false, count);
-        println!("million: {count} messages of a list of {MILLION}, peak memory {:.0} MB", measured.megabytes());
+    for database in databases {
+        million(&arguments, &rivals, &runtime, database);
     }
+}
+
+/// Lays a large list out, sends a part of it, and tells how much memory that took.
+fn million(arguments: &Arguments, rivals: &Rivals, runtime: &tokio::runtime::Runtime, database: Database) {
+    let name = format!("{}, million", database.name());
+    if !arguments.wants(&name) {
+        return;
+    }
+    let sink = rivals.sink();
+    let list = runtime.block_on(List::to_be_laid_out(database, MILLION));
+    let count = u64::try_from(arguments.messages).unwrap().max(20_000);
+    let (link, relay) = (&Link::Near, sink.address);
+    let way = Way { link, relay, sessions: 10, signed: false, on_disk: false, lays_out: true };
+    let measured = worker::measure(&list, way, count);
+    println!(
+        "{name}: laid out to {MILLION} in {:.1} s, {count} messages sent at {:.0}/s, peak memory {:.0} MB",
+        measured.layout,
+        measured.rate(),
+        measured.megabytes()
+    );
 }
 
 /// Measures one setting on all databases, the rival before each round.
@@ -90,9 +110,10 @@ fn measure(
     databases: &[Database],
     setting: &Setting,
 ) -> Vec<Row> {
-    let Setting { sessions, link, signed, share } = setting;
+    let Setting { sessions, link, signed, on_disk, share } = setting;
     let signs = if *signed { ", signed" } else { "" };
-    let name = |who: &str| format!("{who}, {sessions} sessions, {link}{signs}");
+    let syncs = if *on_disk { ", on disk" } else { "" };
+    let name = |who: &str| format!("{who}, {sessions} sessions, {link}{signs}{syncs}");
     let wanted: Vec<_> = databases.iter().filter(|one| arguments.wants(&name(one.name()))).collect();
     if wanted.is_empty() {
         return Vec::new();
@@ -106,9 +127,11 @@ fn measure(
         // The rival does not encrypt, so that it goes without where we do.
         let direct = if matches!(link, Link::Encrypted) { sink.address } else { address };
         let rival = rivals.source(direct, *sessions, count);
+        let (sessions, signed, on_disk) = (*sessions, *signed, *on_disk);
+        let way = Way { link, relay: address, sessions, signed, on_disk, lays_out: false };
         for (database, row) in wanted.iter().zip(&mut rows) {
             let list = runtime.block_on(List::make(**database, count as u64));
-            let measured: Measured = worker::measure(&list, link, address, *sessions, *signed, count as u64);
+            let measured: Measured = worker::measure(&list, way, count as u64);
             row.add(rival, measured);
         }
     }

@@ -25,6 +25,24 @@ const TICKS: f64 = 100.0;
 pub struct Job {
     config: PathBuf,
     count: u64,
+    lays_out: bool,
+}
+
+/// In which way messages are sent.
+#[derive(Clone, Copy)]
+pub struct Way<'a> {
+    /// How they get to the sink.
+    pub link: &'a Link,
+    /// Where that begins.
+    pub relay: SocketAddr,
+    /// On how many connections.
+    pub sessions: usize,
+    /// Whether each message is signed.
+    pub signed: bool,
+    /// Whether each mark is on disk before it counts.
+    pub on_disk: bool,
+    /// Whether the issue is to be laid out first.
+    pub lays_out: bool,
 }
 
 /// What delivering took.
@@ -36,6 +54,8 @@ pub struct Measured {
     pub seconds: f64,
     /// Seconds of the processor in that time.
     pub cpu: f64,
+    /// Seconds that the layout took before that.
+    pub layout: f64,
     /// The most memory that the process ever had, in kB.
     peak: u64,
 }
@@ -63,7 +83,8 @@ pub fn job() -> Option<Job> {
 }
 
 /// Delivers in a process of its own.
-pub fn measure(list: &List, link: &Link, relay: SocketAddr, sessions: usize, signed: bool, count: u64) -> Measured {
+pub fn measure(list: &List, way: Way<'_>, count: u64) -> Measured {
+    let Way { link, relay, sessions, signed, on_disk, lays_out } = way;
     let folder = list.folder.path();
     let config = folder.join("config.toml");
     let relay = link.relay(relay, folder);
@@ -78,8 +99,9 @@ pub fn measure(list: &List, link: &Link, relay: SocketAddr, sessions: usize, sig
         folder.join("keys").display(),
     );
     let dkim = if signed { signing(folder) } else { String::new() };
-    std::fs::write(&config, text + &dkim).unwrap();
-    let job = serde_json::to_string(&Job { config, count }).unwrap();
+    let delivery = if on_disk { "[delivery]\nafter_crash = \"hold\"\n" } else { "" };
+    std::fs::write(&config, text + &dkim + delivery).unwrap();
+    let job = serde_json::to_string(&Job { config, count, lays_out }).unwrap();
     let output = Command::new(std::env::current_exe().unwrap())
         .env(JOB, job)
         .stdin(Stdio::null())
@@ -101,13 +123,19 @@ fn signing(folder: &Path) -> String {
 pub fn run(job: &Job) -> String {
     let _ = tracing_subscriber::fmt().with_env_filter("warn").with_writer(std::io::stderr).try_init();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let measured = runtime.block_on(deliver(&job.config, job.count));
+    let measured = runtime.block_on(deliver(job));
     serde_json::to_string(&measured).unwrap()
 }
 
-async fn deliver(config: &Path, count: u64) -> Measured {
-    let config = Arc::new(Config::load(config, std::iter::empty()).unwrap());
+async fn deliver(job: &Job) -> Measured {
+    let count = job.count;
+    let config = Arc::new(Config::load(&job.config, std::iter::empty()).unwrap());
     let app = App::open(config).await.unwrap();
+    let began = Instant::now();
+    if job.lays_out {
+        assert!(app.composer().tend().await.unwrap().is_empty());
+    }
+    let layout = began.elapsed().as_secs_f64();
     let engine = app.engine(app.store.try_lock_deliverer().unwrap().unwrap());
     let (started, cpu) = (Instant::now(), cpu_seconds());
     let all_sent = async {
@@ -118,7 +146,7 @@ async fn deliver(config: &Path, count: u64) -> Measured {
     let outcome = engine.run(all_sent).await;
     assert!(outcome.sent >= count, "{outcome:?}");
     let seconds = started.elapsed().as_secs_f64();
-    Measured { count: outcome.sent, seconds, cpu: cpu_seconds() - cpu, peak: peak() }
+    Measured { count: outcome.sent, seconds, cpu: cpu_seconds() - cpu, layout, peak: peak() }
 }
 
 /// User and system time of this process.
