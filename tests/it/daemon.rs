@@ -1,5 +1,6 @@
 //! The daemon as an operator has it: signals, trouble that comes and goes, its state and its numbers.
 
+mod crashes;
 mod falls;
 mod metrics;
 mod nodes;

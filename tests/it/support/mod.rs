@@ -4,6 +4,7 @@
 //! PostgreSQL server is installed its half says so and passes, except in CI (`CI=true`), where it fails.
 
 pub mod browser;
+pub mod crashes;
 pub mod daemon;
 pub mod household;
 pub mod plain;
