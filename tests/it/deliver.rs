@@ -5,6 +5,7 @@ mod broken;
 mod crash;
 mod faults;
 mod leaving;
+mod order;
 mod rates;
 mod real;
 mod relays;
