@@ -124,6 +124,8 @@ pub struct IssueReport {
     pub composed_at: UtcMillis,
     /// When its last delivery was finished.
     pub finished_at: Option<UtcMillis>,
+    /// Since when it is not kept any more who got it, only how many.
+    pub folded_at: Option<UtcMillis>,
 }
 
 impl IssueReport {
@@ -157,6 +159,7 @@ impl IssueReport {
             scheduled_at: issue.scheduled_at,
             composed_at: issue.composed_at,
             finished_at: issue.finished_at,
+            folded_at: issue.folded_at,
         }
     }
 
@@ -193,7 +196,8 @@ impl IssueReport {
                 parts.push(format!("{} {word}", output::count(count.unsigned_abs())));
             }
         }
-        format!("{name}\n  {}\n  {}", self.subject, parts.join(", "))
+        let folded = self.folded_at.map(|at| format!("; who got it is not kept since {at}")).unwrap_or_default();
+        format!("{name}\n  {}\n  {}{folded}", self.subject, parts.join(", "))
     }
 }
 

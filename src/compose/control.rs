@@ -3,7 +3,7 @@
 
 use super::{ComposeError, Composer};
 use crate::domain::{DeliveryState, IssueState};
-use crate::store::{Durability, IssueRow, NewIssueEvent};
+use crate::store::{Durability, IssueRow, NewIssueEvent, Session};
 
 /// How many deliveries one transaction changes: leaving never waits for longer than this takes.
 const CHUNK: i64 = 10_000;
@@ -89,6 +89,7 @@ impl Composer {
         let now = self.clock.now();
         let mut session = self.store.write(Durability::Full).await?;
         session.lock_digest(&issue.digest).await?;
+        not_folded(&mut session, id, "tried again").await?;
         let retried = session.retry_deliveries(id, now).await?;
         if retried > 0 {
             session.reopen_issue(id).await?;
@@ -131,6 +132,14 @@ impl Composer {
 
     pub(super) async fn known_issue(&self, id: i64) -> Result<IssueRow, ComposeError> {
         self.store.read().await?.issue(id).await?.ok_or(ComposeError::NoIssue { id })
+    }
+}
+
+/// Asks within the transaction whether it is still kept who got an issue: whoever folds locks the digest too.
+pub(super) async fn not_folded(session: &mut Session, id: i64, wish: &'static str) -> Result<(), ComposeError> {
+    match session.issue(id).await?.and_then(|issue| issue.folded_at) {
+        None => Ok(()),
+        Some(since) => Err(ComposeError::Folded { id, since, wish }),
     }
 }
 

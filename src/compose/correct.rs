@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 use data_encoding::HEXLOWER;
 
 use super::composer::new_mail;
-use super::control::{event, wrong_state};
+use super::control::{event, not_folded, wrong_state};
 use super::{ALL_TOPICS, Because, ComposeError, Composer};
 use crate::domain::{IssueState, PublicId};
 use crate::render::Letter;
@@ -56,6 +56,7 @@ impl Composer {
         let known = session.correction(id, &fingerprint).await?;
         let fresh = known.is_none();
         if fresh {
+            not_folded(&mut session, id, "corrected").await?;
             let salt = PublicId::new(&*self.random);
             let mail = new_mail(None, "correction", digest, ALL_TOPICS, &digest.locale, &mail, salt.as_str());
             let mail = session.insert_mail(&mail, now).await?;

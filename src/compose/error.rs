@@ -1,6 +1,6 @@
 //! What can go wrong while an issue is composed.
 
-use crate::domain::IssueState;
+use crate::domain::{IssueState, UtcMillis};
 use crate::render::TemplateError;
 use crate::store::StoreError;
 
@@ -38,6 +38,18 @@ pub enum ComposeError {
         wish: &'static str,
         /// For which issues it is possible.
         rule: &'static str,
+    },
+    /// It is not kept any more who got the issue.
+    #[error(
+        "issue {id} cannot be {wish}: since {since} it is not kept who got it; `[retention] deliveries` says for how long it is"
+    )]
+    Folded {
+        /// The issue.
+        id: i64,
+        /// Since when.
+        since: UtcMillis,
+        /// What was wanted, as in `corrected`.
+        wish: &'static str,
     },
     /// The issue does not have the article.
     #[error("issue {id} has no article `{named}`; `issue show {id}` lists them: name one by its id, address or title")]

@@ -6,6 +6,7 @@ mod control;
 mod correct;
 mod due;
 mod error;
+mod fold;
 mod latest;
 mod layout;
 mod links;

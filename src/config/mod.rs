@@ -44,6 +44,7 @@ pub use source::*;
 pub use theme::{Logo, Palette, Theme};
 pub use utm::Utm;
 pub(crate) use values::as_words;
+pub use values::write_duration;
 
 use reader::Report;
 

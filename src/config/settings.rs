@@ -304,11 +304,14 @@ pub struct Retention {
     pub network: Duration,
     /// Whether only the beginning of the network address is kept.
     pub network_prefix: bool,
+    /// How long it is kept who got what after an issue is finished; then only how many did.
+    pub deliveries: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { network: Duration::from_secs(365 * 86_400), network_prefix: false }
+        let year = Duration::from_secs(365 * 86_400);
+        Self { network: year, network_prefix: false, deliveries: year }
     }
 }
 

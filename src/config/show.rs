@@ -111,6 +111,7 @@ struct Leave {
 struct Retention {
     network: String,
     network_prefix: bool,
+    deliveries: String,
 }
 
 #[derive(Serialize)]
@@ -221,6 +222,7 @@ impl<'a> Root<'a> {
             retention: Retention {
                 network: write_duration(retention.network),
                 network_prefix: retention.network_prefix,
+                deliveries: write_duration(retention.deliveries),
             },
             confirmation: Confirmation {
                 valid_for: write_duration(confirmation.valid_for),

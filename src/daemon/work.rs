@@ -188,9 +188,9 @@ pub(super) async fn look_out(desk: Desk, part: Part, watch: Arc<Mutex<Watch>>) {
     }
 }
 
-/// Reminds and forgets those who have not confirmed.
+/// Reminds and forgets those who have not confirmed, and forgets what has been kept for long enough.
 pub(super) async fn housekeep(desk: Desk, part: Part) {
-    let (subscribers, notices) = (desk.app.subscribers(), desk.app.notices());
+    let (subscribers, notices, composer) = (desk.app.subscribers(), desk.app.notices(), desk.app.composer());
     loop {
         desk.app.keys.refresh();
         let step = async {
@@ -201,6 +201,12 @@ pub(super) async fn housekeep(desk: Desk, part: Part) {
                 subscribers.forget_networks().await?,
             ))
         };
+        match unless_stopped(&desk.stopped, composer.fold()).await {
+            None => return,
+            Some(Ok(0)) => {}
+            Some(Ok(deliveries)) => tracing::info!(deliveries, "finished long ago: they are totals now"),
+            Some(Err(error)) => part.fails(error),
+        }
         match unless_stopped(&desk.stopped, step).await {
             None => return,
             Some(Ok((reminded, forgotten, networks))) => {

@@ -1,4 +1,4 @@
-//! What an operator does to an issue: hold, resume, cancel; and the record of all that was done with it.
+//! What an operator does to an issue: hold, resume, cancel, retry; and the record of all that was done with it.
 
 use super::query::{execute, fetch_all, fetch_one, queries};
 use super::{Session, StoreError};
@@ -58,6 +58,18 @@ queries! {
             or i.state = 'sending' and exists (select 1 from deliveries d where d.issue_id = i.id
                 and d.state not in ('claimed', 'sending', 'sent') and d.state = 'held')
          order by i.id"
+    };
+    // Whoever has left, paused, bounced out or been suppressed since then is not mailed by a retry.
+    RETRY_ISSUE = {
+        "update deliveries set state = 'queued', due_at = $2, first_due_at = $2, attempts = 0, finished_at = null
+         where issue_id = $1 and state not in ('claimed', 'sending', 'sent') and state in ('failed', 'uncertain') and exists (
+             select 1 from live_subscriptions l where l.subscriber_id = deliveries.subscriber_id
+               and l.digest = deliveries.digest and l.since <= $2)"
+    };
+    // Nobody would ever find out about it, and the issue would never be finished.
+    GIVE_UP_UNCERTAIN = {
+        "update deliveries set state = 'cancelled', finished_at = $2
+         where issue_id = $1 and state not in ('claimed', 'sending', 'sent') and state = 'uncertain'"
     };
     ADD_ISSUE_EVENT = {
         "insert into issue_events (issue_id, event, at, actor, note, subject) values ($1, $2, $3, $4, $5, $6) returning id"
@@ -126,6 +138,18 @@ impl Session {
     /// When the database fails.
     pub async fn reopen_issue(&mut self, issue: i64) -> Result<bool, StoreError> {
         Ok(execute!(self, REOPEN_ISSUE, issue)? == 1)
+    }
+
+    /// Queues an issue's failed and uncertain deliveries again, to those who still want them; what is uncertain of the others
+    /// is cancelled. Says how many are queued.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn retry_deliveries(&mut self, issue: i64, now: UtcMillis) -> Result<u64, StoreError> {
+        self.queues();
+        let queued = execute!(self, RETRY_ISSUE, issue, now)?;
+        execute!(self, GIVE_UP_UNCERTAIN, issue, now)?;
+        Ok(queued)
     }
 
     /// Takes from all deliverers what they have claimed of an issue and not started, so that a start which looked at the

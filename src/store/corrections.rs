@@ -36,7 +36,7 @@ queries! {
     CORRECTION_AT = { "update corrections set layout_after = $2 where id = $1" };
     CORRECTION_LAID_OUT = { "update corrections set laid_out_at = $2 where id = $1" };
     CORRECTION_TOTALS = {
-        "select count(*) from deliveries where correction_id = $1"
+        "select c.folded + (select count(*) from deliveries d where d.correction_id = c.id) from corrections c where c.id = $1"
     };
 }
 

@@ -70,18 +70,6 @@ queries! {
              select 1 from consent_events c where c.subscriber_id = $1 and c.event = 'moved' and c.address = d.address))
          order by d.id"
     };
-    // Whoever has left, paused, bounced out or been suppressed since then is not mailed by a retry.
-    RETRY_ISSUE = {
-        "update deliveries set state = 'queued', due_at = $2, first_due_at = $2, attempts = 0, finished_at = null
-         where issue_id = $1 and state not in ('claimed', 'sending', 'sent') and state in ('failed', 'uncertain') and exists (
-             select 1 from live_subscriptions l where l.subscriber_id = deliveries.subscriber_id
-               and l.digest = deliveries.digest and l.since <= $2)"
-    };
-    // Nobody would ever find out about it, and the issue would never be finished.
-    GIVE_UP_UNCERTAIN = {
-        "update deliveries set state = 'cancelled', finished_at = $2
-         where issue_id = $1 and state not in ('claimed', 'sending', 'sent') and state = 'uncertain'"
-    };
 }
 
 /// A delivery to be queued.
@@ -309,12 +297,18 @@ impl Session {
         Ok(row.0)
     }
 
-    /// How many of an issue's deliveries are where.
+    /// How many of an issue's deliveries are where, or were when they were folded.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn issue_totals(&mut self, issue: i64) -> Result<Totals, StoreError> {
-        Ok(Totals::of(fetch_all!(self, ISSUE_TOTALS as (String, i64), issue)?))
+        let mut totals = Totals::of(fetch_all!(self, ISSUE_TOTALS as (String, i64), issue)?);
+        for (state, deliveries) in self.folded_totals(issue).await? {
+            if let Ok(state) = state.parse() {
+                totals.count(state, deliveries);
+            }
+        }
+        Ok(totals)
     }
 
     /// A page of an issue's deliveries in the order of their ids, after the id `after`; of one state, or of all.
@@ -371,18 +365,6 @@ impl Session {
         left_at: UtcMillis,
     ) -> Result<u64, StoreError> {
         execute!(self, RECALL_WHAT_WAS_LEFT, subscriber, digest.unwrap_or_default(), left_at)
-    }
-
-    /// Queues an issue's failed and uncertain deliveries again, to those who still want them; what is uncertain of the others
-    /// is cancelled. Says how many are queued.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn retry_deliveries(&mut self, issue: i64, now: UtcMillis) -> Result<u64, StoreError> {
-        self.queues();
-        let queued = execute!(self, RETRY_ISSUE, issue, now)?;
-        execute!(self, GIVE_UP_UNCERTAIN, issue, now)?;
-        Ok(queued)
     }
 }
 

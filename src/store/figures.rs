@@ -85,7 +85,10 @@ impl Session {
     /// # Errors
     /// When the database fails.
     pub async fn issue_pace(&mut self, issue: i64, since: UtcMillis) -> Result<PaceRow, StoreError> {
-        fetch_one!(self, PACE as PaceRow, issue, since)
+        let row = fetch_one!(self, PACE as PaceRow, issue, since)?;
+        let (first, last) = self.folded_pace(issue).await?;
+        let first_start = row.first_start.into_iter().chain(first).min();
+        Ok(PaceRow { first_start, last_end: row.last_end.max(last), ..row })
     }
 
     /// When the last of an issue's deliveries that wait is due.

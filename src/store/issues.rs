@@ -23,25 +23,25 @@ queries! {
     NEXT_NUMBER = { "select coalesce(max(number), 0) + 1 from issues where digest = $1" };
     ISSUE = {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, recipients from issues where id = $1"
+                layout_after, laid_out_at, finished_at, folded_at, recipients from issues where id = $1"
     };
     ISSUE_BY_KEY = {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, recipients from issues where digest = $1 and issue_key = $2"
+                layout_after, laid_out_at, finished_at, folded_at, recipients from issues where digest = $1 and issue_key = $2"
     };
     ISSUES = {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, recipients from issues order by id desc"
+                layout_after, laid_out_at, finished_at, folded_at, recipients from issues order by id desc"
     };
     LATEST_SENT_ISSUE = {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, recipients from issues where digest = $1 and state = 'sent'
+                layout_after, laid_out_at, finished_at, folded_at, recipients from issues where digest = $1 and state = 'sent'
          order by id desc limit 1"
     };
     // What the operator may have to hear of: the issues of the last days, and those that wait.
     ISSUES_TO_WATCH = {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, recipients from issues where composed_at >= $1 or state = 'held'
+                layout_after, laid_out_at, finished_at, folded_at, recipients from issues where composed_at >= $1 or state = 'held'
          order by id"
     };
     // Of several processes one gets each.
@@ -55,7 +55,7 @@ queries! {
     };
     OPEN_ISSUES = {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, recipients from issues where state = 'sending' order by id"
+                layout_after, laid_out_at, finished_at, folded_at, recipients from issues where state = 'sending' order by id"
     };
     ISSUE_ARTICLES = {
         "select topic, source, url, canonical, title, published_at, excerpt, author, image from issue_articles
@@ -131,6 +131,8 @@ pub struct IssueRow {
     pub laid_out_at: Option<UtcMillis>,
     /// When its last delivery was finished.
     pub finished_at: Option<UtcMillis>,
+    /// Since when its deliveries are totals alone.
+    pub folded_at: Option<UtcMillis>,
     /// How many deliveries were laid out.
     pub recipients: i64,
 }

@@ -15,6 +15,7 @@ mod digests;
 mod error;
 mod figures;
 mod file;
+mod folding;
 mod forget;
 mod imports;
 mod issues;
@@ -187,6 +188,7 @@ impl Store {
             deliveries::ALL,
             digests::ALL,
             figures::ALL,
+            folding::ALL,
             forget::ALL,
             imports::ALL,
             issues::ALL,

@@ -8,6 +8,7 @@ queries! {
     // The mail of a variant is missing where none of its topics had an article. With the choice that they have now.
     ISSUES_FOR = {
         "select i.id, i.digest, i.number, i.state, i.reason, i.subject, i.composed_at, i.laid_out_at, i.layout_after,
+                i.folded_at,
                 d.state as delivery, d.started_at, d.finished_at, d.due_at, d.attempts, d.relay, d.answer,
                 cast(case when v.issue_id is not null and v.mail_id is null then 1 else 0 end as bigint) as had_nothing
          from issues i
@@ -37,6 +38,8 @@ pub struct IssueForRow {
     pub subject: String,
     /// When it was composed.
     pub composed_at: UtcMillis,
+    /// Since when its deliveries are totals alone.
+    pub folded_at: Option<UtcMillis>,
     /// When the last delivery was laid out.
     pub laid_out_at: Option<UtcMillis>,
     /// The last subscriber whose delivery has been laid out.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{PersonalClaim, Record, Subscribers, SubscribersError};
+use crate::config::write_duration;
 use crate::domain::{EmailAddress, UtcMillis};
 use crate::store::{MailedRow, Session};
 
@@ -12,8 +13,10 @@ pub struct Held {
     /// Who they are, what they chose, and the evidence; none where only a suppression is left.
     #[serde(flatten)]
     pub record: Option<Record>,
-    /// What was mailed to them.
+    /// What was mailed to them, as far as that is kept.
     pub mails: Vec<MailedRow>,
+    /// For how long that is kept after it was finished, as in `365d`.
+    pub mails_kept_for: String,
     /// Why they must not be mailed, where that is so.
     pub suppression: Option<HeldSuppression>,
 }
@@ -54,15 +57,17 @@ impl Subscribers {
     }
 
     async fn held(&self, session: &mut Session, address_hash: &str) -> Result<Option<Held>, SubscribersError> {
+        let mails_kept_for = write_duration(self.config.retention.deliveries);
         let suppression = session.suppression(address_hash).await?;
         let suppression =
             suppression.map(|row| HeldSuppression { reason: row.reason, note: row.note, since: row.created_at });
         let Some(row) = session.subscriber_by_hash(address_hash).await? else {
-            let nothing_else = |suppression| Held { record: None, mails: Vec::new(), suppression: Some(suppression) };
+            let nothing_else =
+                |suppression| Held { record: None, mails: Vec::new(), mails_kept_for, suppression: Some(suppression) };
             return Ok(suppression.map(nothing_else));
         };
         let mails = session.deliveries_to(row.id).await?;
         let record = self.record_of(session, row).await?;
-        Ok(Some(Held { record: Some(record), mails, suppression }))
+        Ok(Some(Held { record: Some(record), mails, mails_kept_for, suppression }))
     }
 }

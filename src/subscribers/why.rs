@@ -252,6 +252,9 @@ fn no_delivery(
     if issue.state == IssueState::Skipped {
         return format!("nobody got it, it was skipped{reason}");
     }
+    if let Some(folded) = issue.folded_at {
+        return format!("what each got of it is not kept since {folded}; `[retention]` says for how long it is");
+    }
     let later = subscription.map(|row| row.created_at).into_iter().chain(row.confirmed_at).max();
     if let Some(later) = later.filter(|later| *later > issue.composed_at) {
         return format!("not sent: they have subscribed later, on {later}");

@@ -155,7 +155,8 @@ mod tests {
         #[case] peer: &str,
         #[case] kept: Option<&str>,
     ) {
-        let retention = Retention { network: std::time::Duration::from_secs(days * 86_400), network_prefix };
+        let network = std::time::Duration::from_secs(days * 86_400);
+        let retention = Retention { network, network_prefix, ..Retention::default() };
         let headers = HeaderMap::from_iter([(USER_AGENT, "Mail 1.0".parse().unwrap())]);
         let visitor = Visitor::new(Some(peer.parse().unwrap()), &headers, &[], &retention);
         let origin = visitor.at(Origin::PAGE);

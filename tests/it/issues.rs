@@ -2,6 +2,7 @@
 
 mod acts;
 mod corrections;
+mod folding;
 mod seen;
 mod withdrawals;
 
