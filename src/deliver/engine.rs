@@ -24,6 +24,7 @@ use super::run::{Attempt, Run, Shared};
 use super::session;
 use super::settings::Settings;
 use super::station::Station;
+use super::strays::Strays;
 use super::told::Told;
 use crate::domain::{Clock, DeliveryState, PublicId, Random};
 use crate::store::{DelivererLock, Store, StoreError};
@@ -55,8 +56,7 @@ pub struct Engine {
     /// The one mail that it delivers; none: whatever is queued.
     mail: Option<i64>,
     wake: Notify,
-    /// Whether a claim was broken off: it may have been made all the same, and nobody knows of it.
-    strays: AtomicBool,
+    strays: Strays,
     /// Whether the store did not take the last look for what is due.
     pub(super) store_fails: AtomicBool,
     /// One run at a time: what this node has in hand when a run begins is left over from a broken one.
@@ -95,6 +95,7 @@ impl Engine {
         let least = if settings.dkim.is_some() { LEAST_SIGNED_AHEAD } else { LEAST_AHEAD };
         let ahead = settings.smtp.connections().saturating_mul(AHEAD).clamp(least, MOST_AHEAD);
         let relays = settings.smtp.relays.iter().enumerate();
+        let strays = Strays::looking(settings.timings.beat * 2);
         let shared = Shared {
             node: PublicId::new(&*random).to_string(),
             stations: relays.map(|(place, relay)| Station::new(place, relay, &settings)).collect(),
@@ -118,7 +119,7 @@ impl Engine {
             ahead,
             mail: None,
             wake: Notify::new(),
-            strays: AtomicBool::new(false),
+            strays,
             store_fails: AtomicBool::new(false),
             running: Mutex::new(()),
             lock,
@@ -266,13 +267,10 @@ impl Engine {
             return Ok(until.saturating_duration_since(tokio::time::Instant::now()).min(poll));
         }
         shared.quotas.restock(&shared.store, &run.feed, shared.clock.now()).await?;
+        self.strays.free(run).await?;
         let (room, before) = run.feed.room(self.ahead_now(run), queued && self.mail.is_none());
         if room == 0 || !shared.lease.is_held() {
             return Ok(poll);
-        }
-        if self.strays.load(Ordering::SeqCst) {
-            shared.store.marks().await?.release_deliveries(&shared.node, &run.in_hand()).await?;
-            self.strays.store(false, Ordering::SeqCst);
         }
         let now = shared.clock.now();
         let mut session = shared.store.read().await?;
@@ -289,14 +287,14 @@ impl Engine {
             shared.store.marks().await?.queue_deferred(now, QUEUED_AGAIN).await?;
         }
         let limit = i64::try_from(room).unwrap_or(i64::MAX);
-        self.strays.store(true, Ordering::SeqCst);
+        self.strays.claiming(true);
         let mut session = shared.store.marks().await?;
         let rows = match before {
             Some(priority) => session.claim_before(&shared.node, now, limit, priority).await?,
             None => session.claim_deliveries(&shared.node, now, limit, self.mail).await?,
         };
         drop(session);
-        self.strays.store(false, Ordering::SeqCst);
+        self.strays.claiming(false);
         run.counts.claimed(rows.len());
         self.feed(run, rows).await?;
         Ok(wait)

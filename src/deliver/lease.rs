@@ -71,13 +71,14 @@ impl Lease {
         self.with(true, |held| held.term == term && held.is_held(now))
     }
 
-    /// Renews it: the counter was raised after `since`, and that is known `now`. Says whether it had run out before.
-    pub fn renew(&self, since: Instant, now: Instant) -> bool {
+    /// Renews it: the counter was raised after `since`, and that is known `now`. Says whether it begins anew, since it had run
+    /// out, or this node was `buried`.
+    pub fn renew(&self, since: Instant, now: Instant, buried: bool) -> bool {
         self.with(false, |held| {
-            let had_run_out = !held.is_held(now);
-            held.term += u64::from(had_run_out);
+            let anew = buried || !held.is_held(now);
+            held.term += u64::from(anew);
             held.beaten = since;
-            had_run_out
+            anew
         })
     }
 
@@ -111,7 +112,7 @@ pub async fn keep(run: &Run) {
         tokio::time::sleep(timings.beat).await;
         match beat(lease, store, node, clock.now()).await {
             Ok(Beat::Goes) => {}
-            Ok(Beat::Late) => {
+            Ok(Beat::Anew) => {
                 tracing::warn!("this node stood still, and others may have taken over what it had; it goes on");
                 run.let_go().await;
             }
@@ -129,17 +130,17 @@ pub async fn keep(run: &Run) {
 pub enum Beat {
     /// The lease goes on.
     Goes,
-    /// It had run out: others may have buried this node.
-    Late,
+    /// It begins anew: the node is new, or others have buried it, or may have.
+    Anew,
 }
 
 /// Raises this node's counter. On disk at once, since a counter that a loss of power sets back looks as if it had stood still.
 pub async fn beat(lease: &Lease, store: &Store, node: &str, now: UtcMillis) -> Result<Beat, StoreError> {
     let since = Instant::now();
     let mut session = store.write(Durability::Full).await?;
-    session.beat(node, lease.next_beat(), now).await?;
+    let buried = session.beat(node, lease.next_beat(), now).await?;
     session.commit().await?;
-    Ok(if lease.renew(since, Instant::now()) { Beat::Late } else { Beat::Goes })
+    Ok(if lease.renew(since, Instant::now(), buried) { Beat::Anew } else { Beat::Goes })
 }
 
 /// What has been seen of the other nodes.
@@ -233,13 +234,16 @@ mod tests {
     fn what_was_asked_for_before_the_lease_ran_out_does_not_go_out_after_it_was_renewed() {
         let (start, lease) = (Instant::now(), Lease::shared(Duration::from_secs(30), Instant::now()));
         let at = |second: u64| start + Duration::from_secs(second);
-        lease.renew(at(20), at(21));
+        lease.renew(at(20), at(21), false);
         let asked = lease.term();
         assert!(lease.is_held_in(asked, at(49)), "renewed in time");
         assert!(!lease.is_held_in(asked, at(51)), "others may have taken over");
-        lease.renew(at(51), at(52));
+        lease.renew(at(51), at(52), false);
         assert!(lease.is_held_at(at(53)) && !lease.is_held_in(asked, at(53)), "they may have in between");
-        assert!(lease.is_held_in(lease.term(), at(53)));
+        let asked = lease.term();
+        assert!(lease.is_held_in(asked, at(53)));
+        lease.renew(at(54), at(54), true);
+        assert!(!lease.is_held_in(asked, at(55)), "they have, though by this clock they had no time to");
     }
 
     #[test]

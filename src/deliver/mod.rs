@@ -37,6 +37,7 @@ mod signing;
 #[cfg(test)]
 mod simulation;
 mod station;
+mod strays;
 mod stream;
 mod successor;
 mod tally;

@@ -1,8 +1,8 @@
 //! The recorder: starts and results of all connections, committed together, many in one statement.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -38,6 +38,25 @@ const SOON: Duration = Duration::from_millis(1);
 pub struct Recorder {
     entries: mpsc::Sender<Entry>,
     in_flight: Arc<AtomicUsize>,
+    expected: Arc<Expected>,
+}
+
+/// Deliveries whose results are on their way to the store, and how many of each.
+#[derive(Default)]
+struct Expected(Mutex<HashMap<i64, u32>>);
+
+impl Expected {
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<i64, u32>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn recorded(&self, id: i64) {
+        self.with(|expected| match expected.get_mut(&id) {
+            Some(1) => drop(expected.remove(&id)),
+            Some(more) => *more -= 1,
+            None => {}
+        });
+    }
 }
 
 /// A message on its way to the relay, whose result will come.
@@ -58,10 +77,29 @@ impl Recorder {
         durability: Durability,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (sender, entries) = mpsc::channel(WAITING);
-        let recorder = Self { entries: sender, in_flight: Arc::default() };
+        let recorder = Self { entries: sender, in_flight: Arc::default(), expected: Arc::default() };
         let writer = Writer { store, owner, durability, held: None, sync_at: None };
-        let recording = record(writer, entries, Arc::clone(&recorder.in_flight));
+        let recording = record(writer, entries, recorder.clone_counts());
         (recorder, recording)
+    }
+
+    fn clone_counts(&self) -> (Arc<AtomicUsize>, Arc<Expected>) {
+        (Arc::clone(&self.in_flight), Arc::clone(&self.expected))
+    }
+
+    /// A result of that delivery will be brought.
+    pub fn expect(&self, id: i64) {
+        self.expected.with(|expected| *expected.entry(id).or_default() += 1);
+    }
+
+    /// The result of that delivery has been recorded in another way.
+    pub fn recorded(&self, id: i64) {
+        self.expected.recorded(id);
+    }
+
+    /// Deliveries whose results are not in the store yet.
+    pub fn unrecorded(&self) -> Vec<i64> {
+        self.expected.with(|expected| expected.keys().copied().collect())
     }
 
     /// Tells that a message goes out, for as long as the value lives.
@@ -102,7 +140,11 @@ struct Writer {
     sync_at: Option<Instant>,
 }
 
-async fn record(mut writer: Writer, mut entries: mpsc::Receiver<Entry>, in_flight: Arc<AtomicUsize>) {
+async fn record(
+    mut writer: Writer,
+    mut entries: mpsc::Receiver<Entry>,
+    (in_flight, expected): (Arc<AtomicUsize>, Arc<Expected>),
+) {
     let mut last = Instant::now();
     while let Some(first) = writer.first(&mut entries).await {
         let (mut marks, mut starts, mut count) = (first.marks, Vec::new(), 1);
@@ -117,6 +159,7 @@ async fn record(mut writer: Writer, mut entries: mpsc::Receiver<Entry>, in_fligh
             count += 1;
         }
         let granted = writer.commit(&marks).await;
+        marks.iter().filter(|mark| mark.next != DeliveryState::Sending).for_each(|mark| expected.recorded(mark.id));
         last = Instant::now();
         for (id, answer) in starts {
             // A connection that has gone away in the meantime sends nothing.

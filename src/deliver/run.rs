@@ -122,6 +122,7 @@ impl Run {
         let mut later: Vec<Mark> = slow.iter().map(|(job, wait)| self.put_off(&job.row, *wait)).collect();
         for job in &again {
             self.counts.came_to(DeliveryState::Queued);
+            self.recorder.expect(job.row.id);
             later.push(mark(&job.row));
         }
         self.recorder.record(later).await;
@@ -137,9 +138,17 @@ impl Run {
         jobs.into_iter().partition(|job| in_hand.insert(job.row.id))
     }
 
-    /// What has been shared out and has no result yet.
+    /// What has been shared out and has no recorded result yet.
     pub fn in_hand(&self) -> Vec<i64> {
-        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+        let in_hand: Vec<i64> = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+        // In this order: what comes to its result in between is in both.
+        in_hand.into_iter().chain(self.recorder.unrecorded()).collect()
+    }
+
+    /// A result of this row will be recorded.
+    fn comes_to_its_result(&self, row: &ClaimedRow) {
+        self.recorder.expect(row.id);
+        self.settle(row);
     }
 
     fn settle(&self, row: &ClaimedRow) {
@@ -188,7 +197,7 @@ impl Run {
         };
         self.counts.came_to(fate.state);
         self.shared.tally.count(row.digest.as_deref(), &row.address, fate.state, &words);
-        self.settle(row);
+        self.comes_to_its_result(row);
         if finished {
             self.look_after(row.issue_id, fate.state == DeliveryState::Failed);
         }
@@ -207,7 +216,7 @@ impl Run {
     /// A claim given back as if it had not been made.
     pub fn unclaimed(&self, row: &ClaimedRow) -> Mark {
         self.counts.came_to(DeliveryState::Queued);
-        self.settle(row);
+        self.comes_to_its_result(row);
         Mark { next: DeliveryState::Queued, ..mark(row) }
     }
 

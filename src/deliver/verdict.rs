@@ -85,7 +85,10 @@ impl Run {
         let Some(subscriber) = &row.subscriber else { return Some(mark) };
         let Shared { store, node, clock, .. } = &*self.shared;
         match super::bury::bury(store, node, &mark, subscriber, &row.address, clock.now()).await {
-            Ok(()) => None,
+            Ok(()) => {
+                self.recorder.recorded(row.id);
+                None
+            }
             Err(error) => {
                 tracing::warn!(%error, delivery = row.id, "an address that does not exist could not be suppressed");
                 Some(mark)

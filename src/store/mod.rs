@@ -17,6 +17,7 @@ mod figures;
 mod file;
 mod folding;
 mod forget;
+mod freeing;
 mod imports;
 mod issues;
 mod layout;
@@ -190,6 +191,7 @@ impl Store {
             figures::ALL,
             folding::ALL,
             forget::ALL,
+            freeing::ALL,
             imports::ALL,
             issues::ALL,
             layout::ALL,

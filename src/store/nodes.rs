@@ -1,13 +1,13 @@
 //! Processes that deliver from a shared store, each with a counter that it raises while it lives.
 
-use super::query::{execute, fetch_all, queries};
+use super::query::{execute, fetch_all, fetch_one, queries};
 use super::{Session, StoreError};
 use crate::domain::UtcMillis;
 
 queries! {
     BEAT = {
         "insert into nodes (node, beat, started_at) values ($1, $2, $3)
-         on conflict (node) do update set beat = excluded.beat"
+         on conflict (node) do update set beat = excluded.beat returning started_at"
     };
     // An owner without a row died after it was buried; it is watched like the others.
     OTHER_NODES = {
@@ -34,13 +34,12 @@ pub struct NodeRow {
 }
 
 impl Session {
-    /// Sets a node's counter; makes its row where there is none.
+    /// Sets a node's counter; makes its row where there is none, and says whether it did.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn beat(&mut self, node: &str, beat: i64, now: UtcMillis) -> Result<(), StoreError> {
-        execute!(self, BEAT, node, beat, now)?;
-        Ok(())
+    pub async fn beat(&mut self, node: &str, beat: i64, now: UtcMillis) -> Result<bool, StoreError> {
+        Ok(fetch_one!(self, BEAT as (UtcMillis,), node, beat, now)?.0 == now)
     }
 
     /// The nodes but `node`.

@@ -6,6 +6,7 @@ mod crash;
 mod faults;
 mod leaving;
 mod order;
+mod power;
 mod rates;
 mod real;
 mod relays;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::node::LEASE;
 use super::tables::Statement;
 use super::world::{BOUND, World};
 
@@ -76,11 +75,9 @@ impl World {
                 return Ok(());
             }
             let node = &mut self.nodes[place];
-            if node.frozen && self.dice.once_in(30) || self.dice.once_in(self.faults.freeze) {
-                node.frozen = !node.frozen;
-                // Sometimes for longer than a lease.
-                self.tick += if self.dice.once_in(4) { LEASE } else { 0 };
-            }
+            // For longer than a lease as often as not.
+            let other = if node.frozen { 150 } else { self.faults.freeze };
+            node.frozen ^= self.dice.once_in(other);
             node.stopping |= self.dice.once_in(self.faults.stop);
             if self.dice.once_in(self.faults.clock_step) {
                 node.clock += i64::try_from(self.dice.below(160)).unwrap() - 80;

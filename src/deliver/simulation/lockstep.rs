@@ -98,9 +98,9 @@ impl Mirror {
             }
             Statement::Beat(node, beat) => {
                 let mut session = self.store.write(Durability::Full).await.unwrap();
-                session.beat(&name(*node), *beat, now).await.unwrap();
+                let anew = session.beat(&name(*node), *beat, now).await.unwrap();
                 session.commit().await.unwrap();
-                Answer::Done
+                Answer::Was(anew)
             }
             Statement::Others(node) => {
                 let rows = self.store.read().await.unwrap().other_nodes(&name(*node)).await.unwrap();
@@ -150,6 +150,10 @@ impl Mirror {
             Statement::Release(node, in_hand) => {
                 let in_hand: Vec<i64> = in_hand.iter().map(|id| self.deliveries[*id]).collect();
                 session.release_deliveries(&name(*node), &in_hand).await.unwrap();
+            }
+            Statement::FreeStrays(node, in_hand, started) => {
+                let in_hand: Vec<i64> = in_hand.iter().map(|id| self.deliveries[*id]).collect();
+                session.free_strays(&name(*node), &in_hand, *started).await.unwrap();
             }
             Statement::QueueDeferred => drop(session.queue_deferred(now, 1000).await.unwrap()),
             Statement::FreeAll(started) => drop(session.free_all_deliveries(*started).await.unwrap()),

@@ -6,6 +6,7 @@
 //! own; the statements are a model that `lockstep` holds against both databases.
 
 mod attempts;
+mod connection;
 mod faults;
 mod lockstep;
 mod node;
@@ -33,12 +34,14 @@ pub enum Broken {
     ClaimOfAnything,
     /// A connection goes on before its last result is recorded.
     ResultsLater,
-    /// A node is taken for dead though its counter has moved.
+    /// A node is taken for dead by whoever sees it, however short that stood.
     BuriedWithoutALook,
     /// A node that was taken for dead counts from one again.
     CountedFromOne,
     /// A claim whose answer was lost is nobody's for ever.
     StraysKept,
+    /// Only after a claim whose answer was lost it is looked for what nobody has in hand.
+    LostResultsKept,
     /// A period may have a second issue.
     PeriodWithoutKey,
     /// Marks come to the disk when somebody else writes.
@@ -84,6 +87,7 @@ fn a_protocol_with_anything_missing_is_caught() {
     is_caught(Broken::BuriedWithoutALook, "without a reason");
     is_caught(Broken::CountedFromOne, "without a reason");
     is_caught(Broken::StraysKept, "it never ends");
+    is_caught(Broken::LostResultsKept, "it never ends");
     is_caught(Broken::PeriodWithoutKey, "two issues");
     is_caught(Broken::NeverSynced, "ago were lost");
 }

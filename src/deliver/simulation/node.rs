@@ -5,15 +5,16 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::Broken;
+use super::connection::{Connection, Line, mark};
 use super::tables::{Answer, Job, NodeId, Statement};
 use crate::deliver::lease::{Lease, Others};
-use crate::deliver::policy::{Fate, Policy};
-use crate::deliver::run::start_time;
-use crate::domain::{DeliveryState as State, Random, UtcMillis};
+use crate::deliver::policy::Policy;
+use crate::deliver::settings::Timings;
+use crate::domain::DeliveryState as State;
 use crate::store::{Mark, NodeRow};
 
-pub const LEASE: u64 = 60;
-const BEAT: u64 = 15;
+pub const LEASE: u64 = 160;
+const BEAT: u64 = 20;
 /// How many deliveries are claimed at a time.
 const CLAIM: usize = 3;
 
@@ -31,47 +32,10 @@ pub const RECORDER: usize = 1;
 pub const HEART: usize = 2;
 pub const TENDING: usize = 3;
 
-/// Where a connection is with a message.
-#[derive(Clone, Debug)]
-pub enum Line {
-    Free,
-    /// The envelope is out.
-    Opening(Job),
-    /// The server has said 354, and the start is on its way to the store.
-    Starting {
-        job: Job,
-        token: i64,
-        term: u64,
-    },
-    Granted {
-        job: Job,
-        token: i64,
-        term: u64,
-    },
-    /// The lease has been looked at: the content goes out next.
-    Looked {
-        job: Job,
-        token: i64,
-    },
-    /// The content is out, with the envelope of the next message behind it where there is one.
-    Waiting {
-        job: Job,
-        token: i64,
-        taken: bool,
-        next: Option<Job>,
-    },
-}
-
-#[derive(Clone, Debug)]
-pub struct Connection {
-    pub line: Line,
-    /// Results that wait for the next start.
-    pub results: Vec<Mark>,
-}
-
-struct Entry {
-    marks: Vec<Mark>,
-    start: Option<(usize, usize)>,
+/// What waits to be recorded.
+pub struct Entry {
+    pub marks: Vec<Mark>,
+    pub start: Option<(usize, usize)>,
 }
 
 pub struct Node {
@@ -83,28 +47,25 @@ pub struct Node {
     pub clock: i64,
     pub calls: [Option<Call>; 4],
     pub connections: Vec<Connection>,
-    feed: VecDeque<Job>,
-    in_hand: BTreeSet<usize>,
+    pub feed: VecDeque<Job>,
+    pub in_hand: BTreeSet<usize>,
     strays: bool,
-    entries: VecDeque<Entry>,
+    next_look: u64,
+    pub entries: VecDeque<Entry>,
     batch: Vec<Entry>,
     pub lease: Lease,
     shared: bool,
     others: Others,
     to_bury: Vec<NodeRow>,
     next_beat: u64,
-    policy: Policy,
+    pub policy: Policy,
     epoch: Instant,
-    broken: Option<Broken>,
+    pub broken: Option<Broken>,
 }
 
-/// Never the same twice is not what a model wants.
-struct Still;
-
-impl Random for Still {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(0);
-    }
+fn timings() -> Timings {
+    let [beat, lease] = [BEAT, LEASE].map(Duration::from_millis);
+    Timings { beat, lease, ..Timings::default() }
 }
 
 impl Node {
@@ -131,6 +92,7 @@ impl Node {
             in_hand: BTreeSet::new(),
             // Whoever takes over frees what is left of a run that was broken off.
             strays: true,
+            next_look: tick,
             entries: VecDeque::new(),
             batch: Vec::new(),
             lease: if shared { Lease::shared(length, begun) } else { Lease::alone() },
@@ -148,7 +110,7 @@ impl Node {
         self.epoch + Duration::from_millis(tick)
     }
 
-    fn holds_lease(&self, tick: u64) -> bool {
+    pub fn holds_lease(&self, tick: u64) -> bool {
         self.lease.is_held_at(self.at(tick))
     }
 
@@ -177,8 +139,9 @@ impl Node {
                 if self.strays { Statement::Release(self.id, Vec::new()) } else { Statement::Depart(self.id) }
             }
             CLAIMS if self.stopping || !self.holds_lease(tick) || self.feed.len() > 1 => return false,
-            CLAIMS if self.strays && self.broken != Some(Broken::StraysKept) => {
-                Statement::Release(self.id, self.in_hand.iter().copied().collect())
+            CLAIMS if self.looks_for_strays(tick) => {
+                self.next_look = tick + 2 * BEAT;
+                Statement::FreeStrays(self.id, self.known(), self.policy.after_death())
             }
             CLAIMS => {
                 self.strays = true;
@@ -233,15 +196,21 @@ impl Node {
                 self.strays = false;
                 self.take_in(jobs);
             }
-            (Statement::Release(..), Ok(_)) => self.strays = false,
+            (Statement::Release(..) | Statement::FreeStrays(..), Ok(_)) => self.strays = false,
             (Statement::Depart(_), Ok(_)) => self.gone = true,
-            (Statement::Beat(..), Ok(_)) => {
-                self.lease.renew(self.at(since), self.at(tick));
+            (Statement::Beat(..), Ok(Answer::Was(anew))) => {
+                if self.lease.renew(self.at(since), self.at(tick), anew) {
+                    // What it had may be others' by now.
+                    self.let_go();
+                }
                 self.ask(HEART, Statement::Others(self.id), tick);
             }
             (Statement::Others(_), Ok(Answer::Nodes(nodes))) => {
                 let rows = nodes.into_iter().map(|(node, beat)| NodeRow { node: node.to_string(), beat }).collect();
-                self.to_bury = self.others.observe(rows, self.at(tick), Duration::from_millis(LEASE));
+                self.to_bury = match self.broken {
+                    Some(Broken::BuriedWithoutALook) => rows,
+                    _ => self.others.observe(rows, self.at(tick), timings()),
+                };
                 self.next_beat = tick + BEAT;
             }
             (Statement::Beat(..) | Statement::Others(_), Err(())) => self.next_beat = tick + BEAT,
@@ -267,6 +236,29 @@ impl Node {
         }
     }
 
+    fn looks_for_strays(&self, tick: u64) -> bool {
+        match self.broken {
+            Some(Broken::StraysKept) => false,
+            Some(Broken::LostResultsKept) => self.strays,
+            _ => self.strays || self.next_look <= tick,
+        }
+    }
+
+    /// What it has in hand, or has a result of that is not in the store.
+    fn known(&self) -> Vec<usize> {
+        let entries = self.entries.iter().chain(&self.batch).flat_map(|entry| &entry.marks);
+        let results = self.connections.iter().flat_map(|connection| &connection.results);
+        let unrecorded = entries.chain(results).map(|mark| usize::try_from(mark.id).unwrap());
+        self.in_hand.iter().copied().chain(unrecorded).collect()
+    }
+
+    fn let_go(&mut self) {
+        for job in std::mem::take(&mut self.feed) {
+            self.in_hand.remove(&job.delivery);
+            self.entries.push_back(Entry { marks: vec![mark(&job, State::Claimed, State::Queued)], start: None });
+        }
+    }
+
     fn take_in(&mut self, jobs: Vec<Job>) {
         for job in jobs {
             if self.in_hand.insert(job.delivery) {
@@ -275,119 +267,5 @@ impl Node {
                 self.entries.push_back(Entry { marks: vec![mark(&job, State::Claimed, State::Queued)], start: None });
             }
         }
-    }
-
-    /// Whether a connection has something to do, other than to wait for the recorder.
-    pub fn may_go_on(&self, place: usize) -> bool {
-        match self.connections[place].line {
-            Line::Free => !self.stopping && !self.feed.is_empty() || !self.connections[place].results.is_empty(),
-            Line::Starting { .. } => false,
-            _ => true,
-        }
-    }
-
-    /// A free connection takes a job, or records what it knows.
-    pub fn take_up(&mut self, place: usize) {
-        match self.feed.pop_front().filter(|_| !self.stopping) {
-            Some(job) => self.connections[place].line = Line::Opening(job),
-            None => self.record(place),
-        }
-    }
-
-    /// The server says 354: the start goes to the store, with the results before it.
-    pub fn start(&mut self, place: usize, job: Job, now: i64) {
-        let token = start_time(UtcMillis(now), job.started_at.map(UtcMillis)).0;
-        let term = self.lease.term();
-        let mut marks = if self.broken == Some(Broken::ResultsLater) {
-            Vec::new()
-        } else {
-            std::mem::take(&mut self.connections[place].results)
-        };
-        let start = Mark { started_at: Some(token), ..mark(&job, State::Claimed, State::Sending) };
-        marks.push(start);
-        self.entries.push_back(Entry { marks, start: Some((place, job.delivery)) });
-        self.connections[place].line = Line::Starting { job, token, term };
-    }
-
-    /// The start is granted: is the lease still the one under which it was asked for?
-    pub fn look(&mut self, place: usize, job: Job, token: i64, term: u64, tick: u64) -> bool {
-        let held = match self.broken {
-            Some(Broken::LeaseNotLookedAt) => true,
-            Some(Broken::LeaseOfAnyTerm) => self.holds_lease(tick),
-            _ => self.lease.is_held_in(term, self.at(tick)),
-        };
-        if held {
-            self.connections[place].line = Line::Looked { job, token };
-        } else {
-            self.result(place, &job, token, Fate { state: State::Queued, due_at: None });
-            self.record(place);
-            self.connections[place].line = Line::Free;
-        }
-        held
-    }
-
-    /// The next job for a connection whose content goes out, if its envelope may go ahead.
-    pub fn ahead(&mut self) -> Option<Job> {
-        if self.stopping { None } else { self.feed.pop_front() }
-    }
-
-    pub fn result(&mut self, place: usize, job: &Job, token: i64, fate: Fate) {
-        self.in_hand.remove(&job.delivery);
-        let due_at = fate.due_at.map(|due| due.0);
-        let result = Mark { token: Some(token), due_at, ..mark(job, State::Sending, fate.state) };
-        self.connections[place].results.push(result);
-    }
-
-    /// An envelope was refused for now.
-    pub fn refused_before_start(&mut self, place: usize, job: &Job, now: i64) {
-        self.in_hand.remove(&job.delivery);
-        let Fate { state, due_at } = self.refused(job, now);
-        let result = Mark { due_at: due_at.map(|due| due.0), ..mark(job, State::Claimed, state) };
-        self.connections[place].results.push(result);
-        self.record(place);
-        self.connections[place].line = Line::Free;
-    }
-
-    pub fn refused(&self, job: &Job, now: i64) -> Fate {
-        self.policy.refused(job.attempts + 1, UtcMillis(0), UtcMillis(now), &Still)
-    }
-
-    pub fn cut_short(&self, job: &Job, now: i64) -> Fate {
-        self.policy.broken(job.attempts + 1, UtcMillis(0), UtcMillis(now), &Still)
-    }
-
-    pub fn unanswered(&self, job: &Job, now: i64) -> Fate {
-        self.policy.unanswered(job.attempts + 1, UtcMillis(0), UtcMillis(now), &Still)
-    }
-
-    /// The connection is over: what it knows is recorded, and the message whose envelope was ahead is for another one.
-    pub fn close(&mut self, place: usize, next: Option<Job>) {
-        self.feed.extend(next);
-        self.record(place);
-        self.connections[place].line = Line::Free;
-    }
-
-    pub fn record(&mut self, place: usize) {
-        let marks = std::mem::take(&mut self.connections[place].results);
-        if !marks.is_empty() {
-            self.entries.push_back(Entry { marks, start: None });
-        }
-    }
-}
-
-pub fn mark(job: &Job, expected: State, next: State) -> Mark {
-    Mark {
-        id: i64::try_from(job.delivery).unwrap(),
-        expected,
-        next,
-        mail: None,
-        token: None,
-        tries: 1,
-        due_at: None,
-        first_due_at: None,
-        started_at: None,
-        finished_at: None,
-        relay: None,
-        answer: None,
     }
 }

@@ -24,10 +24,12 @@ pub enum Statement {
     Claim(NodeId, usize),
     Mark(NodeId, Vec<Mark>),
     Release(NodeId, Vec<usize>),
+    /// The same, also for what was started.
+    FreeStrays(NodeId, Vec<usize>, State),
     QueueDeferred,
     /// Frees all that anybody had: on a store of one's own.
     FreeAll(State),
-    /// Sets a node's counter.
+    /// Sets a node's counter; says whether it had none.
     Beat(NodeId, i64),
     Others(NodeId),
     /// Takes a node's row away whose counter stands there, and frees what it had.
@@ -112,6 +114,17 @@ impl Tables {
                 }
                 Answer::Done
             }
+            Statement::FreeStrays(node, in_hand, started) => {
+                for (id, row) in self.rows.iter_mut().enumerate() {
+                    let stray = row.owner == Some(*node) && !in_hand.contains(&id);
+                    match row.state {
+                        State::Claimed if stray => (row.state, row.owner) = (State::Queued, None),
+                        State::Sending if stray => (row.state, row.owner) = (*started, None),
+                        _ => {}
+                    }
+                }
+                Answer::Done
+            }
             Statement::QueueDeferred => {
                 for row in self.rows.iter_mut().filter(|row| row.state == State::Deferred && row.due_at <= now) {
                     row.state = State::Queued;
@@ -124,13 +137,12 @@ impl Tables {
             }
             Statement::Beat(node, beat) => {
                 let counted = self.nodes.get(node).copied().unwrap_or_default() + 1;
-                self.nodes.insert(*node, if broken == Some(Broken::CountedFromOne) { counted } else { *beat });
-                Answer::Done
+                let beat = if broken == Some(Broken::CountedFromOne) { counted } else { *beat };
+                Answer::Was(self.nodes.insert(*node, beat).is_none())
             }
             Statement::Others(node) => self.others(*node),
             Statement::Bury(node, beat, to) => {
-                let stands = self.nodes.get(node).copied().unwrap_or_default() == *beat;
-                let dead = stands || broken == Some(Broken::BuriedWithoutALook);
+                let dead = self.nodes.get(node).copied().unwrap_or_default() == *beat;
                 if dead {
                     self.nodes.remove(node);
                     self.free(|owner| owner == *node, *to);

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::Broken;
 use super::attempts::Attempts;
+use super::connection::Line;
 use super::faults::{Dice, Faults};
-use super::node::{CLAIMS, Call, HEART, Line, Node, RECORDER, TENDING};
+use super::node::{CLAIMS, Call, HEART, Node, RECORDER, TENDING};
 use super::tables::{Answer, Database, Row, Statement};
 use crate::config::AfterCrash;
 use crate::deliver::policy::{Fate, Policy};
@@ -72,7 +73,7 @@ impl World {
     /// Runs it to its end: faults first, then whatever is left. `Err`: what must not be.
     pub fn run(&mut self) -> Result<(), String> {
         self.add_node()?;
-        for _ in 0..400 {
+        for _ in 0..800 {
             self.tick += self.dice.below(3) as u64;
             self.go_wrong()?;
             self.go_on()?;

@@ -174,39 +174,6 @@ on_both! {
         assert_eq!(world.totals().await.uncertain, 1);
     }
 
-    async fn what_is_marked_is_on_disk_within_a_moment_also_when_nothing_more_comes(test: TestStore) {
-        let world = World::new(test).await;
-        let syncs = async || world.store().read().await.unwrap().meta("syncs").await.unwrap();
-        world.queue(3).await;
-        let (catcher, started) = (Catcher::plain().await, Instant::now());
-        let engine = world.engine(catcher.settings());
-        let over = async {
-            while world.totals().await.sent < 3 || syncs().await.is_none() {
-                assert!(started.elapsed() < PATIENCE, "{:?}", world.totals().await);
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            assert_eq!(syncs().await.as_deref(), Some("1"), "what came together goes together");
-            // What is on disk stays there: nothing is written for nothing.
-            tokio::time::sleep(Duration::from_millis(1500)).await;
-            assert_eq!(syncs().await.as_deref(), Some("1"));
-            world.queue(1).await;
-            catcher.mailbox.wait_for(4, PATIENCE).await.unwrap();
-        };
-        engine.run(over).await;
-        assert_eq!(syncs().await.as_deref(), Some("2"), "with the end of the run");
-    }
-
-    async fn where_the_uncertain_is_held_every_mark_is_on_disk_before_it_counts(test: TestStore) {
-        let world = World::new(test).await;
-        world.queue(3).await;
-        let catcher = Catcher::plain().await;
-        let mut settings = catcher.settings();
-        settings.delivery.after_crash = AfterCrash::Hold;
-        finish(&world, world.engine(settings)).await;
-        assert_eq!(catcher.got().len(), 3);
-        assert_eq!(world.store().read().await.unwrap().meta("syncs").await.unwrap(), None, "there is nothing to bring there");
-    }
-
     async fn claims_that_nobody_has_in_hand_are_given_back(test: TestStore) {
         let world = World::new(test).await;
         world.queue(3).await;
