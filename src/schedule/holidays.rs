@@ -190,7 +190,7 @@ fn by_rule(rule: &Property, first: When, here: Tz) -> Option<Vec<NaiveDateTime>>
     let last = NaiveDate::from_ymd_opt(LAST_YEAR + 1, 1, 1)?.and_time(NaiveTime::MIN);
     let limit = u16::try_from((LAST_YEAR - first.written().year()).max(1) * A_YEAR).ok()?;
     let set = rule.build(utc(first.written())).ok()?.before(utc(last)).all(limit);
-    (!set.limited).then(|| set.dates.iter().map(|time| time.naive_utc()).collect())
+    (!set.limited).then(|| set.dates.iter().map(chrono::DateTime::naive_utc).collect())
 }
 
 /// Until when a rule goes, written as its first time is, and as if that were UTC.
