@@ -238,7 +238,8 @@ impl Subscribers {
 
 /// A name as it is kept: one line of printable letters, and not endless.
 pub(super) fn plain_name(name: &str) -> String {
-    let letters: String = name.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let lost = |letter: char| letter.is_control() || letter == '\u{fffd}';
+    let letters: String = name.chars().map(|letter| if lost(letter) { ' ' } else { letter }).collect();
     letters.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(NAME_LIMIT).collect()
 }
 

@@ -125,6 +125,10 @@ impl Wish {
         }
         let address = EmailAddress::parse(email).map_err(|error| Wrong::new("email", key_of(&error)))?;
         let name = text(fields.get("name"), NAME_LIMIT).ok_or(Wrong::new("name", "bad_name"))?;
+        // A form in another charset than ours, which nobody names.
+        if name.contains('\u{fffd}') {
+            return Err(Wrong::new("name", "spoilt_name"));
+        }
         let wording = fields.get("wording");
         if wording.chars().count() > WORDING_LIMIT {
             return Err(Wrong::new("body", "bad_wording"));

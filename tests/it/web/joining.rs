@@ -76,6 +76,16 @@ on_both! {
         assert_eq!(known(&store).await, "");
     }
 
+    async fn a_name_in_another_charset_than_ours_is_asked_for_once_more(store: TestStore) {
+        let site = Site::open(&store).await;
+        let answer = site.join(&format!("email={ANN}&name=Zo%EB")).await;
+        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let page = answer.text().await.unwrap();
+        assert!(page.contains("did not come through") && page.contains("href=\"#name\""), "{page}");
+        let answer = site.send(&format!(r#"{{"email": "{ANN}", "name": "Zo\ufffd"}}"#)).await;
+        assert_eq!((answer.status(), known(&store).await), (StatusCode::UNPROCESSABLE_ENTITY, String::new()));
+    }
+
     async fn a_slip_in_the_address_is_asked_about_once(store: TestStore) {
         let site = Site::open(&store).await;
         for (press, stored) in [("priya@gmial.com", "priya@gmial.com pending"), ("priya@gmail.com", "priya@gmail.com pending")] {
