@@ -12,12 +12,12 @@ use crate::subscribers::SubscribersError;
 
 /// Options of `subscriber export`.
 #[derive(clap::Args, Debug)]
+#[command(group = clap::ArgGroup::new("whom").args(["email", "all"]).required(true))]
 pub struct Args {
     /// All that is held of this one, as JSON
-    #[arg(required_unless_present = "all")]
     email: Option<EmailAddress>,
     /// Everybody, as CSV with the columns of the import
-    #[arg(long, conflicts_with = "email")]
+    #[arg(long)]
     all: bool,
     /// Into this file instead of stdout
     #[arg(long, short, value_name = "FILE")]

@@ -51,6 +51,15 @@ on_both! {
         assert!(program.run(&pause("2099-01-01")).await.status.success());
     }
 
+    async fn an_export_says_what_can_be_exported(store: TestStore) {
+        let program = Program::on(&store).await;
+        for arguments in [&["subscriber", "export"][..], &["subscriber", "export", "ann@northfold.example", "--all"]] {
+            let output = program.run(arguments).await;
+            assert_eq!(output.status.code(), Some(2));
+            assert!(String::from_utf8_lossy(&output.stderr).contains("--all"), "{output:?}");
+        }
+    }
+
     async fn an_address_that_was_suppressed_by_hand_gets_nothing_until_it_is_lifted(store: TestStore) {
         let program = Program::on(&store).await;
         assert_eq!(program.json(&["suppression", "list"]).await, serde_json::json!([]));
