@@ -5,8 +5,6 @@ use std::io::{self, Read};
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Decoder, Encoding, UTF_8};
 
-/// Octets that one row may have: more are a quotation mark that is not closed.
-const LONGEST_ROW: usize = 1 << 20;
 /// Octets that are read at once, and that a header may have.
 pub(super) const BLOCK: usize = 1 << 16;
 
@@ -14,6 +12,8 @@ pub(super) const BLOCK: usize = 1 << 16;
 pub(super) struct Look {
     /// Its charset.
     pub(super) encoding: &'static Encoding,
+    /// Whether it is UTF-8 from end to end, so that no letter of it is a guess.
+    pub(super) exact: bool,
     /// Its beginning, decoded.
     pub(super) start: String,
 }
@@ -29,26 +29,25 @@ pub(super) fn look(
         start.truncate(length);
         Ok(())
     })?;
+    let mut utf8 = false;
+    pass(&mut |reader| {
+        utf8 = is_utf8(reader)?;
+        Ok(())
+    })?;
     let encoding = match Encoding::for_bom(&start) {
         Some((encoding, _)) => encoding,
+        None if utf8 => UTF_8,
         None => {
-            let mut utf8 = false;
+            let mut guessed = UTF_8;
             pass(&mut |reader| {
-                utf8 = is_utf8(reader)?;
+                guessed = guess(reader)?;
                 Ok(())
             })?;
-            let mut guessed = UTF_8;
-            if !utf8 {
-                pass(&mut |reader| {
-                    guessed = guess(reader)?;
-                    Ok(())
-                })?;
-            }
             guessed
         }
     };
     let start = encoding.decode(&start).0.into_owned();
-    Ok(Look { encoding, start })
+    Ok(Look { encoding, exact: utf8 && encoding == UTF_8, start })
 }
 
 /// Reads until the buffer is full or the text ends.
@@ -102,10 +101,19 @@ pub(super) struct Decoded<R> {
     text: String,
     /// How much of `text` has been given out.
     given: usize,
-    /// Octets given out since the present row began, read-ahead included.
-    in_this_row: usize,
     after_return: bool,
     ended: bool,
+}
+
+/// What there is of a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Line {
+    /// Nothing: the text has ended.
+    None,
+    /// All of it, with its end.
+    Whole,
+    /// Its beginning: it is longer than was asked for, and the rest of it is passed over.
+    Cut,
 }
 
 impl<R: Read> Decoded<R> {
@@ -116,15 +124,34 @@ impl<R: Read> Decoded<R> {
             raw: vec![0; BLOCK],
             text: String::new(),
             given: 0,
-            in_this_row: 0,
             after_return: false,
             ended: false,
         }
     }
 
-    /// Says that a row begins. One that is too long ends in an error of the kind [`io::ErrorKind::FileTooLarge`].
-    pub(super) fn begin_row(&mut self) {
-        self.in_this_row = 0;
+    /// Appends the next line to `to`, of one that has more than `most` octets the beginning.
+    pub(super) fn line(&mut self, to: &mut String, most: usize) -> io::Result<Line> {
+        let mut length = 0;
+        loop {
+            if self.given == self.text.len() {
+                if self.ended {
+                    return Ok(Line::None);
+                }
+                self.fill()?;
+                continue;
+            }
+            let rest = &self.text[self.given..];
+            let end = rest.find('\n');
+            let piece = &rest[..end.map_or(rest.len(), |end| end + 1)];
+            length += piece.len();
+            if length <= most {
+                to.push_str(piece);
+            }
+            self.given += piece.len();
+            if end.is_some() {
+                return Ok(if length <= most { Line::Whole } else { Line::Cut });
+            }
+        }
     }
 
     /// Decodes the next block.
@@ -142,28 +169,9 @@ impl<R: Read> Decoded<R> {
             self.text = self.text[cut..].replace("\r\n", "\n").replace('\r', "\n");
         }
         if self.ended {
-            // So that every row ends in the same way; an empty line is no row.
+            // So that every line ends in the same way; an empty one is no row.
             self.text.push('\n');
         }
         Ok(())
-    }
-}
-
-impl<R: Read> Read for Decoded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.given == self.text.len() {
-            if self.ended {
-                return Ok(0);
-            }
-            if self.in_this_row > LONGEST_ROW {
-                return Err(io::ErrorKind::FileTooLarge.into());
-            }
-            self.fill()?;
-        }
-        let length = buffer.len().min(self.text.len() - self.given);
-        buffer[..length].copy_from_slice(&self.text.as_bytes()[self.given..self.given + length]);
-        self.given += length;
-        self.in_this_row += length;
-        Ok(length)
     }
 }

@@ -13,7 +13,7 @@ use super::row::{Reading, Row};
 use super::source::Part;
 use super::table::Table;
 use super::wishes::Chooser;
-use super::{BATCH, CHUNK, Format, Import, ImportBasis, foreign};
+use super::{BATCH, BATCH_OCTETS, CHUNK, Format, Import, ImportBasis, foreign};
 use crate::config::Config;
 use crate::domain::UtcMillis;
 use crate::subscribers::{Keys, Subscribers, SubscribersError};
@@ -138,7 +138,7 @@ pub(super) fn read_again(
     send: &Sender<Vec<Numbered>>,
 ) -> Result<(), SubscribersError> {
     let mut chooser = Chooser::new(Arc::clone(&scene.config));
-    let mut batch: Vec<Numbered> = Vec::new();
+    let (mut batch, mut octets) = (Vec::<Numbered>::new(), 0);
     for table in tables {
         table.rows(|record| {
             let (Ok(record), Ok(layout)) = (record, &table.layout) else { return ControlFlow::Continue(()) };
@@ -162,7 +162,12 @@ pub(super) fn read_again(
                 }
             }
             batch.push(Numbered { row, again });
-            if batch.len() < BATCH { ControlFlow::Continue(()) } else { give(&mut batch, send) }
+            octets += record.fields.as_slice().len();
+            if batch.len() < BATCH && octets < BATCH_OCTETS {
+                return ControlFlow::Continue(());
+            }
+            octets = 0;
+            give(&mut batch, send)
         })?;
     }
     let _ = give(&mut batch, send);

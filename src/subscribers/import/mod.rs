@@ -11,6 +11,7 @@ mod decide;
 mod duplicates;
 mod foreign;
 mod history;
+mod records;
 mod report;
 mod row;
 mod source;
@@ -46,6 +47,8 @@ const SMALLEST: usize = 100;
 const LONG: Duration = Duration::from_millis(150);
 /// How many rows are in memory at once, to be put in order.
 const BATCH: usize = 40_000;
+/// And how many octets of the file.
+const BATCH_OCTETS: usize = 64 << 20;
 
 /// What to import.
 #[derive(Clone, Debug)]

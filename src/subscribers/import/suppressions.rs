@@ -8,9 +8,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{self, Sender};
 
 use super::charset::{self, Decoded};
+use super::records::Records;
 use super::report::{ImportReport, Lines, RefusedRow};
 use super::source::Part;
-use super::{CHUNK, Import, in_background, values};
+use super::{CHUNK, Import, in_background, table, values};
 use crate::domain::{EmailAddress, UtcMillis};
 use crate::subscribers::{Keys, Subscribers, SubscribersError, SuppressionReason};
 
@@ -109,31 +110,27 @@ fn rows(
     let unreadable = |error| part.unreadable(error);
     let look = charset::look(|with| part.pass(|reader| with(reader))).map_err(unreadable)?;
     let first = look.start.lines().next().unwrap_or_default();
-    let delimiter = [b'\t', b';', b','].into_iter().max_by_key(|mark| first.matches(char::from(*mark)).count());
-    let pass = |inner: &mut dyn Read| {
-        let mut builder = csv::ReaderBuilder::new();
-        builder.delimiter(delimiter.unwrap_or(b',')).flexible(true).has_headers(false);
-        let mut reader = builder.from_reader(Decoded::new(inner, look.encoding));
-        let mut row = csv::StringRecord::new();
+    // An address may have a bar in it.
+    let delimiter = match EmailAddress::parse(first) {
+        Ok(_) => b',',
+        Err(_) => table::most(|delimiter| first.matches(char::from(delimiter)).count()),
+    };
+    let pass = |inner: &mut dyn Read| -> io::Result<()> {
+        let mut records = Records::new(Decoded::new(inner, look.encoding), delimiter);
         let mut places = None;
-        loop {
-            let begins = reader.position().line();
-            reader.get_mut().begin_row();
-            match reader.read_record(&mut row).map_err(csv::Error::into_kind) {
-                Ok(true) => {}
-                Ok(false) => return Ok(()),
-                Err(csv::ErrorKind::Io(error)) if error.kind() != io::ErrorKind::FileTooLarge => return Err(error),
-                Err(_) => {
-                    let reason = "a row that begins here is longer than a megabyte".to_owned();
-                    let _ = each(Err(RefusedRow { line: begins, reason }));
-                    return Ok(());
-                }
-            }
-            let line = row.position().map_or(begins, csv::Position::line);
+        while let Some(read) = records.read()? {
+            let line = match read {
+                Ok(line) => line,
+                Err(refused) => match each(Err(refused)) {
+                    ControlFlow::Continue(()) => continue,
+                    ControlFlow::Break(()) => break,
+                },
+            };
+            let row = records.fields();
             let known = match places {
                 Some(known) => known,
                 None => {
-                    let Some(known) = Places::read(&row) else {
+                    let Some(known) = Places::read(row) else {
                         let reason = "the first line is neither an email address nor a header with a column `email`";
                         let _ = each(Err(RefusedRow { line, reason: reason.to_owned() }));
                         return Ok(());
@@ -145,11 +142,12 @@ fn rows(
                     known
                 }
             };
-            let entry = Entry::read(&row, known, keys, note).map_err(|reason| RefusedRow { line, reason });
+            let entry = Entry::read(row, known, keys, note).map_err(|reason| RefusedRow { line, reason });
             if each(entry).is_break() {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     };
     part.pass(pass).map_err(unreadable)
 }

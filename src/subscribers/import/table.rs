@@ -7,12 +7,13 @@ use encoding_rs::Encoding;
 
 use super::charset::{self, Decoded};
 use super::columns::{self, Layout};
+use super::records::Records;
 use super::source::Part;
 use super::{Format, RefusedRow};
 use crate::subscribers::SubscribersError;
 
-const TOO_LONG: &str = "a row that begins here is longer than a megabyte; is a quotation mark not closed?";
-const NOT_CLOSED: &str = "perhaps a quotation mark is not closed";
+/// What a file may have between its fields. The last of equals is taken, so the comma, which is the rule, stands last.
+const DELIMITERS: [u8; 4] = [b'|', b'\t', b';', b','];
 
 /// A table, and how it is written.
 #[derive(Clone, Debug)]
@@ -26,17 +27,15 @@ pub(super) struct Table {
     pub(super) group_columns: Vec<usize>,
 }
 
-/// A record that was read, whether it may have been ended by the end of the file alone, and its line.
+/// A record that was read, and its line.
 pub(super) struct Record<'r> {
     pub(super) fields: &'r csv::StringRecord,
     pub(super) line: u64,
-    open: bool,
 }
 
 impl Record<'_> {
     /// What is wrong with it.
     pub(super) fn refused(&self, reason: String) -> RefusedRow {
-        let reason = if self.open { format!("{reason}; {NOT_CLOSED}") } else { reason };
         RefusedRow { line: self.line, reason }
     }
 }
@@ -49,28 +48,19 @@ impl Table {
         let delimiter = delimiter(first);
         let mut table =
             Self { part, encoding: look.encoding, delimiter, layout: Err(String::new()), group_columns: Vec::new() };
-        let header = table.read(|reader| {
-            let mut header = csv::StringRecord::new();
-            Ok(match reader.read_record(&mut header).map_err(csv::Error::into_kind) {
-                Ok(_) => Ok(header),
-                Err(csv::ErrorKind::Io(error)) if error.kind() != io::ErrorKind::FileTooLarge => return Err(error),
-                Err(_) => Err(TOO_LONG.to_owned()),
+        let header = table.read(|records| {
+            Ok(match records.read()? {
+                Some(Err(refused)) => Err(refused.reason),
+                Some(Ok(_)) => Ok(records.fields().clone()),
+                None => Ok(csv::StringRecord::new()),
             })
         })?;
         table.layout = header.and_then(|header| Layout::read(header.iter(), format));
         Ok(table)
     }
 
-    fn read<T>(
-        &self,
-        with: impl FnOnce(&mut csv::Reader<Decoded<&mut dyn Read>>) -> io::Result<T>,
-    ) -> Result<T, SubscribersError> {
-        let read = |inner: &mut dyn Read| {
-            let decoded = Decoded::new(inner, self.encoding);
-            let mut builder = csv::ReaderBuilder::new();
-            builder.delimiter(self.delimiter).flexible(true).has_headers(false);
-            with(&mut builder.from_reader(decoded))
-        };
+    fn read<T>(&self, with: impl FnOnce(&mut Records<&mut dyn Read>) -> io::Result<T>) -> Result<T, SubscribersError> {
+        let read = |inner: &mut dyn Read| with(&mut Records::new(Decoded::new(inner, self.encoding), self.delimiter));
         self.part.pass(read).map_err(|error| self.part.unreadable(error))
     }
 
@@ -83,45 +73,24 @@ impl Table {
             let _ = each(Err(RefusedRow { line: 1, reason: problem.clone() }));
             return Ok(());
         }
-        self.read(|reader| {
-            let mut fields = csv::StringRecord::new();
-            reader.read_record(&mut fields)?;
-            loop {
-                let begins = reader.position().line();
-                reader.get_mut().begin_row();
-                match reader.read_record(&mut fields) {
-                    Ok(true) => {}
-                    Ok(false) => return Ok(()),
-                    Err(error) => {
-                        // After a quotation mark that is not closed there are no rows to be found.
-                        let line = fields.position().map_or(begins, csv::Position::line);
-                        return match error.into_kind() {
-                            csv::ErrorKind::Io(error) if error.kind() != io::ErrorKind::FileTooLarge => Err(error),
-                            _ => {
-                                let _ = each(Err(RefusedRow { line, reason: TOO_LONG.to_owned() }));
-                                Ok(())
-                            }
-                        };
-                    }
-                }
-                // The reader stands after the row's end, and a quoted field may hold line breaks.
-                let breaks = fields.as_slice().bytes().filter(|byte| *byte == b'\n').count() as u64;
-                // Where a quotation mark was never closed, the file ended the row, with the line end added to it.
-                let open = reader.is_done() || fields.iter().next_back().is_some_and(|text| text.ends_with('\n'));
-                let line = reader.position().line().saturating_sub(u64::from(!open) + breaks);
-                if each(Ok(Record { fields: &fields, line, open })).is_break() {
-                    return Ok(());
+        self.read(|records| {
+            records.read()?;
+            while let Some(read) = records.read()? {
+                if each(read.map(|line| Record { fields: records.fields(), line })).is_break() {
+                    break;
                 }
             }
+            Ok(())
         })
     }
 }
 
 /// The delimiter with which the header has the most columns that mean something.
 fn delimiter(header: &str) -> u8 {
-    let known = |delimiter: &u8| {
-        columns::known(header.split(char::from(*delimiter)).map(|column| column.trim().trim_matches('"')))
-    };
-    // The last of equals wins, so the comma, which is the rule, stands last.
-    [b'\t', b';', b','].into_iter().max_by_key(known).unwrap_or(b',')
+    most(|delimiter| columns::known(header.split(char::from(delimiter)).map(|column| column.trim().trim_matches('"'))))
+}
+
+/// The delimiter that counts most.
+pub(super) fn most(count: impl Fn(u8) -> usize) -> u8 {
+    DELIMITERS.into_iter().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',')
 }

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use postround::subscribers::{Import, ImportBasis};
+use postround::subscribers::{Import, ImportBasis, ImportReport};
 use proptest::prelude::*;
 
 use super::{URL, import, states};
-use crate::support::household::{Asked, subscribers, text};
+use crate::support::household::{Asked, execute, subscribers, text};
 use crate::support::on_both;
 
 const PAPER: ImportBasis<'static> = ImportBasis::Confirmed("paper forms");
@@ -80,6 +80,32 @@ on_both! {
             assert!(refused.line == line && refused.reason.contains(reason), "{refused:?}, not line {line}: {reason}");
         }
         assert_eq!(states(&store).await, "");
+    }
+
+    async fn a_quotation_mark_that_is_not_closed_is_one_bad_row_and_swallows_nobody(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        for (file, bad, good) in [
+            ("email,name\na@northfold.example,\"A\nb@northfold.example,B\n", vec![2], "b"),
+            ("email,name\na@northfold.example,A\nb@northfold.example,\"B\n", vec![3], "a"),
+            ("email,name\na@northfold.example,\"A\nb@northfold.example,\"B\"\nc@northfold.example,C\n", vec![2], "b c"),
+            ("email,name\na@northfold.example,\"A\nb@northfold.example,\"B\nc@northfold.example,C\n", vec![2, 3], "c"),
+        ] {
+            let lines = |report: &ImportReport| report.refused.iter().map(|row| row.line).collect::<Vec<_>>();
+            let report = import(&store, &subscribers, file.as_bytes(), PAPER, false).await;
+            assert_eq!((lines(&report), report.applied), (bad.clone(), false), "{file}");
+            assert!(report.refused[0].reason.contains("quotation mark opens here"), "{:?}", report.refused);
+            let report = import(&store, &subscribers, file.as_bytes(), PAPER, true).await;
+            assert_eq!((lines(&report), report.applied), (bad, true), "{file}");
+            let known = states(&store).await.replace("@northfold.example confirmed", "").replace('\n', " ");
+            assert_eq!(known, good, "{file}");
+            execute(&store, "delete from subscriptions; delete from consent_events; delete from subscribers").await;
+        }
+    }
+
+    async fn a_bar_may_stand_between_the_fields(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let report = import(&store, &subscribers, b"email|name\na@northfold.example|A, B\n", PAPER, false).await;
+        assert_eq!((report.added, text(&store, "select name from subscribers").await.as_str()), (1, "A, B"));
     }
 
     async fn nobody_of_a_file_is_subscribed_for_a_moment_when_a_later_row_says_they_have_left(store: TestStore) {

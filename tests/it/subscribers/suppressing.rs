@@ -189,6 +189,19 @@ on_both! {
         assert_eq!(text(&store, kept).await, "complaint\ncomplaint\nmanual");
     }
 
+    async fn a_quotation_mark_that_is_not_closed_hides_no_address_of_a_list(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let file = "email,note\na@northfold.example,\"by phone\nb@northfold.example,\nc|d@northfold.example,\n";
+        let report = suppress_file(&store, &subscribers, file, false).await;
+        assert_eq!((report.applied, report.refused.len(), report.refused[0].line), (false, 1, 2));
+        assert!(report.refused[0].reason.contains("quotation mark"), "{:?}", report.refused);
+        assert_eq!(suppress_file(&store, &subscribers, file, true).await.added, 2);
+        // A bar divides fields, but no address.
+        let report = suppress_file(&store, &subscribers, "c|d@northfold.example\n", false).await;
+        assert_eq!((report.rows, report.unchanged), (1, 1));
+        assert_eq!(suppress_file(&store, &subscribers, "reason|email\nbounced|e@northfold.example\n", false).await.added, 1);
+    }
+
     async fn a_list_is_read_one_a_line_with_a_header_or_as_hashes_of_the_same_keys(store: TestStore) {
         let (subscribers, _clock) = subscribers(&store, URL).await;
         let report = suppress_file(&store, &subscribers, "a@northfold.example\r\nA@northfold.example\r\nb@northfold.example\r\n", false).await;
