@@ -5,12 +5,10 @@ use super::together::Leaving;
 use super::undo::may_not_return;
 use super::{
     Notice, NoticeKind, Notify, Origin, SecretLink, Subscribers, SubscribersError, Token, UNDO_LIFETIME, event,
+    unless_first,
 };
 use crate::domain::{PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow};
-
-/// How often leaving is tried again where the store was busy.
-const TRIES: u32 = 3;
 
 /// What somebody leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,17 +99,9 @@ impl Subscribers {
         origin: Origin<'_>,
         goodbye: Option<(&str, &impl Notify)>,
     ) -> Result<Done, SubscribersError> {
-        let mut tries = 1;
-        loop {
-            match self.try_leave_alone(subscriber, what, origin, goodbye).await {
-                Err(SubscribersError::Store(error)) if error.is_transient() && tries < TRIES => tries += 1,
-                Ok(done) => {
-                    self.recall(&done, what).await?;
-                    return Ok(done);
-                }
-                failed => return failed,
-            }
-        }
+        let done = unless_first(|| self.try_leave_alone(subscriber, what, origin, goodbye)).await?;
+        self.recall(&done, what).await?;
+        Ok(done)
     }
 
     /// Where there are writers beside each other, a start may have looked at them just before they left, and commit after:

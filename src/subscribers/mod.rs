@@ -189,15 +189,28 @@ impl Subscribers {
     }
 }
 
-/// Makes an attempt, and a second one where another writer was first to the same address, which is known by then.
+/// How often an attempt is made where other writers are in the way.
+const TRIES: u32 = 3;
+
+impl SubscribersError {
+    /// Whether another writer was first to the same address, which is known by then, or was in the way.
+    fn is_contention(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_conflict() || error.is_transient())
+    }
+}
+
+/// Makes an attempt, and further ones where another writer was first.
 async fn unless_first<T, F>(attempt: impl Fn() -> F) -> Result<T, SubscribersError>
 where
     F: Future<Output = Result<T, SubscribersError>>,
 {
-    match attempt().await {
-        Err(SubscribersError::Store(error)) if error.is_conflict() => attempt().await,
-        result => result,
+    for _ in 1..TRIES {
+        match attempt().await {
+            Err(error) if error.is_contention() => {}
+            result => return result,
+        }
     }
+    attempt().await
 }
 
 /// An event about a subscriber, without wording or evidence.

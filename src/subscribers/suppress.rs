@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::import::suppressions::Entry;
-use super::{Import, ImportReport, Origin, Subscribers, SubscribersError, SuppressionReason, event};
+use super::{Import, ImportReport, Origin, Subscribers, SubscribersError, SuppressionReason, event, unless_first};
 use crate::domain::{EmailAddress, SubscriberState, UtcMillis};
 use crate::store::{Durability, Session, StoreError, SubscriberRow, SuppressionRow};
 
@@ -187,7 +187,7 @@ impl Subscribers {
     ) -> Result<ImportReport, SubscribersError> {
         let note = super::import::cut(note);
         self.read_suppressions(import, &note, async |chunk: Vec<Entry>| {
-            let (changed, _) = self.suppress_all(&chunk, reason, origin).await?;
+            let (changed, _) = unless_first(|| self.suppress_all(&chunk, reason, origin)).await?;
             Ok(changed)
         })
         .await

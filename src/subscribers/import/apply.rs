@@ -8,10 +8,7 @@ use super::row::Row;
 use super::{Import, ImportBasis};
 use crate::domain::{PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{Ask, ConsentRow, Durability, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
-use crate::subscribers::{Origin, Subscribers, SubscribersError, event};
-
-/// How often a chunk is tried again when somebody joins at the same moment.
-const TRIES: usize = 3;
+use crate::subscribers::{Origin, Subscribers, SubscribersError, TRIES, event};
 
 /// What a chunk writes.
 #[derive(Default)]
@@ -65,13 +62,13 @@ impl Subscribers {
         import: &Import<'_>,
         pace: &mut impl FnMut() -> UtcMillis,
     ) -> Result<Counts, SubscribersError> {
-        let mut tries = 1;
-        loop {
+        for _ in 1..TRIES {
             match self.try_apply_chunk(chunk, import, pace).await {
-                Err(SubscribersError::Store(error)) if error.is_conflict() && tries < TRIES => tries += 1,
+                Err(error) if error.is_contention() => {}
                 result => return result,
             }
         }
+        self.try_apply_chunk(chunk, import, pace).await
     }
 
     async fn try_apply_chunk(

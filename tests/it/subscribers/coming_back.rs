@@ -169,4 +169,27 @@ on_both! {
         assert_eq!(import.await.unwrap().skipped, 1);
         assert_eq!(states(&store).await, format!("{ANN} unsubscribed"));
     }
+
+    async fn an_import_that_somebody_else_is_in_the_way_of_is_tried_again(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        confirmed(&subscribers, "ben@northfold.example", &["weekly"]).await;
+        let path = store.folder.path().join("people.csv");
+        std::fs::write(&path, format!("email,name\n{ANN},Ann\nben@northfold.example,Ben\n")).unwrap();
+        // On PostgreSQL each of the two ends up waiting for the other, and the one that has waited longer is broken off.
+        let mut first = subscribers.store().write(Durability::Full).await.unwrap();
+        first.lock_subscriber(2).await.unwrap();
+        let other = subscribers.clone();
+        let import = tokio::spawn(async move {
+            other.import(&Import::new(&path, PAPER), &Asked::default(), |_, _| {}).await.unwrap()
+        });
+        let waits = "select cast(count(*) as text) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+        while store.store.is_shared() && text(&store, waits).await == "0" {
+            tokio::task::yield_now().await;
+        }
+        first.lock_subscriber(1).await.unwrap();
+        first.commit().await.unwrap();
+        assert_eq!(import.await.unwrap().updated, 2);
+        assert_eq!(text(&store, "select name from subscribers order by name").await, "Ann\nBen");
+    }
 }
