@@ -112,7 +112,7 @@ async fn list_csv(app: &App) -> Result<(), CliError> {
     let keys = app.keys.fingerprint();
     app.subscribers()
         .suppressions(|row: SuppressionList| {
-            let since = row.since.to_string();
+            let since = row.since.exact();
             table.write_record([&row.address_hash, &row.reason, &row.note, &since, &keys]).map_err(failed)
         })
         .await?;

@@ -16,6 +16,11 @@ impl UtcMillis {
         Utc.timestamp_millis_opt(self.0).single().unwrap_or_default()
     }
 
+    /// RFC 3339 in UTC to the millisecond, as far as there are any: what is read back is the same moment.
+    pub fn exact(self) -> String {
+        self.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true)
+    }
+
     /// This moment and `duration` more; saturates.
     pub fn plus(self, duration: std::time::Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))

@@ -13,7 +13,8 @@ pub struct ConsentRow {
     pub subscriber_id: i64,
     /// The address at that time.
     pub address: String,
-    /// `asked`, `reminded`, `confirmed`, `chose`, `left`, `imported`.
+    /// `asked`, `reminded`, `confirmed`, `chose`, `left`, `returned`, `profile`, `moved`, `imported`, `suppressed`,
+    /// `unsuppressed`.
     pub event: String,
     /// The digest that it is about; none: all.
     pub digest: Option<String>,
@@ -21,7 +22,7 @@ pub struct ConsentRow {
     pub at: UtcMillis,
     /// Where it came from: a page, the command line, a file.
     pub source: String,
-    /// `subscriber` or `operator`.
+    /// `subscriber`, `operator` or `relay`.
     pub actor: String,
     /// The network address that it came from.
     pub network: Option<String>,

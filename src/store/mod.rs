@@ -70,7 +70,7 @@ pub use pages::{ArchivedRow, NewPage, PageRow};
 pub use query::Query;
 pub use queue::{ClaimedRow, MOST_MARKS, Mark};
 pub use quotas::Quota;
-pub use reasons::ReasonRow;
+pub use reasons::{GivenReasonRow, ReasonRow};
 pub use requests::{JoinRequestRow, UnansweredRow};
 pub use session::Session;
 use session::{Connection, Kind};

@@ -1,8 +1,18 @@
 //! Why people left.
 
-use super::query::{execute, fetch_all, queries};
+use super::query::{execute, fetch_all, json, queries};
 use super::{Session, StoreError};
 use crate::domain::UtcMillis;
+
+/// An answer, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct GivenReasonRow {
+    /// The subscriber's row.
+    pub subscriber_id: i64,
+    /// The answer.
+    #[sqlx(flatten)]
+    pub reason: ReasonRow,
+}
 
 /// An answer to the question why.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -24,6 +34,20 @@ queries! {
     };
     REASONS_OF_SUBSCRIBER = {
         "select digest, left_at, reason, note from leave_reasons where subscriber_id = $1 order by left_at, id"
+    };
+    REASONS_BETWEEN = {
+        "select subscriber_id, digest, left_at, reason, note from leave_reasons where subscriber_id between $1 and $2
+         order by subscriber_id, left_at, id"
+    };
+    // A list of rows is bound in its own way on each.
+    ADD_REASONS = {
+        sqlite "insert into leave_reasons (subscriber_id, digest, left_at, reason, note)
+            select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 from json_each($1)
+            where true on conflict (subscriber_id, digest, left_at) do nothing"
+        postgres "insert into leave_reasons (subscriber_id, digest, left_at, reason, note)
+            select (value ->> 0)::bigint, value ->> 1, (value ->> 2)::bigint, value ->> 3, value ->> 4
+            from jsonb_array_elements($1::jsonb) as e (value)
+            on conflict (subscriber_id, digest, left_at) do nothing"
     };
     REASONS_OF_DIGEST = {
         "select digest, left_at, reason, note from leave_reasons where digest = $1 and left_at >= $2
@@ -47,6 +71,25 @@ impl Session {
     /// When the database fails.
     pub async fn reasons_of_subscriber(&mut self, subscriber: i64) -> Result<Vec<ReasonRow>, StoreError> {
         fetch_all!(self, REASONS_OF_SUBSCRIBER as ReasonRow, subscriber)
+    }
+
+    /// Why the subscribers with those row ids left, both ends included, the oldest first for each.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn reasons_between(&mut self, first: i64, last: i64) -> Result<Vec<GivenReasonRow>, StoreError> {
+        fetch_all!(self, REASONS_BETWEEN as GivenReasonRow, first, last)
+    }
+
+    /// Writes down many at once; what is there already stays.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn add_reasons(&mut self, rows: &[GivenReasonRow]) -> Result<(), StoreError> {
+        let rows = json(rows.iter().map(|GivenReasonRow { subscriber_id, reason: row }| {
+            (subscriber_id, &row.digest, row.left_at.0, &row.reason, &row.note)
+        }));
+        execute!(self, ADD_REASONS, &rows).map(|_| ())
     }
 
     /// Why people left a digest since then, the latest first.

@@ -17,6 +17,8 @@ pub struct JoinRequestRow {
     pub name: String,
     /// The language that was asked in.
     pub locale: Option<String>,
+    /// When they were reminded of it.
+    pub reminded_at: Option<UtcMillis>,
 }
 
 /// A request of which somebody may be reminded.
@@ -37,8 +39,22 @@ queries! {
             set choice = excluded.choice, name = excluded.name, locale = excluded.locale"
     };
     REQUEST = {
-        "select subscriber_id, asked_at, choice, name, locale from join_requests
+        "select subscriber_id, asked_at, choice, name, locale, reminded_at from join_requests
          where subscriber_id = $1 and asked_at = $2"
+    };
+    REQUESTS_BETWEEN = {
+        "select subscriber_id, asked_at, choice, name, locale, reminded_at from join_requests
+         where subscriber_id between $1 and $2 order by subscriber_id, asked_at"
+    };
+    // A list of rows is bound in its own way on each.
+    ADD_REQUESTS = {
+        sqlite "insert into join_requests (subscriber_id, asked_at, choice, name, locale, reminded_at)
+            select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each($1)
+            where true on conflict (subscriber_id, asked_at) do nothing"
+        postgres "insert into join_requests (subscriber_id, asked_at, choice, name, locale, reminded_at)
+            select (value ->> 0)::bigint, (value ->> 1)::bigint, value ->> 2, value ->> 3, value ->> 4, (value ->> 5)::bigint
+            from jsonb_array_elements($1::jsonb) as e (value)
+            on conflict (subscriber_id, asked_at) do nothing"
     };
     // A list of keys is bound in its own way on each.
     DROP_REQUESTS_OF = {
@@ -88,6 +104,26 @@ impl Session {
         asked_at: UtcMillis,
     ) -> Result<Option<JoinRequestRow>, StoreError> {
         fetch_optional!(self, REQUEST as JoinRequestRow, subscriber, asked_at)
+    }
+
+    /// The requests of the subscribers with those row ids, both ends included, oldest first for each.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn join_requests_between(&mut self, first: i64, last: i64) -> Result<Vec<JoinRequestRow>, StoreError> {
+        fetch_all!(self, REQUESTS_BETWEEN as JoinRequestRow, first, last)
+    }
+
+    /// Notes many requests at once, with when they were reminded of.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn add_join_requests(&mut self, rows: &[JoinRequestRow]) -> Result<(), StoreError> {
+        let rows = json(rows.iter().map(|row| {
+            let reminded_at = row.reminded_at.map(|at| at.0);
+            (row.subscriber_id, row.asked_at.0, &row.choice, &row.name, &row.locale, reminded_at)
+        }));
+        execute!(self, ADD_REQUESTS, &rows).map(|_| ())
     }
 
     /// Forgets all requests of a subscriber.

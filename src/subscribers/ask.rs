@@ -52,6 +52,7 @@ impl Subscribers {
             choice: choice::pack(wish.choice),
             name: wish.name.to_owned(),
             locale: wish.locale.map(|locale| locale.as_str().to_owned()),
+            reminded_at: None,
         };
         let Some(notice) = self.question(row, address, wish.choice, &request, false) else { return Ok(()) };
         session.put_join_request(&request).await?;

@@ -3,16 +3,21 @@
 use std::io::Write;
 
 use super::choice::Topics;
-use super::import::{cut, exact, write_events, write_mark, write_subscriptions};
+use super::import::{
+    Event, Reason, Request, cut, proves, write_history, write_mark, write_subscriptions,
+};
 use super::{Subscribers, SubscribersError};
-use crate::domain::{PublicId, SubscriberState, SubscriptionState};
-use crate::store::{ConsentRow, SubscriberRow, SubscriptionRow, SuppressionRow};
+use crate::domain::{PublicId, SubscriberState, SubscriptionState, UtcMillis};
+use crate::store::{
+    ConsentRow, GivenReasonRow, JoinRequestRow, Session, StoreError, SubscriberRow, SubscriptionRow,
+    SuppressionRow,
+};
 
 /// How many subscribers are read at once.
 const PAGE: i64 = 500;
 
 /// The columns: first those that a person fills in, then those that keep a round trip exact.
-const HEADER: [&str; 14] = [
+const HEADER: [&str; 16] = [
     "email",
     "name",
     "state",
@@ -27,6 +32,8 @@ const HEADER: [&str; 14] = [
     "created_at",
     "id",
     "consent",
+    "join_requests",
+    "leave_reasons",
 ];
 
 impl Subscribers {
@@ -41,24 +48,13 @@ impl Subscribers {
         let (mut after, mut count) = (0, 0);
         loop {
             let mut session = self.store.read().await?;
-            let rows = session.subscribers_after(after, PAGE).await?;
-            let (Some(first), Some(last)) = (rows.first(), rows.last()) else { break };
-            let (first, last) = (first.id, last.id);
-            let subscriptions = session.subscriptions_between(first, last).await?;
-            let events = session.consent_between(first, last).await?;
-            let former = session.former_ids_between(first, last).await?;
-            let hashes: Vec<&str> = rows.iter().map(|row| row.address_hash.as_str()).collect();
-            let suppressions = session.suppressions_among(&hashes).await?;
+            let Some(page) = Page::read(&mut session, after).await? else { break };
+            // Nobody waits for whoever reads the file.
             drop(session);
-            after = last;
-            let (mut subscriptions, mut events) = (subscriptions.as_slice(), events.as_slice());
-            let mut former = former.as_slice();
-            for row in &rows {
-                let theirs = of(&mut subscriptions, row.id, |have| have.subscriber_id);
-                let past = of(&mut events, row.id, |event| event.subscriber_id);
-                let before = of(&mut former, row.id, |(subscriber, _)| *subscriber);
-                let suppression = suppressions.iter().find(|have| have.address_hash == row.address_hash);
-                table.write_record(record(row, theirs, past, before, suppression)).map_err(unwritable)?;
+            let mut rest = page.all();
+            for row in &page.rows {
+                after = row.id;
+                table.write_record(rest.take(row).record(row)).map_err(unwritable)?;
                 count += 1;
             }
         }
@@ -67,7 +63,58 @@ impl Subscribers {
     }
 }
 
-/// Cuts the rows of that subscriber off the front; both are ordered by subscriber.
+/// Some subscribers with all that is held of them, each list in the order of the subscribers.
+struct Page {
+    rows: Vec<SubscriberRow>,
+    subscriptions: Vec<SubscriptionRow>,
+    suppressions: Vec<SuppressionRow>,
+    ids: Vec<(i64, PublicId)>,
+    events: Vec<ConsentRow>,
+    requests: Vec<JoinRequestRow>,
+    reasons: Vec<GivenReasonRow>,
+}
+
+/// What is held beside the row of one of them, or of all that follow.
+struct Held<'p> {
+    subscriptions: &'p [SubscriptionRow],
+    suppressions: &'p [SuppressionRow],
+    ids: &'p [(i64, PublicId)],
+    events: &'p [ConsentRow],
+    requests: &'p [JoinRequestRow],
+    reasons: &'p [GivenReasonRow],
+}
+
+impl Page {
+    /// The subscribers after that row; `None`: there are none.
+    async fn read(session: &mut Session, after: i64) -> Result<Option<Self>, StoreError> {
+        let rows = session.subscribers_after(after, PAGE).await?;
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(None) };
+        let (first, last) = (first.id, last.id);
+        let hashes: Vec<&str> = rows.iter().map(|row| row.address_hash.as_str()).collect();
+        Ok(Some(Self {
+            subscriptions: session.subscriptions_between(first, last).await?,
+            suppressions: session.suppressions_among(&hashes).await?,
+            ids: session.former_ids_between(first, last).await?,
+            events: session.consent_between(first, last).await?,
+            requests: session.join_requests_between(first, last).await?,
+            reasons: session.reasons_between(first, last).await?,
+            rows,
+        }))
+    }
+
+    fn all(&self) -> Held<'_> {
+        Held {
+            subscriptions: &self.subscriptions,
+            suppressions: &self.suppressions,
+            ids: &self.ids,
+            events: &self.events,
+            requests: &self.requests,
+            reasons: &self.reasons,
+        }
+    }
+}
+
+/// Cuts the rows of that subscriber off the front.
 fn of<'r, R>(rows: &mut &'r [R], subscriber: i64, whose: impl Fn(&R) -> i64) -> &'r [R] {
     let before = rows.partition_point(|row| whose(row) < subscriber);
     let end = rows.partition_point(|row| whose(row) <= subscriber);
@@ -76,52 +123,70 @@ fn of<'r, R>(rows: &mut &'r [R], subscriber: i64, whose: impl Fn(&R) -> i64) -> 
     theirs
 }
 
-fn record(
-    row: &SubscriberRow,
-    subscriptions: &[SubscriptionRow],
-    events: &[ConsentRow],
-    former: &[(i64, PublicId)],
-    suppression: Option<&SuppressionRow>,
-) -> [String; 14] {
-    let wanted: Vec<&SubscriptionRow> =
-        subscriptions.iter().filter(|have| have.state != SubscriptionState::Left).collect();
-    let digests: Vec<&str> = wanted.iter().map(|have| have.digest.as_str()).collect();
+impl<'p> Held<'p> {
+    /// What is that subscriber's, off the front of all.
+    fn take(&mut self, row: &SubscriberRow) -> Held<'p> {
+        let at = self.suppressions.iter().position(|have| have.address_hash == row.address_hash);
+        Held {
+            subscriptions: of(&mut self.subscriptions, row.id, |have| have.subscriber_id),
+            suppressions: at.map_or(&[][..], |at| &self.suppressions[at..=at]),
+            ids: of(&mut self.ids, row.id, |(subscriber, _)| *subscriber),
+            events: of(&mut self.events, row.id, |event| event.subscriber_id),
+            requests: of(&mut self.requests, row.id, |request| request.subscriber_id),
+            reasons: of(&mut self.reasons, row.id, |reason| reason.subscriber_id),
+        }
+    }
+
+    fn record(&self, row: &SubscriberRow) -> [String; HEADER.len()] {
+        let wanted: Vec<&SubscriptionRow> =
+            self.subscriptions.iter().filter(|have| have.state != SubscriptionState::Left).collect();
+        let digests: Vec<&str> = wanted.iter().map(|have| have.digest.as_str()).collect();
+        let network = self.events.iter().rev().find_map(|event| event.network.clone());
+        let ids = std::iter::once(&row.public_id).chain(self.ids.iter().map(|(_, id)| id)).map(PublicId::as_str);
+        [
+            row.email.clone(),
+            row.name.clone(),
+            row.state.to_string(),
+            topics(&wanted).join(";"),
+            digests.join(";"),
+            row.locale.clone().unwrap_or_default(),
+            row.confirmed_at.map(UtcMillis::exact).unwrap_or_default(),
+            self.evidence(row),
+            write_subscriptions(self.subscriptions),
+            self.suppressions.first().map(write_mark).unwrap_or_default(),
+            network.unwrap_or_default(),
+            row.created_at.exact(),
+            ids.collect::<Vec<_>>().join(" "),
+            write_history::<_, Event>(self.events),
+            write_history::<_, Request>(self.requests),
+            write_history::<_, Reason>(self.reasons),
+        ]
+    }
+
+    /// What proves that somebody who is confirmed has agreed, in one line. An import that brought the events along proves
+    /// nothing that they do not.
+    fn evidence(&self, row: &SubscriberRow) -> String {
+        if row.state != SubscriberState::Confirmed {
+            return String::new();
+        }
+        let proof = self.events.iter().rev().find(|event| match event.event.as_str() {
+            "confirmed" => true,
+            "imported" => event.evidence.as_deref().is_some_and(proves),
+            _ => false,
+        });
+        let Some(proof) = proof else { return String::new() };
+        let words = proof.evidence.as_deref().or(proof.wording.as_deref()).unwrap_or_default();
+        cut(&format!("{} {} by {} ({}): {words}", proof.event, proof.at, proof.actor, proof.source))
+    }
+}
+
+/// All topics that are chosen in any digest.
+fn topics(wanted: &[&SubscriptionRow]) -> Vec<String> {
     let mut topics: Vec<String> = Vec::new();
-    for have in &wanted {
+    for have in wanted {
         if let Topics::Only(only) = Topics::parse(&have.topics) {
             topics.extend(only.into_iter().filter(|topic| !topics.contains(topic)).collect::<Vec<_>>());
         }
     }
-    let network = events.iter().rev().find_map(|event| event.network.clone());
-    [
-        row.email.clone(),
-        row.name.clone(),
-        row.state.to_string(),
-        topics.join(";"),
-        digests.join(";"),
-        row.locale.clone().unwrap_or_default(),
-        row.confirmed_at.map(exact).unwrap_or_default(),
-        evidence(row, events),
-        write_subscriptions(subscriptions),
-        suppression.map(write_mark).unwrap_or_default(),
-        network.unwrap_or_default(),
-        exact(row.created_at),
-        std::iter::once(&row.public_id)
-            .chain(former.iter().map(|(_, id)| id))
-            .map(PublicId::as_str)
-            .collect::<Vec<_>>()
-            .join(" "),
-        if events.is_empty() { String::new() } else { write_events(events) },
-    ]
-}
-
-/// What proves that somebody who is confirmed has agreed, in one line.
-fn evidence(row: &SubscriberRow, events: &[ConsentRow]) -> String {
-    if row.state != SubscriberState::Confirmed {
-        return String::new();
-    }
-    let proof = events.iter().rev().find(|event| matches!(event.event.as_str(), "confirmed" | "imported"));
-    let Some(proof) = proof else { return String::new() };
-    let words = proof.evidence.as_deref().or(proof.wording.as_deref()).unwrap_or_default();
-    cut(&format!("{} {} by {} ({}): {words}", proof.event, proof.at, proof.actor, proof.source))
+    topics
 }

@@ -170,6 +170,7 @@ impl Subscribers {
             choice: String::new(),
             name: String::new(),
             locale: request.locale.as_ref().map(|locale| locale.as_str().to_owned()),
+            reminded_at: None,
         };
         match self.question(&nobody, &request.address, &request.choice, &wish, false) {
             Some(notice) => notify.rehearse(session, &notice).await.map_err(SubscribersError::Notify),

@@ -70,7 +70,8 @@ pub struct RecordDigest {
 /// A consent event.
 #[derive(Clone, Debug, Serialize)]
 pub struct RecordEvent {
-    /// `asked`, `reminded`, `confirmed`, `chose`, `left`, `returned`, `profile`, `moved`, `imported`.
+    /// `asked`, `reminded`, `confirmed`, `chose`, `left`, `returned`, `profile`, `moved`, `imported`, `suppressed`,
+    /// `unsuppressed`.
     pub event: String,
     /// When.
     pub at: UtcMillis,
@@ -80,7 +81,7 @@ pub struct RecordEvent {
     pub digest: Option<String>,
     /// Where it came from.
     pub source: String,
-    /// `subscriber` or `operator`.
+    /// `subscriber`, `operator` or `relay`.
     pub actor: String,
     /// The network address that it came from.
     pub network: Option<String>,

@@ -29,7 +29,7 @@ pub struct Why {
 /// A suppression.
 #[derive(Clone, Debug, Serialize)]
 pub struct WhySuppressed {
-    /// `erased`, `bounced`, `complained` or `manual`.
+    /// `erased`, `bounced`, `complaint` or `manual`.
     pub reason: String,
     /// Since when.
     pub since: UtcMillis,

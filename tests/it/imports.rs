@@ -1,7 +1,15 @@
 //! Import, export and suppression through the built program.
 
-use crate::support::on_both;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postround::subscribers::{Origin, SuppressionReason};
+
+use crate::support::household::address;
 use crate::support::program::Program;
+use crate::support::{MONDAY, TestClock, on_both};
 
 on_both! {
     async fn a_file_is_imported_exported_and_imported_elsewhere(store: TestStore) {
@@ -51,6 +59,19 @@ on_both! {
         assert!(program.run(&pause("2099-01-01")).await.status.success());
     }
 
+    async fn a_file_may_have_any_name(store: TestStore) {
+        let program = Program::on(&store).await;
+        let file = program.folder.path().join(OsStr::from_bytes(b"Zo\xeb.csv"));
+        std::fs::write(&file, "email\nann@northfold.example\nnobody\n").unwrap();
+        let mut command = program.command(&["subscriber", "import", "--confirmed", "--evidence", "Forms", "--skip-bad", "--json"]);
+        command.arg(&file);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(program.folder.path().join(OsStr::from_bytes(b"Zo\xeb.csv.report.csv")).is_file());
+        let shown = program.json(&["subscriber", "show", "ann@northfold.example"]).await;
+        assert_eq!(shown["consent"][0]["source"], "import of Zo\\xeb.csv");
+    }
+
     async fn an_export_says_what_can_be_exported(store: TestStore) {
         let program = Program::on(&store).await;
         for arguments in [&["subscriber", "export"][..], &["subscriber", "export", "ann@northfold.example", "--all"]] {
@@ -58,6 +79,14 @@ on_both! {
             assert_eq!(output.status.code(), Some(2));
             assert!(String::from_utf8_lossy(&output.stderr).contains("--all"), "{output:?}");
         }
+    }
+
+    async fn a_list_of_suppressions_is_exact(store: TestStore) {
+        let program = Program::on(&store).await;
+        let app = program.app(Arc::new(TestClock::at(MONDAY.plus(Duration::from_millis(7))))).await;
+        app.subscribers().suppress(&address("ann@northfold.example"), SuppressionReason::Bounced, "Ann", Origin::COMMAND_LINE).await.unwrap();
+        let csv = String::from_utf8(program.run(&["suppression", "list", "--csv"]).await.stdout).unwrap();
+        assert!(csv.contains("2026-11-23T08:00:00.007Z"), "{csv}");
     }
 
     async fn an_address_that_was_suppressed_by_hand_gets_nothing_until_it_is_lifted(store: TestStore) {

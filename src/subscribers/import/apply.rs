@@ -1,13 +1,16 @@
 //! Writes a chunk of checked rows in one short transaction, or says what it would do.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use super::decide::{Decision, Known, Numbered, Update, fresh, gone, left};
 use super::report::Counts;
 use super::row::Row;
 use super::{Import, ImportBasis};
 use crate::domain::{PublicId, SubscriberState, SubscriptionState, UtcMillis};
-use crate::store::{Ask, ConsentRow, Durability, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
+use crate::store::{
+    Ask, ConsentRow, Durability, GivenReasonRow, JoinRequestRow, Session, SubscriberRow, SubscriptionRow, SuppressionRow,
+};
 use crate::subscribers::{Origin, Subscribers, SubscribersError, TRIES, event};
 
 /// What a chunk writes.
@@ -17,6 +20,9 @@ struct Changes<'c> {
     new: Vec<(SubscriberRow, &'c Row)>,
     /// Ids from before two became one, and the present id of each.
     former: Vec<(PublicId, PublicId)>,
+    /// What came along of those who are new.
+    requests: Vec<JoinRequestRow>,
+    reasons: Vec<GivenReasonRow>,
     updates: Vec<SubscriberRow>,
     put: Vec<SubscriptionRow>,
     cancel: Vec<(i64, String)>,
@@ -78,7 +84,7 @@ impl Subscribers {
         pace: &mut impl FnMut() -> UtcMillis,
     ) -> Result<Counts, SubscribersError> {
         let now = self.now();
-        let source = format!("import of {}", import.path.file_name().unwrap_or_default().to_string_lossy());
+        let source = format!("import of {}", name_of(import.path));
         let origin = Origin { source: &source, ..Origin::COMMAND_LINE };
         let mut session = self.store.write(Durability::Full).await?;
         let hashes: Vec<&str> = chunk.iter().map(|numbered| numbered.row.address_hash.as_str()).collect();
@@ -120,6 +126,16 @@ impl Subscribers {
         session.commit().await?;
         Ok(changes.counts)
     }
+}
+
+/// The name of a file as a text; octets that are none stand there as `\xe9`.
+fn name_of(path: &Path) -> String {
+    let mut name = String::new();
+    for chunk in path.file_name().unwrap_or_default().as_encoded_bytes().utf8_chunks() {
+        name.push_str(chunk.valid());
+        name.extend(chunk.invalid().iter().map(|octet| format!("\\x{octet:02x}")));
+    }
+    name
 }
 
 /// The row of somebody who is not known.
@@ -178,6 +194,8 @@ impl Changes<'_> {
             }));
             if let Some(past) = &row.past {
                 self.events.extend(past.events.iter().map(|event| event.row(person.id)));
+                self.requests.extend(past.requests.iter().map(|request| request.row(person.id)));
+                self.reasons.extend(past.reasons.iter().map(|reason| reason.row(person.id)));
             }
             self.events.push(imported(person, row, import, origin, now));
             if person.state == SubscriberState::Pending {
@@ -204,6 +222,12 @@ impl Changes<'_> {
         for row in &self.suppressions {
             session.suppress(row).await?;
         }
+        if !self.requests.is_empty() {
+            session.add_join_requests(&self.requests).await?;
+        }
+        if !self.reasons.is_empty() {
+            session.add_reasons(&self.reasons).await?;
+        }
         if !self.events.is_empty() {
             session.add_consents(&self.events).await?;
         }
@@ -214,16 +238,25 @@ impl Changes<'_> {
     }
 }
 
-/// The evidence of what was imported.
+/// What stands between the state of an imported person and what proves that they agreed to it.
+const PROVEN_BY: &str = "; ";
+
+/// Whether an import has noted with this what proves that somebody agreed.
+pub(in crate::subscribers) fn proves(evidence: &str) -> bool {
+    evidence.contains(PROVEN_BY)
+}
+
+/// The evidence of what was imported. Where its events came along they are the evidence, and nothing is said twice.
 fn imported(person: &SubscriberRow, row: &Row, import: &Import<'_>, origin: Origin<'_>, now: UtcMillis) -> ConsentRow {
     let mut event = event(person, "imported", now, origin);
     let given = match import.basis {
         ImportBasis::Confirmed(evidence) if !gone(person.state) => Some(evidence),
         _ => None,
     };
+    let own = row.claim.evidence.as_deref().filter(|_| row.past.as_ref().is_none_or(|past| past.events.is_empty()));
     let mut text = format!("state {}", person.state);
-    if let Some(evidence) = row.claim.evidence.as_deref().or(given) {
-        text.push_str("; ");
+    if let Some(evidence) = own.or(given) {
+        text.push_str(PROVEN_BY);
         text.push_str(evidence);
         if let Some(at) = row.claim.confirmed_at {
             text.push_str(&format!(" (confirmed {at})"));

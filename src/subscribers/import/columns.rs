@@ -37,6 +37,10 @@ columns! {
     Id,
     /// All events of consent, as our own export writes them.
     Consent,
+    /// What waits for an answer, in the same way.
+    Requests,
+    /// Why they left, in the same way.
+    Reasons,
     // Mailchimp
     OptinTime,
     OptinIp,
@@ -63,6 +67,8 @@ pub(super) struct Layout {
     pub(super) extra: Vec<usize>,
     /// The headers of columns that mean nothing here.
     pub(super) ignored: Vec<String>,
+    /// Whether every letter stands there as it was written, since the file is UTF-8.
+    pub(super) exact: bool,
 }
 
 impl Layout {
@@ -94,7 +100,12 @@ impl Layout {
                 ignored.push(shown(names[at]));
             }
         }
-        Ok(Self { format, columns, extra, ignored })
+        Ok(Self { format, columns, extra, ignored, exact: false })
+    }
+
+    /// Whether it is that of our own export.
+    pub(super) fn is_own(&self) -> bool {
+        self.columns.contains(&Some(Column::Consent))
     }
 }
 
@@ -196,6 +207,8 @@ fn csv(key: &str) -> Option<Column> {
         "createdat" | "subscribedat" => Column::CreatedAt,
         "id" => Column::Id,
         "consent" => Column::Consent,
+        "joinrequests" => Column::Requests,
+        "leavereasons" => Column::Reasons,
         _ => return None,
     })
 }

@@ -81,7 +81,8 @@ impl Known {
             return match suppressed {
                 // A suppressed person may have been erased: nothing of theirs is written down again.
                 Some(reason) => Decision::Skip(because(reason)),
-                None if nothing && !gone(wanted) => Decision::Skip(Skip::NothingHere),
+                // Whom our own export has without a subscription had none there.
+                None if nothing && !gone(wanted) && row.past.is_none() => Decision::Skip(Skip::NothingHere),
                 None => Decision::Add(wanted),
             };
         };
@@ -111,11 +112,12 @@ impl Known {
     pub(super) fn new_suppression(&self, row: &Row, now: UtcMillis) -> Option<SuppressionRow> {
         let known = self.suppressed.get(&row.address_hash).copied();
         let heavier = |reason: SuppressionReason| known.is_none_or(|known| known.weight() < reason.weight());
-        let suppression = |reason: SuppressionReason, note: &str, created_at| SuppressionRow {
+        let suppression = |reason: SuppressionReason, note: &str, created_at: UtcMillis| SuppressionRow {
             address_hash: row.address_hash.clone(),
             reason: reason.as_str().to_owned(),
             note: note.to_owned(),
-            created_at,
+            // One that began in the future would outlast every confirmation until then.
+            created_at: now.min(created_at),
         };
         let mark = row.past.as_ref().and_then(|past| past.suppressed.as_ref());
         if let Some(mark) = mark.filter(|mark| heavier(mark.reason)) {
@@ -125,7 +127,7 @@ impl Known {
         let nobody = known.is_some() && !self.rows.contains_key(&row.address_hash);
         let complaint = SuppressionReason::Complaint;
         (complained && nobody && heavier(complaint))
-            .then(|| suppression(complaint, "", row.claim.left_at.unwrap_or(now).min(now)))
+            .then(|| suppression(complaint, "", row.claim.left_at.unwrap_or(now)))
     }
 
     /// Of somebody who has gone here as well only a suppression can be new.
@@ -211,7 +213,7 @@ fn stricter(exact: &[SubscriptionRow], have: &[SubscriptionRow], now: UtcMillis)
         (SubscriptionState::Left, SubscriptionState::Active | SubscriptionState::Paused) => Some(SubscriptionRow {
             state: SubscriptionState::Left,
             paused_until: None,
-            left_at: Some(theirs.left_at.unwrap_or(now)),
+            left_at: Some(theirs.left_at.unwrap_or(now).min(now)),
             ..have.clone()
         }),
         (SubscriptionState::Paused, SubscriptionState::Active) if theirs.paused_until > Some(now) => {
@@ -251,7 +253,7 @@ pub(super) fn fresh(row: &Row, subscriber: i64, now: UtcMillis) -> Vec<Subscript
         .map(|have| SubscriptionRow {
             subscriber_id: subscriber,
             created_at: since(have.created_at),
-            left_at: have.left_at.or((have.state == SubscriptionState::Left).then_some(now)),
+            left_at: have.left_at.or((have.state == SubscriptionState::Left).then_some(now)).map(|at| at.min(now)),
             ..have.clone()
         })
         .collect()

@@ -1,14 +1,13 @@
-//! What our own export keeps beside a person's present state: suppression and all events of consent.
+//! What our own export keeps beside a person's present state: suppression, events of consent, requests
+//! that wait for an answer, and reasons for leaving.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::values::{moment, shown};
 use crate::domain::UtcMillis;
-use crate::store::{ConsentRow, SuppressionRow};
+use crate::store::{ConsentRow, GivenReasonRow, JoinRequestRow, ReasonRow, SuppressionRow};
 use crate::subscribers::SuppressionReason;
-
-/// Most events of one person that are read.
-const MOST_EVENTS: usize = 10_000;
 
 /// A suppression as one field: `manual 2026-11-23T08:00:00Z asked by phone`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,14 +34,30 @@ impl Mark {
 
 /// Writes what [`Mark::read`] reads.
 pub(in crate::subscribers) fn write_mark(row: &SuppressionRow) -> String {
-    format!("{} {} {}", row.reason, exact(row.created_at), super::values::cut(&row.note)).trim_end().to_owned()
+    format!("{} {} {}", row.reason, row.created_at.exact(), super::values::cut(&row.note)).trim_end().to_owned()
+}
+
+/// A moment in JSON, to the millisecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Moment(UtcMillis);
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.0.exact())
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        moment(&String::deserialize(from)?).map(Self).map_err(D::Error::custom)
+    }
 }
 
 /// An event of consent, in JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Event {
+pub(in crate::subscribers) struct Event {
     event: String,
-    at: String,
+    at: Moment,
     address: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
@@ -58,6 +73,23 @@ pub(super) struct Event {
     evidence: Option<String>,
 }
 
+impl From<&ConsentRow> for Event {
+    fn from(row: &ConsentRow) -> Self {
+        Self {
+            event: row.event.clone(),
+            at: Moment(row.at),
+            address: row.address.clone(),
+            digest: row.digest.clone(),
+            source: row.source.clone(),
+            actor: row.actor.clone(),
+            network: row.network.clone(),
+            agent: row.agent.clone(),
+            wording: row.wording.clone(),
+            evidence: row.evidence.clone(),
+        }
+    }
+}
+
 impl Event {
     /// The event as the store has it, of that person.
     pub(super) fn row(&self, subscriber_id: i64) -> ConsentRow {
@@ -66,7 +98,7 @@ impl Event {
             address: self.address.clone(),
             event: self.event.clone(),
             digest: self.digest.clone(),
-            at: moment(&self.at).unwrap_or(UtcMillis(0)),
+            at: self.at.0,
             source: self.source.clone(),
             actor: self.actor.clone(),
             network: self.network.clone(),
@@ -77,39 +109,137 @@ impl Event {
     }
 }
 
-/// Reads the events of a person.
-pub(super) fn read(text: &str) -> Result<Vec<Event>, String> {
-    let wrong = || {
-        "the column `consent` is not what our own export writes; call it otherwise, or put the proof into `evidence`"
-            .to_owned()
-    };
-    let events: Vec<Event> = serde_json::from_str(text).map_err(|_| wrong())?;
-    if events.len() > MOST_EVENTS || events.iter().any(|event| moment(&event.at).is_err()) {
-        return Err(wrong());
+/// A request that waits for its answer, in JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::subscribers) struct Request {
+    asked_at: Moment,
+    choice: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    locale: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reminded_at: Option<Moment>,
+}
+
+impl From<&JoinRequestRow> for Request {
+    fn from(row: &JoinRequestRow) -> Self {
+        Self {
+            asked_at: Moment(row.asked_at),
+            choice: row.choice.clone(),
+            name: row.name.clone(),
+            locale: row.locale.clone(),
+            reminded_at: row.reminded_at.map(Moment),
+        }
     }
-    // PostgreSQL has no NUL in its texts.
-    if text.contains("\\u0000") { Err(wrong()) } else { Ok(events) }
+}
+
+impl Request {
+    /// The request as the store has it, of that person.
+    pub(super) fn row(&self, subscriber_id: i64) -> JoinRequestRow {
+        JoinRequestRow {
+            subscriber_id,
+            asked_at: self.asked_at.0,
+            choice: self.choice.clone(),
+            name: self.name.clone(),
+            locale: self.locale.clone(),
+            reminded_at: self.reminded_at.map(|at| at.0),
+        }
+    }
+}
+
+/// Why somebody left a digest, in JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::subscribers) struct Reason {
+    digest: String,
+    left_at: Moment,
+    reason: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    note: String,
+}
+
+impl From<&GivenReasonRow> for Reason {
+    fn from(GivenReasonRow { reason: row, .. }: &GivenReasonRow) -> Self {
+        Self {
+            digest: row.digest.clone(),
+            left_at: Moment(row.left_at),
+            reason: row.reason.clone(),
+            note: row.note.clone(),
+        }
+    }
+}
+
+impl Reason {
+    /// The reason as the store has it, of that person.
+    pub(super) fn row(&self, subscriber_id: i64) -> GivenReasonRow {
+        let reason = ReasonRow {
+            digest: self.digest.clone(),
+            left_at: self.left_at.0,
+            reason: self.reason.clone(),
+            note: self.note.clone(),
+        };
+        GivenReasonRow { subscriber_id, reason }
+    }
+}
+
+/// Reads what `column` holds of a person; nothing of an empty one.
+pub(super) fn read<T: DeserializeOwned>(column: &str, text: &str) -> Result<Vec<T>, String> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Option<Vec<T>> = serde_json::from_str(text).ok().filter(|_| !has_nul(text));
+    rows.ok_or_else(|| {
+        format!(
+            "the column `{column}` is not what our own export writes; call it otherwise, and put what proves that the \
+             person agreed into `evidence`"
+        )
+    })
+}
+
+/// Whether a text within some JSON has a NUL, which PostgreSQL has in no text.
+fn has_nul(json: &str) -> bool {
+    let mut rest = json;
+    while let Some((_, after)) = rest.split_once('\\') {
+        if after.starts_with("u0000") {
+            return true;
+        }
+        // What follows a backslash may be one itself.
+        rest = after.get(1..).unwrap_or_default();
+    }
+    false
 }
 
 /// Writes what [`read`] reads.
-pub(in crate::subscribers) fn write_events(events: &[ConsentRow]) -> String {
-    let event = |row: &ConsentRow| Event {
-        event: row.event.clone(),
-        at: exact(row.at),
-        address: row.address.clone(),
-        digest: row.digest.clone(),
-        source: row.source.clone(),
-        actor: row.actor.clone(),
-        network: row.network.clone(),
-        agent: row.agent.clone(),
-        wording: row.wording.clone(),
-        evidence: row.evidence.clone(),
-    };
-    let events: Vec<Event> = events.iter().map(event).collect();
-    serde_json::to_string(&events).unwrap_or_default()
+pub(in crate::subscribers) fn write<'r, R: 'r, T: Serialize + From<&'r R>>(rows: &'r [R]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<T> = rows.iter().map(T::from).collect();
+    serde_json::to_string(&rows).unwrap_or_default()
 }
 
-/// A moment to the millisecond.
-pub(in crate::subscribers) fn exact(at: UtcMillis) -> String {
-    at.to_utc().to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_is_seen_and_words_that_look_like_one_are_not() {
+        let agent = |agent: &str| {
+            let event = Event {
+                event: "left".to_owned(),
+                at: Moment(UtcMillis(1)),
+                address: "a@example.org".to_owned(),
+                digest: None,
+                source: "page".to_owned(),
+                actor: "subscriber".to_owned(),
+                network: None,
+                agent: Some(agent.to_owned()),
+                wording: None,
+                evidence: None,
+            };
+            read::<Event>("consent", &serde_json::to_string(&[event]).unwrap())
+        };
+        assert!(agent("\\u0000").is_ok() && agent("\\\\u0000\"").is_ok());
+        assert!(agent("a\0b").unwrap_err().contains("column `consent`"));
+    }
 }

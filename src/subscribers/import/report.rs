@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::row::Row;
 use super::{Format, Import};
@@ -54,6 +54,7 @@ pub struct ImportReport {
     /// Digests and topics in the column `subscriptions` that the configuration does not have.
     pub unknown: BTreeSet<String>,
     /// Where the rows that were refused or left alone are listed.
+    #[serde(serialize_with = "as_shown")]
     pub written: Option<PathBuf>,
     /// Whether there are grounds, so that it is or could be applied.
     #[serde(skip)]
@@ -61,6 +62,11 @@ pub struct ImportReport {
     /// A few addresses for each outcome.
     #[serde(skip)]
     pub examples: BTreeMap<&'static str, Vec<String>>,
+}
+
+/// A path whatever its octets are: not every one is a text.
+fn as_shown<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.display().to_string()).serialize(to)
 }
 
 /// A bad row.

@@ -3,13 +3,10 @@
 use std::sync::Arc;
 
 use super::columns::{Column, Layout};
-use super::history::{Event, Mark};
+use super::history::{Event, Mark, Reason, Request};
 use super::wishes::{Chooser, Wishes};
-use super::{Format, ImportBasis, values};
+use super::{Format, ImportBasis, history, values};
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, UtcMillis};
-
-/// How many ids of one person are read.
-const MOST_IDS: usize = 100;
 
 /// One person of a file.
 #[derive(Clone, Debug)]
@@ -41,12 +38,16 @@ pub(super) struct Claim {
 }
 
 /// What only our own export knows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Past {
     /// The present one first, then those from before two became one.
     pub(super) ids: Vec<PublicId>,
     pub(super) suppressed: Option<Mark>,
     pub(super) events: Vec<Event>,
+    /// What they were asked to confirm and have not answered.
+    pub(super) requests: Vec<Request>,
+    /// Why they left.
+    pub(super) reasons: Vec<Reason>,
 }
 
 /// The fields of a row by what they mean; empty where there is none.
@@ -56,9 +57,11 @@ impl<'r> Cells<'r> {
     /// Takes them out of a record. What lies beyond the header must be empty.
     fn of(record: &'r csv::StringRecord, layout: &Layout) -> Result<Self, String> {
         let mut cells = [""; Column::COUNT];
+        // What somebody's name was spoilt by before it came here goes the way that our own export sends it.
+        let as_written = layout.exact && layout.is_own();
         for (column, text) in layout.columns.iter().zip(record) {
             let Some(column) = column else { continue };
-            if text.contains('\u{fffd}') {
+            if !as_written && text.contains('\u{fffd}') {
                 return Err("has letters that cannot be read; save the file as UTF-8".to_owned());
             }
             cells[*column as usize] = text.trim();
@@ -108,7 +111,11 @@ impl Row {
         let own = reading.layout.format == Format::Csv;
         let wishes = if own {
             let (digests, topics) = (cells.text(Column::Digests), cells.text(Column::Topics));
-            reading.chooser.choose(digests, topics, cells.text(Column::Subscriptions))?
+            let exact = cells.text(Column::Subscriptions);
+            match cells.get(Column::Consent).is_some() && [digests, topics, exact].concat().is_empty() {
+                true => Arc::new(Wishes { chosen: true, ..Wishes::default() }),
+                false => reading.chooser.choose(digests, topics, exact)?,
+            }
         } else {
             super::foreign::wishes(&cells, record, reading)?
         };
@@ -149,10 +156,11 @@ impl Row {
 fn past(cells: &Cells<'_>) -> Result<Option<Box<Past>>, String> {
     let past = Past {
         // A column `id` of somebody else's file is none of ours.
-        ids: cells.text(Column::Id).split_whitespace().map_while(PublicId::parse).take(MOST_IDS).collect(),
+        ids: cells.text(Column::Id).split_whitespace().map_while(PublicId::parse).collect(),
         suppressed: cells.get(Column::Suppressed).map(Mark::read).transpose()?,
-        events: cells.get(Column::Consent).map_or(Ok(Vec::new()), super::history::read)?,
+        events: history::read("consent", cells.text(Column::Consent))?,
+        requests: history::read("join_requests", cells.text(Column::Requests))?,
+        reasons: history::read("leave_reasons", cells.text(Column::Reasons))?,
     };
-    let empty = past.ids.is_empty() && past.suppressed.is_none() && past.events.is_empty();
-    Ok((!empty).then(|| Box::new(past)))
+    Ok((past != Past::default()).then(|| Box::new(past)))
 }

@@ -56,6 +56,9 @@ impl Table {
             })
         })?;
         table.layout = header.and_then(|header| Layout::read(header.iter(), format));
+        if let Ok(layout) = &mut table.layout {
+            layout.exact = look.exact;
+        }
         Ok(table)
     }
 

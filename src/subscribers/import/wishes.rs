@@ -149,14 +149,13 @@ impl Chooser {
 pub(in crate::subscribers) fn write_subscriptions(subscriptions: &[SubscriptionRow]) -> String {
     let one = |have: &SubscriptionRow| {
         let mut text = format!("{}={}", have.digest, have.topics);
-        let at = |at: UtcMillis| at.to_utc().to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
         if have.state != SubscriptionState::Active {
             text.push(' ');
             text.push_str(have.state.as_str());
         }
         for (word, moment) in [("until", have.paused_until), ("left", have.left_at), ("since", Some(have.created_at))] {
             if let Some(moment) = moment {
-                text.push_str(&format!(" {word}={}", at(moment)));
+                text.push_str(&format!(" {word}={}", moment.exact()));
             }
         }
         text
