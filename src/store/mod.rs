@@ -17,6 +17,7 @@ mod figures;
 mod file;
 mod folding;
 mod forget;
+mod former;
 mod freeing;
 mod imports;
 mod issues;
@@ -61,6 +62,7 @@ pub use deliveries::{DeliveryRow, MailedRow, NewDelivery, Totals};
 pub use digests::Hold;
 pub use error::StoreError;
 pub use figures::{DeferralRow, PaceRow};
+pub use former::{FormerAddressRow, MovedRow};
 pub use issues::{IssueRow, NewIssue, NewIssueArticle};
 pub use layout::{Audience, Choice, IssueMail, Place};
 pub use links::LinkRow;
@@ -191,6 +193,7 @@ impl Store {
             figures::ALL,
             folding::ALL,
             forget::ALL,
+            former::ALL,
             freeing::ALL,
             imports::ALL,
             issues::ALL,

@@ -1,7 +1,7 @@
 //! What a change of address moves: the person, what waits for them, and what was somebody else before they became one.
 
 use super::query::{execute, queries};
-use super::{Session, StoreError, SubscriberRow};
+use super::{FormerAddressRow, Session, StoreError, SubscriberRow};
 use crate::domain::PublicId;
 
 queries! {
@@ -38,23 +38,28 @@ queries! {
 }
 
 impl Session {
-    /// Gives a subscriber the address that the row has now, and sends there what waits for them.
+    /// Gives a subscriber the address that `row` has now, and sends there what waits for them. The one of `before` is known
+    /// to have been theirs from then on.
     ///
     /// # Errors
     /// When another subscriber has the address (a conflict), or the database fails.
-    pub async fn move_subscriber(&mut self, row: &SubscriberRow) -> Result<(), StoreError> {
+    pub async fn move_subscriber(&mut self, before: &SubscriberRow, row: &SubscriberRow) -> Result<(), StoreError> {
         execute!(self, SET_ADDRESS, row.id, &row.email, &row.address_hash, row.updated_at)?;
+        self.drop_former_address(&row.address_hash).await?;
+        let (address_hash, moved_at) = (before.address_hash.clone(), row.updated_at);
+        self.put_former_address(&FormerAddressRow { address_hash, subscriber_id: row.id, moved_at }).await?;
         execute!(self, READDRESS, row.id, &row.email, &row.address_hash).map(|_| ())
     }
 
-    /// Makes two subscribers one: `gone` ends, and its id, evidence and deliveries are `kept`'s from then on. Its
-    /// subscriptions go; what it waits for must have been cancelled.
+    /// Makes two subscribers one: `gone` ends, and its id, former addresses, evidence and deliveries are `kept`'s from then
+    /// on. Its subscriptions go; what it waits for must have been cancelled.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn unite_subscribers(&mut self, gone: i64, gone_id: &PublicId, kept: i64) -> Result<(), StoreError> {
         execute!(self, MOVE_FORMER_IDS, gone, kept)?;
         execute!(self, ADD_FORMER_ID, gone_id, kept)?;
+        self.hand_over_former_addresses(gone, kept).await?;
         execute!(self, MOVE_CONSENT, gone, kept)?;
         execute!(self, MOVE_REASONS, gone, kept)?;
         execute!(self, MOVE_DELIVERIES, gone, kept)?;

@@ -2,9 +2,9 @@
 
 use super::ask::Wish;
 use super::choice::{Chosen, Topics};
-use super::{Notify, Origin, Subscribers, SubscribersError, event, refusal, unless_first};
+use super::{Notify, Origin, Refusal, Subscribers, SubscribersError, event, refusal, unless_first};
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, SubscriptionState, UtcMillis};
-use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow};
+use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
 
 /// Who is added, and what for.
 #[derive(Clone, Debug)]
@@ -60,7 +60,10 @@ impl Subscribers {
         session.lock_subscribers_among(&[&hash]).await?;
         let known = session.subscriber_by_hash(&hash).await?;
         let suppression = session.suppression(&hash).await?;
-        if let Some(refusal) = refusal::of_asking(known.as_ref(), suppression.as_ref()) {
+        let refused = refusal::of_asking(known.as_ref(), suppression.as_ref());
+        if let Some(refusal) =
+            refused.or(of_moved(&mut session, known.as_ref(), &hash, refusal::of_asking_moved).await?)
+        {
             return Err(SubscribersError::Refused { address: new.address.clone(), refusal });
         }
         let row = match known {
@@ -118,6 +121,12 @@ impl Subscribers {
         if let Some(refusal) = refusal::of_recording(known.as_ref(), suppression.as_ref()) {
             return Err(refused(refusal));
         }
+        let elsewhere = |person: &SubscriberRow, suppression: Option<&SuppressionRow>| {
+            refusal::of_recording(Some(person), suppression).or(Some(Refusal::Moved))
+        };
+        if let Some(refusal) = of_moved(&mut session, known.as_ref(), &hash, elsewhere).await? {
+            return Err(refused(refusal));
+        }
         let was = known.as_ref().map(|row| row.state);
         let mut row = match known {
             None => self.insert(&mut session, new, hash, SubscriberState::Confirmed).await?,
@@ -129,7 +138,7 @@ impl Subscribers {
             have.iter().any(|have| have.digest == chosen.digest && have.state == SubscriptionState::Left)
         };
         if !new.choice.is_empty() && new.choice.iter().all(|chosen| left(&chosen)) {
-            return Err(refused(super::Refusal::Left));
+            return Err(refused(Refusal::Left));
         }
         // What a pending one seems to want may be somebody else's wish: it is replaced.
         let theirs: Vec<SubscriptionRow> = match was {
@@ -184,6 +193,21 @@ impl Subscribers {
         row.id = session.add_subscriber(&row).await?;
         Ok(row)
     }
+}
+
+/// What `decide` says of whoever had the address before they moved, where nobody has confirmed it since.
+async fn of_moved(
+    session: &mut Session,
+    known: Option<&SubscriberRow>,
+    address_hash: &str,
+    decide: impl Fn(&SubscriberRow, Option<&SuppressionRow>) -> Option<Refusal>,
+) -> Result<Option<Refusal>, SubscribersError> {
+    if known.is_some_and(|row| row.state != SubscriberState::Pending) {
+        return Ok(None);
+    }
+    let Some(person) = session.moved_from(address_hash).await? else { return Ok(None) };
+    let suppression = session.suppression(&person.address_hash).await?;
+    Ok(decide(&person, suppression.as_ref()))
 }
 
 /// Whether somebody gets all of that already.

@@ -214,7 +214,7 @@ impl Subscribers {
             updated_at: now,
             ..row.clone()
         };
-        session.move_subscriber(&moved).await?;
+        session.move_subscriber(&row, &moved).await?;
         let mut event = event(&moved, "moved", now, origin);
         event.wording = Some(wording.to_owned());
         event.evidence = Some(format!("link of {}", claim.person.at));

@@ -80,6 +80,8 @@ impl Subscribers {
         if known.suppression.is_some() {
             session.unsuppress(&known.row.address_hash).await?;
         }
+        // Whoever had it before they moved: whoever reads its mails now wants them for themselves.
+        session.drop_former_address(&known.row.address_hash).await?;
         let agreed = agreed(&known, claim);
         settle(&mut session, &known, &agreed, now).await?;
         let request = session.join_request(known.row.id, claim.asked_at).await?;

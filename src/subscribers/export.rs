@@ -4,12 +4,12 @@ use std::io::Write;
 
 use super::choice::Topics;
 use super::import::{
-    Event, Reason, Request, cut, proves, write_history, write_mark, write_subscriptions,
+    Event, Reason, Request, cut, proves, write_former, write_history, write_mark, write_subscriptions,
 };
-use super::{Subscribers, SubscribersError};
-use crate::domain::{PublicId, SubscriberState, SubscriptionState, UtcMillis};
+use super::{Keys, Subscribers, SubscribersError};
+use crate::domain::{EmailAddress, PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{
-    ConsentRow, GivenReasonRow, JoinRequestRow, Session, StoreError, SubscriberRow, SubscriptionRow,
+    ConsentRow, FormerAddressRow, GivenReasonRow, JoinRequestRow, Session, StoreError, SubscriberRow, SubscriptionRow,
     SuppressionRow,
 };
 
@@ -17,7 +17,7 @@ use crate::store::{
 const PAGE: i64 = 500;
 
 /// The columns: first those that a person fills in, then those that keep a round trip exact.
-const HEADER: [&str; 16] = [
+const HEADER: [&str; 17] = [
     "email",
     "name",
     "state",
@@ -31,6 +31,7 @@ const HEADER: [&str; 16] = [
     "network",
     "created_at",
     "id",
+    "former_addresses",
     "consent",
     "join_requests",
     "leave_reasons",
@@ -54,7 +55,7 @@ impl Subscribers {
             let mut rest = page.all();
             for row in &page.rows {
                 after = row.id;
-                table.write_record(rest.take(row).record(row)).map_err(unwritable)?;
+                table.write_record(rest.take(row).record(row, &self.keys)).map_err(unwritable)?;
                 count += 1;
             }
         }
@@ -69,6 +70,7 @@ struct Page {
     subscriptions: Vec<SubscriptionRow>,
     suppressions: Vec<SuppressionRow>,
     ids: Vec<(i64, PublicId)>,
+    addresses: Vec<FormerAddressRow>,
     events: Vec<ConsentRow>,
     requests: Vec<JoinRequestRow>,
     reasons: Vec<GivenReasonRow>,
@@ -79,6 +81,7 @@ struct Held<'p> {
     subscriptions: &'p [SubscriptionRow],
     suppressions: &'p [SuppressionRow],
     ids: &'p [(i64, PublicId)],
+    addresses: &'p [FormerAddressRow],
     events: &'p [ConsentRow],
     requests: &'p [JoinRequestRow],
     reasons: &'p [GivenReasonRow],
@@ -95,6 +98,7 @@ impl Page {
             subscriptions: session.subscriptions_between(first, last).await?,
             suppressions: session.suppressions_among(&hashes).await?,
             ids: session.former_ids_between(first, last).await?,
+            addresses: session.former_addresses_between(first, last).await?,
             events: session.consent_between(first, last).await?,
             requests: session.join_requests_between(first, last).await?,
             reasons: session.reasons_between(first, last).await?,
@@ -107,6 +111,7 @@ impl Page {
             subscriptions: &self.subscriptions,
             suppressions: &self.suppressions,
             ids: &self.ids,
+            addresses: &self.addresses,
             events: &self.events,
             requests: &self.requests,
             reasons: &self.reasons,
@@ -131,13 +136,14 @@ impl<'p> Held<'p> {
             subscriptions: of(&mut self.subscriptions, row.id, |have| have.subscriber_id),
             suppressions: at.map_or(&[][..], |at| &self.suppressions[at..=at]),
             ids: of(&mut self.ids, row.id, |(subscriber, _)| *subscriber),
+            addresses: of(&mut self.addresses, row.id, |former| former.subscriber_id),
             events: of(&mut self.events, row.id, |event| event.subscriber_id),
             requests: of(&mut self.requests, row.id, |request| request.subscriber_id),
             reasons: of(&mut self.reasons, row.id, |reason| reason.subscriber_id),
         }
     }
 
-    fn record(&self, row: &SubscriberRow) -> [String; HEADER.len()] {
+    fn record(&self, row: &SubscriberRow, keys: &Keys) -> [String; HEADER.len()] {
         let wanted: Vec<&SubscriptionRow> =
             self.subscriptions.iter().filter(|have| have.state != SubscriptionState::Left).collect();
         let digests: Vec<&str> = wanted.iter().map(|have| have.digest.as_str()).collect();
@@ -157,10 +163,22 @@ impl<'p> Held<'p> {
             network.unwrap_or_default(),
             row.created_at.exact(),
             ids.collect::<Vec<_>>().join(" "),
+            write_former(&self.former(keys)),
             write_history::<_, Event>(self.events),
             write_history::<_, Request>(self.requests),
             write_history::<_, Reason>(self.reasons),
         ]
+    }
+
+    /// The addresses that they had before. The store keeps hashes of them; what they are is said by the events of that time.
+    fn former(&self, keys: &Keys) -> Vec<(String, UtcMillis)> {
+        let address_of = |former: &FormerAddressRow| {
+            let is_it = |event: &&ConsentRow| {
+                EmailAddress::parse(&event.address).is_ok_and(|it| keys.address_hash(&it) == former.address_hash)
+            };
+            self.events.iter().find(is_it).map(|event| (event.address.clone(), former.moved_at))
+        };
+        self.addresses.iter().filter_map(address_of).collect()
     }
 
     /// What proves that somebody who is confirmed has agreed, in one line. An import that brought the events along proves

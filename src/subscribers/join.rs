@@ -75,7 +75,15 @@ impl Subscribers {
         let known = session.subscriber_by_hash(&hash).await?;
         let suppression = session.suppression(&hash).await?;
         let have = session.subscriptions_among(&[known.as_ref().map_or(0, |row| row.id)]).await?;
-        let answer = match granted {
+        // Whoever complained at the address that they moved to has said no for this one too.
+        let moved = match session.moved_from(&hash).await? {
+            Some(person) => {
+                let suppression = session.suppression(&person.address_hash).await?;
+                refusal::of_asking(Some(&person), suppression.as_ref()).is_some()
+            }
+            None => false,
+        };
+        let answer = match granted && !moved {
             true => answer(known.as_ref(), suppression.as_ref(), &have, &request.choice),
             false => Answer::Nothing,
         };

@@ -72,6 +72,9 @@ pub enum Refusal {
         "mail to it bounced for good; only a confirmation from there brings it back, so add it without `--confirmed`"
     )]
     Bounced,
+    /// It is a former address of somebody who gets the mails at another one.
+    #[error("the person gets the mails at another address now; whoever wants them here too can sign up themselves")]
+    Moved,
     /// The person has left.
     #[error("the person has left; only a confirmation of their own brings them back, so add it without `--confirmed`")]
     Left,
@@ -87,6 +90,12 @@ pub(super) fn of_asking(row: Option<&SubscriberRow>, suppression: Option<&Suppre
         }
     }
     row.filter(|row| row.state == SubscriberState::Complained).map(|_| Refusal::Complained)
+}
+
+/// The same of an address that `person` had before they moved.
+pub(super) fn of_asking_moved(person: &SubscriberRow, suppression: Option<&SuppressionRow>) -> Option<Refusal> {
+    let moved = suppression.is_none() && person.state == SubscriberState::Confirmed;
+    of_asking(Some(person), suppression).or(moved.then_some(Refusal::Moved))
 }
 
 /// Why this address cannot be recorded as confirmed on somebody else's word.

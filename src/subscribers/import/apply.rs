@@ -1,6 +1,6 @@
 //! Writes a chunk of checked rows in one short transaction, or says what it would do.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::decide::{Decision, Known, Numbered, Update, fresh, gone, left};
@@ -9,7 +9,8 @@ use super::row::Row;
 use super::{Import, ImportBasis};
 use crate::domain::{PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{
-    Ask, ConsentRow, Durability, GivenReasonRow, JoinRequestRow, Session, SubscriberRow, SubscriptionRow, SuppressionRow,
+    Ask, ConsentRow, Durability, FormerAddressRow, GivenReasonRow, JoinRequestRow, Session, SubscriberRow,
+    SubscriptionRow, SuppressionRow,
 };
 use crate::subscribers::{Origin, Subscribers, SubscribersError, TRIES, event};
 
@@ -21,6 +22,7 @@ struct Changes<'c> {
     /// Ids from before two became one, and the present id of each.
     former: Vec<(PublicId, PublicId)>,
     /// What came along of those who are new.
+    former_addresses: Vec<FormerAddressRow>,
     requests: Vec<JoinRequestRow>,
     reasons: Vec<GivenReasonRow>,
     updates: Vec<SubscriberRow>,
@@ -38,7 +40,8 @@ struct Changes<'c> {
 impl Subscribers {
     /// Says what a chunk would do.
     pub(super) async fn plan_chunk(&self, chunk: &[Numbered], import: &Import<'_>) -> Result<Counts, SubscribersError> {
-        let known = Known::look_up(&mut self.store.read().await?, chunk).await?;
+        let all: Vec<&Numbered> = chunk.iter().collect();
+        let known = Known::look_up(&mut self.store.read().await?, &all).await?;
         let mut counts = Counts::default();
         let asks = import.basis == ImportBasis::Ask;
         for numbered in chunk {
@@ -83,21 +86,50 @@ impl Subscribers {
         import: &Import<'_>,
         pace: &mut impl FnMut() -> UtcMillis,
     ) -> Result<Counts, SubscribersError> {
-        let now = self.now();
         let source = format!("import of {}", name_of(import.path));
-        let origin = Origin { source: &source, ..Origin::COMMAND_LINE };
         let mut session = self.store.write(Durability::Full).await?;
         let hashes: Vec<&str> = chunk.iter().map(|numbered| numbered.row.address_hash.as_str()).collect();
         session.lock_subscribers_among(&hashes).await?;
-        let known = Known::look_up(&mut session, chunk).await?;
-        let mut changes = Changes::default();
+        session.lock_moved_among(&hashes).await?;
+        let mut counts = Counts::default();
+        let mut rest: Vec<&Numbered> = chunk.iter().collect();
+        while !rest.is_empty() {
+            (counts, rest) = self.apply_some(&mut session, counts, rest, import, &source, pace).await?;
+        }
+        session.commit().await?;
+        Ok(counts)
+    }
+
+    /// Writes some of the rows, and gives those that are about somebody whom one of these has changed: by an address that
+    /// they had before.
+    async fn apply_some<'c>(
+        &self,
+        session: &mut Session,
+        counts: Counts,
+        rows: Vec<&'c Numbered>,
+        import: &Import<'_>,
+        source: &str,
+        pace: &mut impl FnMut() -> UtcMillis,
+    ) -> Result<(Counts, Vec<&'c Numbered>), SubscribersError> {
+        let now = self.now();
+        let origin = Origin { source, ..Origin::COMMAND_LINE };
+        let known = Known::look_up(session, &rows).await?;
+        let mut changes = Changes { counts, ..Changes::default() };
         let mut taken = known.taken.clone();
         let mut fresh_id = PublicId::together(self.random.as_ref());
-        for numbered in chunk {
+        let (mut changed, mut later) = (HashSet::new(), Vec::new());
+        for numbered in rows {
             let row = &numbered.row;
+            let decision = known.decide(numbered, import.basis, now);
+            if let Decision::Update(update) = &decision
+                && !changed.insert(update.row.id)
+            {
+                later.push(numbered);
+                continue;
+            }
             // Also of somebody who is left alone otherwise.
             changes.suppressions.extend(known.new_suppression(row, now));
-            match known.decide(numbered, import.basis, now) {
+            match decision {
                 Decision::Add(state) => {
                     changes.counts.add(row);
                     // An id that somebody has stays theirs.
@@ -115,16 +147,15 @@ impl Subscribers {
                 Decision::Skip(why) => changes.counts.skip(row, why),
             }
         }
-        changes.insert(&mut session, import, origin, now).await?;
+        changes.insert(session, import, origin, now).await?;
         let asks = if import.basis == ImportBasis::Ask { std::mem::take(&mut changes.ask) } else { Vec::new() };
-        changes.counts.asked = asks.len() as u64;
+        changes.counts.asked += asks.len() as u64;
         let asks: Vec<Ask> = asks
             .into_iter()
-            .map(|subscriber_id| Ask { subscriber_id, due_at: pace(), source: source.clone() })
+            .map(|subscriber_id| Ask { subscriber_id, due_at: pace(), source: source.to_owned() })
             .collect();
-        changes.write(&mut session, &asks, now).await?;
-        session.commit().await?;
-        Ok(changes.counts)
+        changes.write(session, &asks, now).await?;
+        Ok((changes.counts, later))
     }
 }
 
@@ -194,6 +225,7 @@ impl Changes<'_> {
             }));
             if let Some(past) = &row.past {
                 self.events.extend(past.events.iter().map(|event| event.row(person.id)));
+                self.former_addresses.extend(past.former.iter().map(|former| former.row(person.id)));
                 self.requests.extend(past.requests.iter().map(|request| request.row(person.id)));
                 self.reasons.extend(past.reasons.iter().map(|reason| reason.row(person.id)));
             }
@@ -221,6 +253,9 @@ impl Changes<'_> {
         }
         for row in &self.suppressions {
             session.suppress(row).await?;
+        }
+        if !self.former_addresses.is_empty() {
+            session.add_former_addresses(&self.former_addresses).await?;
         }
         if !self.requests.is_empty() {
             session.add_join_requests(&self.requests).await?;

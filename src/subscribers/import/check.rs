@@ -153,6 +153,9 @@ pub(super) fn read_again(
                 return ControlFlow::Continue(());
             };
             row.address_hash = scene.keys.address_hash(&row.address);
+            for former in row.past.iter_mut().flat_map(|past| &mut past.former) {
+                former.address_hash = scene.keys.address_hash(&former.address);
+            }
             let mut again = false;
             if let Some((strictest, before)) = duplicates.next(&row.address) {
                 again = before;

@@ -41,6 +41,8 @@ columns! {
     Requests,
     /// Why they left, in the same way.
     Reasons,
+    /// The addresses that the person had before.
+    FormerAddresses,
     // Mailchimp
     OptinTime,
     OptinIp,
@@ -209,6 +211,7 @@ fn csv(key: &str) -> Option<Column> {
         "consent" => Column::Consent,
         "joinrequests" => Column::Requests,
         "leavereasons" => Column::Reasons,
+        "formeraddresses" => Column::FormerAddresses,
         _ => return None,
     })
 }

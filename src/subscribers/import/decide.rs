@@ -44,21 +44,26 @@ pub(super) struct Known {
     rows: HashMap<String, SubscriberRow>,
     subscriptions: HashMap<i64, Vec<SubscriptionRow>>,
     suppressed: HashMap<String, SuppressionReason>,
+    /// Who had an address before they moved, by its hash.
+    moved: HashMap<String, SubscriberRow>,
     /// Public ids of the chunk that somebody has.
     pub(super) taken: HashSet<PublicId>,
 }
 
 impl Known {
-    pub(super) async fn look_up(session: &mut Session, chunk: &[Numbered]) -> Result<Self, StoreError> {
-        let hashes: Vec<&str> = chunk.iter().map(|numbered| numbered.row.address_hash.as_str()).collect();
+    pub(super) async fn look_up(session: &mut Session, chunk: &[&Numbered]) -> Result<Self, StoreError> {
+        let mut hashes: Vec<&str> = chunk.iter().map(|numbered| numbered.row.address_hash.as_str()).collect();
         let rows = session.subscribers_among(&hashes).await?;
-        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+        let moved = session.moved_among(&hashes).await?;
+        let people = rows.iter().chain(moved.iter().map(|moved| &moved.person));
+        let ids: Vec<i64> = people.map(|row| row.id).collect();
         let mut subscriptions: HashMap<i64, Vec<SubscriptionRow>> = HashMap::new();
         if !ids.is_empty() {
             for have in session.subscriptions_among(&ids).await? {
                 subscriptions.entry(have.subscriber_id).or_default().push(have);
             }
         }
+        hashes.extend(moved.iter().map(|moved| moved.person.address_hash.as_str()));
         let suppressed = session.suppressions_among(&hashes).await?;
         let suppressed =
             suppressed.into_iter().map(|row| (row.address_hash, SuppressionReason::parse(&row.reason))).collect();
@@ -66,7 +71,8 @@ impl Known {
         let public: Vec<&str> = pasts.flat_map(|past| &past.ids).map(PublicId::as_str).collect();
         let taken = if public.is_empty() { Vec::new() } else { session.public_ids_among(&public).await? };
         let rows = rows.into_iter().map(|row| (row.address_hash.clone(), row)).collect();
-        Ok(Self { rows, subscriptions, suppressed, taken: taken.into_iter().collect() })
+        let moved = moved.into_iter().map(|moved| (moved.former_hash, moved.person)).collect();
+        Ok(Self { rows, subscriptions, suppressed, moved, taken: taken.into_iter().collect() })
     }
 
     pub(super) fn decide(&self, numbered: &Numbered, basis: ImportBasis<'_>, now: UtcMillis) -> Decision {
@@ -77,7 +83,16 @@ impl Known {
         let wanted = row.wanted(basis);
         let suppressed = self.suppressed.get(&row.address_hash).copied();
         let nothing = row.wishes.choice.is_empty() && row.wishes.exact.is_empty();
-        let Some(known) = self.rows.get(&row.address_hash) else {
+        let known = self.rows.get(&row.address_hash);
+        // A mere request for the address is another matter, as long as nobody is asked once more for it.
+        let asks = wanted != SubscriberState::Pending || basis == ImportBasis::Ask;
+        if let Some(person) = self.moved.get(&row.address_hash)
+            && asks
+            && known.is_none_or(|known| known.state == SubscriberState::Pending)
+        {
+            return self.decide_moved(person, wanted, suppressed, now);
+        }
+        let Some(known) = known else {
             return match suppressed {
                 // A suppressed person may have been erased: nothing of theirs is written down again.
                 Some(reason) => Decision::Skip(because(reason)),
@@ -103,6 +118,37 @@ impl Known {
             }
             (None, SubscriberState::Pending | SubscriberState::Confirmed) => {
                 self.merge(numbered, known, have, wanted, now)
+            }
+        }
+    }
+
+    /// What a row does to somebody who has another address by now: they may have left, or complained, in a file that has the
+    /// old one. That this one is dead says nothing of theirs, and nobody is mailed at both.
+    fn decide_moved(
+        &self,
+        person: &SubscriberRow,
+        wanted: SubscriberState,
+        suppressed: Option<SuppressionReason>,
+        now: UtcMillis,
+    ) -> Decision {
+        match wanted {
+            SubscriberState::Unsubscribed | SubscriberState::Complained => {
+                if strictness(wanted) <= strictness(person.state) {
+                    return Decision::Unchanged;
+                }
+                let have = self.subscriptions.get(&person.id).map_or(&[][..], Vec::as_slice);
+                Decision::Update(Box::new(leave(person, have, wanted, now)))
+            }
+            SubscriberState::Bounced => Decision::Skip(Skip::Moved),
+            SubscriberState::Pending | SubscriberState::Confirmed => {
+                let theirs = || self.suppressed.get(&person.address_hash).copied();
+                Decision::Skip(match (suppressed.or_else(theirs), person.state) {
+                    (Some(reason), _) => because(reason),
+                    (None, SubscriberState::Unsubscribed) => Skip::Left,
+                    (None, SubscriberState::Bounced) => Skip::Bounced,
+                    (None, SubscriberState::Complained) => Skip::Complained,
+                    (None, SubscriberState::Pending | SubscriberState::Confirmed) => Skip::Moved,
+                })
             }
         }
     }

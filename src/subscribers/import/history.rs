@@ -1,12 +1,12 @@
-//! What our own export keeps beside a person's present state: suppression, events of consent, requests
+//! What our own export keeps beside a person's present state: suppression, former addresses, events of consent, requests
 //! that wait for an answer, and reasons for leaving.
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::values::{moment, shown};
-use crate::domain::UtcMillis;
-use crate::store::{ConsentRow, GivenReasonRow, JoinRequestRow, ReasonRow, SuppressionRow};
+use crate::domain::{EmailAddress, UtcMillis};
+use crate::store::{ConsentRow, FormerAddressRow, GivenReasonRow, JoinRequestRow, ReasonRow, SuppressionRow};
 use crate::subscribers::SuppressionReason;
 
 /// A suppression as one field: `manual 2026-11-23T08:00:00Z asked by phone`.
@@ -35,6 +35,44 @@ impl Mark {
 /// Writes what [`Mark::read`] reads.
 pub(in crate::subscribers) fn write_mark(row: &SuppressionRow) -> String {
     format!("{} {} {}", row.reason, row.created_at.exact(), super::values::cut(&row.note)).trim_end().to_owned()
+}
+
+/// An address that somebody had before, and when they moved away from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Former {
+    pub(super) address: EmailAddress,
+    /// Filled in by whoever has the keys.
+    pub(super) address_hash: String,
+    moved_at: UtcMillis,
+}
+
+impl Former {
+    /// As the store has it, of that person.
+    pub(super) fn row(&self, subscriber_id: i64) -> FormerAddressRow {
+        FormerAddressRow { address_hash: self.address_hash.clone(), subscriber_id, moved_at: self.moved_at }
+    }
+}
+
+/// Reads former addresses: `ann@example.org 2026-11-23T08:00:00Z; ann@example.com 2026-12-24T08:00:00Z`.
+pub(super) fn read_former(text: &str) -> Result<Vec<Former>, String> {
+    let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let wrong = || {
+                let part = shown(part);
+                format!("`{part}` is no former address; one looks like `ann@example.org 2026-11-23T08:00:00Z`")
+            };
+            let (address, at) = part.split_once(' ').ok_or_else(wrong)?;
+            let address = EmailAddress::parse(address).map_err(|_| wrong())?;
+            Ok(Former { address, address_hash: String::new(), moved_at: moment(at.trim())? })
+        })
+        .collect()
+}
+
+/// Writes what [`read_former`] reads.
+pub(in crate::subscribers) fn write_former(former: &[(String, UtcMillis)]) -> String {
+    let one = |(address, at): &(String, UtcMillis)| format!("{address} {}", at.exact());
+    former.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// A moment in JSON, to the millisecond.

@@ -29,7 +29,7 @@ use tokio::sync::mpsc;
 pub use report::{ImportReport, RefusedRow, SkippedRow};
 
 pub(super) use apply::proves;
-pub(super) use history::{Event, Reason, Request, write as write_history, write_mark};
+pub(super) use history::{Event, Reason, Request, write as write_history, write_former, write_mark};
 pub(super) use values::cut;
 pub(super) use wishes::write_subscriptions;
 

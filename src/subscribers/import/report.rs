@@ -97,6 +97,7 @@ pub(super) enum Skip {
     Complained,
     Erased,
     Suppressed,
+    Moved,
     Stranger,
     NothingHere,
 }
@@ -110,6 +111,7 @@ impl Skip {
             Self::Complained => ("complained", "the person has reported a mail as spam"),
             Self::Erased => ("erased", "the person had their data erased"),
             Self::Suppressed => ("suppressed", "the address is suppressed by hand"),
+            Self::Moved => ("moved", "the person has another address now"),
             Self::Stranger => ("never asked", "the person had not signed up there"),
             Self::NothingHere => ("nothing for them", "the person is in groups that are no digest or topic here"),
         }

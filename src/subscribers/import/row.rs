@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::columns::{Column, Layout};
-use super::history::{Event, Mark, Reason, Request};
+use super::history::{Event, Former, Mark, Reason, Request};
 use super::wishes::{Chooser, Wishes};
 use super::{Format, ImportBasis, history, values};
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, UtcMillis};
@@ -42,6 +42,8 @@ pub(super) struct Claim {
 pub(super) struct Past {
     /// The present one first, then those from before two became one.
     pub(super) ids: Vec<PublicId>,
+    /// Addresses that they had before.
+    pub(super) former: Vec<Former>,
     pub(super) suppressed: Option<Mark>,
     pub(super) events: Vec<Event>,
     /// What they were asked to confirm and have not answered.
@@ -157,6 +159,7 @@ fn past(cells: &Cells<'_>) -> Result<Option<Box<Past>>, String> {
     let past = Past {
         // A column `id` of somebody else's file is none of ours.
         ids: cells.text(Column::Id).split_whitespace().map_while(PublicId::parse).collect(),
+        former: history::read_former(cells.text(Column::FormerAddresses))?,
         suppressed: cells.get(Column::Suppressed).map(Mark::read).transpose()?,
         events: history::read("consent", cells.text(Column::Consent))?,
         requests: history::read("join_requests", cells.text(Column::Requests))?,

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use postround::domain::{DeliveryState, PublicId};
 use postround::store::{ClaimedRow, Mark, Session};
-use postround::subscribers::{ChangeAsked, Changed, Keys, Leave, Origin, Subscribers};
+use postround::subscribers::{
+    ChangeAsked, Changed, Erased, ImportBasis, JoinRequest, Keys, Leave, Origin, Refusal, Subscribers,
+    SubscribersError, SuppressionReason,
+};
 
-use super::{ANN, URL, states};
-use crate::support::household::{Asked, address, confirmed, execute, subscribers, text};
+use super::{ANN, URL, import, states};
+use crate::support::household::{Asked, address, confirmed, execute, somebody, subscribers, text, traces};
 use crate::support::{MONDAY, TestStore, on_both};
 
 const NEW: &str = "ann@saltby.example";
@@ -149,5 +152,105 @@ on_both! {
             drop(session);
             assert_eq!(text(&store, "select state || cast(finished_at as text) from deliveries").await, format!("cancelled{}", MONDAY.0));
         }
+    }
+
+    async fn an_old_list_brings_back_nobody_at_the_address_that_they_had_before(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        assert_eq!(moves(&store, &subscribers, ANN, NEW).await, Changed::Now);
+        let paper = ImportBasis::Confirmed("paper forms");
+        let file = |state: &str| format!("email,state\n{ANN},{state}\n");
+        let again = async |state: &str, basis| import(&store, &subscribers, file(state).as_bytes(), basis, false).await;
+        for (state, basis) in [("confirmed", paper), ("confirmed", ImportBasis::Ask), ("bounced", paper)] {
+            let report = again(state, basis).await;
+            assert_eq!((report.skipped, report.skipped_by.get("moved")), (1, Some(&1)), "{state}");
+            assert_eq!(states(&store).await, format!("{NEW} confirmed"), "nobody is mailed at both");
+        }
+        let refused = subscribers.add_confirmed(&somebody(ANN, &["weekly"]), "a form", Origin::COMMAND_LINE).await;
+        assert!(matches!(refused, Err(SubscribersError::Refused { refusal: Refusal::Moved, .. })));
+        let asked = Asked::default();
+        let refused = subscribers.add(&somebody(ANN, &["weekly"]), Origin::COMMAND_LINE, &asked).await;
+        assert!(matches!(refused, Err(SubscribersError::Refused { refusal: Refusal::Moved, .. })) && asked.count() == 0);
+        // What they said there they have said.
+        let file = format!("email,state,name\n{NEW},confirmed,Ann\n{ANN},unsubscribed,\n");
+        import(&store, &subscribers, file.as_bytes(), paper, false).await;
+        assert_eq!(states(&store).await, format!("{NEW} unsubscribed"));
+        assert_eq!(again("confirmed", paper).await.skipped_by.get("left"), Some(&1));
+        assert_eq!(again("unsubscribed", paper).await.unchanged, 1);
+        assert_eq!(again("complained", paper).await.updated, 1);
+        assert_eq!(states(&store).await, format!("{NEW} complained"));
+        let request = JoinRequest {
+            address: address(ANN), name: String::new(), locale: None, choice: somebody(ANN, &["weekly"]).choice, wording: String::new(),
+        };
+        subscribers.join(&request, Origin::PAGE, &asked).await.unwrap();
+        assert_eq!(asked.count(), 0, "nobody is mailed after a complaint");
+    }
+
+    async fn an_inbox_that_signs_up_itself_is_its_own_again_and_who_moves_back_is_known_by_the_other_address(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        assert_eq!(moves(&store, &subscribers, ANN, NEW).await, Changed::Now);
+        clock.advance(Duration::from_secs(60));
+        let (asked, paper) = (Asked::default(), ImportBasis::Confirmed("paper forms"));
+        execute(&store, "delete from notice_slots").await;
+        let request = JoinRequest {
+            address: address(ANN), name: String::new(), locale: None, choice: somebody(ANN, &["weekly"]).choice, wording: String::new(),
+        };
+        subscribers.join(&request, Origin::PAGE, &asked).await.unwrap();
+        let old_list = format!("email\n{ANN}\n");
+        let report = import(&store, &subscribers, old_list.as_bytes(), paper, false).await;
+        assert_eq!(report.skipped_by.get("moved"), Some(&1), "that somebody typed it is no consent");
+        let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
+        subscribers.confirm(&claim, "Yes?", Origin::PAGE, &asked).await.unwrap();
+        assert_eq!(states(&store).await, format!("{ANN} confirmed\n{NEW} confirmed"));
+        assert_eq!(text(&store, "select address_hash from former_addresses").await, "");
+        assert_eq!(import(&store, &subscribers, old_list.as_bytes(), paper, false).await.unchanged, 1);
+        // One leaves, and the other takes the address over.
+        subscribers.leave(&id_of(&store, ANN).await, Leave::All, Origin::PAGE).await.unwrap();
+        execute(&store, "delete from notice_slots").await;
+        assert_eq!(moves(&store, &subscribers, NEW, ANN).await, Changed::Now);
+        let new_list = format!("email\n{NEW}\n");
+        assert_eq!(import(&store, &subscribers, new_list.as_bytes(), paper, false).await.skipped, 1);
+        assert_eq!(states(&store).await, format!("{ANN} confirmed"));
+    }
+
+    async fn whoever_is_erased_comes_back_under_none_of_their_addresses(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        let third = "ann@elsewhere.example";
+        for (from, to) in [(ANN, NEW), (NEW, third)] {
+            clock.advance(Duration::from_secs(3600));
+            assert_eq!(moves(&store, &subscribers, from, to).await, Changed::Now);
+        }
+        let elsewhere = Erased::Moved(third.to_owned());
+        assert_eq!(subscribers.erase_address(&address(ANN)).await.unwrap(), elsewhere);
+        assert_eq!(subscribers.erase_address(&address(third)).await.unwrap(), Erased::Now);
+        assert_eq!(traces(&store, &[ANN, NEW, third]).await, "");
+        let old_list = format!("email\n{ANN}\n{NEW}\n{third}\n");
+        let report = import(&store, &subscribers, old_list.as_bytes(), ImportBasis::Confirmed("paper forms"), false).await;
+        assert_eq!((report.skipped_by.get("erased"), states(&store).await), (Some(&3), String::new()));
+    }
+
+    async fn erasing_reaches_notes_of_suppressions_and_mails_that_somebody_else_had_sent_there(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        let keys = Keys::read(&store.folder.path().join("keys")).unwrap().unwrap();
+        subscribers.suppress(&address(NEW), SuppressionReason::Manual, &format!("wrote from {NEW}"), Origin::COMMAND_LINE).await.unwrap();
+        assert_eq!(subscribers.erase_address(&address(NEW)).await.unwrap(), Erased::Now);
+        assert_eq!(text(&store, "select reason || note from suppressions").await, "manual");
+        assert_eq!(subscribers.erase_address(&address(NEW)).await.unwrap(), Erased::Already);
+        execute(&store, "delete from suppressions").await;
+        for state in ["queued", "sent"] {
+            mailed(&store, "address", state, &format!("address_hash='{}'", keys.address_hash(&address(NEW)))).await;
+            execute(&store, &format!("update deliveries set address = '{NEW}', link = 'https://post.example/address/{NEW}'")).await;
+            assert_eq!(subscribers.erase_address(&address(NEW)).await.unwrap(), Erased::Now);
+            assert_eq!(traces(&store, &[NEW]).await, "");
+            let left = "select state || coalesce(link, '') || coalesce(subscriber_id, 0) from deliveries";
+            assert_eq!(text(&store, left).await, if state == "queued" { "cancelled1" } else { "sent1" });
+            assert_eq!(text(&store, "select reason from suppressions").await, "erased");
+            execute(&store, "delete from deliveries; delete from suppressions").await;
+        }
+        assert_eq!(subscribers.erase_address(&address(NEW)).await.unwrap(), Erased::Unknown);
+        assert_eq!(states(&store).await, format!("{ANN} confirmed"));
     }
 }

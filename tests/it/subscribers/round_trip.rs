@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postround::domain::{Locale, PublicId, SubscriptionState};
 use postround::subscribers::{
-    Confirmed, DigestClaim, Import, ImportBasis, JoinRequest, Leave, Origin, Subscribers, SuppressionReason,
+    Confirmed, DigestClaim, Import, ImportBasis, JoinRequest, Keys, Leave, Origin, Subscribers, SuppressionReason,
     Topics,
 };
 use proptest::prelude::*;
@@ -89,8 +89,8 @@ on_both! {
         assert_eq!((again.added, again.updated), (0, 0), "{again:?}");
     }
 
-    async fn what_waits_for_an_answer_and_why_somebody_left_come_back_too(store: TestStore) {
-        let (here, _clock) = subscribers(&store, URL).await;
+    async fn what_waits_for_an_answer_why_somebody_left_and_where_they_were_before_come_back_too(store: TestStore) {
+        let (here, clock) = subscribers(&store, URL).await;
         let (asked, keys) = (Asked::default(), store.folder.path().join("keys"));
         let request = JoinRequest {
             address: address("pat@northfold.example"), name: "Pat \"P\"".to_owned(), locale: Locale::parse("de").ok(),
@@ -103,17 +103,31 @@ on_both! {
         let goodbye = here.say_goodbye(&lee, "weekly", Leave::All, Origin::PAGE, &asked).await.unwrap();
         let why = here.tokens().verify_undo(goodbye.why.unwrap().as_str(), here.now()).unwrap();
         here.say_why(&why, postround::subscribers::Reason::Other, "too; \"often\"").await.unwrap();
+        confirmed(&here, "old@northfold.example", &["weekly"]).await;
+        let old = PublicId::parse(&text(&store, "select public_id from subscribers where email like 'old%'").await).unwrap();
+        let hash = Keys::read(&keys).unwrap().unwrap().address_hash(&address("old@northfold.example"));
+        let claim = here.tokens().verify_manage(here.tokens().manage(&old, &hash, "weekly", here.now()).as_str(), here.now()).unwrap();
+        here.ask_address_change(&claim, &address("new@northfold.example"), Origin::PAGE, &asked).await.unwrap();
+        let change = here.tokens().verify_change(&asked.token(), here.now()).unwrap();
+        clock.advance(Duration::from_millis(1_234));
+        here.change_address(&change, "Yes?", Origin::PAGE, &asked).await.unwrap();
+        // Somebody types the old address; nobody knows yet whether it is another person.
+        let again = JoinRequest { address: address("old@northfold.example"), ..request };
+        execute(&store, "delete from notice_slots").await;
+        here.join(&again, Origin::PAGE, &asked).await.unwrap();
+
         let first = export(&here).await;
         let other = TestStore::sqlite().await;
         std::fs::copy(&keys, other.folder.path().join("keys")).unwrap();
         let (there, there_clock) = subscribers(&other, URL).await;
         there_clock.advance(Duration::from_secs(60));
         let report = import(&other, &there, &first).await;
-        assert_eq!((report.added, report.skipped), (2, 0), "{:?} {:?}", report.refused, report.skipped_rows);
+        assert_eq!((report.added, report.skipped), (4, 0), "{:?} {:?}", report.refused, report.skipped_rows);
         assert_eq!(rows(&export(&there).await, true), rows(&first, false));
         for sql in [
             "select asked_at || choice || name || coalesce(locale, '') from join_requests order by 1",
             "select digest || left_at || reason || note from leave_reasons",
+            "select address_hash || moved_at from former_addresses",
         ] {
             assert_eq!(text(&other, sql).await, text(&store, sql).await);
         }
@@ -121,6 +135,8 @@ on_both! {
         let claim = there.tokens().verify_confirm(&confirm, there.now()).unwrap();
         there.confirm(&claim, "Yes?", Origin::PAGE, &asked).await.unwrap();
         assert_eq!(text(&other, "select name || state from subscribers where email like 'pat%'").await, "Pat \"P\"confirmed");
+        let list = "email,evidence\nold@northfold.example,a form\n";
+        assert_eq!(import(&other, &there, list).await.skipped_by.get("moved"), Some(&1));
     }
 
     async fn evidence_is_the_same_after_every_further_round_trip(store: TestStore) {
