@@ -153,9 +153,15 @@ pub async fn erase(context: &Context, app: &App, args: &EraseArgs) -> Result<(),
         return Err(CliError::Failed("nothing was erased".to_owned()));
     }
     let erased = app.subscribers().erase_address(&args.email).await?;
-    let text = match erased {
+    let text = match &erased {
         Erased::Now => "erased; what stays is a keyed hash, so that no import brings the address back",
-        Erased::Already => "had been erased already",
+        Erased::Already => "nothing is held but a keyed hash",
+        Erased::Moved(now) => {
+            let email = &args.email;
+            return Err(CliError::Failed(format!(
+                "{email} is a former address of {now}; `subscriber erase {now}` erases what is held of both"
+            )));
+        }
         Erased::Unknown => return Err(CliError::Failed(format!("nothing is held of {}", args.email))),
     };
     if context.json {

@@ -27,16 +27,25 @@ queries! {
     };
     // What is being sent this moment ends as it ends, and is nobody's.
     DETACH_DELIVERIES = {
-        sqlite "update deliveries set subscriber_id = null, address = '', name = '', link = null, answer = null,
+        sqlite "update deliveries set subscriber_id = null, address = '', address_hash = null, name = '', link = null, answer = null,
                     owner = case when state = 'sending' then owner end,
                     finished_at = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then $2 else finished_at end,
                     state = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then 'cancelled' else state end
                 where subscriber_id in (select value from json_each($1))"
-        postgres "update deliveries set subscriber_id = null, address = '', name = '', link = null, answer = null,
+        postgres "update deliveries set subscriber_id = null, address = '', address_hash = null, name = '', link = null, answer = null,
                     owner = case when state = 'sending' then owner end,
                     finished_at = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then $2 else finished_at end,
                     state = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then 'cancelled' else state end
                 where subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
+    };
+    // What went, or was to go, to an address that is not that of its subscriber: a link to a new one, a test. What is being
+    // sent this moment ends as it ends.
+    SCRUB_DELIVERIES_TO = {
+        "update deliveries set address = '', address_hash = null, name = '', link = null, answer = null,
+             owner = case when state = 'sending' then owner end,
+             finished_at = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then $3 else finished_at end,
+             state = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then 'cancelled' else state end
+         where issue_id is null and (address_hash = $1 or lower(address) = $2)"
     };
     FORGET_CONSENT = {
         sqlite "delete from consent_events where subscriber_id in (select value from json_each($1))"
@@ -62,6 +71,20 @@ impl Session {
         let found = fetch_all!(self, LOCK_UNCONFIRMED as (i64,), until, limit)?;
         let ids = serde_json::Value::from_iter(found.into_iter().map(|(id,)| id)).to_string();
         Ok(fetch_all!(self, STILL_UNCONFIRMED as (i64,), &ids, until)?.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Takes an address out of all mails that are no issue's, whoever's they are: given as its hash, and in small letters.
+    /// Their deliveries stay as numbers; what waits is cancelled. Says how many there were.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn scrub_deliveries_to(
+        &mut self,
+        address_hash: &str,
+        address: &str,
+        now: UtcMillis,
+    ) -> Result<u64, StoreError> {
+        execute!(self, SCRUB_DELIVERIES_TO, address_hash, address, now)
     }
 
     /// Forgets the subscribers of those row ids, which are locked: with their subscriptions, requests and consent

@@ -7,14 +7,16 @@ use crate::domain::{EmailAddress, SubscriberState};
 use crate::store::{Durability, Session, SubscriberRow, SuppressionRow};
 
 /// What erasing did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Erased {
     /// Nothing is held any more.
     Now,
-    /// It was erased before.
+    /// Nothing is held but the hash.
     Already,
     /// Nothing was held.
     Unknown,
+    /// It is a former address of somebody who has this one now. What is held of them goes with that one.
+    Moved(String),
 }
 
 impl Subscribers {
@@ -30,7 +32,8 @@ impl Subscribers {
         Ok(Erased::Now)
     }
 
-    /// Erases whoever has that address, on their request to an operator.
+    /// Erases whoever has that address, on their request to an operator; where nobody has it, what is held of it all the
+    /// same: the note of a suppression, a mail that somebody else had sent there.
     ///
     /// # Errors
     /// When the store fails; then nothing has changed.
@@ -38,12 +41,22 @@ impl Subscribers {
         let hash = self.keys.address_hash(address);
         let mut session = self.store.write(Durability::Full).await?;
         session.lock_subscribers_among(&[&hash]).await?;
-        let Some(row) = session.subscriber_by_hash(&hash).await? else {
-            let suppressed = session.suppression(&hash).await?;
-            let erased = suppressed.is_some_and(|row| row.reason == SuppressionReason::Erased.as_str());
-            return Ok(if erased { Erased::Already } else { Erased::Unknown });
-        };
-        self.erase_within(&mut session, &row).await?;
+        match session.subscriber_by_hash(&hash).await? {
+            Some(row) => self.erase_within(&mut session, &row).await?,
+            None => {
+                if let Some(person) = session.moved_from(&hash).await? {
+                    return Ok(Erased::Moved(person.email));
+                }
+                let suppression = session.suppression(&hash).await?;
+                let scrubbed = session.scrub_deliveries_to(&hash, &address.as_str().to_lowercase(), self.now()).await?;
+                match suppression {
+                    Some(row) if row.note.is_empty() && scrubbed == 0 => return Ok(Erased::Already),
+                    Some(_) => session.blank_suppression(&hash).await?,
+                    None if scrubbed == 0 => return Ok(Erased::Unknown),
+                    None => session.suppress(&self.kept(&hash, SuppressionReason::Erased)).await?,
+                }
+            }
+        }
         session.commit().await?;
         Ok(Erased::Now)
     }
@@ -52,17 +65,27 @@ impl Subscribers {
         let now = self.now();
         let complained = row.state == SubscriberState::Complained;
         let reason = if complained { SuppressionReason::Complaint } else { SuppressionReason::Erased };
-        let kept = SuppressionRow {
-            address_hash: row.address_hash.clone(),
-            reason: reason.as_str().to_owned(),
-            note: String::new(),
-            created_at: now,
-        };
         // A complaint and an operator's word are stricter, and stay; what was noted with them may name somebody.
-        session.suppress(&kept).await?;
+        session.suppress(&self.kept(&row.address_hash, reason)).await?;
         session.blank_suppression(&row.address_hash).await?;
+        // No list that has an address which they had before brings them back either.
+        for former in session.former_addresses_between(row.id, row.id).await? {
+            session.suppress(&self.kept(&former.address_hash, reason)).await?;
+            session.blank_suppression(&former.address_hash).await?;
+        }
         session.blank_reasons(row.id).await?;
+        session.scrub_deliveries_to(&row.address_hash, &row.email.to_lowercase(), now).await?;
         session.forget_subscribers(&[row.id], now).await?;
         Ok(())
+    }
+
+    /// What stays of an address.
+    fn kept(&self, address_hash: &str, reason: SuppressionReason) -> SuppressionRow {
+        SuppressionRow {
+            address_hash: address_hash.to_owned(),
+            reason: reason.as_str().to_owned(),
+            note: String::new(),
+            created_at: self.now(),
+        }
     }
 }

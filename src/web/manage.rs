@@ -86,7 +86,7 @@ pub(super) async fn act(
         Some("data") => data(state, claim).await,
         Some("erase") if form.get("sure") == Some("yes") => match subscribers.erase(claim).await? {
             Erased::Now | Erased::Already => Ok(state.pages.message(StatusCode::OK, &locale, "erase.done")),
-            Erased::Unknown => Ok(gone(state, claim).await),
+            Erased::Unknown | Erased::Moved(_) => Ok(gone(state, claim).await),
         },
         Some("erase") => {
             let values = json!({ "address": managed.row.email, "back": here(state, token), "test": false });

@@ -81,12 +81,16 @@ on_both! {
         }
     }
 
-    async fn a_list_of_suppressions_is_exact(store: TestStore) {
+    async fn a_list_of_suppressions_is_exact_and_one_that_is_erased_says_nothing(store: TestStore) {
         let program = Program::on(&store).await;
         let app = program.app(Arc::new(TestClock::at(MONDAY.plus(Duration::from_millis(7))))).await;
         app.subscribers().suppress(&address("ann@northfold.example"), SuppressionReason::Bounced, "Ann", Origin::COMMAND_LINE).await.unwrap();
         let csv = String::from_utf8(program.run(&["suppression", "list", "--csv"]).await.stdout).unwrap();
         assert!(csv.contains("2026-11-23T08:00:00.007Z"), "{csv}");
+        assert!(program.run(&["subscriber", "erase", "ann@northfold.example"]).await.status.success());
+        assert_eq!(program.json(&["suppression", "list"]).await[0]["note"], "");
+        let again = program.run(&["subscriber", "erase", "ann@northfold.example"]).await;
+        assert!(String::from_utf8_lossy(&again.stdout).contains("nothing is held but a keyed hash"), "{again:?}");
     }
 
     async fn an_address_that_was_suppressed_by_hand_gets_nothing_until_it_is_lifted(store: TestStore) {

@@ -25,7 +25,7 @@ use postround::subscribers::{
 };
 use proptest::prelude::*;
 
-use crate::support::household::{Asked, address, confirmed, everything, somebody, subscribers, text};
+use crate::support::household::{Asked, address, confirmed, everything, people, somebody, subscribers, text};
 use crate::support::{MONDAY, TestStore, on_both};
 
 const URL: &str = "https://post.northfold.example";
@@ -146,7 +146,7 @@ on_both! {
         let file = b"email,evidence\na@northfold.example,paper form\nb@northfold.example,\n";
         let report = import(&store, &subscribers, file, ImportBasis::Rows, false).await;
         assert_eq!((report.added, report.applied), (2, false));
-        assert_eq!(everything(&store).await, "");
+        assert_eq!(people(&store).await, "");
         let path = store.folder.path().join("people.csv");
         let (asked, import) = (Asked::default(), Import::new(&path, ImportBasis::Ask));
         subscribers.import(&import, &asked, |_, _| {}).await.unwrap();

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use super::{ANN, URL, public_id, states, tokens};
 use crate::support::household::{
-    Asked, address, confirmed, everything, execute, notices, somebody, subscribers, subscribers_with, text,
+    Asked, address, confirmed, execute, notices, people, somebody, subscribers, subscribers_with, text, traces,
 };
 use crate::support::{MONDAY, TestClock, TestStore, on_both};
 
@@ -90,7 +90,7 @@ on_both! {
         let last = asked.0.lock().unwrap().last().unwrap().kind.clone();
         assert!(matches!(&last, NoticeKind::Confirm { choice, .. } if choice.len() == 1 && choice[0].digest == "jobs"), "{last:?}");
         let count = asked.count();
-        let before = everything(&store).await;
+        let before = people(&store).await;
         subscribers.mail_lost_link(&address("nobody@northfold.example"), Origin::PAGE, &asked).await.unwrap();
         for reason in ["manual", "complaint", "erased", "bounced"] {
             clock.advance(SPACED);
@@ -98,7 +98,7 @@ on_both! {
             suppress(&store, ANN, reason).await;
             subscribers.mail_lost_link(&address(ANN), Origin::PAGE, &asked).await.unwrap();
         }
-        assert_eq!((asked.count(), everything(&store).await), (count, before));
+        assert_eq!((asked.count(), people(&store).await), (count, before));
     }
 
     async fn a_digest_is_taken_up_through_the_link_with_its_wording_and_by_nobody_who_complained(store: TestStore) {
@@ -282,7 +282,7 @@ on_both! {
         assert_eq!(subscribers.erase(&claim).await.unwrap(), Erased::Unknown);
         assert_eq!(subscribers.erase_address(&address(ANN)).await.unwrap(), Erased::Already);
         assert_eq!(subscribers.erase_address(&address("x@northfold.example")).await.unwrap(), Erased::Unknown);
-        assert_eq!(everything(&store).await, "");
+        assert_eq!(traces(&store, &[ANN, "name: ann", "on 0123"]).await, "");
         assert_eq!(text(&store, "select reason || note from leave_reasons").await, "other");
         assert_eq!(text(&store, "select state || address || name || coalesce(answer, '') from deliveries order by 1").await, "cancelled\nsent");
         assert_eq!(text(&store, "select reason || note from suppressions").await, "erased");
@@ -332,10 +332,10 @@ on_both! {
         clock.advance(Duration::from_secs(364 * 86_400));
         subscribers.leave(&id, Leave::Digest("jobs"), origin).await.unwrap();
         assert_eq!(subscribers.forget_networks().await.unwrap(), 0);
-        let before = everything(&store).await;
+        let before = people(&store).await;
         clock.advance(Duration::from_secs(2 * 86_400));
         assert_eq!(subscribers.forget_networks().await.unwrap(), 1);
-        assert_eq!(everything(&store).await, before);
+        assert_eq!(people(&store).await, before);
         let kept = "select event || coalesce(network, '') || coalesce(agent, '') from consent_events where digest = 'jobs' order by id";
         assert_eq!(text(&store, kept).await, "confirmed\nleft192.0.2.7Browser");
     }

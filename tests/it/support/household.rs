@@ -196,10 +196,47 @@ pub async fn text(store: &TestStore, sql: &str) -> String {
     rows.join("\n")
 }
 
-/// All that is stored of subscribers, to see that nothing has changed.
-pub async fn everything(store: &TestStore) -> String {
+/// How subscribers stand and what was noted of them, to see that nothing of that has changed.
+pub async fn people(store: &TestStore) -> String {
     let all = "select 'subscriber ' || email || ' ' || state || ' ' || updated_at from subscribers union all
          select 'subscription ' || digest || ' ' || state || ' ' || topics || ' ' || coalesce(paused_until, 0) from subscriptions
          union all select 'consent ' || id || ' ' || event from consent_events order by 1";
     text(store, all).await
+}
+
+/// The same, and every text of every table as `table.column: text`, to see that nothing has changed anywhere. The limits of
+/// mails to an address are left out: they count what is refused as well, and have nothing but hashes.
+pub async fn everything(store: &TestStore) -> String {
+    let columns = match &store.url {
+        StoreUrl::Sqlite(_) => {
+            "select m.name || '.' || c.name from sqlite_master m join pragma_table_info(m.name) c
+             where m.type = 'table' and m.name not like 'sqlite_%' and m.name not in ('_sqlx_migrations', 'notice_slots')
+               and upper(c.type) = 'TEXT' order by 1"
+        }
+        StoreUrl::Postgres(_) => {
+            "select c.table_name::text || '.' || c.column_name::text from information_schema.columns c
+             join information_schema.tables t using (table_schema, table_name)
+             where c.table_schema = 'public' and t.table_type = 'BASE TABLE'
+               and c.table_name not in ('_sqlx_migrations', 'notice_slots') and c.data_type = 'text' order by 1"
+        }
+    };
+    let columns = text(store, columns).await;
+    let texts = columns.lines().map(|path| {
+        let (table, column) = path.split_once('.').unwrap();
+        format!("select '{path}: ' || {column} from {table} where {column} is not null")
+    });
+    let texts = texts.collect::<Vec<_>>().join(" union all ");
+    assert!(
+        texts.contains("former_addresses") && texts.contains("from deliveries"),
+        "the catalogue is not read: {texts}"
+    );
+    let texts = text(store, &format!("select * from ({texts}) x order by 1")).await;
+    format!("{}\n{texts}", people(store).await)
+}
+
+/// What is stored of somebody in whichever column, to see that nothing is left: texts with one of these in it.
+pub async fn traces(store: &TestStore, of: &[&str]) -> String {
+    let all = everything(store).await.to_lowercase();
+    let theirs = all.lines().filter(|line| of.iter().any(|word| line.contains(&word.to_lowercase())));
+    theirs.collect::<Vec<_>>().join("\n")
 }

@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 
 use super::joining::seen;
 use super::site::{FORM, Site, hidden, value};
-use crate::support::household::{address, confirmed, everything, execute, text};
+use crate::support::household::{address, confirmed, everything, execute, text, traces};
 use crate::support::{TestStore, on_both};
 
 const ANN: &str = "ann.marsh@northfold.example";
@@ -169,7 +169,7 @@ on_both! {
         assert!(status == StatusCode::OK && page.contains("cannot be undone") && page.contains("coded form"), "{page}");
         assert_eq!(text(&store, "select email from subscribers").await, "ann@saltby.example");
         assert_eq!(site.act(&managing, "do=erase&sure=yes").await.0, StatusCode::OK);
-        assert_eq!(everything(&store).await, "");
+        assert_eq!(traces(&store, &[ANN, "ann@saltby.example", "Ann Marsh"]).await, "");
         assert_eq!(site.act(&managing, "do=erase&sure=yes").await.0, StatusCode::GONE);
         assert_eq!(site.shown(&preferences).await.0, StatusCode::OK, "and says nothing of anybody");
     }

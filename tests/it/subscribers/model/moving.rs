@@ -5,7 +5,7 @@ use postround::subscribers::{
     ADDRESSES, ADDRESSES_WINDOW, CHANGE_LIFETIME, ChangeAsked, Changed, NoticeKind, Origin, TokenError,
 };
 
-use super::people::{Link, PEOPLE, Person, Standing};
+use super::people::{Bar, Expected, Link, PEOPLE, Person, Standing, Wanted};
 use super::world::World;
 use crate::support::household::{Asked, address, everything};
 
@@ -116,7 +116,46 @@ impl World<'_> {
         };
         self.homes.values_mut().filter(|home| **home == from).for_each(|home| *home = to);
         self.departed.insert(from);
+        self.former.iter_mut().filter(|home| **home == Some(from)).for_each(|home| *home = Some(to));
+        (self.former[from], self.former[to]) = (Some(to), None);
         self.queue.retain(|(who, _)| *who != to);
         self.queue.iter_mut().filter(|(who, _)| *who == from).for_each(|(who, _)| *who = to);
+    }
+
+    /// What typing the address of an inbox must set off.
+    pub(super) fn joins(&mut self, who: usize, wanted: &Wanted) -> Expected {
+        let now = self.now();
+        let elsewhere = self.former[who].is_some_and(|home| self.people[home].is_barred());
+        self.people[who].join(wanted, elsewhere, now)
+    }
+
+    /// Where whoever had that inbox before is now, as long as nobody has confirmed anything in it since.
+    pub(super) fn moved_from(&self, who: usize) -> Option<usize> {
+        let unproven = matches!(self.people[who].standing, Standing::Unknown | Standing::Pending);
+        self.former[who].filter(|_| unproven)
+    }
+
+    /// A file has somebody by the inbox `who`, which they had before: that they left, or complained, they have said.
+    pub(super) fn import_moved(&mut self, who: usize, home: usize, state: Standing) {
+        let (now, before) = (self.now(), self.people[home].standing);
+        let here = &mut self.people[who];
+        if state == Standing::Complained && here.standing == Standing::Unknown && here.bar.is_some() {
+            here.suppress(Bar::Complaint, now);
+        }
+        if matches!(state, Standing::Left | Standing::Complained) {
+            self.people[home].import(state, None, now);
+        }
+        if self.people[home].standing != before {
+            self.queue.retain(|waits| waits.0 != home);
+        }
+    }
+
+    /// Whoever is at `who` is erased, and comes back by none of the inboxes that they had before.
+    pub(super) fn erase_former(&mut self, who: usize, complained: bool) {
+        let now = self.now();
+        for (inbox, home) in self.former.iter_mut().enumerate().filter(|(_, home)| **home == Some(who)) {
+            *home = None;
+            self.people[inbox].bar_erased(complained, now);
+        }
     }
 }

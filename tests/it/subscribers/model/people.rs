@@ -135,12 +135,13 @@ impl Person {
         rested && self.mails.iter().rev().nth(2).is_none_or(|third| *third <= now.minus(NOTICE_WINDOW))
     }
 
-    pub fn join(&mut self, wanted: &Wanted, now: UtcMillis) -> Expected {
+    /// Somebody types the address; `elsewhere`: whoever had it before complained at the one that they have now.
+    pub fn join(&mut self, wanted: &Wanted, elsewhere: bool, now: UtcMillis) -> Expected {
         if !self.may_be_mailed(now) {
             return Expected::Nothing;
         }
         self.mails.push(now);
-        if self.is_barred() {
+        if self.is_barred() || elsewhere {
             return Expected::Nothing;
         }
         let more: Wanted = match self.is_served() {
@@ -295,11 +296,15 @@ impl Person {
         if self.standing == Standing::Unknown {
             return;
         }
+        self.bar_erased(self.standing == Standing::Complained, now);
+        self.vanish();
+    }
+
+    /// What stays of an address of somebody who is erased; nothing that weighs more gives way to it.
+    pub fn bar_erased(&mut self, complained: bool, now: UtcMillis) {
         if !self.bar.is_some_and(|(bar, _)| bar >= Bar::Complaint) {
-            let complained = self.standing == Standing::Complained;
             self.bar = Some((if complained { Bar::Complaint } else { Bar::Erased }, now));
         }
-        self.vanish();
     }
 
     pub fn bounce(&mut self, now: UtcMillis) {

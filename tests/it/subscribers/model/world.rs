@@ -14,7 +14,7 @@ use super::Step;
 use super::moving::Move;
 use super::people::{Bar, DIGESTS, Expected, Link, PEOPLE, Person, Standing, TOPICS, Verdict, Wanted};
 use super::words::{choice, or_all, state, topics, wanted};
-use crate::support::household::{Asked, address, everything, execute, subscribers_with, text};
+use crate::support::household::{Asked, address, everything, execute, subscribers_with, text, traces};
 use crate::support::{TestClock, TestStore};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -34,6 +34,8 @@ pub struct World<'a> {
     pub(super) homes: BTreeMap<String, usize>,
     /// Inboxes that somebody has left for another one: what they had there is part of their evidence.
     pub(super) departed: BTreeSet<usize>,
+    /// Which inbox somebody has now who had this one before, until it confirms something itself.
+    pub(super) former: [Option<usize>; PEOPLE.len()],
 }
 
 impl<'a> World<'a> {
@@ -49,8 +51,8 @@ impl<'a> World<'a> {
         )
         .await;
         let people = PEOPLE.iter().map(|_| Person::new()).collect();
-        let (queue, tokens, moves, homes, departed) = Default::default();
-        Self { store, subscribers, clock, people, queue, tokens, moves, homes, departed }
+        let (queue, tokens, moves, homes, departed, former) = Default::default();
+        Self { store, subscribers, clock, people, queue, tokens, moves, homes, departed, former }
     }
 
     pub(super) fn now(&self) -> UtcMillis {
@@ -120,8 +122,7 @@ impl<'a> World<'a> {
         };
         let asked = Asked::default();
         self.subscribers.join(&request, Origin::PAGE, &asked).await.unwrap();
-        let now = self.now();
-        let expected = self.people[who].join(wanted, now);
+        let expected = self.joins(who, wanted);
         self.expect(who, &expected, asked);
     }
 
@@ -166,6 +167,9 @@ impl<'a> World<'a> {
         let verdict = self.subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap();
         assert_eq!(verdict, would);
         let expected = self.people[who].confirm(&link);
+        if expected == Verdict::Now {
+            self.former[who] = None;
+        }
         let same = matches!(
             (&verdict, expected),
             (Confirmed::Now, Verdict::Now)
@@ -185,8 +189,7 @@ impl<'a> World<'a> {
             return;
         }
         assert_eq!(again, AskedAgain::Asked);
-        let now = self.now();
-        let expected = self.people[who].join(&link.choice, now);
+        let expected = self.joins(who, &link.choice);
         self.expect(who, &expected, asked);
     }
 
@@ -285,15 +288,14 @@ impl<'a> World<'a> {
             None => self.subscribers.erase_address(&address(PEOPLE[who])).await.unwrap(),
         };
         assert_eq!(erased == Erased::Now, known, "{erased:?}");
+        let complained = self.people[who].standing == Standing::Complained;
         self.people[who].erase(now);
         if known {
+            self.erase_former(who, complained);
             self.homes.retain(|_, home| *home != who);
             self.queue.retain(|waits| waits.0 != who);
-            let traces = "select address from deliveries union all select address from consent_events union all
-                select email from subscribers union all select name from join_requests where name = '' union all
-                select note from suppressions";
             let here = self.departed.contains(&who);
-            assert!(here || !text(self.store, traces).await.to_lowercase().contains(PEOPLE[who]));
+            assert!(here || traces(self.store, &[PEOPLE[who]]).await.is_empty());
         }
     }
 
@@ -301,7 +303,9 @@ impl<'a> World<'a> {
         let new =
             NewSubscriber { address: address(PEOPLE[who]), name: String::new(), locale: None, choice: choice(wanted) };
         let _ = self.subscribers.add_confirmed(&new, "a form", Origin::COMMAND_LINE).await;
-        self.people[who].evidence(wanted);
+        if self.moved_from(who).is_none() {
+            self.people[who].evidence(wanted);
+        }
     }
 
     async fn import(&mut self, who: usize, state: usize, digests: u8, topics: u8) {
@@ -328,6 +332,9 @@ impl<'a> World<'a> {
         std::fs::write(&path, file).unwrap();
         let import = Import::new(&path, ImportBasis::Confirmed("an old list"));
         self.subscribers.import(&import, &Asked::default(), |_, _| {}).await.unwrap();
+        if let Some(home) = self.moved_from(who) {
+            return self.import_moved(who, home, state);
+        }
         let (now, before) = (self.now(), self.people[who].standing);
         self.people[who].import(state, named.as_ref(), now);
         if self.people[who].standing != before && state != Standing::Confirmed {
