@@ -20,10 +20,14 @@ queries! {
     // A list of keys is bound in its own way on each.
     FREE_STRAYS = {
         sqlite
-        "update deliveries set state = case when state = 'claimed' then 'queued' else $3 end, owner = null
+        "update deliveries set owner = null,
+             state = case when state = 'claimed' then 'queued' when address = '' then 'cancelled' else $3 end,
+             finished_at = case when state = 'sending' and address = '' then started_at else finished_at end
          where owner = $1 and state in ('claimed', 'sending') and id not in (select value from json_each($2))"
         postgres
-        "update deliveries set state = case when state = 'claimed' then 'queued' else $3 end, owner = null
+        "update deliveries set owner = null,
+             state = case when state = 'claimed' then 'queued' when address = '' then 'cancelled' else $3 end,
+             finished_at = case when state = 'sending' and address = '' then started_at else finished_at end
          where owner = $1 and state in ('claimed', 'sending')
            and id not in (select e.value::bigint from json_array_elements_text($2::text::json) as e (value))"
     };

@@ -138,16 +138,17 @@ on_both! {
 
     async fn what_a_dead_deliverer_had_under_way_to_somebody_who_is_erased_is_not_sent_again(store: TestStore) {
         let (subscribers, _clock) = subscribers(&store, URL).await;
-        for (owner, started) in [(true, DeliveryState::Queued), (false, DeliveryState::Uncertain)] {
+        for (how, started) in ["owner", "all", "strays"].into_iter().zip([DeliveryState::Queued, DeliveryState::Uncertain].into_iter().cycle()) {
             execute(&store, "delete from suppressions; delete from deliveries").await;
             confirmed(&subscribers, ANN, &["weekly"]).await;
             mailed(&store, "digest", "queued", "").await;
             starts(&mut subscribers.store().marks().await.unwrap()).await;
             subscribers.erase_address(&address(ANN)).await.unwrap();
             let mut session = subscribers.store().marks().await.unwrap();
-            match owner {
-                true => session.free_deliveries_of("me", started).await.unwrap(),
-                false => session.free_all_deliveries(started).await.unwrap(),
+            match how {
+                "owner" => session.free_deliveries_of("me", started).await.unwrap(),
+                "all" => session.free_all_deliveries(started).await.unwrap(),
+                _ => session.free_strays("me", &[], started).await.unwrap(),
             };
             drop(session);
             assert_eq!(text(&store, "select state || cast(finished_at as text) from deliveries").await, format!("cancelled{}", MONDAY.0));
