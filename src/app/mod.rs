@@ -233,6 +233,9 @@ fn renderer(config: &Config) -> Result<Arc<Renderer>, TemplateError> {
         tracing::warn!("{gap}");
     }
     let renderer = Renderer::new(config.templates.dir.as_deref())?;
+    for unused in renderer.unused() {
+        tracing::warn!("{unused}");
+    }
     match config.digests.iter().find(|digest| !renderer.has_template(&digest.template)) {
         Some(digest) => Err(TemplateError::NoSuchTemplate { name: digest.template.clone() }),
         None => Ok(Arc::new(renderer)),

@@ -2,6 +2,7 @@
 
 use super::{CliError, Context, output};
 use crate::render::Renderer;
+use crate::web::check_pages;
 
 /// Subcommands of `config`.
 #[derive(clap::Subcommand, Debug)]
@@ -17,11 +18,12 @@ pub fn run(context: &Context, command: &Command) -> Result<(), CliError> {
     let config = context.config()?;
     match command {
         Command::Check => {
-            Renderer::new(config.templates.dir.as_deref())?;
+            let renderer = Renderer::new(config.templates.dir.as_deref())?;
+            let strangers = check_pages(&config)?;
             for name in config.ignored_variables() {
                 output::note(format!("note: {name} in the environment is none of ours: it has no `__` in it"));
             }
-            for gap in &config.templates.gaps {
+            for gap in config.templates.gaps.iter().chain(renderer.unused()).chain(&strangers) {
                 output::note(format!("note: {gap}"));
             }
             if let Some(advice) = config.server.unnamed_proxy() {

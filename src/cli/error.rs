@@ -11,6 +11,7 @@ use crate::daemon::DaemonError;
 use crate::render::TemplateError;
 use crate::store::StoreError;
 use crate::subscribers::SubscribersError;
+use crate::web::WebError;
 
 /// A command that failed.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,9 @@ pub enum CliError {
     /// A template is wrong.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// A page is wrong.
+    #[error(transparent)]
+    Web(#[from] WebError),
     /// A source could not be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -57,7 +61,7 @@ impl CliError {
     /// 2 for wrong usage or configuration, else 1.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) | Self::Config(_) | Self::Template(_) | Self::App(AppError::Template(_)) => {
+            Self::Usage(_) | Self::Config(_) | Self::Template(_) | Self::Web(_) | Self::App(AppError::Template(_)) => {
                 ExitCode::from(2)
             }
             Self::Compose(

@@ -14,6 +14,11 @@ const SOFT: u8 = 10;
 /// How much of the dates' colour is in the line between stories, in percent.
 const HAIRLINE: u8 = 22;
 
+/// Between the content and the edge of the paper, in pixels.
+const EDGE: usize = 40;
+/// A picture beside a story, with what keeps the text off it.
+const PICTURE: usize = 136;
+
 const BLACK: Colour = Colour::new(0, 0, 0);
 
 /// `[digest.theme]`; serialized, it is written as it is read.
@@ -78,6 +83,28 @@ impl Default for Theme {
             logo: None,
             width: 600,
         }
+    }
+}
+
+impl Theme {
+    /// The width of the content and the edges of the paper, in pixels.
+    pub fn paper(&self) -> usize {
+        self.width + 2 * EDGE
+    }
+
+    /// That of the text of intro and lead story.
+    pub fn column(&self) -> usize {
+        self.width * 84 / 100
+    }
+
+    /// That of the text of a story.
+    pub fn story(&self) -> usize {
+        self.width - PICTURE
+    }
+
+    /// That of the text of the footer.
+    pub fn note(&self) -> usize {
+        self.width * 72 / 100
     }
 }
 

@@ -45,6 +45,14 @@ pub enum TemplateError {
         /// The template.
         place: String,
     },
+    /// A template that does not come to an end.
+    #[error("{place}: it writes more than {octets} octets; a loop in it goes on for too long")]
+    Endless {
+        /// The template.
+        place: String,
+        /// How much it may write.
+        octets: usize,
+    },
     /// A template that mail programs would cut off whatever is in the issue.
     #[error(
         "{place}: the mail has {octets} octets of HTML with one short article already, and Gmail cuts mails near 102,000; make the template shorter"
@@ -67,7 +75,7 @@ pub enum TemplateError {
 
 impl TemplateError {
     /// Reads Tera's report: the message, the place, and for an unknown name the nearest one instead of all.
-    pub(super) fn from_tera(error: &tera::Error, dir: Option<&Path>) -> Self {
+    pub(crate) fn from_tera(error: &tera::Error, dir: Option<&Path>) -> Self {
         let report = error.to_string();
         let mut lines = report.lines();
         let first = lines.next().unwrap_or_default();

@@ -67,6 +67,11 @@ impl<'t> Names<'t> {
         names
     }
 
+    /// The names that it uses.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &[&'t str]> {
+        self.used.iter().map(|(_, path)| path.as_slice())
+    }
+
     fn tag(&mut self, inside: &'t str, line: usize) {
         let (word, rest) = inside.split_once(|c: char| c.is_whitespace()).unwrap_or((inside, ""));
         let words = |text: &'t str| -> Vec<&'t str> {

@@ -44,6 +44,11 @@ impl Renderer {
         Ok(renderer)
     }
 
+    /// The operator's files that nothing uses, a sentence for each: perhaps a name is mistyped.
+    pub fn unused(&self) -> &[String] {
+        self.templates.unused()
+    }
+
     /// Whether a digest can name this template.
     pub fn has_template(&self, name: &str) -> bool {
         let is_there = self.templates.has(name, ".html") || self.templates.has(name, ".txt");

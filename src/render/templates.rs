@@ -1,6 +1,7 @@
 //! The templates: those in the program, and an operator's files over them.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -12,10 +13,16 @@ use super::TemplateError;
 use super::error::file_of;
 use super::names::{Locals, Names};
 use super::text::{WIDTH, tidy, wrap};
+use crate::config::nearest;
+use crate::wording::read_own;
 
 /// What the names of the built-in templates begin with. An operator's file of the same name wins, and may still extend or
 /// include the built-in one under its full name.
 pub(super) const BUILT_IN: &str = "builtin/";
+
+/// The most that a template may write, in octets: more than an issue of ten thousand stories comes to, before it is made
+/// smaller.
+const WRITTEN: usize = 64_000_000;
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
@@ -67,6 +74,8 @@ pub(super) struct Templates {
     dir: Option<PathBuf>,
     /// The operator's whole mails, by the name that a digest has for them.
     own: Vec<String>,
+    /// The operator's files that nothing uses, a sentence for each.
+    unused: Vec<String>,
     /// What each file says.
     texts: BTreeMap<String, String>,
 }
@@ -86,13 +95,19 @@ impl Templates {
         let parts: Vec<&str> = files.iter().flat_map(|(_, text)| used(text)).collect();
         let mails = files.iter().filter(|(name, text)| is_whole(name, text) && !parts.contains(&name.as_str()));
         let own = mails.filter_map(|(name, _)| name.rsplit_once('.')).map(|(name, _)| name.to_owned()).collect();
+        let unused = files.iter().filter(|(name, text)| !is_whole(name, text) && !parts.contains(&name.as_str()));
+        let unused = unused.filter_map(|(name, text)| unused_file(name, text, dir)).collect();
         let built_in = FILES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), (*text).to_owned()));
         let texts = built_in.chain(files).collect();
-        Ok(Self { tera, dir: dir.map(Path::to_owned), own, texts })
+        Ok(Self { tera, dir: dir.map(Path::to_owned), own, unused, texts })
     }
 
     pub(super) fn own(&self) -> &[String] {
         &self.own
+    }
+
+    pub(super) fn unused(&self) -> &[String] {
+        &self.unused
     }
 
     /// Whether there is such a file.
@@ -144,9 +159,52 @@ impl Templates {
     pub(super) fn render(&self, file: &str, view: &impl Serialize) -> Result<String, TemplateError> {
         let wrong = |error: tera::Error| TemplateError::from_tera(&error, self.dir.as_deref());
         let context = Context::from_serialize(view).map_err(wrong)?;
-        let rendered = self.tera.render(file, &context).map_err(wrong)?;
+        let mut written = Bounded::default();
+        let done = self.tera.render_to(file, &context, &mut written);
+        if written.is_full {
+            return Err(TemplateError::Endless { place: self.place(file), octets: WRITTEN });
+        }
+        done.map_err(wrong)?;
+        let rendered = String::from_utf8_lossy(&written.text).into_owned();
         Ok(if file.ends_with(".txt") { tidy(&rendered) } else { rendered })
     }
+}
+
+/// What a template writes, as long as there is room: a loop may go on for too long.
+#[derive(Default)]
+struct Bounded {
+    text: Vec<u8>,
+    is_full: bool,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        self.is_full |= self.text.len() + part.len() > WRITTEN;
+        if self.is_full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.text.extend_from_slice(part);
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Says that a file which is no whole mail and no part of another is not used; none where it is.
+fn unused_file(name: &str, text: &str, dir: Option<&Path>) -> Option<String> {
+    let is_known = FILES.iter().any(|(file, _)| *file == name) || text.contains("component ");
+    let meant = meant_file(name, FILES.iter().map(|(file, _)| *file));
+    let place = file_of(name, dir);
+    (!is_known).then(|| format!("{place} is not used: it is no whole mail, and no template includes it{meant}"))
+}
+
+/// `; did you mean …?` with the file whose name is nearest to that of another one of its kind; empty where none is near.
+pub(crate) fn meant_file<'a>(name: &'a str, files: impl IntoIterator<Item = &'a str>) -> String {
+    let Some((stem, ending)) = name.rsplit_once('.') else { return String::new() };
+    let stems = files.into_iter().filter_map(|file| file.strip_suffix(ending)?.strip_suffix('.'));
+    nearest(stem, stems).map(|stem| format!("; did you mean `{stem}.{ending}`?")).unwrap_or_default()
 }
 
 /// Whether a file has all of a mail's part, if no other extends or includes it.
@@ -176,7 +234,7 @@ fn read(dir: &Path) -> Result<Vec<(String, String)>, TemplateError> {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         let is_template = (name.ends_with(".html") || name.ends_with(".txt")) && !name.starts_with('.');
         if is_template && path.is_file() {
-            files.push((name.to_owned(), std::fs::read_to_string(&path).map_err(failed(&path))?));
+            files.push((name.to_owned(), read_own(&path).map_err(failed(&path))?));
         }
     }
     files.sort();

@@ -5,11 +5,6 @@ use serde::Serialize;
 use crate::config::{Logo, Palette, Theme};
 use crate::domain::Colour;
 
-/// Between the content and the edge of the paper, in pixels.
-const EDGE: usize = 40;
-/// A picture beside a story, with what keeps the text off it.
-const PICTURE: usize = 136;
-
 /// What `theme` has.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ThemeView {
@@ -47,7 +42,7 @@ struct Colours {
 
 impl ThemeView {
     pub(super) fn of(theme: &Theme) -> Self {
-        let width = theme.width;
+        let paper = theme.paper();
         Self {
             light: Colours::of(theme.light, theme.light.ink),
             // A line in the ink of the night would glare.
@@ -55,13 +50,13 @@ impl ThemeView {
             heading_font: fonts(&theme.heading_font),
             text_font: fonts(&theme.text_font),
             logo: theme.logo.clone(),
-            width,
-            paper: width + 2 * EDGE,
-            phone: width + 2 * EDGE - 1,
-            column: width * 84 / 100,
-            story: width - PICTURE,
-            note: width * 72 / 100,
-            half: width / 2,
+            width: theme.width,
+            paper,
+            phone: paper - 1,
+            column: theme.column(),
+            story: theme.story(),
+            note: theme.note(),
+            half: theme.width / 2,
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::AppState;
 use super::pages::{fingerprint, not_found};
 use crate::config::Digest;
-use crate::domain::UtcMillis;
+use crate::domain::{Locale, UtcMillis};
 use crate::schedule::local_day;
 use crate::store::{ArchivedRow, Session, StoreError};
 use crate::wording::format_date;
@@ -93,7 +93,7 @@ async fn all(state: &AppState, headers: &HeaderMap) -> Answer {
     }
     let canonical = format!("{}/archive", state.subscribers.config().server.public_url);
     let values = json!({ "digests": lists, "canonical": canonical, "test": false });
-    page(state, headers, "archive-all", None, &values).map(Some)
+    page(state, headers, "archive-all", &state.locale(None), &values).map(Some)
 }
 
 async fn one(state: &AppState, id: &str, before: i64, headers: &HeaderMap) -> Answer {
@@ -118,7 +118,7 @@ async fn one(state: &AppState, id: &str, before: i64, headers: &HeaderMap) -> An
         "years": years(rows.iter().map(|row| (row.issue_date.get(..4).unwrap_or_default(), entry(state, digest, row)))),
         "older": older,
     });
-    page(state, headers, "archive", Some(digest), &values).map(Some)
+    page(state, headers, "archive", &digest.locale, &values).map(Some)
 }
 
 /// An issue as the lists show it.
@@ -179,11 +179,10 @@ pub(super) fn page(
     state: &AppState,
     headers: &HeaderMap,
     name: &str,
-    digest: Option<&Digest>,
+    locale: &Locale,
     values: &Value,
 ) -> Result<Response, Box<dyn std::error::Error + Send + Sync>> {
-    let locale = state.locale(digest.map(|digest| digest.id.as_str()));
-    let html = state.pages.render(&format!("{name}.html"), &locale, values)?;
+    let html = state.pages.render(&format!("{name}.html"), locale, values)?;
     Ok(asked_again(headers, "text/html; charset=utf-8", html))
 }
 
@@ -231,16 +230,22 @@ pub(super) fn has_tls(state: &AppState) -> bool {
 }
 
 /// The days on which articles were withdrawn from an issue, as sentences.
-pub(super) async fn withdrawals(session: &mut Session, digest: &Digest, issue: i64) -> Result<Vec<String>, StoreError> {
+pub(super) async fn withdrawals(
+    session: &mut Session,
+    digest: &Digest,
+    issue: i64,
+    locale: &Locale,
+) -> Result<Vec<String>, StoreError> {
     let events = session.issue_events(issue).await?;
-    Ok(notes(digest, events.iter().filter(|event| event.event == "withdrawn").map(|event| event.at)))
+    let withdrawn = events.iter().filter(|event| event.event == "withdrawn").map(|event| event.at);
+    Ok(notes(digest, locale, withdrawn))
 }
 
 /// What is said of articles that were withdrawn then.
-pub(super) fn notes(digest: &Digest, withdrawn: impl Iterator<Item = UtcMillis>) -> Vec<String> {
+pub(super) fn notes(digest: &Digest, locale: &Locale, withdrawn: impl Iterator<Item = UtcMillis>) -> Vec<String> {
     let note = |at| {
-        let date = format_date(local_day(at, digest.timezone()), &digest.locale);
-        super::pages::say(&digest.locale, "archive.withdrawn", &[("date", &date)])
+        let date = format_date(local_day(at, digest.timezone()), locale);
+        super::pages::say(locale, "archive.withdrawn", &[("date", &date)])
     };
     withdrawn.map(note).collect()
 }

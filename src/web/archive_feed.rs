@@ -86,12 +86,12 @@ async fn entries(
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
         let Some(page) = pages.get(&row.id) else { continue };
-        let mut view = shown(state, digest, row, page)?;
+        let (mut view, locale) = shown(state, digest, row, page)?;
         let moments = withdrawn.iter().filter(|(issue, _)| *issue == row.id).map(|(_, at)| *at);
         if let Some(view) = view.as_object_mut() {
-            view.insert("notes".to_owned(), json!(notes(digest, moments)));
+            view.insert("notes".to_owned(), json!(notes(digest, &locale, moments)));
         }
-        let content = state.pages.render("entry.html", &digest.locale, &view)?;
+        let content = state.pages.render("entry.html", &locale, &view)?;
         entries.push(entry(archive, row, &view, &content));
     }
     Ok(entries)

@@ -35,10 +35,10 @@ async fn issue_page(state: &AppState, digest: &str, issue: &str, headers: &Heade
     if !is_canonical {
         return Ok(Some(Redirect::permanent(&format!("{}/{number}", archive_url(state, digest))).into_response()));
     }
-    let Some(mut view) = view(state, &mut session, digest, &row).await? else { return Ok(None) };
+    let Some((mut view, locale)) = view(state, &mut session, digest, &row).await? else { return Ok(None) };
     let older = session.archived_issues(&digest.id, number, 1).await?.pop();
     let newer = session.newer_issue(&digest.id, number).await?;
-    let notes = withdrawals(&mut session, digest, row.id).await?;
+    let notes = withdrawals(&mut session, digest, row.id, &locale).await?;
     drop(session);
     let archive = archive_url(state, digest);
     let beside = |row: Option<ArchivedRow>| {
@@ -52,15 +52,15 @@ async fn issue_page(state: &AppState, digest: &str, issue: &str, headers: &Heade
         "notes": notes,
         "published": row.composed_at,
         "picture": view["lead"]["image"].as_str().filter(|image| image.starts_with("https:")),
-        "og_locale": digest.locale.as_str().replace('-', "_"),
+        "og_locale": locale.as_str().replace('-', "_"),
         "older": beside(older),
         "newer": beside(newer),
-        "issue_style": state.issue_style,
+        "issue_style": state.pages.issue_style(&digest.id),
     });
     if let (Some(view), Value::Object(more)) = (view.as_object_mut(), more) {
         view.extend(more);
     }
-    Ok(Some(with_pictures(state, page(state, headers, "issue", Some(digest), &view)?)))
+    Ok(Some(with_pictures(state, page(state, headers, "issue", &locale, &view)?)))
 }
 
 /// The number of an issue that is asked for by number or public id, and whether that is its own address.
@@ -80,13 +80,14 @@ async fn archived(session: &mut Session, digest: &Digest, number: i64) -> Result
     Ok(row.filter(|row| row.number == number))
 }
 
-/// What the page shows of an issue: the fields of a mail's template without those of a recipient.
+/// What the page shows of an issue, the fields of a mail's template without those of a recipient; and the language that it was
+/// frozen in.
 async fn view(
     state: &AppState,
     session: &mut Session,
     digest: &Digest,
     row: &ArchivedRow,
-) -> Result<Option<Value>, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<Option<(Value, Locale)>, Box<dyn std::error::Error + Send + Sync>> {
     session.page(row.id).await?.map(|frozen| shown(state, digest, row, &frozen)).transpose()
 }
 
@@ -96,7 +97,7 @@ pub(super) fn shown(
     digest: &Digest,
     row: &ArchivedRow,
     frozen: &PageRow,
-) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<(Value, Locale), Box<dyn std::error::Error + Send + Sync>> {
     let issue = IssuePage::read(row.id, frozen)?;
     let digest = issue.digest(digest);
     let locale = Locale::parse(&frozen.locale).unwrap_or_else(|_| digest.locale.clone());
@@ -105,7 +106,7 @@ pub(super) fn shown(
     if has_tls(state) {
         without_plain_pictures(&mut view);
     }
-    Ok(view)
+    Ok((view, locale))
 }
 
 /// A page that is reached by TLS cannot show pictures that are not.

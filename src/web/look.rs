@@ -1,8 +1,9 @@
-//! The site's own look: its colours as custom properties over the stylesheet, and its logo.
+//! The site's own look: its colours as custom properties over the stylesheet, and its logo; and that of each digest, which its
+//! issues have there as in the mails.
 
 use std::path::Path;
 
-use crate::config::{DARK_GROUND, LIGHT_GROUND, READABLE, Web};
+use crate::config::{DARK_GROUND, LIGHT_GROUND, Palette, READABLE, Theme, Web};
 use crate::domain::Colour;
 
 /// The ink of the pages by day and by night.
@@ -28,6 +29,35 @@ fn properties(accent: Colour, ground: Colour, ink: Colour) -> String {
         "--accent: {accent}; --accent-deep: {}; --accent-soft: {}; --on-accent: {on};",
         accent.toward(ink, 35),
         ground.toward(accent, 10)
+    )
+}
+
+/// A digest's theme, for the pages of its issues.
+pub(super) fn theme(theme: &Theme) -> String {
+    let Theme { light, dark, heading_font, text_font, .. } = theme;
+    let (paper, [column, story, note]) = (theme.paper(), [theme.column(), theme.story(), theme.note()]);
+    format!(
+        "\n.issue {{ --serif: {heading_font}; --sans: {text_font}; --paper: {paper}px; --column: {column}px; --story: {story}px; \
+         --note: {note}px; --plate: {}; {} --heavy: {}; }}\n\
+         @media (prefers-color-scheme: dark) {{\n  .issue {{ {} --heavy: {}; }}\n}}\n",
+        light.paper,
+        palette(light),
+        light.ink,
+        palette(dark),
+        // A line in the ink of the night would glare.
+        dark.muted,
+    )
+}
+
+fn palette(colours: &Palette) -> String {
+    let Palette { accent, ink, muted, paper, background, soft } = colours;
+    format!(
+        "--ground: {background}; --field: {paper}; --ink: {ink}; --muted: {muted}; --accent: {accent}; --accent-deep: {}; \
+         --accent-soft: {soft}; --on-accent: {}; --rule: {}; --rule-strong: {};",
+        accent.toward(*ink, 35),
+        colours.on_accent(),
+        colours.rule(),
+        soft.toward(*muted, 30),
     )
 }
 

@@ -44,12 +44,13 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::app::Notices;
 use crate::domain::Locale;
+use crate::render::TemplateError;
 use crate::status::Status;
 use crate::subscribers::{DigestClaim, Preferences, Subscribers, SubscribersError, TokenError};
 use join::Guards;
 use language::Link;
 use pages::Pages;
-pub use pages::built_in_pages;
+pub use pages::{built_in_pages, check_pages};
 
 /// The largest body that is read; a form of ours has a few hundred octets.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -63,9 +64,17 @@ const FAREWELL: Duration = Duration::from_secs(8);
 /// Why the pages cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
-    /// A built-in page is broken.
-    #[error("a page cannot be shown: {0}")]
-    Template(#[from] tera::Error),
+    /// A page is broken.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// A page uses what it does not see.
+    #[error("{place}: {message}")]
+    Page {
+        /// The file and the line.
+        place: String,
+        /// What is wrong, and what would be right.
+        message: String,
+    },
     /// An operator's page cannot be read.
     #[error("cannot read {path}: {source}; check `dir` of [templates] and who may read it")]
     Read {
@@ -101,8 +110,6 @@ pub struct AppState {
     pages: Arc<Pages>,
     guards: Arc<Guards>,
     status: Status,
-    /// The address of the stylesheet of an issue's page.
-    issue_style: Arc<str>,
 }
 
 impl AppState {
@@ -113,10 +120,12 @@ impl AppState {
     /// When a page is broken, or something that the configuration asks for cannot be had.
     pub fn new(subscribers: Subscribers, notices: Notices, warn: Warn) -> Result<Self, WebError> {
         let pages = Arc::new(Pages::new(subscribers.config())?);
+        for stranger in pages.strangers() {
+            tracing::warn!("{stranger}");
+        }
         let guards = Arc::new(Guards::new(subscribers.config(), warn)?);
         let status = Status::new(subscribers.store().clone(), subscribers.now());
-        let issue_style = format!("{}{}", pages.base(), pages::issue_style_route()).into();
-        Ok(Self { subscribers, notices: notices.into(), pages, guards, status, issue_style })
+        Ok(Self { subscribers, notices: notices.into(), pages, guards, status })
     }
 
     /// The same within a daemon, whose state it tells.
@@ -210,7 +219,6 @@ pub fn router(state: AppState) -> Router {
         .route("/archive/{digest}/feed.xml", get(archive_feed::show))
         .route("/archive/{digest}/{issue}", get(archive_issue::show))
         .route("/r/{token}", get(clicks::follow))
-        .route(&pages::issue_style_route(), get(pages::issue_style))
         .route("/static/{file}", get(pages::file));
     let base = state.pages.base().to_owned();
     let routes = match base.as_str() {

@@ -1,6 +1,7 @@
 //! The pages as templates, and the one stylesheet that they share.
 
 use std::collections::BTreeMap;
+use std::path::Path as FilePath;
 
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -12,14 +13,15 @@ use tera::{Context, Kwargs, State as TeraState, Tera, TeraResult};
 use super::{AppState, WebError, language, look};
 use crate::config::Config;
 use crate::domain::Locale;
-use crate::wording::Wording;
+use crate::render::{TemplateError, meant_file, unknown_in_page};
+use crate::wording::{Wording, read_own};
 
 const STYLE: &str = include_str!("../../templates/pages/style.css");
 
 /// Beside [`STYLE`], for the page of an issue.
 const ISSUE_STYLE: &str = include_str!("../../templates/pages/issue.css");
 
-const TEMPLATES: [(&str, &str); 18] = [
+const TEMPLATES: [(&str, &str); 19] = [
     ("pages/archive-all.html", include_str!("../../templates/pages/archive-all.html")),
     ("pages/archive.html", include_str!("../../templates/pages/archive.html")),
     ("pages/entry.html", include_str!("../../templates/pages/entry.html")),
@@ -36,6 +38,7 @@ const TEMPLATES: [(&str, &str); 18] = [
     ("pages/lost.html", include_str!("../../templates/pages/lost.html")),
     ("pages/manage.html", include_str!("../../templates/pages/manage.html")),
     ("pages/message.html", include_str!("../../templates/pages/message.html")),
+    ("pages/story.html", include_str!("../../templates/pages/story.html")),
     ("pages/preferences.html", include_str!("../../templates/pages/preferences.html")),
     ("pages/unsubscribe.html", include_str!("../../templates/pages/unsubscribe.html")),
 ];
@@ -49,17 +52,67 @@ pub fn built_in_pages() -> &'static [(&'static str, &'static str)] {
 }
 
 /// The pages in an operator's folder, by the names of those that they replace.
-fn own(dir: &std::path::Path) -> Result<Vec<(String, String)>, WebError> {
+fn own(dir: &FilePath) -> Result<Vec<(String, String)>, WebError> {
     let mut own = Vec::new();
     for (name, _) in TEMPLATES {
         let path = dir.join(name);
-        match std::fs::read_to_string(&path) {
+        match read_own(&path) {
             Ok(text) => own.push((name.to_owned(), text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(source) => return Err(WebError::Read { path, source }),
         }
     }
     Ok(own)
+}
+
+/// Finds what an operator's page uses and does not see, and keys that the wording has nothing under.
+fn check_own(dir: &FilePath, own: &[(String, String)]) -> Result<(), WebError> {
+    let locale = Locale::default();
+    for (name, text) in own {
+        let wrong =
+            |line: usize, message| WebError::Page { place: format!("{}:{line}", dir.join(name).display()), message };
+        if let Some((line, message)) = unknown_in_page(text, TEMPLATES.iter().map(|(_, text)| *text)) {
+            return Err(wrong(line, message));
+        }
+        let mut rest = text.as_str();
+        while let Some((after, key)) =
+            rest.split_once("t(key=\"").and_then(|(_, rest)| Some((rest, rest.split('"').next()?)))
+        {
+            if Wording::of(&locale).page(key, Some(2), &[], &locale).is_none() {
+                let line = text[..text.len() - after.len()].matches('\n').count() + 1;
+                return Err(wrong(
+                    line,
+                    format!("the wording has nothing under `pages.{key}`; the keys are in locales/en-GB.toml"),
+                ));
+            }
+            rest = after;
+        }
+    }
+    Ok(())
+}
+
+/// The files in the folder of an operator's pages that are no page of ours, a sentence for each.
+fn strangers(dir: &FilePath) -> Vec<String> {
+    let entries = std::fs::read_dir(dir.join("pages")).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| Some(format!("pages/{}", entry.file_name().to_str()?)));
+    let is_page = |name: &String| name.ends_with(".html") || name.ends_with(".xml");
+    let is_ours = |name: &String| TEMPLATES.iter().any(|(page, _)| page == name);
+    let mut strangers: Vec<String> = names.filter(|name| is_page(name) && !is_ours(name)).collect();
+    strangers.sort();
+    let say = |name: String| {
+        let own = name.trim_start_matches("pages/");
+        let meant = meant_file(own, TEMPLATES.iter().map(|(page, _)| page.trim_start_matches("pages/")));
+        format!("{} is not used: there is no such page{meant}", dir.join(&name).display())
+    };
+    strangers.into_iter().map(say).collect()
+}
+
+/// Tries an operator's pages, as whoever serves them does; gives a sentence for each file that nothing uses.
+///
+/// # Errors
+/// [`WebError`] for the first mistake.
+pub fn check_pages(config: &Config) -> Result<Vec<String>, WebError> {
+    Pages::new(config).map(|pages| pages.strangers)
 }
 
 /// Makes pages.
@@ -71,6 +124,10 @@ pub(super) struct Pages {
     files: Vec<File>,
     /// Changes with all that pages are made of beside the store.
     version: String,
+    /// What [`strangers`] says.
+    strangers: Vec<String>,
+    /// The addresses of the stylesheets of the digests' issues.
+    issue_styles: BTreeMap<String, String>,
 }
 
 /// A file that pages load; its name changes with its content, so that a browser may keep it for ever.
@@ -92,17 +149,21 @@ impl Pages {
     pub(super) fn new(config: &Config) -> Result<Self, WebError> {
         let mut tera = Tera::default();
         tera.register_function("t", words);
-        tera.set_fallback_prefixes([BUILT_IN])?;
-        let own = config.templates.dir.as_deref().map(own).transpose()?.unwrap_or_default();
+        let dir = config.templates.dir.as_deref();
+        let broken = |error: tera::Error| TemplateError::from_tera(&error, dir);
+        tera.set_fallback_prefixes([BUILT_IN]).map_err(broken)?;
+        let own = dir.map(own).transpose()?.unwrap_or_default();
         let built_in = TEMPLATES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), *text));
-        tera.add_raw_templates(built_in.chain(own.iter().map(|(name, text)| (name.clone(), text.as_str()))))?;
+        tera.add_raw_templates(built_in.chain(own.iter().map(|(name, text)| (name.clone(), text.as_str()))))
+            .map_err(broken)?;
+        dir.map(|dir| check_own(dir, &own)).transpose()?;
         let version = version(config, &own);
         let base = url::Url::parse(&config.server.public_url)
             .map(|url| url.path().trim_end_matches('/').to_owned())
             .unwrap_or_default();
         let style =
             File::new("pages", "css", "text/css; charset=utf-8", format!("{STYLE}{}", look::colours(&config.web)));
-        let unreadable = |path: &std::path::Path, source| WebError::Logo { path: path.to_owned(), source };
+        let unreadable = |path: &FilePath, source| WebError::Logo { path: path.to_owned(), source };
         let logo = match &config.web.logo {
             Some(path) => Some(look::logo(path).map_err(|source| unreadable(path, source))?),
             None => None,
@@ -129,13 +190,31 @@ impl Pages {
             "style": link(&style),
             "logo": logo.as_ref().map(link),
         });
-        let files = std::iter::once(style).chain(logo).collect();
-        Ok(Self { tera, site, base, files, version })
+        let mut files: Vec<File> = std::iter::once(style).chain(logo).collect();
+        let mut issue_styles = BTreeMap::new();
+        for digest in config.digests.iter().filter(|digest| digest.public) {
+            let css = format!("{ISSUE_STYLE}{}", look::theme(&digest.theme));
+            let file = File::new("issue", "css", "text/css; charset=utf-8", css);
+            issue_styles.insert(digest.id.clone(), link(&file));
+            files.push(file);
+        }
+        let strangers = dir.map(strangers).unwrap_or_default();
+        Ok(Self { tera, site, base, files, version, strangers, issue_styles })
     }
 
     /// Changes with all that pages are made of beside the store: program, configuration, templates, wording.
     pub(super) fn version(&self) -> &str {
         &self.version
+    }
+
+    /// The operator's files that are no page of ours, a sentence for each.
+    pub(super) fn strangers(&self) -> &[String] {
+        &self.strangers
+    }
+
+    /// The address of the stylesheet for a digest's issues.
+    pub(super) fn issue_style(&self, digest: &str) -> Option<&str> {
+        self.issue_styles.get(digest).map(String::as_str)
     }
 
     /// The path of `public_url`; empty when it has none.
@@ -159,6 +238,7 @@ impl Pages {
         let mut context = Context::from_serialize(values)?;
         context.insert("site", &self.site);
         context.insert("lang", locale.as_str());
+        context.insert("dir", &Wording::of(locale).direction());
         self.tera.render(&format!("pages/{file}"), &context)
     }
 
@@ -233,17 +313,6 @@ pub(super) async fn file(State(state): State<AppState>, Path(name): Path<String>
     (headers, file.content.clone()).into_response()
 }
 
-/// Where the stylesheet of an issue's page is.
-pub(super) fn issue_style_route() -> String {
-    format!("/static/issue-{}.css", fingerprint(ISSUE_STYLE.as_bytes()))
-}
-
-/// Serves it.
-pub(super) async fn issue_style() -> Response {
-    let headers = [(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
-    (headers, ISSUE_STYLE).into_response()
-}
-
 /// The page for whatever is not there.
 pub(super) async fn not_found(State(state): State<AppState>) -> Response {
     state.pages.message(StatusCode::NOT_FOUND, &state.locale(None), "no_such_page")
@@ -277,6 +346,17 @@ pub(super) fn titles_in(locale: &Locale, config: &Config, digests: &[String]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_rule_names_a_side_so_that_pages_turn_with_their_language() {
+        for (at, line) in [STYLE, ISSUE_STYLE].iter().flat_map(|css| css.lines().enumerate()) {
+            for declaration in line.split(['{', ';']).filter(|declaration| declaration.contains(':')) {
+                let sided = |word: &str| matches!(word, "left" | "right");
+                let named = declaration.split(|c: char| !c.is_ascii_alphabetic()).any(sided);
+                assert!(!named, "line {}: {declaration}", at + 1);
+            }
+        }
+    }
 
     #[test]
     fn every_key_that_a_page_asks_for_has_something_under_it() {

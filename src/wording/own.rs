@@ -60,12 +60,29 @@ fn files(folder: &Path) -> Vec<(String, PathBuf)> {
     files
 }
 
+/// No template and no wording has more octets.
+const LARGEST: u64 = 1_000_000;
+
+/// Reads an operator's template or wording.
+///
+/// # Errors
+/// When it cannot be read, is no UTF-8, or is far too large to be one.
+pub fn read_own(path: &Path) -> std::io::Result<String> {
+    let octets = std::fs::metadata(path)?.len();
+    if octets > LARGEST {
+        return Err(std::io::Error::other(format!(
+            "it has {octets} octets, and no template needs more than {LARGEST}"
+        )));
+    }
+    std::fs::read_to_string(path)
+}
+
 /// Reads a file; gives the base and the keys that are left to it.
 fn read(code: &str, path: &Path) -> Result<(&'static str, Vec<String>), String> {
     if !is_code(code) {
         return Err(format!("`{code}` is not the code of a locale; one looks like `pt`, `pt-BR` or `zh-Hant`"));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read ({error}); check who may"))?;
+    let text = read_own(path).map_err(|error| format!("cannot be read ({error}); check who may"))?;
     let given: Table = text.parse().map_err(|error: toml::de::Error| error.to_string().trim().replace('\n', " "))?;
     let reference = built_in(FILES[0].0)?;
     let mut table = given.clone();

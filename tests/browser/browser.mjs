@@ -44,6 +44,13 @@ export async function show(page, { width = 1280, dark = false, scale = 1 }) {
     await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }]);
 }
 
+/** What shuts somebody out of a page that axe has been loaded into, by all its rules but those. */
+export async function barriers(page, without = []) {
+    const rules = Object.fromEntries(without.map((id) => [id, { enabled: false }]));
+    const { violations } = await page.evaluate((rules) => window.axe.run(document, { rules }), rules);
+    return violations.map(({ id, help, nodes }) => `${help} (${id}): ${nodes[0].html.slice(0, 160)}`);
+}
+
 /** Fonts like those that readers have, for pictures: Georgia, and an Arabic one that goes with it. */
 export async function dress(page) {
     const file = (name) => readFile(join(HERE, "node_modules/@fontsource", name), "base64");

@@ -6,7 +6,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import axe from "axe-core";
 import { HtmlValidate } from "html-validate";
-import { launch, open, show } from "./browser.mjs";
+import { barriers, launch, open, show } from "./browser.mjs";
 import { unsupported } from "./clients.mjs";
 
 /** A mail is shown within a page that has its own landmarks; more of them would confuse. */
@@ -58,20 +58,13 @@ async function inBrowser(name) {
             const beyond = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
             if (beyond > 0) wrong.push(`at ${width} px the mail is ${beyond} px too wide`);
             if (width === 375 || width === 1280) {
-                for (const what of await barriers(page)) wrong.push(`at ${width} px${dark ? ", dark" : ""}: ${what}`);
+                for (const what of await barriers(page, NOT_OURS)) wrong.push(`at ${width} px${dark ? ", dark" : ""}: ${what}`);
             }
             if (width === 375 && !dark) for (const link of await small(page)) wrong.push(`too low to touch: ${link}`);
         }
     }
     await page.close();
     return wrong;
-}
-
-/** What shuts somebody out. */
-async function barriers(page) {
-    const rules = Object.fromEntries(NOT_OURS.map((id) => [id, { enabled: false }]));
-    const { violations } = await page.evaluate((rules) => window.axe.run(document, { rules }), rules);
-    return violations.map(({ id, help, nodes }) => `${help} (${id}): ${nodes[0].html.slice(0, 160)}`);
 }
 
 /**

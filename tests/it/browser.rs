@@ -154,6 +154,12 @@ async fn walk_with(browser: &Walker) {
 
     running.app.composer().compose(&running.app.config.digests[0], Occasion::Extra).await.unwrap();
     running.app.composer().tend().await.unwrap();
+    let issue = running.link(2, "archive").await;
+    browser.go(&issue).await;
+    browser.check("the issue on the web").await;
+    browser.press(".beside a[href$='/archive/weekly']").await;
+    browser.expect("Past issues").await;
+    browser.check("the archive").await;
     let preferences = running.link(2, "preferences").await;
     browser.go(&preferences).await;
     browser.check("the preferences").await;

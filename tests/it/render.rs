@@ -5,7 +5,7 @@ pub mod arabic;
 mod clients;
 mod design;
 pub mod fixture;
-mod looks;
+pub mod looks;
 mod messages;
 mod parts;
 mod templates;

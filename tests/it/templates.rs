@@ -70,3 +70,40 @@ async fn the_pages_of_serve_dev_show_each_mail_as_it_is_saved_and_to_this_machin
         assert_eq!(answer.status().as_u16(), 404, "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mistake_in_a_page_is_found_by_config_check_and_not_by_a_visitor() {
+    let store = TestStore::sqlite().await;
+    let program = Program::on(&store).await;
+    let pages = program.folder.path().join("own/pages");
+    std::fs::create_dir_all(&pages).unwrap();
+    let file = program.folder.path().join("config.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{config}\n[templates]\ndir = \"own\"\n")).unwrap();
+    let begin = "{% extends \"pages/layout.html\" %}\n{% block main %}";
+    for (text, said) in [
+        ("{{ headng }}{% endblock main %}", "message.html:2: `headng` is not known here; did you mean `heading`?"),
+        ("{% if site.lgo %}{% endif %}{% endblock main %}", "message.html:2: `site.lgo` is not known here"),
+        (
+            "\n{{ t(key=\"confirm.headin\") }}{% endblock main %}",
+            "message.html:3: the wording has nothing under `pages.confirm.headin`",
+        ),
+        ("{% if text %}", "message.html:2"),
+        ("{% include \"pages/no.html\" %}{% endblock main %}", "pages/no.html"),
+    ] {
+        std::fs::write(pages.join("message.html"), format!("{begin}{text}")).unwrap();
+        let check = program.run(&["config", "check"]).await;
+        let heard = String::from_utf8_lossy(&check.stderr).into_owned();
+        assert_eq!(check.status.code(), Some(2), "{text}: {heard}");
+        assert!(heard.contains(said), "{text}: {heard}");
+    }
+    std::fs::write(pages.join("message.html"), format!("{begin}{{{{ heading }}}}{{% endblock main %}}")).unwrap();
+    std::fs::write(pages.join("mesage.html"), "").unwrap();
+    let check = program.run(&["config", "check"]).await;
+    let heard = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert!(
+        check.status.success()
+            && heard.contains("mesage.html is not used: there is no such page; did you mean `message.html`?"),
+        "{heard}"
+    );
+}

@@ -7,6 +7,8 @@ mod hostile;
 mod joining;
 mod links;
 mod managing;
+mod same;
+mod shown;
 pub mod site;
 mod speaking;
 mod thousands;

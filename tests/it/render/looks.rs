@@ -41,7 +41,7 @@ pub fn looks(renderer: &Renderer) -> Vec<(&'static str, RenderedMail)> {
 }
 
 /// An issue whose texts are as feeds should not have them.
-fn wild() -> IssueContent {
+pub fn wild() -> IssueContent {
     let long = "Donaudampfschifffahrtsgesellschaft".repeat(147);
     let titles = [
         long.as_str(),

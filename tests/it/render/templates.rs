@@ -163,3 +163,31 @@ fn a_template_that_fails_on_an_empty_or_a_wild_issue_is_refused() {
 fn exported_templates_load_again() {
     assert!(load(built_in_templates()).is_ok());
 }
+
+#[test]
+fn a_template_that_does_not_end_or_is_no_template_is_refused_in_time() {
+    let wrong = |name: &str, text: &str| load(&[(name, text)]).err().unwrap();
+    let turn = "x".repeat(10_000);
+    let endless = format!(
+        "{{% for i in range(end=100000) %}}{{% for j in range(end=100000) %}}{turn}{{% endfor %}}{{% endfor %}}"
+    );
+    let said = wrong("digest.html", &endless);
+    assert_eq!(said, "DIR/digest.html: it writes more than 64000000 octets; a loop in it goes on for too long");
+    let said = wrong("footer.html", &"x".repeat(1_000_001));
+    assert!(said.contains("DIR/footer.html: it has 1000001 octets, and no template needs more than 1000000"), "{said}");
+    assert!(wrong("digest.html", "{% extends \"digest.html\" %}").contains("Circular"));
+}
+
+#[test]
+fn a_file_that_nothing_uses_is_told_with_the_name_that_may_be_meant() {
+    let own =
+        [("fotter.html", "x"), ("footer.txt", "x"), ("part.html", "x"), ("footer.html", "{% include \"part.html\" %}")];
+    let said = |files: &[(&str, &str)]| -> Vec<String> {
+        let renderer = load(files).unwrap();
+        renderer.unused().iter().map(|said| said.rsplit('/').next().unwrap().to_owned()).collect()
+    };
+    let unused = "is not used: it is no whole mail, and no template includes it";
+    let mistyped = format!("fotter.html {unused}; did you mean `footer.html`?");
+    assert_eq!(said(&own[..3]), [mistyped.clone(), format!("part.html {unused}")]);
+    assert_eq!(said(&own[..]), [mistyped]);
+}

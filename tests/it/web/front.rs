@@ -94,10 +94,10 @@ on_both! {
         assert_eq!(page.headers()["cache-control"], "no-store");
         assert_eq!(page.headers()["referrer-policy"], "no-referrer");
         let page = page.text().await.unwrap();
-        assert!(!page.contains("noindex") && page.contains("<html lang=\"en-GB\">"), "{page}");
+        assert!(!page.contains("noindex") && page.contains("<html lang=\"en-GB\" dir=\"ltr\">"), "{page}");
         let german = site.client.get(&site.root).header("accept-language", "de-CH, en;q=0.5").send().await.unwrap();
         let page = german.text().await.unwrap();
-        assert!(page.contains("<html lang=\"de\">") && page.contains("name=\"page_locale\" value=\"de\""), "{page}");
+        assert!(page.contains("<html lang=\"de\" dir=\"ltr\">") && page.contains("name=\"page_locale\" value=\"de\""), "{page}");
     }
 
     async fn the_site_has_its_own_name_words_logo_and_colours(store: TestStore) {
