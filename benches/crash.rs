@@ -1,6 +1,6 @@
 //! An issue to a hundred thousand while nodes are killed, the relay falls and readers leave, on both databases.
 //!
-//! `cargo bench --bench crash` prints a table; `-- --people 10000 --kills 5` less. The half on PostgreSQL needs the server's
+//! `cargo bench --bench crash` prints a table; `-- --people 10000 --kills 5 --only sqlite` less. The half on PostgreSQL needs the server's
 //! programs. Nothing is installed, and all that it makes is gone afterwards.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, missing_docs, reason = "a bench")]
 
@@ -13,6 +13,7 @@ use support::crashes::{Plan, survive};
 
 fn main() {
     let mut plan = Plan { people: 100_000, nodes: 3, connections: 10, kills: 20, falls: 20, leavers: 1000 };
+    let mut only = None;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let number = match word.as_str() {
@@ -22,6 +23,10 @@ fn main() {
             "--kills" => &mut plan.kills,
             "--falls" => &mut plan.falls,
             "--leavers" => &mut plan.leavers,
+            "--only" => {
+                only = words.next();
+                continue;
+            }
             "--bench" => continue,
             _ => usage(),
         };
@@ -34,9 +39,13 @@ fn main() {
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     runtime.block_on(async {
-        let sqlite = TestStore::sqlite().await;
-        row("SQLite", &sqlite, Plan { nodes: 1, ..plan }).await;
-        if let Some(postgres) = TestStore::postgres().await {
+        let wants = |database: &str| only.as_ref().is_none_or(|only| only == database);
+        if wants("sqlite") {
+            row("SQLite", &TestStore::sqlite().await, Plan { nodes: 1, ..plan }).await;
+        }
+        if wants("postgres")
+            && let Some(postgres) = TestStore::postgres().await
+        {
             row("PostgreSQL", &postgres, plan).await;
         }
     });
@@ -53,7 +62,7 @@ async fn row(database: &str, store: &TestStore, plan: Plan) {
 
 fn usage() -> ! {
     eprintln!(
-        "cargo bench --bench crash -- [--people 100000] [--nodes 3] [--connections 10] [--kills 20] [--falls 20] [--leavers 1000]"
+        "cargo bench --bench crash -- [--people 100000] [--nodes 3] [--connections 10] [--kills 20] [--falls 20] [--leavers 1000] [--only sqlite|postgres]"
     );
     std::process::exit(2)
 }
