@@ -27,6 +27,8 @@ struct Mirror {
     mail: i64,
     subscribers: Vec<i64>,
     deliveries: Vec<i64>,
+    /// How many beats there were: each is at another time, as the beats of a node are.
+    beats: i64,
 }
 
 fn name(node: NodeId) -> String {
@@ -67,7 +69,7 @@ impl Mirror {
             subscribers.push(subscriber_id);
         }
         session.commit().await.unwrap();
-        Self { store: store.clone(), digest, issue: None, mail: 0, subscribers, deliveries: Vec::new() }
+        Self { store: store.clone(), digest, issue: None, mail: 0, subscribers, deliveries: Vec::new(), beats: 0 }
     }
 
     fn model(&self, delivery: i64) -> usize {
@@ -98,7 +100,8 @@ impl Mirror {
             }
             Statement::Beat(node, beat) => {
                 let mut session = self.store.write(Durability::Full).await.unwrap();
-                let anew = session.beat(&name(*node), *beat, now).await.unwrap();
+                self.beats += 1;
+                let anew = session.beat(&name(*node), *beat, UtcMillis(self.beats)).await.unwrap();
                 session.commit().await.unwrap();
                 Answer::Was(anew)
             }

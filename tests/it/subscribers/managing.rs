@@ -13,7 +13,8 @@ use proptest::prelude::*;
 
 use super::{ANN, URL, public_id, states, tokens};
 use crate::support::household::{
-    Asked, address, confirmed, execute, notices, people, somebody, subscribers, subscribers_with, text, traces,
+    Asked, address, confirmed, everything, execute, notices, people, somebody, subscribers, subscribers_with, text,
+    traces,
 };
 use crate::support::{MONDAY, TestClock, TestStore, on_both};
 
