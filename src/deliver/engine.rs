@@ -297,6 +297,9 @@ impl Engine {
         self.strays.claiming(false);
         run.counts.claimed(rows.len());
         self.feed(run, rows).await?;
+        if before.is_some() {
+            shared.quotas.restock(&shared.store, &run.feed, now).await?;
+        }
         Ok(wait)
     }
 

@@ -14,6 +14,12 @@ use super::pace::{Limit, Pace};
 /// A delivery that its domain lets go only after so long goes back into the queue, so that others can have its place.
 const TOO_LONG: Duration = Duration::from_secs(10);
 
+/// What goes before this is urgent: answers that somebody waits for, and warnings.
+const URGENT: i64 = 15;
+
+/// So many urgent ones are wanted also where few others are.
+const MOST_URGENT: usize = 20;
+
 /// Claimed deliveries that no connection has taken yet.
 pub struct Feed {
     low: usize,
@@ -201,11 +207,16 @@ impl Feed {
     pub fn room(&self, ahead: usize, overtaking: bool) -> (usize, Option<i64>) {
         let (there, last) = self.with(|state| (state.jobs.len(), state.jobs.back().map(|job| job.row.priority)));
         let room = ahead.saturating_sub(there);
-        match last.filter(|_| overtaking) {
+        match overtaking {
             _ if room > 0 && room >= ahead / 2 => (room, None),
-            None => (0, None),
-            Some(last) => ((2 * ahead).saturating_sub(there), Some(last)),
+            true => ((2 * ahead).max(MOST_URGENT).saturating_sub(there), Some(last.unwrap_or(URGENT))),
+            false => (0, None),
         }
+    }
+
+    /// How many urgent ones there are.
+    pub fn urgent(&self) -> usize {
+        self.with(|state| state.jobs.partition_point(|job| job.row.priority < URGENT))
     }
 
     /// Waits until few are left.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::pace::SECOND;
+use super::quotas::for_many;
 use crate::config::{Rate, Smtp, WarmUp};
 use crate::domain::UtcMillis;
 use crate::store::{Session, StoreError};
@@ -95,14 +96,14 @@ impl<'a> Scope<'a> {
     /// The same by its quotas alone. What was taken lately counts until a whole window is over.
     fn quota(&self, seconds: u64, now: UtcMillis) -> u64 {
         let windows = self.rates.iter().zip(&self.taken).filter(|(rate, _)| rate.per != SECOND).map(|(rate, taken)| {
-            let count = u64::from(rate.count.get());
+            let count = u64::from(for_many(rate.count.get()));
             count.saturating_sub(*taken).saturating_add(count.saturating_mul(seconds / rate.per.as_secs().max(1)))
         });
         let warm_up = self.warm_up.map(|warm_up| {
             let today = now.to_utc().date_naive();
             let days = (1..=seconds / DAY).filter_map(|day| today.checked_add_days(chrono::Days::new(day)));
-            let first = u64::from(warm_up.on(today)).saturating_sub(self.taken_today);
-            days.fold(first, |sum, day| sum.saturating_add(u64::from(warm_up.on(day))))
+            let first = u64::from(for_many(warm_up.on(today))).saturating_sub(self.taken_today);
+            days.fold(first, |sum, day| sum.saturating_add(u64::from(for_many(warm_up.on(day)))))
         });
         windows.chain(warm_up).min().unwrap_or(u64::MAX)
     }
@@ -151,8 +152,8 @@ mod tests {
     #[test]
     fn what_was_sent_in_the_last_hour_is_missing_until_it_is_over() {
         let rates = [Rate::parse("500/h").unwrap()];
-        assert_eq!(takes(&scope(&rates, &[100]), 400), Some(0));
-        assert_eq!(takes(&scope(&rates, &[100]), 401), Some(3600));
+        assert_eq!(takes(&scope(&rates, &[100]), 375), Some(0), "25 are kept for confirmations");
+        assert_eq!(takes(&scope(&rates, &[100]), 376), Some(3600));
         assert_eq!(takes(&scope(&rates, &[700]), 1001), Some(3 * 3600));
     }
 
@@ -165,7 +166,7 @@ mod tests {
     fn a_warm_up_doubles_from_day_to_day() {
         let warm_up = WarmUp { from: chrono::NaiveDate::default(), first_day: 100, doubles: Duration::from_secs(DAY) };
         let scope = Scope { rates: &[], taken: Vec::new(), warm_up: Some(warm_up), taken_today: 0 };
-        assert_eq!(takes(&scope, 100), Some(0));
-        assert_eq!(takes(&scope, 700), Some(2 * DAY));
+        assert_eq!(takes(&scope, 95), Some(0));
+        assert_eq!(takes(&scope, 665), Some(2 * DAY));
     }
 }

@@ -20,6 +20,14 @@ const BLOCK: u32 = 200;
 /// How many looks an exhausted quota is left alone for.
 const LOOKS: u32 = 5;
 
+/// Of so many places one is kept for what is urgent: a confirmation shall not wait for hours behind a digest.
+const KEPT: u32 = 20;
+
+/// How many of a quota's places are for what is not urgent.
+pub fn for_many(count: u32) -> u32 {
+    count - count / KEPT
+}
+
 /// All quotas.
 #[derive(Debug)]
 pub struct Quotas {
@@ -52,17 +60,25 @@ impl Quotas {
         Self { scopes: std::iter::once(all).chain(relays).flatten().collect(), rest: poll * LOOKS }
     }
 
-    /// Takes places where few are left in hand.
+    /// Takes places where few are left in hand; of those that are kept, as many as there is urgent to send.
     pub async fn restock(&self, store: &Store, feed: &Feed, now: UtcMillis) -> Result<(), StoreError> {
         for scope in &self.scopes {
             let quotas = scope.quotas(now);
             let block = quotas.iter().map(|quota| quota.count.div_ceil(20)).min().unwrap_or(1).clamp(1, BLOCK);
             let in_hand = feed.pace(|pace| pace.places_of(scope.relay)).unwrap_or_default();
-            if in_hand > block / 2 || scope.rests() {
+            let urgent = if in_hand == 0 { u32::try_from(feed.urgent()).unwrap_or(u32::MAX).min(block) } else { 0 };
+            if urgent == 0 && (in_hand > block / 2 || scope.rests()) {
                 continue;
             }
             let mut session = store.write(Durability::Normal).await?;
-            let places = session.take_places(&scope.name, &quotas, block - in_hand, now).await?;
+            let places = match urgent {
+                0 => {
+                    let reduce = |quota: Quota| Quota { count: for_many(quota.count), ..quota };
+                    let quotas: Vec<Quota> = quotas.into_iter().map(reduce).collect();
+                    session.take_places(&scope.name, &quotas, block - in_hand, now).await?
+                }
+                urgent => session.take_places(&scope.name, &quotas, urgent, now).await?,
+            };
             session.commit().await?;
             if places > 0 {
                 feed.add_places(scope.relay, places);

@@ -82,6 +82,27 @@ on_both! {
         assert!(overtaking <= 30, "{overtaking} went before it");
     }
 
+    async fn what_is_urgent_has_places_of_a_quota_that_a_digest_has_used_up(test: TestStore) {
+        let (world, catcher) = (World::new(test).await, Catcher::plain().await);
+        world.queue(60).await;
+        let mut settings = catcher.settings();
+        settings.smtp.rates = vec![rate("40/m")];
+        let engine = world.engine(settings);
+        let used_up = async {
+            until_sent(&world, 38).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            assert_eq!(world.totals().await.sent, 38, "two places are kept");
+            for number in 0..3 {
+                world.queue_urgently(&format!("urgent{number}@x.example")).await;
+            }
+            until_sent(&world, 40).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        };
+        Box::pin(engine.run(used_up)).await;
+        assert_eq!(world.totals().await.sent, 40, "the quota is a quota");
+        assert_eq!(catcher.got().into_keys().filter(|address| address.starts_with("urgent")).count(), 2);
+    }
+
     async fn fifty_a_second_are_fifty_with_twenty_connections(test: TestStore) {
         let (world, catcher) = (World::new(test).await, Catcher::plain().await);
         world.queue(300).await;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use postround::compose::DIGEST_PRIORITY;
 use postround::config::{AfterCrash, Delivery, RelayUrl, Smtp, Tls};
 use postround::deliver::{Engine, Links, Outcome, Settings, Timings};
 use postround::demo::catcher::{Answers, Mailbox, Options, Reply, Turn, serve_with};
@@ -126,7 +127,7 @@ impl World {
         let mut ids = Vec::new();
         for _ in 0..count {
             let number = self.people.fetch_add(1, Ordering::SeqCst) + 1;
-            ids.push(self.add(&mut session, &reader(number), &format!("Reader {number}"), 10).await);
+            ids.push(self.add(&mut session, &reader(number), &format!("Reader {number}"), DIGEST_PRIORITY).await);
         }
         session.commit().await.unwrap();
         ids
@@ -135,7 +136,7 @@ impl World {
     /// Adds a subscriber and queues a delivery to them. Gives the subscriber's row id.
     pub async fn queue_to(&self, address: &str, name: &str) -> i64 {
         let mut session = self.store().write(Durability::Full).await.unwrap();
-        let subscriber = self.add(&mut session, address, name, 10).await;
+        let subscriber = self.add(&mut session, address, name, DIGEST_PRIORITY).await;
         session.commit().await.unwrap();
         subscriber
     }
