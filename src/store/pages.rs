@@ -22,6 +22,12 @@ queries! {
         "select id, public_id, number, subject, issue_date, composed_at, articles, changed_at from archived_issues
          where digest = $1 and number < $2 order by number desc limit $3"
     };
+    // What was cancelled on its way is kept for those who have it, and is not shown off.
+    LATEST = {
+        "select a.id, a.public_id, a.number, a.subject, a.issue_date, a.composed_at, a.articles, a.changed_at
+         from archived_issues a join issues i on i.id = a.id
+         where a.digest = $1 and i.state <> 'cancelled' order by a.number desc limit 1"
+    };
     NEWER = {
         "select id, public_id, number, subject, issue_date, composed_at, articles, changed_at from archived_issues
          where digest = $1 and number > $2 order by number limit 1"
@@ -125,6 +131,14 @@ impl Session {
         limit: i64,
     ) -> Result<Vec<ArchivedRow>, StoreError> {
         fetch_all!(self, ARCHIVED as ArchivedRow, digest, before, limit)
+    }
+
+    /// The last issue of a digest that newcomers are shown.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn latest_archived(&mut self, digest: &str) -> Result<Option<ArchivedRow>, StoreError> {
+        fetch_optional!(self, LATEST as ArchivedRow, digest)
     }
 
     /// The next issue after that number which anybody may see.

@@ -181,7 +181,7 @@ async fn latest_of(
     locale: &Locale,
     alone: bool,
 ) -> Result<Option<Value>, StoreError> {
-    let Some(issue) = session.archived_issues(&digest.id, i64::MAX, 1).await?.pop() else { return Ok(None) };
+    let Some(issue) = session.latest_archived(&digest.id).await? else { return Ok(None) };
     let mut articles = session.issue_articles(issue.id).await?;
     // A story of several sources is there for each of them.
     let mut seen = std::collections::HashSet::new();
@@ -211,6 +211,6 @@ pub(super) async fn latest_issue_url(state: &AppState, digest: &str) -> Result<O
     if !state.subscribers.config().digest(digest).is_some_and(|digest| digest.public) {
         return Ok(None);
     }
-    let latest = state.subscribers.store().read().await?.archived_issues(digest, i64::MAX, 1).await?.pop();
+    let latest = state.subscribers.store().read().await?.latest_archived(digest).await?;
     Ok(latest.map(|issue| issue_url(state, digest, issue.number)))
 }

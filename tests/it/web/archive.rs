@@ -282,6 +282,8 @@ on_both! {
         for list in ["/weekly", "/weekly/feed.xml"] {
             assert!(pages.archive(list).await.1.contains("/archive/weekly/1"), "{list}");
         }
+        let front = pages.get(&format!("{}/", pages.url)).await.1.replace("&#x2F;", "/");
+        assert!(!front.contains("/archive/weekly/1"), "newcomers are not shown what was stopped: {front}");
     }
 
     async fn a_digest_that_is_not_public_has_no_archive_and_its_mails_link_none(store: TestStore) {
