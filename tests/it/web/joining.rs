@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use postround::config::{Captcha, Rate, Secret};
 use postround::domain::PublicId;
 use postround::store::{Durability, SuppressionRow};
-use postround::subscribers::{Leave, Origin};
+use postround::subscribers::{Leave, NOTICE_SPACING, NOTICE_WINDOW, Origin};
 use reqwest::StatusCode;
 use wiremock::matchers::body_string_contains;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -129,6 +129,10 @@ on_both! {
         }
         assert!(pages[0].starts_with("200 OK") && pages.iter().all(|page| *page == pages[0]), "{pages:#?}");
         assert!(documents[0].starts_with("202 Accepted") && documents.iter().all(|document| *document == documents[0]));
+        for answer in [&pages[0], &documents[0]] {
+            assert!(answer.contains("at most once in ten minutes and three times a week"), "{answer}");
+        }
+        assert_eq!((NOTICE_SPACING.as_secs(), NOTICE_WINDOW.as_secs()), (600, 7 * 86_400), "as the pages say in words");
         let mailed = asked(&store).await;
         assert!(!mailed.contains("manual@") && !mailed.contains("complaint@"), "{mailed}");
     }
