@@ -18,6 +18,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How often it is said how a watched issue goes: that is read out of all its deliveries.
 const TELL: Duration = Duration::from_secs(5);
 
+/// On a large list less often still: so many times as long as reading it took.
+const SHARE: u32 = 20;
+
 /// What is wanted of an issue, where its id is enough.
 #[derive(Clone, Copy, Debug)]
 pub enum Wish {
@@ -131,7 +134,7 @@ pub async fn watch(context: &Context, app: &App, id: i64) -> Result<(), CliError
     let first = IssueReport::read(&app.store, id).await?;
     let bar = output::watched(first.recipients.unsigned_abs(), "sending");
     let mut news = News::default();
-    let mut told: Option<Instant> = None;
+    let mut tell_at = Instant::now();
     let report = loop {
         let report = IssueReport::read(&app.store, id).await?;
         bar.set_length(report.recipients.unsigned_abs());
@@ -142,9 +145,10 @@ pub async fn watch(context: &Context, app: &App, id: i64) -> Result<(), CliError
         if report.is_settled() {
             break report;
         }
-        if told.is_none_or(|told| told.elapsed() >= TELL) {
-            told = Some(Instant::now());
+        if tell_at <= Instant::now() {
+            let began = Instant::now();
             let progress = Progress::read(&app.store, &report, app.clock.now()).await?.describe();
+            tell_at = Instant::now() + TELL.max(began.elapsed() * SHARE);
             if bar.is_hidden() {
                 output::note(&progress);
             }
@@ -153,5 +157,6 @@ pub async fn watch(context: &Context, app: &App, id: i64) -> Result<(), CliError
         tokio::time::sleep(LOOK).await;
     };
     bar.finish_and_clear();
-    issue::show(context, &report)
+    issue::show(context, &report)?;
+    if context.json { Ok(()) } else { Progress::read(&app.store, &report, app.clock.now()).await?.print(&report) }
 }

@@ -141,9 +141,14 @@ impl Status {
 }
 
 impl Inner {
-    /// How the store is: as the last look at it found, unless it does not even answer now.
+    /// How the store is: as the last look at it found, unless it does not even answer now, which the parts hear of too.
     async fn store_now(&self) -> StoreState {
-        if self.census.answers().await { *lock(&self.store) } else { StoreState::Gone }
+        let answers = self.census.answers().await;
+        let mut store = lock(&self.store);
+        if !answers {
+            *store = StoreState::Gone;
+        }
+        *store
     }
 
     /// How the relays are; empty where another process delivers.

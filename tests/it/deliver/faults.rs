@@ -69,9 +69,20 @@ on_both! {
     }
 }
 
-/// Passes a conversation on to `behind`, whose first connection breaks after so many octets from the server, or from the
-/// client.
-async fn cutting(behind: SocketAddr, after: usize, from_server: bool) -> SocketAddr {
+/// What becomes of a connection from some octet on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    /// It ends.
+    Cut,
+    /// Nothing comes any more.
+    Silence,
+    /// Something comes that is no SMTP.
+    Garbage,
+}
+
+/// Passes a conversation on to `behind`, on whose first connection something goes wrong after so many octets from the
+/// server, or from the client.
+async fn faulty(behind: SocketAddr, after: usize, from_server: bool, fault: Fault) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let connections = Arc::new(AtomicUsize::new(0));
@@ -83,8 +94,8 @@ async fn cutting(behind: SocketAddr, after: usize, from_server: bool) -> SocketA
             let (up, down) = if from_server { (usize::MAX, limit) } else { (limit, usize::MAX) };
             tokio::spawn(async move {
                 tokio::select! {
-                    () = pass(from, there, up) => {}
-                    () = pass(back, to, down) => {}
+                    () = pass(from, there, up, fault) => {}
+                    () = pass(back, to, down, fault) => {}
                 }
             });
         }
@@ -92,7 +103,7 @@ async fn cutting(behind: SocketAddr, after: usize, from_server: bool) -> SocketA
     address
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut limit: usize) {
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut limit: usize, fault: Fault) {
     let mut buffer = [0; 4096];
     while limit > 0 {
         let most = limit.min(buffer.len());
@@ -102,26 +113,55 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut limit: usize)
         }
         limit = limit.saturating_sub(count);
     }
+    match fault {
+        Fault::Cut => {}
+        Fault::Silence => {
+            // Whoever has had enough hangs up.
+            while matches!(from.read(&mut buffer).await, Ok(1..)) {}
+        }
+        Fault::Garbage => {
+            let _ = to.write_all(b"\x00\xff\r\nHTTP/1.1 400 Bad Request\r\n\r\n").await;
+            while matches!(from.read(&mut buffer).await, Ok(1..)) {}
+        }
+    }
+}
+
+/// Each of three gets a mail, and one at most gets a second, whatever goes wrong there.
+async fn each_gets_one(world: &World, after: usize, from_server: bool, fault: Fault) {
+    let catcher = Catcher::plain().await;
+    let before = world.totals().await.sent;
+    world.queue(3).await;
+    let mut settings = catcher.settings();
+    settings.smtp.relays[0].url = smtp_url(faulty(catcher.address, after, from_server, fault).await, Tls::None);
+    settings.smtp.relays[0].timeout = std::time::Duration::from_millis(400);
+    let engine = world.engine(settings);
+    world.deliver_all(&engine).await;
+    let got = catcher.got();
+    let what = format!("{fault:?} after {after} octets of the {}", if from_server { "server" } else { "client" });
+    assert_eq!(got.len(), 3, "{what}: somebody got nothing");
+    assert!(got.values().sum::<usize>() <= 4, "{what}: more than one repeat");
+    assert_eq!(world.totals().await.sent, before + 3, "{what}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_cut_after_any_octet_loses_nothing_and_repeats_one_at_most() {
     let world = World::new(TestStore::sqlite().await).await;
-    let mut queued = 0;
     // Each octet of the first answers, then some further on, in the middle of later ones and of contents.
     let cuts = (0..40).chain((40..700).step_by(23)).chain((700..3000).step_by(331));
     for (after, from_server) in cuts.flat_map(|after| [(after, true), (after, false)]) {
-        let catcher = Catcher::plain().await;
-        world.queue(3).await;
-        queued += 3;
-        let mut settings = catcher.settings();
-        settings.smtp.relays[0].url = smtp_url(cutting(catcher.address, after, from_server).await, Tls::None);
-        let engine = world.engine(settings);
-        world.deliver_all(&engine).await;
-        let got = catcher.got();
-        let what = format!("after {after} octets of the {}", if from_server { "server" } else { "client" });
-        assert_eq!(got.len(), 3, "{what}: somebody got nothing");
-        assert!(got.values().sum::<usize>() <= 4, "{what}: more than one repeat");
-        assert_eq!(world.totals().await.sent, queued, "{what}");
+        each_gets_one(&world, after, from_server, Fault::Cut).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_goes_silent_or_mad_at_any_point_loses_nothing_and_makes_one_repeat_at_most() {
+    let world = World::new(TestStore::sqlite().await).await;
+    // Within and between the greeting, the answers to EHLO, to the first envelope and content, and further on.
+    for after in [0, 1, 3, 12, 30, 45, 60, 90, 110, 140, 170, 200, 260, 330, 420] {
+        each_gets_one(&world, after, true, Fault::Garbage).await;
+        each_gets_one(&world, after, true, Fault::Silence).await;
+    }
+    for after in [0, 5, 20, 40, 80, 150, 400, 900] {
+        each_gets_one(&world, after, false, Fault::Silence).await;
     }
 }

@@ -166,14 +166,14 @@ on_both! {
         while let Some(turn) = session.take_turn("*", span, none, none, second).await.unwrap() {
             begins.push(turn.begins_in);
         }
-        assert!((5..=7).contains(&begins.len()), "{begins:?}");
-        assert!(begins[0] < span && begins.is_sorted_by(|one, next| *next + none > *one + span / 2), "{begins:?}");
+        assert!(begins.len() >= 5 && begins[0] < span, "{begins:?}");
+        assert!(begins.iter().all(|begins| *begins <= second), "no further ahead: {begins:?}");
         assert!(session.take_turn("@other.example", span, none, none, second).await.unwrap().is_some());
         drop(session);
-        tokio::time::sleep(begins.len() as u32 * span + Duration::from_millis(300)).await;
+        tokio::time::sleep(span * u32::try_from(begins.len()).unwrap() + Duration::from_millis(300)).await;
         let mut session = test.store.marks().await.unwrap();
         let turn = session.take_turn("*", span, none, span, second).await.unwrap().unwrap();
-        assert!(turn.begins_in < Duration::from_millis(50) && turn.owed >= Duration::from_millis(300), "{turn:?}");
+        assert!(turn.begins_in < Duration::from_millis(50) && turn.owed >= span, "{turn:?}");
         let turn = session.take_turn("*", span, turn.owed, none, second).await.unwrap().unwrap();
         assert!(turn.owed < Duration::from_millis(50), "{turn:?}");
     }
@@ -248,12 +248,15 @@ async fn times_of_nodes(begin: [u64; 3]) -> Option<Vec<i64>> {
         async move {
             tokio::time::sleep(Duration::from_millis(begin)).await;
             let longest = Duration::from_secs(if number == 1 { 3 } else { 60 });
-            engine.run(async { drop(tokio::time::timeout(longest, done.recv()).await) }).await;
+            let over = async {
+                let _ = tokio::time::timeout(longest, done.recv()).await;
+            };
+            engine.run(over).await;
         }
     });
     let ending = async {
         until_sent(&world, 500).await;
-        drop(done.send(()));
+        let _ = done.send(());
     };
     tokio::join!(ending, futures_util::future::join_all(running));
     let mut times: Vec<i64> = catcher.mailbox.messages().iter().map(|mail| mail.at.0).collect();
