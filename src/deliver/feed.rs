@@ -151,12 +151,12 @@ impl Feed {
         self.changed.notify_waiters();
     }
 
-    /// What the store has to be asked for before the next ones can go.
-    pub fn wishes(&self, owed: &HashMap<Limit, Duration>) -> Vec<(Limit, Wish)> {
+    /// What the store has to be asked for before the next ones can go, by relays that are not resting.
+    pub fn wishes(&self, rests: impl Fn(usize) -> bool, owed: &HashMap<Limit, Duration>) -> Vec<(Limit, Wish)> {
         self.with(|state| {
             let State { jobs, pace, .. } = state;
             let to_domain = |domain: &str| jobs.iter().filter(|job| job.to.domain() == domain).count();
-            pace.wishes(jobs.len(), to_domain, owed, Instant::now())
+            pace.wishes(jobs.len(), rests, to_domain, owed, Instant::now())
         })
     }
 

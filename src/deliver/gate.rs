@@ -36,8 +36,8 @@ pub struct Gate {
 enum Way {
     /// Nobody else sends: when the next one may go.
     Own(Instant),
-    /// What the store has given.
-    Shared(VecDeque<Places>),
+    /// What the store has given, and how many places are asked for at a time.
+    Shared(VecDeque<Places>, u32),
 }
 
 /// Places in time, one after the other.
@@ -69,7 +69,8 @@ impl Gate {
 
     /// One that nodes share.
     pub fn shared(rate: Rate) -> Self {
-        Self { way: Way::Shared(VecDeque::new()), ..Self::own(rate) }
+        let own = Self::own(rate);
+        Self { way: Way::Shared(VecDeque::new(), own.block()), ..own }
     }
 
     /// The time for each, of all nodes together.
@@ -77,11 +78,16 @@ impl Gate {
         self.step
     }
 
+    /// The most places that are asked for at a time.
+    fn block(&self) -> u32 {
+        u32::try_from(BLOCK.as_nanos() / self.step.as_nanos().max(1)).unwrap_or(u32::MAX).max(1)
+    }
+
     /// When the next one may go. Where no place is in hand, that is when to look again.
     pub fn opens(&self, now: Instant) -> Instant {
         match &self.way {
             Way::Own(next) => *next,
-            Way::Shared(places) => places.iter().find_map(|some| some.first(now)).unwrap_or(now + LOOK_AGAIN),
+            Way::Shared(places, _) => places.iter().find_map(|some| some.first(now)).unwrap_or(now + LOOK_AGAIN),
         }
     }
 
@@ -95,7 +101,7 @@ impl Gate {
                 self.owed -= paid;
                 *next = *next + late + self.step - paid;
             }
-            Way::Shared(places) => {
+            Way::Shared(places, _) => {
                 self.owed += drop_late(places, now);
                 if let Some(some) = places.front_mut() {
                     some.skip(1);
@@ -114,16 +120,19 @@ impl Gate {
     }
 
     /// What to ask the store for, where so many are to go. `owed`: what the store has said that all nodes have missed.
-    /// `None`: there is enough in hand.
+    /// `None`: there is enough in hand. Whoever could not use some of what it had asks for half as many, so that the others
+    /// can, and for twice as many when that went well.
     pub fn wish(&mut self, to_go: usize, owed: Duration, now: Instant) -> Option<Wish> {
-        let Way::Shared(places) = &mut self.way else { return None };
+        let most = self.block();
+        let Way::Shared(places, block) = &mut self.way else { return None };
         self.owed += drop_late(places, now);
         let in_hand: u32 = places.iter().map(|some| some.left).sum();
-        let block = u32::try_from(BLOCK.as_nanos() / self.step.as_nanos().max(1)).unwrap_or(u32::MAX).max(1);
-        let wanted = block.min(u32::try_from(to_go).unwrap_or(u32::MAX));
-        if in_hand > block / 2 || in_hand >= wanted {
+        let wanted = u32::try_from(to_go).unwrap_or(u32::MAX);
+        if in_hand > *block / 2 || in_hand >= wanted {
             return None;
         }
+        *block = if self.owed.is_zero() { block.saturating_mul(2).min(most) } else { (*block / 2).max(1) };
+        let wanted = wanted.min(*block).max(in_hand + 1);
         let count = wanted - in_hand;
         let paid = owed.min(self.step * count / MADE_UP);
         Some(Wish { count, span: self.step * count - paid, paid, lost: std::mem::take(&mut self.owed) })
@@ -131,7 +140,7 @@ impl Gate {
 
     /// The store has given what was wished for, from that time on.
     pub fn add(&mut self, wish: &Wish, from: Instant) {
-        if let Way::Shared(places) = &mut self.way {
+        if let Way::Shared(places, _) = &mut self.way {
             places.push_back(Places { next: from, step: wish.span / wish.count.max(1), left: wish.count });
         }
     }
@@ -229,7 +238,28 @@ mod tests {
         let late = now + Duration::from_millis(200);
         assert_eq!(gate.opens(late), now + Duration::from_millis(100));
         let wish = gate.wish(100, Duration::from_secs(1), late).unwrap();
-        assert_eq!((wish.count, wish.lost, wish.paid), (5, STEP * 4, STEP / 20));
+        assert_eq!((wish.count, wish.lost, wish.paid), (1, STEP * 4, STEP / 100), "it had more than it could use");
+    }
+
+    #[tokio::test]
+    async fn whoever_cannot_use_its_places_leaves_them_to_others() {
+        let mut gate = Gate::shared(fifty());
+        let mut now = Instant::now();
+        let mut counts = Vec::new();
+        for late in [true, true, true, false, false, false, false] {
+            let wish = gate.wish(100, Duration::ZERO, now).unwrap();
+            counts.push(wish.count);
+            gate.add(&wish, now);
+            if late {
+                now += Duration::from_secs(1);
+            } else {
+                for _ in 0..wish.count {
+                    now = gate.opens(now);
+                    gate.pass(now);
+                }
+            }
+        }
+        assert_eq!(counts, [10, 5, 2, 1, 2, 4, 8]);
     }
 
     #[tokio::test]

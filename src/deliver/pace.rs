@@ -110,17 +110,19 @@ impl Pace {
         self.is_shared
     }
 
-    /// What to ask the store for, where so many are to go, and so many of them to each domain. `owed`: what the store has
-    /// said that was missed.
+    /// What to ask the store for, where so many are to go, by relays that are not resting, and so many of them to each
+    /// domain. `owed`: what the store has said that was missed.
     pub fn wishes(
         &mut self,
         to_go: usize,
+        rests: impl Fn(usize) -> bool,
         to_domain: impl Fn(&str) -> usize,
         owed: &HashMap<Limit, Duration>,
         now: Instant,
     ) -> Vec<(Limit, Wish)> {
         let scopes = std::iter::once((Limit::All, &mut self.all));
-        let relays = self.relays.iter_mut().enumerate().map(|(place, relay)| (Limit::Relay(place), relay));
+        let relays = self.relays.iter_mut().enumerate().filter(|(place, _)| !rests(*place));
+        let relays = relays.map(|(place, relay)| (Limit::Relay(place), relay));
         let gates = scopes.chain(relays).filter_map(|(limit, scope)| Some((limit, scope.gate.as_mut()?, to_go)));
         let domains = self.domains.iter_mut().map(|(domain, gate)| {
             let to_go = to_domain(domain);

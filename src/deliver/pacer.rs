@@ -22,7 +22,9 @@ pub async fn keep(run: &Run) {
     let mut owed = HashMap::new();
     let mut told = Told::default();
     loop {
-        let wishes = run.feed.wishes(&owed);
+        let rests =
+            |relay: usize| run.shared.stations.get(relay).is_some_and(|relay| relay.health.paused_until().is_some());
+        let wishes = run.feed.wishes(rests, &owed);
         if wishes.is_empty() {
             run.feed.hungry().await;
             continue;
