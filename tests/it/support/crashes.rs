@@ -234,7 +234,8 @@ pub async fn survive(test: &TestStore, plan: Plan) -> Outcome {
     }
     let bound = plan.kills * plan.connections + plan.falls * plan.connections * plan.nodes;
     let outcome = Outcome { arrived: 0, lost: 0, repeats: 0, bound, late: 0, spared: 0, seconds };
-    judge(&app, issue, &left, &relay.arrivals.to.lock().unwrap().clone(), outcome).await
+    let arrivals = relay.arrivals.to.lock().unwrap().clone();
+    judge(&app, issue, &left, &arrivals, outcome).await
 }
 
 async fn public_ids(app: &App) -> Vec<(String, PublicId)> {
