@@ -181,6 +181,9 @@ impl<'a> Reading<'a> {
             "image" => Some(4),
             _ => None,
         };
+        let sides = ["width", "height"].iter().filter_map(|side| element.attribute(side));
+        let rank =
+            rank.filter(|_| sides.into_iter().all(text::is_large_enough) && !address.is_some_and(text::is_avatar));
         if let Some(rank) = rank {
             let inside = element.child("url").map(Element::text);
             let inside = inside.or_else(|| Some(element.text()).filter(|_| rank >= 1));

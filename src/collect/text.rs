@@ -183,7 +183,21 @@ pub(super) fn one_line(text: &str, limit: usize) -> String {
     line.finish()
 }
 
-/// The address of the first picture in this HTML that is not a tracking pixel, as it is written.
+/// A side of fewer pixels makes a tracking pixel, a smiley or an icon: nothing that a story is shown with.
+const SMALLEST_SIDE: u32 = 64;
+
+/// Whether a width or height, as it is written, is that of a picture of a story. Of what is no number of pixels nothing is known.
+pub(super) fn is_large_enough(side: &str) -> bool {
+    let side = side.trim();
+    side.strip_suffix("px").unwrap_or(side).trim().parse::<f64>().map_or(true, |side| side >= f64::from(SMALLEST_SIDE))
+}
+
+/// Whether an address is that of somebody's face, which feeds name beside the picture of the story, and before it.
+pub(super) fn is_avatar(address: &str) -> bool {
+    address.contains("gravatar.com/avatar/")
+}
+
+/// The address of the first picture in this HTML that is large enough for one of the story, as it is written.
 pub(super) fn first_image(html: &str) -> Option<Cow<'_, str>> {
     if !html.contains('<') {
         return None;
@@ -195,16 +209,14 @@ pub(super) fn first_image(html: &str) -> Option<Cow<'_, str>> {
         }
         let mut source = None;
         for (name, value) in attributes(rest, 64) {
-            if (name.eq_ignore_ascii_case("width") || name.eq_ignore_ascii_case("height"))
-                && matches!(value.trim(), "0" | "1")
-            {
+            if (name.eq_ignore_ascii_case("width") || name.eq_ignore_ascii_case("height")) && !is_large_enough(value) {
                 return None;
             }
             if name.eq_ignore_ascii_case("src") && source.is_none() {
                 source = Some(unescape_html(value));
             }
         }
-        source.filter(|source| !source.trim().is_empty())
+        source.filter(|source| !source.trim().is_empty() && !is_avatar(source))
     })
 }
 
@@ -302,7 +314,8 @@ mod tests {
 
     #[test]
     fn the_first_real_picture_is_found() {
-        let html = "<p><img src='/pixel.gif' width=1 height=1><IMG alt=x SRC=\"a.png?x=1&amp;y=2\"></p>";
+        let html = "<p><img src='/pixel.gif' width=1 height=1><img src=smile.png width='24px'>
+            <img src='https://0.gravatar.com/avatar/7?s=96'><img src=wide.png width='100%' height=0><IMG alt=x SRC=\"a.png?x=1&amp;y=2\"></p>";
         assert_eq!(first_image(html).as_deref(), Some("a.png?x=1&y=2"));
     }
 

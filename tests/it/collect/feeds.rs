@@ -122,6 +122,24 @@ fn rdf_and_json_feeds_are_read_too() {
     "#);
 }
 
+#[rstest]
+#[case::its_authors_face(r#"<media:content url="https://0.gravatar.com/avatar/7?s=96&amp;r=G" medium="image"/>"#)]
+#[case::a_tracking_pixel(r#"<media:content url="https://hubs.example/p.gif" medium="image" width="1" height="1"/>"#)]
+#[case::an_icon(r#"<media:thumbnail url="https://hubs.example/icon.png" width="24" height="24"/>"#)]
+fn the_picture_of_a_story_is_not(#[case] other: &str) {
+    let real = r#"<media:content url="https://hubs.example/real.jpg" medium="image" width="1200" height="800"/>"#;
+    for (media, expected) in
+        [(format!("{other}{real}"), Some("https://hubs.example/real.jpg")), (other.to_owned(), None)]
+    {
+        let text = format!(
+            "<rss version='2.0' xmlns:media='http://search.yahoo.com/mrss/'><channel><title>Hubs</title>
+             <item><title>One</title><link>https://hubs.example/1</link>{media}</item></channel></rss>"
+        );
+        let document = read_feed(text.as_bytes(), None, None).unwrap();
+        assert_eq!(document.articles[0].image.as_deref(), expected, "{media}");
+    }
+}
+
 #[test]
 fn what_is_no_feed_is_refused_with_a_reason() {
     assert_eq!(read_feed(b" \n", None, None), Err(ReadError::Empty));
