@@ -26,6 +26,27 @@ struct Own {
     table: Table,
 }
 
+/// The codes of files that could not be used when the folder was last read.
+static BROKEN: RwLock<Vec<String>> = RwLock::new(Vec::new());
+
+/// Whether there is a file for this locale that cannot be used, which has been said.
+pub(crate) fn is_broken(code: &str) -> bool {
+    let broken = BROKEN.read().unwrap_or_else(PoisonError::into_inner);
+    broken.iter().any(|known| known.eq_ignore_ascii_case(code.trim()))
+}
+
+/// What is wrong with a file, and the line where that is known.
+struct Wrong {
+    line: Option<usize>,
+    message: String,
+}
+
+impl From<String> for Wrong {
+    fn from(message: String) -> Self {
+        Self { line: None, message }
+    }
+}
+
 /// The operator's wording of the locale with that code, where there is one.
 pub(super) fn of(code: &str) -> Option<&'static Wording> {
     OWN.read().unwrap_or_else(PoisonError::into_inner).get(code).map(|own| own.words)
@@ -38,15 +59,21 @@ pub(super) fn of(code: &str) -> Option<&'static Wording> {
 /// What is wrong with each file that cannot be used, and what would be right.
 pub(crate) fn load(dir: &Path) -> Result<Vec<String>, Vec<String>> {
     let (mut gaps, mut wrong) = (Vec::new(), Vec::new());
+    let mut broken = Vec::new();
     for (code, path) in files(&dir.join(FOLDER)) {
         match read(&code, &path) {
             Ok((_, missing)) if missing.is_empty() => {}
             Ok((base, missing)) => {
                 gaps.push(format!("{} says nothing for {}; {base} stands in", path.display(), missing.join(", ")));
             }
-            Err(error) => wrong.push(format!("{}: {error}", path.display())),
+            Err(Wrong { line, message }) => {
+                let line = line.map_or_else(String::new, |line| format!(":{line}"));
+                wrong.push(format!("{}{line}: {message}", path.display()));
+                broken.push(code);
+            }
         }
     }
+    *BROKEN.write().unwrap_or_else(PoisonError::into_inner) = broken;
     if wrong.is_empty() { Ok(gaps) } else { Err(wrong) }
 }
 
@@ -78,15 +105,22 @@ pub fn read_own(path: &Path) -> std::io::Result<String> {
 }
 
 /// Reads a file; gives the base and the keys that are left to it.
-fn read(code: &str, path: &Path) -> Result<(&'static str, Vec<String>), String> {
+fn read(code: &str, path: &Path) -> Result<(&'static str, Vec<String>), Wrong> {
     if !is_code(code) {
-        return Err(format!("`{code}` is not the code of a locale; one looks like `pt`, `pt-BR` or `zh-Hant`"));
+        return Err(format!("`{code}` is not the code of a locale; one looks like `pt`, `pt-BR` or `zh-Hant`").into());
     }
     let text = read_own(path).map_err(|error| format!("cannot be read ({error}); check who may"))?;
-    let given: Table = text.parse().map_err(|error: toml::de::Error| error.to_string().trim().replace('\n', " "))?;
+    let given: Table = text.parse().map_err(|error: toml::de::Error| Wrong {
+        line: error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count()),
+        message: error.message().trim().replace('\n', " "),
+    })?;
     let reference = built_in(FILES[0].0)?;
     let mut table = given.clone();
-    check(&mut table, &reference, "")?;
+    check(&mut table, &reference, "").map_err(|message| {
+        // What is wrong is said of a key, which stands first.
+        let line = message.split('`').nth(1).and_then(|key| line_of(key, &text));
+        Wrong { line, message }
+    })?;
     let (base, base_table) = base_of(code)?;
     let mut missing = Vec::new();
     fill(&mut table, &base_table, "", &mut missing);
@@ -98,6 +132,29 @@ fn read(code: &str, path: &Path) -> Result<(&'static str, Vec<String>), String> 
     put(code, words, table);
     let is_change_of_built_in = FILES.iter().any(|(known, _)| known.eq_ignore_ascii_case(code));
     Ok((base, if is_change_of_built_in { Vec::new() } else { missing }))
+}
+
+/// The line of a key with dots in it, or of the table that it is in.
+fn line_of(key: &str, text: &str) -> Option<usize> {
+    let mut table = String::new();
+    let mut best = None;
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        let here = if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+            table = format!("{}.", name.trim());
+            name.trim().to_owned()
+        } else {
+            let Some((name, _)) = line.split_once('=') else { continue };
+            format!("{table}{}", name.trim().trim_matches('"'))
+        };
+        if here == key {
+            return Some(number + 1);
+        }
+        if key.strip_prefix(&here).is_some_and(|rest| rest.starts_with('.')) {
+            best = Some(number + 1);
+        }
+    }
+    best
 }
 
 /// How its language is written, as `dir` has it.
@@ -166,7 +223,10 @@ fn check(given: &mut Table, reference: &Table, within: &str) -> Result<(), Strin
         match (model, value) {
             (Value::Table(forms), value) if are_forms(forms) => check_forms(value, forms, &path)?,
             (Value::Table(model), Value::Table(group)) => check(group, model, &path)?,
-            (Value::String(model), Value::String(text)) => check_names(text, model, &path)?,
+            (Value::String(model), Value::String(text)) => {
+                check_names(text, model, &path)?;
+                check_complete(text, model, &path)?;
+            }
             (Value::String(model), Value::Table(forms)) if forms.contains_key("other") => {
                 for text in forms.values().filter_map(Value::as_str) {
                     check_names(text, model, &path)?;
@@ -202,10 +262,26 @@ fn check_forms(value: &mut Value, model: &Table, path: &str) -> Result<(), Strin
 
 fn check_names(text: &str, model: &str, path: &str) -> Result<(), String> {
     let known: Vec<&str> = names(model).collect();
+    if text.trim().is_empty() && !model.is_empty() {
+        return Err(format!("`{path}` is empty; leave the key out where the words of another language may stand"));
+    }
+    if text.contains(['\n', '\r']) {
+        return Err(format!("`{path}` has a line break; it is one line"));
+    }
     match names(text).find(|name| !known.contains(name)) {
         None => Ok(()),
         Some(name) if known.is_empty() => Err(format!("`{path}` has {{{name}}}, but nothing is filled in there")),
         Some(name) => Err(format!("`{path}` has {{{name}}}; what is filled in there is {{{}}}", known.join("}, {"))),
+    }
+}
+
+/// Sentences that are about what is filled in. Others may leave it out.
+const ABOUT_NAMES: [&str; 4] = ["greeting", "inside", "issue", "pages.list"];
+
+fn check_complete(text: &str, model: &str, path: &str) -> Result<(), String> {
+    match names(model).find(|name| ABOUT_NAMES.contains(&path) && !names(text).any(|given| given == *name)) {
+        None => Ok(()),
+        Some(name) => Err(format!("`{path}` lacks {{{name}}}, in whose place something is filled in")),
     }
 }
 
@@ -289,11 +365,17 @@ mod tests {
             ("qac.toml", "more = { one = \"x\" }", "`more` lacks the plural form `other`"),
             ("qac.toml", "more = { uno = \"x\", other = \"y\" }", "has a plural form `uno`; the forms are zero, one"),
             ("qac.toml", "pages = \"x\"", "`pages` must be a table of sentences"),
-            ("qac.toml", "contact = ", "line 1"),
+            ("qac.toml", "\ncontact = ", "qac.toml:2: "),
+            ("qac.toml", "unsubscribe = \" \"", "qac.toml:1: `unsubscribe` is empty; leave the key out"),
+            ("qac.toml", "inside = \"Also\"", "`inside` lacks {titles}, in whose place something is filled in"),
+            ("qac.toml", "contact = \"a\\nb\"", "`contact` has a line break"),
+            ("qac.toml", "[mails.goodbye]\n# x\nsubjct = \"x\"", "qac.toml:3: there is no key `mails.goodbye.subjct`"),
+            ("qac.toml", "[unlisted]\nuno = \"x\"\nother = \"{count}\"", "qac.toml:1: `unlisted` has a plural form"),
             ("Klingon.toml", "", "`Klingon` is not the code of a locale; one looks like `pt`"),
         ] {
             let errors = load(folder(&[(name, text)]).path()).unwrap_err();
-            assert!(errors[0].contains(&format!("{name}: ")) && errors[0].contains(expected), "{}", errors[0]);
+            assert!(errors[0].contains(name) && errors[0].contains(expected), "{}", errors[0]);
+            assert!(is_broken("QAC") == (name == "qac.toml") && !is_broken("de"));
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::config::settings::{Banner, Digest, Intro, Sender, WhenEmpty};
 use crate::config::{keys, subject, urls, values};
 use crate::domain::Locale;
 use crate::schedule::{Holidays, Schedule};
+use crate::wording::is_broken;
 
 pub fn digests(
     root: &Table<'_>,
@@ -228,6 +229,9 @@ fn when_empty(text: &str) -> Result<WhenEmpty, String> {
 
 fn locale(text: &str) -> Result<Locale, String> {
     Locale::parse(text).map_err(|_| {
+        if is_broken(text) {
+            return format!("`{}` cannot be used, since its file in the folder of the templates is wrong", shown(text));
+        }
         let known = Locale::known();
         let near = suggestion(text, known.iter().copied(), || format!("there are {}", listed(known.iter().copied())));
         format!("`{}` is not a locale that there is{near}", shown(text))
