@@ -11,7 +11,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::{CliError, Context, output};
 use crate::config::{Config, ConfigError};
 use crate::daemon::{self, Reload};
-use crate::web::dev;
+use crate::web::{self, dev};
 
 /// Options of `serve`.
 #[derive(clap::Args, Debug)]
@@ -24,6 +24,7 @@ pub struct Args {
 /// Runs until SIGTERM or Ctrl-C, and finishes the messages in flight before it returns; SIGHUP reads the configuration again.
 pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let app = context.open().await?;
+    web::check_pages(&app.config)?;
     let listen = app.config.server.listen;
     if args.dev && !listen.ip().is_loopback() {
         return Err(CliError::Usage(format!(

@@ -23,6 +23,7 @@ mod show_relays;
 mod show_sources;
 mod source;
 mod subject;
+mod template_names;
 #[cfg(test)]
 mod tests;
 mod theme;
@@ -33,7 +34,7 @@ mod values;
 use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, Place, Problem};
-pub(crate) use nearest::nearest;
+pub(crate) use nearest::{nearest, unknown_name};
 pub use public::{Captcha, Confirmation, DARK_GROUND, LIGHT_GROUND, READABLE, Subscribe, Web};
 pub use rate::Rate;
 pub(crate) use read::{domain_name, selector_name};
@@ -41,6 +42,7 @@ pub use relays::{Auth, Relay, RelayUrl, Smtp, Tls, WarmUp};
 pub use secret::Secret;
 pub use settings::*;
 pub use source::*;
+pub(crate) use template_names::{Locals, Names};
 pub use theme::{Logo, Palette, Theme};
 pub use utm::Utm;
 pub(crate) use values::as_words;

@@ -24,6 +24,15 @@ pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Opt
     near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }
 
+/// `` `x` is not known here ``, and the nearest name or else all.
+pub(crate) fn unknown_name<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    match nearest(wrong, names.iter().copied()) {
+        Some(name) => format!("`{wrong}` is not known here; did you mean `{name}`?"),
+        None => format!("`{wrong}` is not known here; there are {}", names.join(", ")),
+    }
+}
+
 /// Names as words of a sentence: "`a`, `b` and `c`".
 pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();

@@ -1,11 +1,12 @@
 //! Tries the template of a subject on a sample issue, so that a mistake in it shows now and not on the morning of the
 //! issue.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tera::{Context, ErrorKind, Tera};
 
 use super::nearest::{listed, suggestion};
 use super::reader::shown;
+use super::template_names::{Locals, Names};
 
 /// The subject of a digest that has none of its own.
 pub const DEFAULT: &str = "{{ lead.title }}{% if more > 0 %} {{ words.more }}{% endif %}";
@@ -27,11 +28,17 @@ pub fn check(text: &str) -> Result<(), String> {
         let near = suggestion(name, VARIABLES, || format!("a subject can name {}", listed(VARIABLES)));
         return Err(format!("names `{}`, which there is not{near}", shown(name)));
     }
-    let rendered = tera.render("subject", &full_sample()).map_err(|error| in_words(&error))?;
+    let full = full_sample();
+    let names = [Names::of(text)];
+    if let Some((_, message)) = names[0].unknown(&full, &Locals::of(&names, &full)) {
+        return Err(message);
+    }
+    let context = |sample| Context::from_serialize(&sample).map_err(|error| in_words(&error));
+    let rendered = tera.render("subject", &context(full)?).map_err(|error| in_words(&error))?;
     if rendered.trim().is_empty() {
         return Err("comes out empty; write what the mail is about, as in `{{ lead.title }}`".to_owned());
     }
-    tera.render("subject", &bare_sample()).map(drop).map_err(|_| {
+    tera.render("subject", &context(bare_sample())?).map(drop).map_err(|_| {
         "fails where the lead story has no date, author or picture, or the issue no number; ask for it first, as in \
          `{% if lead.author %}{{ lead.author }}: {% endif %}{{ lead.title }}`"
             .to_owned()
@@ -39,33 +46,34 @@ pub fn check(text: &str) -> Result<(), String> {
 }
 
 /// An issue with all that one can have.
-fn full_sample() -> Context {
+fn full_sample() -> Value {
     let article = json!({
         "title": "Thousands more families to get early help", "url": "https://example.org/news/early-help",
         "topic": "news", "source": "news", "date": "4 November 2026", "excerpt": "More money for family hubs.",
         "author": "Jo Bloggs", "image": "https://example.org/hub.jpg", "meta": "4 November 2026 · news",
+        "label": "Thousands more families to get early help", "dir": "ltr", "quoted": false,
     });
     sample(&json!(12), &[article.clone(), article])
 }
 
 /// An issue with as little as one can have.
-fn bare_sample() -> Context {
+fn bare_sample() -> Value {
     let article = json!({
         "title": "Early help", "url": null, "topic": "news", "source": "news", "date": null, "excerpt": "",
-        "author": null, "image": null, "meta": "news",
+        "author": null, "image": null, "meta": "news", "label": "Early help", "dir": null, "quoted": false,
     });
     sample(&json!(null), &[article])
 }
 
-fn sample(number: &serde_json::Value, articles: &[serde_json::Value]) -> Context {
-    let mut context = Context::new();
-    context.insert("digest", &json!({ "id": "weekly", "title": "Early Help Weekly" }));
-    context.insert("issue", &json!({ "number": number, "date": "4 November 2026", "label": "4 November 2026" }));
-    context.insert("lead", &articles.first());
-    context.insert("more", &(articles.len() - 1));
-    context.insert("words", &json!({ "more": "+ 1 more" }));
-    context.insert("articles", articles);
-    context
+fn sample(number: &Value, articles: &[Value]) -> Value {
+    json!({
+        "digest": { "id": "weekly", "title": "Early Help Weekly" },
+        "issue": { "number": number, "date": "4 November 2026", "label": "4 November 2026", "web_url": null },
+        "lead": articles.first(),
+        "more": articles.len() - 1,
+        "words": { "more": "+ 1 more" },
+        "articles": articles,
+    })
 }
 
 /// Tera's error without its picture of the source. Of an unknown field it lists all that there are: the nearest is
@@ -110,7 +118,11 @@ mod tests {
     fn a_wrong_name_is_answered_with_the_nearest() {
         assert!(check("{{ led.title }}").unwrap_err().contains("did you mean `lead`?"));
         assert!(check("{% if mor > 0 %}x{% endif %}").unwrap_err().contains("did you mean `more`?"));
-        assert!(check("{{ lead.titel }}").unwrap_err().contains("did you mean `title`?"));
+        assert!(
+            check("{% if lead.titel %}x{% else %}y{% endif %}").unwrap_err().contains("did you mean `lead.title`?")
+        );
+        assert!(check("{% for a in articles %}{{ a.titel }}{% endfor %}").unwrap_err().contains("`a.title`?"));
+        assert!(check("{{ lead.titel }}").unwrap_err().contains("did you mean `lead.title`?"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::nearest;
+use crate::config::unknown_name;
 
 /// A template that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +37,10 @@ pub enum TemplateError {
         /// The slot.
         slot: &'static str,
     },
-    /// A slot's mark was changed by a filter or cut.
+    /// A slot's mark was changed by a filter or cut, or something depends on it.
     #[error(
-        "{place}: a slot is passed through a filter or cut, so it cannot be filled; write it as it is, `{{{{ slot.… }}}}`"
+        "{place}: a slot is passed through a filter, cut or asked about, and is filled in only afterwards; write it as it is, \
+         `{{{{ slot.… }}}}`"
     )]
     SlotBroken {
         /// The template.
@@ -52,6 +53,17 @@ pub enum TemplateError {
         place: String,
         /// How much it may write.
         octets: usize,
+    },
+    /// A template decides something by a slot, or makes something of it.
+    #[error(
+        "{place}: `{slot}` is filled in for each reader after the template, so nothing can be decided by it or made of it; write \
+         it as it is, `{{{{ {slot} }}}}`, and for a greeting with the name or without `{{{{ slot.greeting }}}}`"
+    )]
+    SlotBent {
+        /// The file and, where known, the line.
+        place: String,
+        /// The slot, as `slot.name`.
+        slot: String,
     },
     /// A template that mail programs would cut off whatever is in the issue.
     #[error(
@@ -112,15 +124,6 @@ fn in_words(message: &str) -> String {
     let wrong = what.trim_start_matches(|c| c != '`').trim_matches('`');
     let names = names.split_once(": ").map_or("", |(_, names)| names);
     unknown_name(wrong, names.split(", "))
-}
-
-/// `` `x` is not known here ``, and the nearest name or else all.
-pub(super) fn unknown_name<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
-    let names: Vec<&str> = names.into_iter().collect();
-    match nearest(wrong, names.iter().copied()) {
-        Some(name) => format!("`{wrong}` is not known here; did you mean `{name}`?"),
-        None => format!("`{wrong}` is not known here; there are {}", names.join(", ")),
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ mod inline;
 mod letter;
 mod message;
 mod mime;
-mod names;
 mod pages;
 mod renderer;
 mod sample;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::names::{Locals, Names};
 use super::sample;
+use crate::config::{Locals, Names};
 
 /// A name in the text of a page that neither a built-in page uses nor a mail has: its line, and what is wrong with it.
 pub fn unknown_in_page<'t>(text: &str, built_in: impl IntoIterator<Item = &'t str>) -> Option<(usize, String)> {

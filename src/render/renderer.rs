@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::fit::Fit;
 use super::letter::{self, Letter, LetterView};
@@ -149,6 +150,7 @@ impl Renderer {
             self.templates.check_names(&self.file(name, ending), &known)?;
         }
         self.parts(name, &full, &marker, &REQUIRED)?;
+        self.try_everyday(name, &full, &marker, &REQUIRED)?;
         let (html, _) = self.parts(name, &sample::bare(&marker), &marker, &REQUIRED)?;
         // An issue can be made smaller; what a template has of its own cannot.
         if html.len() > HTML_WARNING {
@@ -166,7 +168,42 @@ impl Renderer {
         for ending in [".html", ".txt"] {
             self.templates.check_names(&self.file(name, ending), &known)?;
         }
-        self.parts(name, &view, &marker, letter.required()).map(|_| ())
+        self.parts(name, &view, &marker, letter.required())?;
+        self.try_everyday(name, &view, &marker, letter.required())
+    }
+
+    /// Tries what only real mails say, not tests, and what depends on the language.
+    fn try_everyday(
+        &self,
+        name: &str,
+        view: &impl Serialize,
+        marker: &Marker,
+        required: &[Slot],
+    ) -> Result<(), TemplateError> {
+        let views = sample::everyday(view);
+        for view in &views {
+            for ending in [".html", ".txt"] {
+                let file = self.file(name, ending);
+                self.check_slots(&file, &self.templates.render(&file, view)?, marker, required)?;
+            }
+        }
+        views.first().map_or(Ok(()), |view| self.try_without_slots(name, view, marker))
+    }
+
+    /// Finds a mail that would be another one if its slots were empty: nothing can be decided by what is filled in later.
+    fn try_without_slots(&self, name: &str, view: &Value, marker: &Marker) -> Result<(), TemplateError> {
+        let mut blank = view.clone();
+        let slots = blank.get_mut("slot").and_then(Value::as_object_mut);
+        slots.into_iter().flatten().for_each(|(_, slot)| *slot = "".into());
+        for ending in [".html", ".txt"] {
+            let file = self.file(name, ending);
+            let with = self.templates.render(&file, view)?;
+            let without = self.templates.render(&file, &blank).ok();
+            if without.is_none_or(|without| letters_beside(&with, marker) != letters_beside(&without, marker)) {
+                return Err(TemplateError::SlotBroken { place: self.templates.place(&file) });
+            }
+        }
+        Ok(())
     }
 
     /// The file of a template's part; where there is none, that of the built-in digest.
@@ -213,6 +250,18 @@ impl Renderer {
             None => Ok(()),
         }
     }
+}
+
+/// What a part says beside its slots, without its spaces and line breaks.
+fn letters_beside(part: &str, marker: &Marker) -> String {
+    let mut letters = String::with_capacity(part.len());
+    let mut rest = part;
+    while let Some(found) = find(rest, marker.as_str()) {
+        letters.extend(found.before.split_whitespace());
+        rest = found.after;
+    }
+    letters.extend(rest.split_whitespace());
+    letters
 }
 
 /// Whether it is the name of a built-in template: a part is tried where others include it, a letter as what it is.

@@ -1,7 +1,8 @@
 //! An invented issue that has all that one can have, and one letter of each kind, on which templates are tried when they are loaded.
 
 use chrono::NaiveDate;
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::article::ArticleView;
 use super::letter::{Letter, LetterView, Valid, Wanted};
@@ -94,6 +95,30 @@ pub(super) fn wild(marker: &Marker) -> IssueView {
         article.source = "\"'&<>".to_owned();
     }
     view
+}
+
+/// What a template sees when the mail is no test, and then also when it has no first line, is made smaller, or is in each of
+/// the locales.
+pub(super) fn everyday(view: &impl Serialize) -> Vec<Value> {
+    let mut view = serde_json::to_value(view).unwrap_or_default();
+    view["test"] = "".into();
+    let with = |fields: Value| {
+        let mut view = view.clone();
+        if let (Value::Object(view), Value::Object(fields)) = (&mut view, fields) {
+            view.extend(fields);
+        }
+        view
+    };
+    let in_locale = |locale: Locale| {
+        let (dir, words) = (locale.direction(), Words::new(Wording::of(&locale), TITLE));
+        with(json!({
+            "lang": locale.as_str(), "dir": dir, "start": dir.start(), "end": dir.end(), "words": words,
+        }))
+    };
+    let locales = Locale::known().into_iter().filter_map(|code| Locale::parse(code).ok());
+    let mut views = vec![with(json!({})), with(json!({ "summary": "", "plain": true }))];
+    views.extend(locales.map(in_locale));
+    views
 }
 
 /// An example of everything that any mail has, whatever it is about: a part may be shared by all of them.

@@ -11,9 +11,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::TemplateError;
 use super::error::file_of;
-use super::names::{Locals, Names};
 use super::text::{WIDTH, tidy, wrap};
-use crate::config::nearest;
+use crate::config::{Locals, Names, nearest, unknown_name};
 use crate::wording::read_own;
 
 /// What the names of the built-in templates begin with. An operator's file of the same name wins, and may still extend or
@@ -90,9 +89,10 @@ impl Templates {
         let wrong = |error: tera::Error| TemplateError::from_tera(&error, dir);
         tera.set_fallback_prefixes([BUILT_IN]).map_err(wrong)?;
         let built_in = FILES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), *text));
+        check_references(&files, dir)?;
         let own = files.iter().map(|(name, text)| (name.clone(), text.as_str()));
         tera.add_raw_templates(built_in.chain(own)).map_err(wrong)?;
-        let parts: Vec<&str> = files.iter().flat_map(|(_, text)| used(text)).collect();
+        let parts: Vec<&str> = files.iter().flat_map(|(_, text)| used(text)).map(|(_, name)| name).collect();
         let mails = files.iter().filter(|(name, text)| is_whole(name, text) && !parts.contains(&name.as_str()));
         let own = mails.filter_map(|(name, _)| name.rsplit_once('.')).map(|(name, _)| name.to_owned()).collect();
         let unused = files.iter().filter(|(name, text)| !is_whole(name, text) && !parts.contains(&name.as_str()));
@@ -127,7 +127,7 @@ impl Templates {
         let mut files = vec![self.full_name(file)];
         let mut at = 0;
         while let Some(name) = files.get(at) {
-            let found: Vec<String> = used(self.text(name)).map(|name| self.full_name(name)).collect();
+            let found: Vec<String> = used(self.text(name)).map(|(_, name)| self.full_name(name)).collect();
             for name in found {
                 if !files.contains(&name) {
                     files.push(name);
@@ -138,6 +138,12 @@ impl Templates {
         let names: Vec<Names<'_>> = files.iter().map(|name| Names::of(self.text(name))).collect();
         let locals = Locals::of(&names, known);
         for (file, names) in files.iter().zip(&names) {
+            if let Some((line, slot)) = names.bent_slot() {
+                return Err(TemplateError::SlotBent {
+                    place: format!("{}:{line}", self.place(file)),
+                    slot: slot.clone(),
+                });
+            }
             if let Some((line, message)) = names.unknown(known, &locals) {
                 return Err(TemplateError::Template { place: format!("{}:{line}", self.place(file)), message });
             }
@@ -213,13 +219,45 @@ fn is_whole(name: &str, text: &str) -> bool {
     extends || text.contains(if name.ends_with(".html") { "<html" } else { "slot." })
 }
 
-/// The files that a template extends or includes.
-fn used(text: &str) -> impl Iterator<Item = &str> {
-    text.split("{%").filter_map(|tag| {
-        let tag = tag.trim_start_matches('-').trim_start();
+/// The files that a template extends or includes, each with its line.
+fn used(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.match_indices("{%").filter_map(|(at, _)| {
+        let tag = text[at + 2..].trim_start_matches('-').trim_start();
         let name = tag.strip_prefix("extends").or_else(|| tag.strip_prefix("include"))?;
-        name.trim_start().strip_prefix(['"', '\'', '`'])?.split(['"', '\'', '`']).next()
+        let name = name.trim_start().strip_prefix(['"', '\'', '`'])?.split(['"', '\'', '`']).next()?;
+        Some((text[..at].matches('\n').count() + 1, name))
     })
+}
+
+/// Finds a file that an operator's names and that there is not, and one that comes back to itself: Tera tells neither's line.
+fn check_references(files: &[(String, String)], dir: Option<&Path>) -> Result<(), TemplateError> {
+    let text = |name: &str| {
+        let own = files.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str());
+        own.or_else(|| FILES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text))
+    };
+    let wrong = |file: &str, line: usize, message: String| {
+        Err(TemplateError::Template { place: format!("{}:{line}", file_of(file, dir)), message })
+    };
+    for (file, own) in files {
+        for (line, name) in used(own) {
+            if text(name.strip_prefix(BUILT_IN).unwrap_or(name)).is_none() {
+                let known = files.iter().map(|(known, _)| known.as_str()).chain(FILES.iter().map(|(known, _)| *known));
+                return wrong(file, line, unknown_name(name, known));
+            }
+            let (mut reached, mut at) = (vec![name], 0);
+            while let Some(next) = reached.get(at) {
+                let further = text(next).into_iter().flat_map(used).map(|(_, name)| name);
+                let further: Vec<&str> = further.filter(|name| !reached.contains(name)).collect();
+                reached.extend(further);
+                at += 1;
+            }
+            if reached.contains(&file.as_str()) {
+                let message = format!("`{name}` comes back to `{file}` itself; the built-in one is `{BUILT_IN}{file}`");
+                return wrong(file, line, message);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The folder's templates by file name.

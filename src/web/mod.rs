@@ -119,7 +119,7 @@ impl AppState {
     /// # Errors
     /// When a page is broken, or something that the configuration asks for cannot be had.
     pub fn new(subscribers: Subscribers, notices: Notices, warn: Warn) -> Result<Self, WebError> {
-        let pages = Arc::new(Pages::new(subscribers.config())?);
+        let pages = Arc::new(Pages::new(subscribers.config(), Arc::clone(&warn))?);
         for stranger in pages.strangers() {
             tracing::warn!("{stranger}");
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path as FilePath;
+use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -10,7 +11,7 @@ use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Value, json};
 use tera::{Context, Kwargs, State as TeraState, Tera, TeraResult};
 
-use super::{AppState, WebError, language, look};
+use super::{AppState, Warn, WebError, language, look};
 use crate::config::Config;
 use crate::domain::Locale;
 use crate::render::{TemplateError, meant_file, unknown_in_page};
@@ -112,12 +113,25 @@ fn strangers(dir: &FilePath) -> Vec<String> {
 /// # Errors
 /// [`WebError`] for the first mistake.
 pub fn check_pages(config: &Config) -> Result<Vec<String>, WebError> {
-    Pages::new(config).map(|pages| pages.strangers)
+    Pages::new(config, Arc::new(|_, _| ())).map(|pages| pages.strangers)
+}
+
+/// The built-in pages, and the operator's over them.
+fn templates(own: &[(String, String)]) -> Result<Tera, tera::Error> {
+    let mut tera = Tera::default();
+    tera.register_function("t", words);
+    tera.set_fallback_prefixes([BUILT_IN])?;
+    let built_in = TEMPLATES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), *text));
+    tera.add_raw_templates(built_in.chain(own.iter().map(|(name, text)| (name.clone(), text.as_str()))))?;
+    Ok(tera)
 }
 
 /// Makes pages.
 pub(super) struct Pages {
     tera: Tera,
+    /// The built-in pages alone, where the operator has some: a mistake in those is nothing that a visitor shall see.
+    fallback: Option<Tera>,
+    warn: Warn,
     site: Value,
     /// The path of `public_url`, without a slash at its end.
     base: String,
@@ -146,16 +160,13 @@ impl File {
 
 impl Pages {
     /// Loads the built-in templates, the operator's over them, and the site's own look.
-    pub(super) fn new(config: &Config) -> Result<Self, WebError> {
-        let mut tera = Tera::default();
-        tera.register_function("t", words);
+    /// `warn` tells the operator of a page of theirs that fails.
+    pub(super) fn new(config: &Config, warn: Warn) -> Result<Self, WebError> {
         let dir = config.templates.dir.as_deref();
         let broken = |error: tera::Error| TemplateError::from_tera(&error, dir);
-        tera.set_fallback_prefixes([BUILT_IN]).map_err(broken)?;
         let own = dir.map(own).transpose()?.unwrap_or_default();
-        let built_in = TEMPLATES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), *text));
-        tera.add_raw_templates(built_in.chain(own.iter().map(|(name, text)| (name.clone(), text.as_str()))))
-            .map_err(broken)?;
+        let tera = templates(&own).map_err(broken)?;
+        let fallback = (!own.is_empty()).then(|| templates(&[])).transpose().map_err(broken)?;
         dir.map(|dir| check_own(dir, &own)).transpose()?;
         let version = version(config, &own);
         let base = url::Url::parse(&config.server.public_url)
@@ -199,7 +210,7 @@ impl Pages {
             files.push(file);
         }
         let strangers = dir.map(strangers).unwrap_or_default();
-        Ok(Self { tera, site, base, files, version, strangers, issue_styles })
+        Ok(Self { tera, fallback, warn, site, base, files, version, strangers, issue_styles })
     }
 
     /// Changes with all that pages are made of beside the store: program, configuration, templates, wording.
@@ -239,7 +250,14 @@ impl Pages {
         context.insert("site", &self.site);
         context.insert("lang", locale.as_str());
         context.insert("dir", &Wording::of(locale).direction());
-        self.tera.render(&format!("pages/{file}"), &context)
+        let name = format!("pages/{file}");
+        self.tera.render(&name, &context).or_else(|error| {
+            let Some(built_in) = &self.fallback else { return Err(error) };
+            let rendered = built_in.render(&name, &context)?;
+            let reason = TemplateError::from_tera(&error, None);
+            (self.warn)("own_page", format!("Your page `{name}` fails, and visitors get the built-in one: {reason}"));
+            Ok(rendered)
+        })
     }
 
     /// A page that says one thing: the heading and the text that are under `key` in the wording.

@@ -154,3 +154,20 @@ on_both! {
         assert_eq!(everything(&store).await, before);
     }
 }
+
+on_both! {
+    async fn a_page_of_the_operators_that_fails_gives_way_to_the_built_in_one_and_the_operator_is_told(store: TestStore) {
+        let own = tempfile::tempdir().unwrap();
+        std::fs::create_dir(own.path().join("pages")).unwrap();
+        std::fs::write(own.path().join("pages/home.html"), "\n{{ site.name | round }}").unwrap();
+        let site = Site::with(&store, |config| config.templates.dir = Some(own.path().to_owned())).await;
+
+        let page = site.get("/").await;
+
+        assert_eq!(page.status(), 200);
+        assert!(page.text().await.unwrap().contains("name=\"email\""));
+        let warnings = site.warnings.lock().unwrap().clone();
+        assert!(warnings[0].starts_with("own_page: Your page `pages/home.html` fails"), "{warnings:?}");
+        assert!(warnings[0].contains("pages/home.html:2: "), "{warnings:?}");
+    }
+}

@@ -1,10 +1,10 @@
-//! The names that a template uses, held against what mails have: Tera itself says nothing of a wrong one in an `if`.
+//! The names that an operator's template uses, held against what there is: Tera itself says nothing of a wrong one in an `if`.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::error::unknown_name;
+use super::nearest::unknown_name;
 
 /// Words of the template language that are no names.
 const WORDS: [&str; 15] = [
@@ -16,9 +16,11 @@ type Path<'t> = Vec<&'t str>;
 
 /// What a template uses and what it makes itself.
 #[derive(Debug, Default)]
-pub(super) struct Names<'t> {
+pub(crate) struct Names<'t> {
     used: Vec<(usize, Path<'t>)>,
     locals: Vec<Local<'t>>,
+    /// Slots that are not written as they are: the line, and the slot.
+    bent: Vec<(usize, String)>,
 }
 
 /// Names that a template sets or loops over.
@@ -33,11 +35,11 @@ struct Local<'t> {
 
 /// What the local names of all templates together may stand for; null: anything.
 #[derive(Debug, Default)]
-pub(super) struct Locals<'v>(BTreeMap<String, Vec<&'v Value>>);
+pub(crate) struct Locals<'v>(BTreeMap<String, Vec<&'v Value>>);
 
 impl<'t> Names<'t> {
     /// Reads a template.
-    pub(super) fn of(text: &'t str) -> Self {
+    pub(crate) fn of(text: &'t str) -> Self {
         let mut names = Self::default();
         let mut at = 0;
         while let Some(open) = text[at..].find('{').map(|open| at + open) {
@@ -56,11 +58,17 @@ impl<'t> Names<'t> {
             let inside = text[from..close].trim_matches('-').trim();
             let line = text[..open].matches('\n').count() + 1;
             match kind {
-                '{' if !inside.starts_with('<') => names.expression(inside, line),
+                '{' if !inside.starts_with('<') => {
+                    names.expression(inside, line);
+                    names.find_bent(operands(inside), line);
+                }
                 '%' if inside == "raw" => {
                     at = text[at..].find("endraw").map_or(text.len(), |end| at + end);
                 }
-                '%' => names.tag(inside, line),
+                '%' => {
+                    names.tag(inside, line);
+                    names.find_bent([inside], line);
+                }
                 _ => {}
             }
         }
@@ -68,7 +76,7 @@ impl<'t> Names<'t> {
     }
 
     /// The names that it uses.
-    pub(super) fn paths(&self) -> impl Iterator<Item = &[&'t str]> {
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &[&'t str]> {
         self.used.iter().map(|(_, path)| path.as_slice())
     }
 
@@ -98,19 +106,35 @@ impl<'t> Names<'t> {
         }
     }
 
+    /// Slots in a part of an expression or a tag where they are not written out as they are: they are filled later, for each
+    /// recipient, so nothing can be decided by them or made of them.
+    fn find_bent(&mut self, parts: impl IntoIterator<Item = &'t str>, line: usize) {
+        for part in parts {
+            let slot = paths(part).into_iter().find(|path| path[0] == "slot");
+            if let Some(slot) = slot.filter(|slot| part.trim() != slot.join(".")) {
+                self.bent.push((line, slot.join(".")));
+            }
+        }
+    }
+
+    /// The first slot that something is decided by, or made of: its line and its name.
+    pub(crate) fn bent_slot(&self) -> Option<&(usize, String)> {
+        self.bent.first()
+    }
+
     fn expression(&mut self, text: &'t str, line: usize) {
         self.used.extend(paths(text).into_iter().map(|path| (line, path)));
     }
 
     /// The first name that is not there: its line, and what is wrong with it.
-    pub(super) fn unknown(&self, view: &Value, locals: &Locals<'_>) -> Option<(usize, String)> {
+    pub(crate) fn unknown(&self, view: &Value, locals: &Locals<'_>) -> Option<(usize, String)> {
         self.used.iter().find_map(|(line, path)| Some((*line, wrong(path, view, locals)?)))
     }
 }
 
 impl<'v> Locals<'v> {
     /// Finds out what the local names of these templates stand for. They see each other's, as one includes another.
-    pub(super) fn of(templates: &[Names<'_>], view: &'v Value) -> Self {
+    pub(crate) fn of(templates: &[Names<'_>], view: &'v Value) -> Self {
         static ANYTHING: Value = Value::Null;
         let mut locals = Self::default();
         // A loop within a loop needs what the outer one stands for.
@@ -181,6 +205,24 @@ fn wrong(path: &[&str], view: &Value, locals: &Locals<'_>) -> Option<String> {
         return Some(format!("`{name}` is not known here; `{before}` has no fields"));
     }
     Some(unknown_name(&name, names.iter().map(String::as_str)))
+}
+
+/// The parts of an expression that `~` joins.
+fn operands(text: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut quote) = (Vec::new(), 0, None);
+    for (at, letter) in text.char_indices() {
+        match (quote, letter) {
+            (None, '"' | '\'' | '`') => quote = Some(letter),
+            (Some(open), close) if open == close => quote = None,
+            (None, '~') => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
 }
 
 /// The paths in an expression: no strings, filters, tests, functions, names of arguments, or words of the language.
@@ -269,6 +311,21 @@ mod tests {
         let names = [Names::of(template)];
         let locals = Locals::of(&names, &view);
         assert_eq!(names[0].unknown(&view, &locals).map(|(_, message)| message).as_deref(), message);
+    }
+
+    #[rstest]
+    #[case("{{ slot.name }}{{ 'Dear ~ ' ~ slot.greeting ~ digest.title | upper }}", None)]
+    #[case("{{ <button href={slot.link}> }}{# {% if slot.name %} #}", None)]
+    #[case("{% if slot.name %}Dear{% endif %}", Some("slot.name"))]
+    #[case("\n{% if more > 0 and slot.name == 'Jo' %}{% endif %}", Some("slot.name"))]
+    #[case("{{ slot.name | length }}", Some("slot.name"))]
+    #[case("{{ 'z' in slot.address }}", Some("slot.address"))]
+    #[case("{{ slot.name[0] }}", Some("slot.name"))]
+    #[case("{{ 'x' if slot.name else 'y' }}", Some("slot.name"))]
+    #[case("{% set name = slot.name %}", Some("slot.name"))]
+    #[case("{% for letter in slot.name %}{% endfor %}", Some("slot.name"))]
+    fn a_slot_is_written_as_it_is_and_nothing_is_decided_by_it(#[case] template: &str, #[case] bent: Option<&str>) {
+        assert_eq!(Names::of(template).bent_slot().map(|(_, slot)| slot.as_str()), bent);
     }
 
     proptest::proptest! {
