@@ -1,15 +1,18 @@
 //! Correcting an issue: a short mail to exactly those who have received it and have not left, once for each.
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::digest::{SHA256, digest as hash};
 use chrono::NaiveDate;
 use data_encoding::HEXLOWER;
 
-use super::composer::new_mail;
+use super::composer::{locale_of, new_mail};
 use super::control::{event, not_folded, wrong_state};
 use super::{ALL_TOPICS, Because, ComposeError, Composer};
-use crate::domain::{IssueState, PublicId};
-use crate::render::Letter;
-use crate::store::{CorrectionRow, Durability};
+use crate::config::Digest;
+use crate::domain::{IssueState, Locale, PublicId};
+use crate::render::{Letter, RenderedMail};
+use crate::store::{CorrectionRow, Durability, IssueRow, Session};
 
 /// How many deliveries of the issue one transaction looks at.
 const CHUNK: i64 = 5_000;
@@ -26,6 +29,14 @@ pub struct Corrected {
     pub fresh: bool,
     /// Whether further people get it who receive the issue from now on.
     pub goes_on: bool,
+}
+
+/// A correction in one language, about one subject.
+struct Correction {
+    locale: Locale,
+    mail: RenderedMail,
+    /// The mails of the issue that it goes to the readers of.
+    of_mails: Vec<i64>,
 }
 
 impl Composer {
@@ -47,8 +58,8 @@ impl Composer {
         }
         let fingerprint = HEXLOWER.encode(hash(&SHA256, text.join("\n\n").as_bytes()).as_ref());
         let date: NaiveDate = issue.issue_date.parse().unwrap_or_default();
-        let letter = Letter::Correction { text: &text, subject: &issue.subject, date };
-        let mail = self.renderer.letter(&self.frame(digest, &digest.locale), &letter, &*self.random)?;
+        let whole = self.correction(digest, &digest.locale, &text, &issue.subject, date)?;
+        let others = self.corrections_of_mails(digest, &issue, &text, date).await?;
 
         let now = self.clock.now();
         let mut session = self.store.write(Durability::Full).await?;
@@ -57,10 +68,15 @@ impl Composer {
         let fresh = known.is_none();
         if fresh {
             not_folded(&mut session, id, "corrected").await?;
-            let salt = PublicId::new(&*self.random);
-            let mail = new_mail(None, "correction", digest, ALL_TOPICS, &digest.locale, &mail, salt.as_str());
-            let mail = session.insert_mail(&mail, now).await?;
-            session.add_correction(id, &fingerprint, mail, now).await?;
+            let mail = self.keep_correction(&mut session, digest, &digest.locale, &whole).await?;
+            if let Some(correction) = session.add_correction(id, &fingerprint, mail, now).await? {
+                for other in &others {
+                    let mail = self.keep_correction(&mut session, digest, &other.locale, &other.mail).await?;
+                    for of_mail in &other.of_mails {
+                        session.add_correction_mail(correction, *of_mail, mail).await?;
+                    }
+                }
+            }
             session.add_issue_event(id, &event("corrected", because), now).await?;
         }
         let row = session.correction(id, &fingerprint).await?;
@@ -72,6 +88,52 @@ impl Composer {
         let mut reader = self.store.read().await?;
         let goes_on = reader.correction(id, &fingerprint).await?.is_some_and(|row| row.laid_out_at.is_none());
         Ok(Corrected { recipients: reader.correction_recipients(row.id).await?, fresh, goes_on })
+    }
+
+    /// The correction as it is mailed in a language, to those who had the issue under that subject.
+    fn correction(
+        &self,
+        digest: &Digest,
+        locale: &Locale,
+        text: &[String],
+        subject: &str,
+        date: NaiveDate,
+    ) -> Result<RenderedMail, ComposeError> {
+        let letter = Letter::Correction { text, subject, date };
+        Ok(self.renderer.letter(&self.frame(digest, locale), &letter, &*self.random)?)
+    }
+
+    /// The correction for those who have the issue in another language or under another subject than its own.
+    async fn corrections_of_mails(
+        &self,
+        digest: &Digest,
+        issue: &IssueRow,
+        text: &[String],
+        date: NaiveDate,
+    ) -> Result<Vec<Correction>, ComposeError> {
+        let mut alike = BTreeMap::<(Locale, String), Vec<i64>>::new();
+        for mail in self.store.read().await?.mails_of_issue(issue.id).await? {
+            let locale = locale_of(&mail.locale, digest);
+            if locale != digest.locale || mail.subject != issue.subject {
+                alike.entry((locale, mail.subject)).or_default().push(mail.id);
+            }
+        }
+        let render = |((locale, subject), of_mails): ((Locale, String), Vec<i64>)| {
+            Ok(Correction { mail: self.correction(digest, &locale, text, &subject, date)?, locale, of_mails })
+        };
+        alike.into_iter().map(render).collect()
+    }
+
+    async fn keep_correction(
+        &self,
+        session: &mut Session,
+        digest: &Digest,
+        locale: &Locale,
+        mail: &RenderedMail,
+    ) -> Result<i64, ComposeError> {
+        let salt = PublicId::new(&*self.random);
+        let mail = new_mail(None, "correction", digest, ALL_TOPICS, locale, mail, salt.as_str());
+        Ok(session.insert_mail(&mail, self.clock.now()).await?)
     }
 
     /// Lays out a correction that another process left behind, or whose issue has been sent in the meantime.

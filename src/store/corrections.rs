@@ -21,11 +21,16 @@ queries! {
              select d.subscriber_id from deliveries d where d.issue_id = $1 and d.subscriber_id > $2
              order by d.subscriber_id limit $3) c"
     };
+    MAILS_OF_ISSUE = { "select id, locale, subject from mails where issue_id = $1 order by id" };
+    ADD_CORRECTION_MAIL = {
+        "insert into correction_mails (correction_id, of_mail, mail_id) values ($1, $2, $3)"
+    };
     // To the address that has received the issue. Whoever has paused since has not left.
     LAY_OUT_CORRECTION = {
         "insert into deliveries (mail_id, kind, digest, subscriber_id, address, name, state, priority, due_at, first_due_at,
                                  attempts, correction_id)
-         select c.mail_id, 'correction', l.digest, l.subscriber_id, l.email, l.name, 'queued', $4, $5, $5, 0, c.id
+         select coalesce((select m.mail_id from correction_mails m where m.correction_id = c.id and m.of_mail = d.mail_id),
+                         c.mail_id), 'correction', l.digest, l.subscriber_id, l.email, l.name, 'queued', $4, $5, $5, 0, c.id
          from corrections c
          join deliveries d on d.issue_id = c.issue_id and d.kind = 'digest' and d.state = 'sent'
          join live_subscriptions l on l.subscriber_id = d.subscriber_id and l.digest = d.digest
@@ -47,7 +52,7 @@ pub struct CorrectionRow {
     pub id: i64,
     /// The issue that it corrects.
     pub issue_id: i64,
-    /// Its mail.
+    /// Its mail in the language of the digest.
     pub mail_id: i64,
     /// The last subscriber that has been looked at.
     pub layout_after: i64,
@@ -55,8 +60,37 @@ pub struct CorrectionRow {
     pub laid_out_at: Option<UtcMillis>,
 }
 
+/// A mail of an issue, as its readers know it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct MailOfIssue {
+    /// Row id.
+    pub id: i64,
+    /// The locale that it is written in.
+    pub locale: String,
+    /// Its subject.
+    pub subject: String,
+}
+
 impl Session {
-    /// Records a correction; its fingerprint is that of the text. `false`: the issue has the same one already.
+    /// All mails of an issue, those that have been replaced among them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn mails_of_issue(&mut self, issue: i64) -> Result<Vec<MailOfIssue>, StoreError> {
+        fetch_all!(self, MAILS_OF_ISSUE as MailOfIssue, issue)
+    }
+
+    /// Says which mail of a correction goes to those who received a mail of the issue.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn add_correction_mail(&mut self, correction: i64, of_mail: i64, mail: i64) -> Result<(), StoreError> {
+        execute!(self, ADD_CORRECTION_MAIL, correction, of_mail, mail)?;
+        Ok(())
+    }
+
+    /// Records a correction; its fingerprint is that of the text, and `mail` goes to those for whom there is no other. Gives its
+    /// id; none where the issue has the same one already.
     ///
     /// # Errors
     /// When the database fails.
@@ -66,8 +100,8 @@ impl Session {
         fingerprint: &str,
         mail: i64,
         now: UtcMillis,
-    ) -> Result<bool, StoreError> {
-        Ok(fetch_optional!(self, ADD_CORRECTION as (i64,), issue, fingerprint, mail, now)?.is_some())
+    ) -> Result<Option<i64>, StoreError> {
+        Ok(fetch_optional!(self, ADD_CORRECTION as (i64,), issue, fingerprint, mail, now)?.map(|(id,)| id))
     }
 
     /// The correction of an issue with that text.

@@ -57,7 +57,7 @@ pub use asks::Ask;
 pub use census::{Census, PeopleCensus, UnderWay};
 pub use consent::ConsentRow;
 pub use control::{IssueEventRow, NewIssueEvent};
-pub use corrections::CorrectionRow;
+pub use corrections::{CorrectionRow, MailOfIssue};
 pub use deliveries::{DeliveryRow, MailedRow, NewDelivery, Totals};
 pub use digests::Hold;
 pub use error::StoreError;

@@ -14,6 +14,11 @@ queries! {
     SET_SUBJECT = { "update issues set subject = $2 where id = $1" };
     // Also what replaced another mail before.
     REPLACE_MAIL = { "update mails set replaced_by = $2 where id = $1 or replaced_by = $1" };
+    // What corrects the old one corrects the new one.
+    REPLACE_CORRECTED = {
+        "insert into correction_mails (correction_id, of_mail, mail_id)
+         select correction_id, $2, mail_id from correction_mails where of_mail = $1"
+    };
     REPLACE_VARIANT = { "update issue_variants set mail_id = $3 where issue_id = $1 and mail_id = $2" };
     // A mail that is replaced by itself is not sent any more at all.
     EMPTY_MAIL = { "update mails set replaced_by = id where id = $1" };
@@ -73,6 +78,7 @@ impl Session {
     /// When the database fails.
     pub async fn replace_mail(&mut self, issue: i64, old: i64, new: i64) -> Result<(), StoreError> {
         execute!(self, REPLACE_MAIL, old, new)?;
+        execute!(self, REPLACE_CORRECTED, old, new)?;
         execute!(self, REPLACE_VARIANT, issue, old, new)?;
         Ok(())
     }

@@ -7,6 +7,7 @@ use postround::subscribers::{Leave, Origin};
 
 use super::{BECAUSE, Desk};
 use crate::support::on_both;
+use crate::support::site::story;
 
 on_both! {
     async fn a_correction_goes_once_to_those_who_received_the_issue_and_have_not_left(store: TestStore) {
@@ -70,6 +71,31 @@ on_both! {
         .await;
         assert!(desk.got().values().all(|mails| mails.len() == 2));
         assert!(desk.app.store.read().await.unwrap().open_corrections().await.unwrap().is_empty());
+    }
+
+    async fn a_correction_comes_in_the_language_and_about_the_subject_of_the_mail_that_each_has(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.program.site.list(story("ferreira", "Nadia Ferreira on counting", "2026-11-04"));
+        desk.program.subscribe("ana@northfold.example", &[]).await;
+        desk.program.subscribe("dora@northfold.example", &["--locale", "de"]).await;
+        desk.program.subscribe("emil@northfold.example", &["--topics", "interviews"]).await;
+        let issue = desk.issue().await;
+        desk.deliver_all(issue).await;
+        desk.app.composer().correct(issue, "It is 2028.", BECAUSE).await.unwrap();
+        desk.delivering(async {
+            while desk.got().values().map(Vec::len).sum::<usize>() < 6 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        for (name, correction, word) in
+            [("ana", "Correction: ", "Unsubscribe"), ("dora", "Berichtigung: ", "Abmelden"), ("emil", "Correction: ", "Unsubscribe")]
+        {
+            let [issue, corrected] = &desk.got()[&format!("{name}@northfold.example")][..] else { panic!("{name}") };
+            assert_eq!(corrected.0, format!("{correction}{}", issue.0));
+            assert!(corrected.1.contains(word) && corrected.1.contains("It is 2028."), "{}", corrected.1);
+        }
+        assert_eq!(desk.got()["emil@northfold.example"][0].0, "Nadia Ferreira on counting");
     }
 
     async fn a_correction_without_a_word_or_of_an_issue_that_nobody_got_is_refused(store: TestStore) {
