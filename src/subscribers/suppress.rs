@@ -223,11 +223,13 @@ async fn suppress(
     origin: Origin<'_>,
     now: UtcMillis,
 ) -> Result<(u64, u64), StoreError> {
-    let hashes: Vec<&str> = entries.iter().map(|entry| entry.hash.as_str()).collect();
+    let mut hashes: Vec<&str> = entries.iter().map(|entry| entry.hash.as_str()).collect();
     let addresses: Vec<&str> = entries.iter().filter_map(|entry| entry.address.as_deref()).collect();
     session.lock_subscribers_among(&hashes).await?;
+    session.lock_moved_among(&hashes).await?;
     let have = session.suppressions_among(&hashes).await?;
     let known = session.subscribers_among(&hashes).await?;
+    let moved = session.moved_among(&hashes).await?;
     let mut rows = Vec::new();
     for entry in entries {
         let reason = entry.reason.unwrap_or(otherwise);
@@ -243,11 +245,22 @@ async fn suppress(
         });
     }
     session.suppress_many(&rows).await?;
+    let people: Vec<Option<&SubscriberRow>> = entries
+        .iter()
+        .map(|entry| {
+            let here = known.iter().find(|person| person.address_hash == entry.hash);
+            // Whoever complains at an address that they had before means our mails, wherever they go now.
+            let reported = entry.reason.unwrap_or(otherwise) == SuppressionReason::Complaint;
+            let gone = moved.iter().find(|moved| reported && moved.former_hash == entry.hash);
+            here.or(gone.map(|moved| &moved.person))
+        })
+        .collect();
+    hashes.extend(people.iter().flatten().map(|person| person.address_hash.as_str()));
     // Also where it was suppressed before: nothing must be on its way.
     let stopped = session.cancel_everything(&hashes, &addresses, now).await?;
     let (mut updates, mut events) = (Vec::new(), Vec::new());
-    for entry in entries {
-        let Some(person) = known.iter().find(|person| person.address_hash == entry.hash) else { continue };
+    for (entry, person) in entries.iter().zip(people) {
+        let Some(person) = person else { continue };
         let reason = entry.reason.unwrap_or(otherwise);
         // A suppression that weighs more may be lifted one day: that they complained, or bounced, is known by then.
         let state = state_after(person.state, reason);

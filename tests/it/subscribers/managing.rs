@@ -278,15 +278,23 @@ on_both! {
                  values ('digest', '*', '', '', '', '', '', '', '', 0);
              insert into deliveries (mail_id, kind, digest, subscriber_id, address, name, state, priority, due_at, first_due_at, attempts, answer)
              select m.id, 'digest', 'weekly', s.id, s.email, 'Ann', v.state, 0, 0, 0, 0, s.email from mails m, subscribers s,
-                 (select 'sent' as state union all select 'queued') v").await;
+                 (select 'sent' as state union all select 'queued') v;
+             insert into join_requests (subscriber_id, asked_at, choice, name, locale) select id, 0, 'weekly', 'Traced', 'de' from subscribers;
+             insert into asks (subscriber_id, due_at, source) select id, 0, 'import of Traced.csv' from subscribers;
+             insert into former_ids (public_id, subscriber_id) select 'traced', id from subscribers;
+             insert into former_addresses (address_hash, subscriber_id, moved_at) select 'traced', id, 0 from subscribers;
+             update deliveries set link = 'https://post.example/traced', address_hash = 'traced';
+             update consent_events set source = 'Traced', network = 'Traced', agent = 'Traced', wording = 'Traced', evidence = 'Traced'").await;
         assert_eq!(subscribers.erase(&claim).await.unwrap(), Erased::Now);
         assert_eq!(subscribers.erase(&claim).await.unwrap(), Erased::Unknown);
         assert_eq!(subscribers.erase_address(&address(ANN)).await.unwrap(), Erased::Already);
         assert_eq!(subscribers.erase_address(&address("x@northfold.example")).await.unwrap(), Erased::Unknown);
-        assert_eq!(traces(&store, &[ANN, "name: ann", "on 0123"]).await, "");
+        assert_eq!(traces(&store, &[ANN, "name: ann", "on 0123", id.as_str()]).await, "");
+        // Of what they had before only the hash of an address stays.
+        assert_eq!(traces(&store, &["traced"]).await, "suppressions.address_hash: traced");
         assert_eq!(text(&store, "select reason || note from leave_reasons").await, "other");
         assert_eq!(text(&store, "select state || address || name || coalesce(answer, '') from deliveries order by 1").await, "cancelled\nsent");
-        assert_eq!(text(&store, "select reason || note from suppressions").await, "erased");
+        assert_eq!(text(&store, "select reason || note from suppressions").await, "erased\nerased");
         let held = serde_json::to_value(subscribers.data_of(&address(ANN)).await.unwrap().unwrap()).unwrap();
         assert_eq!((&held["suppression"]["reason"], held.get("email")), (&"erased".into(), None));
         // Nobody else brings them back, and they do.

@@ -215,6 +215,17 @@ on_both! {
         assert_eq!(states(&store).await, format!("{ANN} confirmed"));
     }
 
+    async fn a_complaint_from_the_address_that_somebody_had_before_ends_their_mails_at_the_new_one(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        assert_eq!(moves(&store, &subscribers, ANN, NEW).await, Changed::Now);
+        mailed(&store, "digest", "queued", "").await;
+        subscribers.suppress(&address(ANN), SuppressionReason::Bounced, "", Origin::COMMAND_LINE).await.unwrap();
+        assert_eq!(states(&store).await, format!("{NEW} confirmed"), "that the old one is dead says nothing of the new one");
+        let done = subscribers.suppress(&address(ANN), SuppressionReason::Complaint, "", Origin::COMMAND_LINE).await.unwrap();
+        assert_eq!((done.stopped, states(&store).await), (1, format!("{NEW} complained")));
+    }
+
     async fn whoever_is_erased_comes_back_under_none_of_their_addresses(store: TestStore) {
         let (subscribers, clock) = subscribers(&store, URL).await;
         confirmed(&subscribers, ANN, &["weekly"]).await;
