@@ -170,6 +170,27 @@ impl Palette {
         ]
     }
 
+    /// The darker or lighter colour for that key, nearest to what it is, with which all pairs that it changes read; `None`:
+    /// there is none. Where the band `soft` is not chosen, it follows `accent` and `paper`.
+    pub fn readable(&self, key: &str, soft_follows: bool) -> Option<Colour> {
+        let mut with = *self;
+        let from = *with.of(key)?;
+        let mut steps = (0..=100).flat_map(|percent| [BLACK, Colour::WHITE].map(|end| from.toward(end, percent)));
+        let follows = soft_follows && ["accent", "paper"].contains(&key);
+        steps.find(|colour| {
+            let mut with = *self;
+            if let Some(place) = with.of(key) {
+                *place = *colour;
+            }
+            if follows {
+                with.soft = with.suiting_soft();
+            }
+            let changed = |name: &str| name == key || (follows && name == "soft");
+            let mut pairs = with.pairs().into_iter().filter(|(text, _, ground, _)| changed(text) || changed(ground));
+            pairs.all(|(_, colour, _, on)| colour.contrast(on) >= TEXT_CONTRAST)
+        })
+    }
+
     /// The hairline between stories.
     pub fn rule(&self) -> Colour {
         self.paper.toward(self.muted, HAIRLINE)
@@ -182,12 +203,6 @@ impl Palette {
         let reads = |text: &Colour| self.accent.contrast(*text) >= TEXT_CONTRAST;
         candidates.into_iter().find(reads).unwrap_or(BLACK)
     }
-}
-
-/// The nearest darker or lighter colour that text may have on that ground.
-pub fn readable_on(colour: Colour, ground: Colour) -> Colour {
-    let other = if ground.contrast(BLACK) >= ground.contrast(Colour::WHITE) { BLACK } else { Colour::WHITE };
-    colour.readable_on(ground, other, TEXT_CONTRAST)
 }
 
 #[cfg(test)]
@@ -218,7 +233,22 @@ mod tests {
             for (_, colour, _, on) in dark.pairs() {
                 prop_assert!(colour.contrast(on) >= TEXT_CONTRAST, "{colour} on {on}");
             }
-            prop_assert!(readable_on(accent, dark.soft).contrast(dark.soft) >= TEXT_CONTRAST);
+        }
+
+        #[test]
+        fn the_colour_that_would_do_does(red: u8, green: u8, blue: u8, at in 0usize..6, follows: bool) {
+            let key = ["accent", "ink", "muted", "paper", "background", "soft"][at];
+            let mut palette = Palette::LIGHT;
+            *palette.of(key).unwrap() = Colour::new(red, green, blue);
+            // On the default colours each key can be mended alone.
+            let better = palette.readable(key, follows).unwrap();
+            *palette.of(key).unwrap() = better;
+            if follows && ["accent", "paper"].contains(&key) {
+                palette.soft = palette.suiting_soft();
+            }
+            for (text, colour, ground, on) in palette.pairs() {
+                prop_assert!(colour.contrast(on) >= TEXT_CONTRAST, "{text} on {ground}");
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `[digest.theme]`: colours whose contrast is checked, fonts, logo and width.
 
 use crate::config::reader::{Field, Table, shown};
-use crate::config::theme::{Logo, Palette, TEXT_CONTRAST, Theme, readable_on};
+use crate::config::theme::{Logo, Palette, TEXT_CONTRAST, Theme};
 use crate::config::{keys, urls};
 use crate::domain::Colour;
 
@@ -10,7 +10,7 @@ const WIDTHS: std::ops::RangeInclusive<usize> = 480..=720;
 
 pub fn theme(table: &Table<'_>) -> Theme {
     let default = Theme::default();
-    let font = |name| table.given(name).and_then(|field| field.parse(font));
+    let font = |name, kind| table.given(name).and_then(|field| field.parse(|text| font(text, kind)));
     let colours = |table: &Table<'_>, palette: &mut Palette| {
         for name in keys::COLOURS {
             if let (Some(field), Some(colour)) = (table.given(name), palette.of(name)) {
@@ -40,37 +40,54 @@ pub fn theme(table: &Table<'_>) -> Theme {
     Theme {
         light,
         dark,
-        heading_font: font("heading_font").unwrap_or(default.heading_font),
-        text_font: font("text_font").unwrap_or(default.text_font),
+        heading_font: font("heading_font", "serif").unwrap_or(default.heading_font),
+        text_font: font("text_font", "sans-serif").unwrap_or(default.text_font),
         logo: table.field("logo").and_then(|field| logo(&field, width)),
         width,
     }
 }
 
-/// Reports each text that does not read on what it stands on, at the colour that was chosen.
+/// Reports the texts that do not read on what they stand on, at the colours that were chosen: each once, with a colour
+/// that reads on all of its grounds, or lets all of its texts be read.
 fn check_contrast(table: &Table<'_>, palette: &Palette) {
+    let mut told: Vec<&str> = Vec::new();
     for (text, colour, ground, on) in palette.pairs() {
         let ratio = colour.contrast(on);
         if ratio >= TEXT_CONTRAST {
             continue;
         }
+        let is_derived = table.given("soft").is_none();
+        let better = |key: &str| palette.readable(key, is_derived);
+        // The derived band follows accent and paper, one of which is then what was chosen.
+        let chosen = || [text, ground, "accent", "paper"].into_iter().filter(|name| table.given(name).is_some());
+        let at = chosen().find(|name| better(name).is_some()).or_else(|| chosen().next()).unwrap_or(text);
+        if told.contains(&at) {
+            continue;
+        }
+        told.push(at);
         let ratio = (ratio * 100.0).floor() / 100.0;
         let pair = format!("`{text}` {colour} on `{ground}` {on} has a contrast of {ratio}:1");
-        let asked = format!("text needs {TEXT_CONTRAST}:1 (WCAG AA)");
-        let better = readable_on(colour, on);
-        // The derived band follows the accent, which is then what was chosen.
-        let at = [text, ground, "accent"].into_iter().find(|name| table.given(name).is_some()).unwrap_or(text);
-        table.wrong(at, format!("does not read: {pair}; {asked}, which `{text}` = \"{better}\" has"));
+        let remedy = match better(at) {
+            Some(better) => format!("which `{at}` = \"{better}\" has wherever it is used"),
+            None => format!("which no `{at}` has beside the other colours; change those too"),
+        };
+        table.wrong(at, format!("does not read: {pair}; text needs {TEXT_CONTRAST}:1 (WCAG AA), {remedy}"));
     }
 }
 
-/// A list of fonts as CSS has it.
-fn font(text: &str) -> Result<String, String> {
+/// What a list of fonts may end with, so that there is one for it everywhere.
+const KINDS: [&str; 6] = ["serif", "sans-serif", "monospace", "cursive", "fantasy", "system-ui"];
+
+/// A list of fonts as CSS has it, with `kind` at its end where it ends with none.
+fn font(text: &str, kind: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || " ,'-".contains(c);
     let names = || text.split(',').map(str::trim);
     let closed = names().all(|name| matches!(name.matches('\'').count(), 0 | 2) && !name.trim_matches('\'').is_empty());
     match text.chars().all(fits) && closed && text.len() <= 200 {
-        true => Ok(names().collect::<Vec<_>>().join(", ")),
+        true => {
+            let ends = names().next_back().is_some_and(|last| KINDS.contains(&last));
+            Ok(names().chain((!ends).then_some(kind)).collect::<Vec<_>>().join(", "))
+        }
         false => Err(format!(
             "`{}` is not a list of fonts; write names with commas between, those of several words in single quotes, as in `Georgia, 'Times New Roman', serif`",
             shown(text)
