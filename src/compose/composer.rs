@@ -1,6 +1,6 @@
 //! Composing: polls the sources, selects, renders each variant, and freezes the issue in one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -189,7 +189,7 @@ impl Composer {
             return Ok(existing.map(|issue| (issue.id, false)));
         };
         if reason.is_none() {
-            if numbered != Some(number) || !self.freeze_articles(&mut session, id, digest, &selection).await? {
+            if numbered != Some(number) || !self.freeze_articles(&mut session, id, &content, &selection).await? {
                 return Ok(None);
             }
             self.freeze_mails(&mut session, id, digest, &variants, now).await?;
@@ -206,17 +206,18 @@ impl Composer {
         &self,
         session: &mut Session,
         issue: i64,
-        digest: &Digest,
+        content: &IssueContent,
         selection: &Selection,
     ) -> Result<bool, ComposeError> {
+        let listed: HashSet<&str> = content.listed.iter().map(|article| article.canonical.as_str()).collect();
         for (position, article) in selection.articles.iter().chain(&selection.copies).enumerate() {
             let frozen = NewIssueArticle {
                 article,
                 is_copy: position >= selection.articles.len(),
-                is_listed: position >= digest.max_articles,
+                is_listed: listed.contains(article.story.canonical.as_str()),
                 position,
             };
-            if !session.insert_issue_article(issue, &digest.id, &frozen).await? {
+            if !session.insert_issue_article(issue, &content.digest, &frozen).await? {
                 return Ok(false);
             }
         }

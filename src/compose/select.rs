@@ -10,6 +10,9 @@ use crate::store::NewArticle;
 use super::variants::has_topic;
 use super::{IssueArticle, IssueContent, Section};
 
+/// How many articles each section keeps with excerpt where there are more than `max_articles`, before any has more.
+const KEPT: usize = 2;
+
 /// The new articles of a digest, in reading order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selection {
@@ -75,8 +78,23 @@ fn section_rank(digest: &Digest, topic: &str) -> usize {
     digest.sections.iter().position(|id| id == topic).unwrap_or(usize::MAX)
 }
 
-/// Puts articles that are in reading order into the form that is rendered: the first `max_articles` with excerpt in
-/// their sections, the rest by title.
+/// How many articles each section of those sizes has with excerpt, `most` in all: its first two, as far as that goes, and
+/// what is left goes to the sections in their order.
+pub(crate) fn places(sizes: &[usize], most: usize) -> Vec<usize> {
+    let mut places = vec![0; sizes.len()];
+    let mut left = most;
+    for least in (1..=KEPT).chain([usize::MAX]) {
+        for (have, size) in places.iter_mut().zip(sizes) {
+            let more = (*size).min(least).saturating_sub(*have).min(left);
+            *have += more;
+            left -= more;
+        }
+    }
+    places
+}
+
+/// Puts articles that are in reading order into the form that is rendered: `max_articles` of them with excerpt in their
+/// sections, the rest by title.
 pub fn content(
     articles: impl IntoIterator<Item = IssueArticle>,
     config: &Config,
@@ -85,12 +103,7 @@ pub fn content(
     now: UtcMillis,
 ) -> IssueContent {
     let mut sections: Vec<Section> = Vec::new();
-    let mut listed = Vec::new();
-    for (position, article) in articles.into_iter().enumerate() {
-        if position >= digest.max_articles {
-            listed.push(article);
-            continue;
-        }
+    for article in articles {
         match sections.last_mut() {
             Some(section) if section.topic == article.topic => section.articles.push(article),
             _ => sections.push(Section {
@@ -100,6 +113,12 @@ pub fn content(
             }),
         }
     }
+    let sizes: Vec<usize> = sections.iter().map(|section| section.articles.len()).collect();
+    let mut listed = Vec::new();
+    for (section, places) in sections.iter_mut().zip(places(&sizes, digest.max_articles)) {
+        listed.extend(section.articles.drain(places..));
+    }
+    sections.retain(|section| !section.articles.is_empty());
     IssueContent {
         digest: digest.id.clone(),
         title: digest.title.clone(),
@@ -108,5 +127,25 @@ pub fn content(
         intro: digest.intro.clone(),
         sections,
         listed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::places;
+
+    #[test]
+    fn each_section_keeps_its_first_two_before_any_has_more() {
+        for (sizes, most, expected) in [
+            (vec![24, 12, 4], 20, vec![16, 2, 2]),
+            (vec![24, 12, 1], 20, vec![17, 2, 1]),
+            (vec![3, 9], 20, vec![3, 9]),
+            (vec![3, 9, 9], 5, vec![2, 2, 1]),
+            (vec![9, 9, 9], 2, vec![1, 1, 0]),
+            (vec![9], 4, vec![4]),
+            (vec![], 4, vec![]),
+        ] {
+            assert_eq!(places(&sizes, most), expected, "{sizes:?} of {most}");
+        }
     }
 }

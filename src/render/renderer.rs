@@ -5,13 +5,13 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::fit::Fit;
+use super::fit;
 use super::letter::{self, Letter, LetterView};
 use super::mime::{Envelope, List, assemble};
 use super::slots::{Marker, Slot, find};
 use super::templates::Templates;
 use super::view::IssueView;
-use super::{Frame, HTML_LIMIT, RenderedMail, TemplateError, inline, sample, subject};
+use super::{Frame, RenderedMail, TemplateError, inline, sample, subject};
 use crate::compose::IssueContent;
 use crate::domain::{Random, SystemRandom};
 
@@ -73,8 +73,8 @@ impl Renderer {
         let marker = Marker::new(random);
         let test = if frame.test { "[Test] " } else { "" };
         let subject = format!("{test}{}", subject::subject(&frame.digest.subject, content, frame.locale)?);
-        let mut view = IssueView::new(content, frame, &subject, &marker);
-        let (html, text) = self.within_limit(name, &mut view, frame, &marker)?;
+        let view = IssueView::new(content, frame, &subject, &marker);
+        let (html, text) = self.within_limit(name, &view, frame, &marker)?;
         let campaign = content.number.map_or_else(|| "test".to_owned(), |number| number.to_string());
         let list = List { digest: frame.digest, public_url: &frame.config.server.public_url, campaign };
         Ok(finish(frame, subject, html, text, Some(list), &marker, random))
@@ -117,7 +117,9 @@ impl Renderer {
         let letter = sample::letters().into_iter().find(|letter| letter.template() == name);
         match letter {
             None => Err(TemplateError::NoSuchTemplate { name: name.to_owned() }),
-            Some(Letter::Welcome { .. }) => self.letter(frame, &Letter::Welcome { latest: Some(issue) }, random),
+            Some(Letter::Welcome { wanted, .. }) => {
+                self.letter(frame, &Letter::Welcome { wanted, latest: Some(issue) }, random)
+            }
             Some(letter) => self.letter(frame, &letter, random),
         }
     }
@@ -126,15 +128,11 @@ impl Renderer {
     fn within_limit(
         &self,
         name: &str,
-        view: &mut IssueView,
+        view: &IssueView,
         frame: &Frame<'_>,
         marker: &Marker,
     ) -> Result<(String, String), TemplateError> {
-        let mut parts = self.parts(name, view, marker, &REQUIRED)?;
-        let mut fit = Fit::default();
-        while parts.0.len() > HTML_LIMIT && fit.less(view, frame, parts.0.len()) {
-            parts = self.parts(name, view, marker, &REQUIRED)?;
-        }
+        let (parts, fit) = fit::within_limit(view, frame, |view| self.parts(name, view, marker, &REQUIRED))?;
         let (digest, octets) = (frame.digest.id.as_str(), parts.0.len());
         fit.tell(digest, octets);
         if octets > HTML_WARNING {
