@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use chrono::NaiveDate;
 use data_encoding::HEXLOWER;
 
-use crate::compose::{IssueContent, latest_issue, new_mail};
+use crate::compose::{IssueContent, latest_issue, linked, new_mail};
 use crate::config::{Config, Digest};
 use crate::domain::{Clock, EmailAddress, PublicId, Random, UtcMillis};
 use crate::render::{Frame, Letter, RenderedMail, Renderer, Valid, Wanted};
@@ -120,7 +120,9 @@ impl Notices {
         let Some(subscription) = subscriptions.into_iter().find(|have| have.digest == digest.id) else {
             return Ok(None);
         };
-        Ok(latest_issue(session, &self.config, digest, &subscription.topics).await?)
+        let latest = latest_issue(session, &self.config, digest, &subscription.topics).await?;
+        // Clicks are counted for an issue's own mails.
+        Ok(latest.map(|(id, content)| (id, linked(content, digest, None, &|_: &PublicId, _: i64| String::new()))))
     }
 }
 
@@ -168,7 +170,7 @@ impl Notices {
         let frame = Frame { digest, config: &self.config, locale, test: false };
         let valid = |until: &UtcMillis| Valid::of_millis(until.0 - now.0);
         let latest = match notice.kind {
-            NoticeKind::Welcome => self.latest(session, notice.subscriber, digest).await?,
+            NoticeKind::Welcome { .. } => self.latest(session, notice.subscriber, digest).await?,
             _ => None,
         };
         let letter = match &notice.kind {
@@ -184,11 +186,15 @@ impl Notices {
             NoticeKind::ChangeAddress { expires_at, .. } => Letter::Address { valid: valid(expires_at) },
             NoticeKind::AddressChanged => Letter::Moved,
             NoticeKind::Goodbye { expires_at, .. } => Letter::Goodbye { valid: valid(expires_at) },
-            NoticeKind::Welcome => Letter::Welcome { latest: latest.as_ref().map(|(_, content)| content) },
+            NoticeKind::Welcome { choice } => {
+                Letter::Welcome { wanted: self.wanted(choice), latest: latest.as_ref().map(|(_, content)| content) }
+            }
         };
-        let words = match &latest {
-            Some((issue, content)) => format!("welcome {issue} {}", topics_of(content)),
-            None => format!("{letter:?}"),
+        let words = match (&letter, &latest) {
+            (Letter::Welcome { wanted, .. }, Some((issue, content))) => {
+                format!("welcome {issue} {wanted:?} {}", topics_of(content))
+            }
+            _ => format!("{letter:?}"),
         };
         let rendered = self.rendered(&frame, &letter, &words)?;
         let kind = kind_of(&notice.kind, &letter);
@@ -216,7 +222,7 @@ fn link_of(kind: &NoticeKind) -> Option<&SecretLink> {
         | NoticeKind::ManageLink { link, .. }
         | NoticeKind::ChangeAddress { link, .. }
         | NoticeKind::Goodbye { link, .. } => Some(link),
-        NoticeKind::AlreadySubscribed | NoticeKind::AddressChanged | NoticeKind::Welcome => None,
+        NoticeKind::AlreadySubscribed | NoticeKind::AddressChanged | NoticeKind::Welcome { .. } => None,
     }
 }
 

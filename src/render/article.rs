@@ -9,7 +9,7 @@ use url::{Host, Url};
 use super::text::{cut_at_word, one_line};
 use crate::compose::IssueArticle;
 use crate::domain::Direction;
-use crate::wording::Wording;
+use crate::wording::{Wording, insert};
 
 /// The longest title, in characters as a reader counts them.
 const TITLE: usize = 300;
@@ -40,6 +40,8 @@ pub(super) struct ArticleView {
     pub(super) image: Option<String>,
     /// Date and source, as far as they are known.
     pub(super) meta: String,
+    /// What a list says beside its title: the source, else the date.
+    pub(super) beside: Option<String>,
     /// The direction of its text where that is not the mail's.
     pub(super) dir: Option<Direction>,
     /// Whether the title begins with a quotation mark.
@@ -50,11 +52,13 @@ impl ArticleView {
     pub(super) fn new(article: &IssueArticle, words: &Wording) -> Self {
         let source = clean(&article.source, NAME);
         let date = article.date.map(|date| words.date(date, false));
+        let from = kept_apart(&source, words.direction());
         let meta = match &date {
             Some(date) if source.is_empty() => date.clone(),
-            Some(date) => format!("{date} · {source}"),
-            None => source.clone(),
+            Some(date) => insert(&words.dated, &[("date", date), ("source", &from)]),
+            None => from.clone(),
         };
+        let beside = Some(from).filter(|from| !from.is_empty()).or_else(|| date.clone());
         let excerpt = clean(&article.excerpt, EXCERPT);
         let url = web_link(&article.url);
         let title = title(article, &excerpt, url.as_deref());
@@ -71,7 +75,24 @@ impl ArticleView {
             author: article.author.as_deref().map(|author| clean(author, NAME)).filter(|author| is_visible(author)),
             image: article.image.as_deref().and_then(picture),
             meta,
+            beside,
         }
+    }
+
+    /// Says its day alone: where it is from has been said.
+    pub(super) fn leave_source_out(&mut self) {
+        self.meta = self.date.clone().unwrap_or_default();
+        self.beside.clone_from(&self.date);
+    }
+}
+
+/// A text within a mail of that direction. One of the other direction gets marks around it, so that digits and brackets at
+/// its ends stay there.
+pub(super) fn kept_apart(text: &str, mail: Direction) -> String {
+    match direction(text).filter(|dir| *dir != mail) {
+        Some(Direction::LeftToRight) => format!("\u{200e}{text}\u{200e}"),
+        Some(Direction::RightToLeft) => format!("\u{200f}{text}\u{200f}"),
+        None => text.to_owned(),
     }
 }
 

@@ -3,10 +3,10 @@
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::article::ArticleView;
+use super::article::{ArticleView, kept_apart};
 use super::slots::{Marker, Slot};
 use super::text::{cut_at_word, one_line};
-use super::view::{Common, NumberView};
+use super::view::{Common, NumberView, web_url};
 use super::{Frame, TITLE_LIMIT};
 use crate::compose::IssueContent;
 use crate::domain::Locale;
@@ -52,6 +52,8 @@ pub enum Letter<'a> {
     },
     /// Welcomes somebody who has just confirmed.
     Welcome {
+        /// What they get from now on; at least one.
+        wanted: Vec<Wanted>,
         /// The latest issue, as far as it is of their topics.
         latest: Option<&'a IssueContent>,
     },
@@ -200,7 +202,9 @@ impl Say<'_> {
 pub(super) fn subject(frame: &Frame<'_>, letter: &Letter<'_>) -> String {
     let digest = match letter {
         // Several come from one sender.
-        Letter::Confirmation { wanted, .. } if wanted.len() > 1 => &frame.digest.sender.name,
+        Letter::Confirmation { wanted, .. } | Letter::Welcome { wanted, .. } if wanted.len() > 1 => {
+            &frame.digest.sender.name
+        }
         _ => &frame.digest.title,
     };
     let values = vec![
@@ -229,18 +233,24 @@ impl LetterView {
             // Nor is the operator asked to write to themselves.
             (common.sender.replies, common.sender.contact_url, common.privacy_url) = (false, None, None);
         }
-        Self::new(common, frame.locale, letter)
+        let mut view = Self::new(common, frame.locale, letter);
+        if let (Letter::Welcome { latest: Some(latest), .. }, Some(issue)) = (letter, &mut view.issue) {
+            issue.web_url = web_url(latest, frame);
+        }
+        view
     }
 
     /// The letter's words, and its first line.
     pub(super) fn new(mut common: Common, locale: &Locale, letter: &Letter<'_>) -> Self {
+        let wording = Wording::of(locale);
+        let apart = |text: &str| kept_apart(text, wording.direction());
         let values = vec![
-            ("digest", common.digest.title.clone()),
-            ("sender", one_line(&common.sender.name).into_owned()),
-            ("address", common.slot.address.clone()),
+            ("digest", apart(&common.digest.title)),
+            ("sender", apart(&one_line(&common.sender.name))),
+            ("address", apart(&common.slot.address)),
         ];
-        let say = Say { words: Wording::of(locale), locale, values };
-        let (summary, words) = match letter {
+        let say = Say { words: wording, locale, values };
+        let (summary, mut words) = match letter {
             Letter::Confirmation { .. } => confirmation(&say, letter, &common),
             Letter::Alert { subject, text } => {
                 let heading = one_line(subject).into_owned();
@@ -262,8 +272,11 @@ impl LetterView {
             _ => plain(&say, letter, &common),
         };
         common.summary = summary;
+        for paragraph in words.text.iter_mut().chain(&mut words.note) {
+            *paragraph = on_a_line_of_its_own(paragraph, &common.slot.address);
+        }
         let latest = match letter {
-            Letter::Welcome { latest } => *latest,
+            Letter::Welcome { latest, .. } => *latest,
             _ => None,
         };
         Self {
@@ -300,14 +313,18 @@ fn plain(say: &Say<'_>, letter: &Letter<'_>, common: &Common) -> (String, Letter
             words.button = button(&slot.preferences_url);
             words.note = vec![note];
         }
-        Letter::Welcome { latest } => {
+        Letter::Welcome { wanted, latest } => {
+            if wanted.len() > 1 {
+                words.text = vec![under("text_several")];
+                words.items = wanted.iter().map(Wanted::line).collect();
+            }
             words.subscribed = true;
             words.latest = latest.map(|_| under("latest")).unwrap_or_default();
         }
         _ => words.note = vec![note],
     }
     // Before the first issue there is nothing to read yet.
-    let summary = if matches!(letter, Letter::Welcome { latest: None }) { "summary_alone" } else { "summary" };
+    let summary = if matches!(letter, Letter::Welcome { latest: None, .. }) { "summary_alone" } else { "summary" };
     (under(summary), words)
 }
 
@@ -350,6 +367,22 @@ impl Wanted {
         let digest = one_line(&self.digest);
         if self.topics.is_empty() { digest.into_owned() } else { format!("{digest}: {}", self.topics.join(", ")) }
     }
+}
+
+/// The text with line breaks around the word that holds a slot: how long that gets is known only in each copy. In HTML they
+/// are spaces.
+fn on_a_line_of_its_own(text: &str, held: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut was_held = false;
+    for (number, word) in text.split(' ').enumerate() {
+        let is_held = word.contains(held);
+        if number > 0 {
+            out.push(if is_held || was_held { '\n' } else { ' ' });
+        }
+        out.push_str(word);
+        was_held = is_held;
+    }
+    out
 }
 
 fn paragraphs(text: &[String]) -> Vec<String> {

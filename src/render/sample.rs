@@ -75,6 +75,7 @@ pub(super) fn bare(marker: &Marker) -> IssueView {
         author: None,
         image: None,
         meta: String::new(),
+        beside: None,
         dir: None,
         quoted: false,
         ..lead
@@ -217,7 +218,7 @@ pub(super) fn letters() -> [Letter<'static>; 9] {
         Letter::Address { valid },
         Letter::Moved,
         Letter::Goodbye { valid },
-        Letter::Welcome { latest: None },
+        Letter::Welcome { wanted: Vec::new(), latest: None },
         Letter::Correction { text: &[], subject: "A sample story", date: NaiveDate::default() },
         Letter::Alert { subject: "A sample warning", text: &[] },
     ]
@@ -252,7 +253,8 @@ fn article(topic: &str) -> ArticleView {
         excerpt: "What a sample story is about.".to_owned(),
         author: Some("Jo Bloggs".to_owned()),
         image: Some(URL.to_owned()),
-        meta: "4 November 2026 · Sample source".to_owned(),
+        meta: "4 November 2026, Sample source".to_owned(),
+        beside: Some("Sample source".to_owned()),
         dir: Some(Direction::RightToLeft),
         quoted: true,
     }

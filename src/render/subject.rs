@@ -35,7 +35,8 @@ struct SubjectWords {
     more: String,
 }
 
-/// The subject of an issue: one line, the lead story's title cut at a word so that the whole stays near what inboxes show. An
+/// The subject of an issue: one line, the lead story's title cut at a word, or else the whole, so that it is as long as inboxes
+/// show at most. An
 /// issue without articles, and a template that gives nothing, have the digest's title.
 ///
 /// # Errors
@@ -61,6 +62,7 @@ pub fn subject(template: &str, content: &IssueContent, locale: &Locale) -> Resul
         view.lead.title = cut_at_word(&view.lead.title, LENGTH.saturating_sub(around).max(TITLE)).into_owned();
         subject = render(template, &view)?;
     }
+    let subject = cut_at_word(&subject, LENGTH).into_owned();
     Ok(if subject.is_empty() { title } else { subject })
 }
 

@@ -10,6 +10,8 @@ use tera::{Context, Kwargs, State, Tera};
 use unicode_width::UnicodeWidthStr;
 
 use super::TemplateError;
+use super::article::web_link;
+use super::encode::html_pieces;
 use super::error::file_of;
 use super::text::{WIDTH, tidy, wrap};
 use crate::config::{Locals, Names, nearest, unknown_name};
@@ -86,6 +88,7 @@ impl Templates {
         let mut tera = Tera::new();
         tera.register_filter("wrap", wrapped);
         tera.register_filter("underline", underlined);
+        tera.register_filter("links", links);
         let wrong = |error: tera::Error| TemplateError::from_tera(&error, dir);
         tera.set_fallback_prefixes([BUILT_IN]).map_err(wrong)?;
         let built_in = FILES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), *text));
@@ -284,6 +287,34 @@ fn read(dir: &Path) -> Result<Vec<(String, String)>, TemplateError> {
 fn wrapped(text: &str, arguments: Kwargs, _: &State<'_>) -> tera::TeraResult<String> {
     let width = arguments.get::<usize>("width")?.unwrap_or(WIDTH);
     Ok(wrap(text, width, arguments.get::<usize>("indent")?.unwrap_or_default()))
+}
+
+/// `{{ text | links | safe }}`: escaped, and its web addresses are links.
+#[allow(clippy::needless_pass_by_value, reason = "the shape of a Tera filter")]
+fn links(text: &str, _: Kwargs, _: &State<'_>) -> tera::TeraResult<String> {
+    let mut html = String::with_capacity(text.len());
+    for (number, word) in text.split(' ').enumerate() {
+        if number > 0 {
+            html.push(' ');
+        }
+        let before = word.len() - word.trim_start_matches(['(', '“', '"', '<']).len();
+        let (before, rest) = word.split_at(before);
+        let address = rest.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '”', '"', '>']);
+        let escaped = |text: &str| {
+            let mut out = String::with_capacity(text.len());
+            html_pieces(text, |piece| out.push_str(piece));
+            out
+        };
+        match web_link(address) {
+            Some(url) => {
+                let (url, shown, after) = (escaped(&url), escaped(address), escaped(&rest[address.len()..]));
+                let before = escaped(before);
+                html.extend([&*before, "<a class=\"a\" href=\"", &*url, "\">", &*shown, "</a>", &*after]);
+            }
+            None => html.push_str(&escaped(word)),
+        }
+    }
+    Ok(html)
 }
 
 /// `{{ title | underline(with="-") }}`: a heading of the text part, with a line below.

@@ -12,6 +12,9 @@ pub(super) struct ThemeView {
     dark: Colours,
     heading_font: String,
     text_font: String,
+    /// The fonts for old Outlook, which shows Times where it does not know the first of a list.
+    outlook_heading_font: String,
+    outlook_text_font: String,
     logo: Option<Logo>,
     /// The content.
     width: usize,
@@ -49,6 +52,8 @@ impl ThemeView {
             dark: Colours::of(theme.dark, theme.dark.muted),
             heading_font: fonts(&theme.heading_font),
             text_font: fonts(&theme.text_font),
+            outlook_heading_font: installed(&theme.heading_font),
+            outlook_text_font: installed(&theme.text_font),
             logo: theme.logo.clone(),
             width: theme.width,
             paper,
@@ -67,7 +72,73 @@ impl Colours {
     }
 }
 
+/// Those that come with Windows or Office.
+const INSTALLED: [&str; 30] = [
+    "aptos",
+    "arial",
+    "arial black",
+    "arial narrow",
+    "book antiqua",
+    "bookman old style",
+    "calibri",
+    "cambria",
+    "candara",
+    "century gothic",
+    "comic sans ms",
+    "consolas",
+    "constantia",
+    "corbel",
+    "courier new",
+    "franklin gothic medium",
+    "garamond",
+    "georgia",
+    "impact",
+    "lucida console",
+    "lucida sans unicode",
+    "palatino linotype",
+    "rockwell",
+    "segoe print",
+    "segoe ui",
+    "sylfaen",
+    "tahoma",
+    "times new roman",
+    "trebuchet ms",
+    "verdana",
+];
+
+/// The first font of a list that is there with Windows, and the kind that the list ends with; where there is none, one of
+/// that kind.
+fn installed(list: &str) -> String {
+    let names = || list.split(',').map(str::trim);
+    let kind = names().next_back().unwrap_or_default();
+    let is_there = |name: &&str| INSTALLED.contains(&name.trim_matches('\'').to_ascii_lowercase().as_str());
+    let name = names().find(is_there).unwrap_or(match kind {
+        "serif" => "Georgia",
+        "monospace" => "'Courier New'",
+        _ => "'Segoe UI'",
+    });
+    format!("{name},{kind}")
+}
+
 /// A list of fonts without the spaces: each paragraph of a mail repeats it.
 fn fonts(list: &str) -> String {
     list.split(',').map(str::trim).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::installed;
+
+    #[rstest]
+    #[case("-apple-system, 'Segoe UI', Roboto, sans-serif", "'Segoe UI',sans-serif")]
+    #[case("'Arial Black', Impact, sans-serif", "'Arial Black',sans-serif")]
+    #[case("Lora, georgia, serif", "georgia,serif")]
+    #[case("Lora, serif", "Georgia,serif")]
+    #[case("'IBM Plex Mono', monospace", "'Courier New',monospace")]
+    #[case("Inter, sans-serif", "'Segoe UI',sans-serif")]
+    fn old_outlook_gets_the_first_font_that_its_machine_has(#[case] list: &str, #[case] font: &str) {
+        assert_eq!(installed(list), font);
+    }
 }

@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use super::Frame;
-use super::article::{ArticleView, web_link};
+use super::article::{ArticleView, kept_apart, web_link};
 use super::slots::{Marker, Slot};
 use super::text::{cut_at_word, one_line};
 use super::theme::ThemeView;
 use crate::compose::{IssueArticle, IssueContent};
 use crate::config::{Intro, Sender};
-use crate::domain::{Direction, Locale};
+use crate::domain::{Direction, EmailAddress, Locale};
 use crate::wording::{Wording, insert};
 
 /// How long the first line of a mail may be, which inboxes show beside the subject.
@@ -79,6 +79,7 @@ pub(super) struct Words {
     follow: &'static str,
     privacy: &'static str,
     web: &'static str,
+    colon: &'static str,
 }
 
 /// The marks of the slots, as templates write them.
@@ -162,7 +163,7 @@ impl Common {
             },
             home_url: frame.config.web.home_url.as_ref().and_then(|url| web_link(url.as_str())),
             privacy_url: frame.config.web.privacy_url.as_ref().and_then(|url| web_link(url.as_str())),
-            sender: SenderView::of(&frame.digest.sender),
+            sender: SenderView::of(&frame.digest.sender, words.direction()),
             words: Words::new(words, &title),
             digest: DigestView { id: frame.digest.id.clone(), title },
             slot: SlotView::new(marker, frame.locale),
@@ -176,7 +177,7 @@ impl Words {
             read_story: &words.read_story,
             read_interview: &words.read_interview,
             also: &words.also,
-            why: insert(&words.why, &[("digest", digest)]),
+            why: insert(&words.why, &[("digest", &kept_apart(digest, words.direction()))]),
             preferences: &words.preferences,
             pause: &words.pause,
             unsubscribe: &words.unsubscribe,
@@ -185,6 +186,7 @@ impl Words {
             follow: &words.follow,
             privacy: &words.privacy,
             web: &words.web,
+            colon: &words.colon,
         }
     }
 }
@@ -203,7 +205,8 @@ impl SlotView {
 }
 
 impl SenderView {
-    fn of(sender: &Sender) -> Self {
+    fn of(sender: &Sender, dir: Direction) -> Self {
+        let postal_address = sender.postal_address.lines().map(str::trim).collect::<Vec<_>>().join(", ");
         let social = sender
             .social
             .iter()
@@ -211,9 +214,9 @@ impl SenderView {
         Self {
             name: sender.name.clone(),
             email: sender.email.to_string(),
-            replies: sender.reply_to.is_some(),
-            postal_address: sender.postal_address.lines().map(str::trim).collect::<Vec<_>>().join(", "),
-            legal: one_line(&sender.legal).into_owned(),
+            replies: sender.reply_to.as_ref().is_some_and(is_read),
+            postal_address: kept_apart(&postal_address, dir),
+            legal: kept_apart(&one_line(&sender.legal), dir),
             contact_url: sender.contact_url.as_ref().map(|url| url.as_str().to_owned()),
             social: social.collect(),
         }
@@ -241,7 +244,9 @@ impl IssueView {
         for section in &mut sections {
             section.pictured = section.articles.iter().all(|article| article.image.is_some());
         }
-        let listed: Vec<ArticleView> = content.listed.iter().map(article).collect();
+        let mut listed: Vec<ArticleView> = content.listed.iter().map(article).collect();
+        let others = sections.iter_mut().flat_map(|section| &mut section.articles).chain(&mut listed);
+        leave_sole_source_out(lead.as_ref(), others.collect());
         let summary = summary(lead.as_ref(), &sections, &listed, words);
         Self {
             common: Common::new(frame, subject, summary, marker),
@@ -256,6 +261,21 @@ impl IssueView {
             count: content.articles().count(),
         }
     }
+}
+
+/// Where all stories are from one source, the lead story alone says it.
+fn leave_sole_source_out(lead: Option<&ArticleView>, others: Vec<&mut ArticleView>) {
+    let source = lead.map(|lead| lead.source.clone()).unwrap_or_default();
+    if others.iter().all(|article| article.source == source) {
+        others.into_iter().for_each(ArticleView::leave_source_out);
+    }
+}
+
+/// Whether answers to an address are read, as far as its name says.
+fn is_read(address: &EmailAddress) -> bool {
+    let name = address.as_str().split('@').next().unwrap_or_default();
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    !["noreply", "donotreply", "dontreply"].iter().any(|silent| name.contains(silent))
 }
 
 impl IntroView {
@@ -280,7 +300,7 @@ impl NumberView {
 }
 
 /// Where the issue is on the web; the same for all readers.
-fn web_url(content: &IssueContent, frame: &Frame<'_>) -> Option<String> {
+pub(super) fn web_url(content: &IssueContent, frame: &Frame<'_>) -> Option<String> {
     let archive = format!("{}/archive/{}", frame.config.server.public_url, frame.digest.id);
     let number = content.number.filter(|_| !frame.test);
     frame.digest.public.then(|| number.map_or_else(|| archive.clone(), |number| format!("{archive}/{number}")))
@@ -299,11 +319,12 @@ fn banner(content: &IssueContent, frame: &Frame<'_>) -> Option<BannerView> {
 fn summary(lead: Option<&ArticleView>, sections: &[SectionView], listed: &[ArticleView], words: &Wording) -> String {
     // The first of each section, then the second of each, so that every kind of story has its chance.
     let rounds = (0..SUMMARY_TITLES).flat_map(|at| sections.iter().filter_map(move |section| section.articles.get(at)));
+    let room = SUMMARY.saturating_sub(insert(&words.inside, &[("titles", "")]).chars().count());
     let mut titles = String::new();
     for article in rounds.chain(listed).take(SUMMARY_TITLES) {
         let title = article.title.trim_end_matches('.');
         if titles.is_empty() {
-            titles.push_str(title);
+            titles.push_str(&cut_at_word(title, room));
         } else if words.inside.len() + titles.len() + title.len() < SUMMARY {
             titles.push_str("; ");
             titles.push_str(title);
@@ -311,7 +332,7 @@ fn summary(lead: Option<&ArticleView>, sections: &[SectionView], listed: &[Artic
     }
     let line = match lead {
         _ if !titles.is_empty() => insert(&words.inside, &[("titles", &titles)]),
-        Some(lead) if lead.excerpt.is_empty() => lead.title.clone(),
+        // The headline alone is the subject already.
         Some(lead) => lead.excerpt.clone(),
         None => String::new(),
     };

@@ -218,7 +218,8 @@ async fn welcome(
     agreed: &[Chosen],
     notify: &impl Notify,
 ) -> Result<(), SubscribersError> {
-    match agreed.first().and_then(|first| Notice::to(row, &first.digest, NoticeKind::Welcome)) {
+    let kind = NoticeKind::Welcome { choice: agreed.to_vec() };
+    match agreed.first().and_then(|first| Notice::to(row, &first.digest, kind)) {
         Some(notice) => notice.queue(session, notify).await,
         None => Ok(()),
     }

@@ -92,7 +92,10 @@ pub enum NoticeKind {
         expires_at: UtcMillis,
     },
     /// Welcomes somebody who has just confirmed, with the latest issue.
-    Welcome,
+    Welcome {
+        /// What they get from now on; at least one digest.
+        choice: Vec<Chosen>,
+    },
 }
 
 /// A link that whoever has it may act with; `Debug` does not show it.

@@ -52,6 +52,10 @@ pub(crate) struct Wording {
     pub(crate) first_of_month: String,
     pub(crate) months: [String; 12],
     pub(crate) weekdays: [String; 7],
+    /// A day and where something was published then.
+    pub(crate) dated: String,
+    /// Stands between a label and what it is for.
+    pub(crate) colon: String,
 
     pub(crate) greeting: String,
     pub(crate) greeting_without_name: String,

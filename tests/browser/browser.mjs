@@ -31,7 +31,7 @@ export async function open(browser, place, look = {}) {
             return request.continue();
         }
         if (request.resourceType() !== "image" || !pictures) return request.abort();
-        const name = pathname.includes("logo") ? "logo.svg" : /\/0\.\w+$/.test(pathname) ? "lead.svg" : "thumb.svg";
+        const name = pathname.includes("logo") ? "logo.svg" : /\/(0|wide)\.\w+$/.test(pathname) ? "lead.svg" : "thumb.svg";
         return request.respond({ contentType: "image/svg+xml", body: await readFile(join(HERE, "pictures", name)) });
     });
     await page.goto(/^(data:|[a-z]+:\/\/)/.test(place) ? place : pathToFileURL(place).href, { waitUntil: "load" });

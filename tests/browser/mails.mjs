@@ -1,6 +1,7 @@
 // Checks mails: node mails.mjs FOLDER [--without-browser], for each FOLDER/*.html. Markup by html-validate; what mail clients support by the data
 // of caniemail; accessibility by axe in Chromium, light and dark, narrow and wide; that nothing sticks out or is too small
-// to touch; and that Word, which old Outlook shows mails with, gets its widths. The files come from
+// to touch, or lies under another link; that long words and pictures need nothing that many clients lack; and that Word, which
+// old Outlook shows mails with, gets its widths. The files come from
 // `POSTROUND_LOOK=FOLDER cargo test --test it render::`.
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,6 +15,9 @@ const NOT_OURS = ["landmark-one-main", "region"];
 
 /** A link is to be as high as a finger needs it; one in a sentence is excused (WCAG 2.2, 2.5.8). */
 const TOUCH = 44;
+
+/** What each link has for itself in any case. */
+const OWN = 24;
 
 /** How many mails are looked at beside each other. */
 const AT_ONCE = 3;
@@ -44,7 +48,7 @@ async function check(name) {
     const report = await validate.validateString(html, name);
     const faults = report.results.flatMap((result) => result.messages);
     const invalid = faults.map(({ line, ruleId, message }) => `line ${line}: ${message} (${ruleId})`);
-    const seen = browser ? [...(await inBrowser(name)), ...(await inWord(html))] : [];
+    const seen = browser ? [...(await inBrowser(name)), ...(await inPlain(html)), ...(await inWord(html))] : [];
     return [...invalid, ...unsupported(html), ...seen];
 }
 
@@ -60,11 +64,28 @@ async function inBrowser(name) {
             if (width === 375 || width === 1280) {
                 for (const what of await barriers(page, NOT_OURS)) wrong.push(`at ${width} px${dark ? ", dark" : ""}: ${what}`);
             }
+            if (!dark) for (const link of await covered(page)) wrong.push(`at ${width} px a tap on it opens another: ${link}`);
             if (width === 375 && !dark) for (const link of await small(page)) wrong.push(`too low to touch: ${link}`);
         }
     }
     await page.close();
     return wrong;
+}
+
+/** What is wrong where a client drops style sheets, and does not know `word-break` or cannot cut pictures. */
+async function inPlain(html) {
+    const plain = html.replace(/<style[\s\S]*?<\/style>/g, "").replace(/word-break:break-word;?/g, "");
+    const page = await open(browser, `data:text/html;charset=utf-8,${encodeURIComponent(plain)}`, { width: 375 });
+    const beyond = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    const squeezed = await page.evaluate(() =>
+        [...document.images].filter((image) => {
+            const { naturalWidth, naturalHeight, width, height, className } = image;
+            return className.includes("pic") && naturalWidth && Math.abs(width / height / (naturalWidth / naturalHeight) - 1) > 0.05;
+        }).map((image) => `${image.src} is ${image.width} × ${image.height} px, of ${image.naturalWidth} × ${image.naturalHeight}`),
+    );
+    await page.close();
+    const tooWide = beyond > 0 ? [`without word-break the mail is ${beyond} px too wide at 375 px`] : [];
+    return [...tooWide, ...squeezed.map((what) => `without style sheets ${what}`)];
 }
 
 /**
@@ -84,6 +105,26 @@ async function inWord(html) {
     const paper = Number(/<!--\[if mso\]><table[^>]*width="(\d+)"/.exec(html)?.[1]);
     const isRight = widths.length > 0 && widths.every((width) => width === paper);
     return isRight ? [] : [`in Word its parts are ${widths} px wide, and not ${paper}`];
+}
+
+/** The links that lie, in the middle of a line of theirs, under a link to somewhere else. */
+async function covered(page) {
+    const { height } = await page.evaluate(() => ({ height: document.documentElement.scrollHeight }));
+    const viewport = page.viewport();
+    await page.setViewport({ ...viewport, height: Math.min(height, 30_000) });
+    const found = await page.evaluate((own) => {
+        const leads = (link) => link?.getAttribute("href")?.replace(/#.*/, "");
+        const isCovered = (link) =>
+            [...link.getClientRects()].some(({ left, right, top, bottom }) =>
+                [1 - own / 2, 0, own / 2 - 1].some((off) => {
+                    const hit = document.elementFromPoint((left + right) / 2, (top + bottom) / 2 + off)?.closest("a");
+                    return hit && leads(hit) !== leads(link);
+                }),
+            );
+        return [...document.querySelectorAll("a")].filter(isCovered).map((link) => link.textContent.slice(0, 60));
+    }, OWN);
+    await page.setViewport(viewport);
+    return found;
 }
 
 /** The links that a finger would miss. */

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use postround::app::Notices;
+use postround::config::Utm;
 use postround::domain::{Locale, PublicId, SubscriptionState, SystemRandom, UtcMillis};
 use postround::render::{Message, Renderer, Slots};
 use postround::store::{Durability, SubscriptionRow};
@@ -25,7 +26,8 @@ struct House {
 impl House {
     async fn new(test: TestStore) -> Self {
         let (people, clock) = subscribers(&test, "https://post.northfold.example").await;
-        let config = config(&test, "https://post.northfold.example");
+        let mut config = config(&test, "https://post.northfold.example");
+        config.digests[0].utm = Some(Utm { source: "post".to_owned(), ..Utm::default() });
         let keys = Keys::open(&config.store.keys, &test.store, &SystemRandom).await.unwrap();
         let renderer = Arc::new(Renderer::new(None).unwrap());
         let clock: Arc<TestClock> = clock;
@@ -93,6 +95,10 @@ fn in_an_hour() -> UtcMillis {
     UtcMillis(MONDAY.0 + HOUR)
 }
 
+fn welcome() -> NoticeKind {
+    NoticeKind::Welcome { choice: vec![whole("weekly")] }
+}
+
 /// Each notice with what its delivery is called and whether it has a link of its own.
 fn all() -> Vec<(NoticeKind, &'static str, bool)> {
     vec![
@@ -103,7 +109,7 @@ fn all() -> Vec<(NoticeKind, &'static str, bool)> {
         (NoticeKind::ChangeAddress { link: link(), expires_at: in_an_hour() }, "address", true),
         (NoticeKind::AddressChanged, "moved", false),
         (NoticeKind::Goodbye { link: link(), expires_at: in_an_hour() }, "goodbye", true),
-        (NoticeKind::Welcome, "welcome", false),
+        (welcome(), "welcome", false),
     ]
 }
 
@@ -208,9 +214,10 @@ on_both! {
                 )).await;
             }
         }
-        house.notify(zoe, "zoe@reader.example", None, NoticeKind::Welcome).await;
+        house.notify(zoe, "zoe@reader.example", None, welcome()).await;
         let message = house.latest("zoe@reader.example").await;
-        assert!(message.contains("Story 2 of news\nDesk\nhttps://northfold.example/2/news"), "{message}");
+        assert!(message.contains("Story 2 of news\nDesk\nhttps://northfold.example/2/news?utm_source=post"), "{message}");
+        assert!(message.contains("Read this issue on the web:\nhttps://post.northfold.example/archive/weekly/2"), "{message}");
         assert!(message.contains("Story 2 of features") && !message.contains("Story 1") && !message.contains("Story 3"), "{message}");
 
         let mut session = house.test.store.write(Durability::Full).await.unwrap();
@@ -225,7 +232,7 @@ on_both! {
         };
         session.put_subscription(&only_features).await.unwrap();
         session.commit().await.unwrap();
-        house.notify(zoe, "zoe@reader.example", None, NoticeKind::Welcome).await;
+        house.notify(zoe, "zoe@reader.example", None, welcome()).await;
         let message = house.latest("zoe@reader.example").await;
         assert!(message.contains("Story 2 of features") && !message.contains("Story 2 of news"), "{message}");
     }

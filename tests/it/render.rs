@@ -134,6 +134,54 @@ fn every_letter_says_all_it_has_to_say_in_every_language() {
 }
 
 #[test]
+fn a_letter_keeps_to_72_columns_whatever_address_it_goes_to() {
+    let address = EmailAddress::parse("a.very.long.name.of.a.person.indeed@department.university.example.org").unwrap();
+    for code in Locale::BUILT_IN {
+        for (name, mail) in letters(&RENDERER, &speaking(code)) {
+            let text = fill(&mail.text, &mail.marker, &slots("", &address), false);
+            for line in text.lines().filter(|line| !line.contains("://") && !line.contains('@')) {
+                assert!(line.chars().count() <= 72, "{name} {code}: {line}");
+            }
+            let with_address = text.lines().filter(|line| line.contains('@'));
+            for line in with_address {
+                assert!(!line.contains(' '), "{name} {code}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_correction_links_the_addresses_in_its_text() {
+    let text = ["See <b>https://earlyhelp.example/news/0?a=1&b=2</b>. Or (https://earlyhelp.example/x).".to_owned()];
+    let about = Letter::Correction { text: &text, subject: "s", date: fixture::day("2026-11-23") };
+    let html = letter(&config(), &about).html;
+    let page = scraper::Html::parse_document(&html);
+    let selector = scraper::Selector::parse("p.body a").unwrap();
+    let links: Vec<_> = page.select(&selector).map(|link| (link.attr("href").unwrap(), link.inner_html())).collect();
+    assert_eq!(links, [("https://earlyhelp.example/x", "https://earlyhelp.example/x".to_owned())]);
+    assert!(html.contains("&lt;b&gt;https://earlyhelp.example/news/0?a=1&amp;b=2&lt;/b&gt;."), "{html}");
+}
+
+#[test]
+fn a_welcome_to_several_names_each_and_leads_to_the_latest_issue() {
+    let config = config();
+    let wanted = |digest: &str| Wanted { digest: digest.into(), topics: Vec::new() };
+    let latest = issue(25, 20);
+    let both = vec![wanted("Early Help Weekly"), wanted("Monthly Letter")];
+    let mail = letter(&config, &Letter::Welcome { wanted: both, latest: Some(&latest) });
+    assert_eq!(mail.subject, "Welcome to Early Help Weekly");
+    for part in [&mail.html, &mail.text] {
+        assert!(part.contains("Monthly Letter") && part.contains("And 5 more stories"), "{part}");
+        assert!(part.contains("https://post.earlyhelp.example/archive/weekly/42"), "{part}");
+    }
+    let few = issue(4, 4);
+    let mail = letter(&config, &Letter::Welcome { wanted: vec![wanted("Early Help Weekly")], latest: Some(&few) });
+    for part in [&mail.html, &mail.text] {
+        assert!(part.contains("Read this issue on the web") && part.contains("archive/weekly/42"), "{part}");
+    }
+}
+
+#[test]
 fn every_name_that_templates_can_use_is_in_the_documentation() {
     let docs = include_str!("../../docs/templates.md");
     let missing: Vec<String> =

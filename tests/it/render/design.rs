@@ -72,6 +72,18 @@ fn the_theme_is_in_the_elements_and_in_the_rules_for_the_dark() {
 }
 
 #[test]
+fn old_outlook_gets_fonts_of_the_theme_that_it_knows() {
+    let mut config = config();
+    let theme = &mut config.digests[0].theme;
+    theme.heading_font = "Lora, 'Arial Black', sans-serif".into();
+    theme.text_font = "'IBM Plex Mono', monospace".into();
+    let html = render(&issue(2, 2), &config).html;
+    let word = html.split_once("<!--[if mso]><style>").unwrap().1.split_once("</style>").unwrap().0;
+    assert!(word.contains("p,.label,.button td{font-family:'Courier New',monospace!important}"), "{word}");
+    assert!(word.contains(".say{font-family:'Arial Black',sans-serif!important}"), "{word}");
+}
+
+#[test]
 fn every_letter_wears_the_theme_of_its_digest() {
     for (name, mail) in letters(&RENDERER, &branded()) {
         assert!(mail.html.contains("logo.png") && mail.html.contains(".a{color:#f0a6d6!important}"), "{name}");
@@ -124,6 +136,22 @@ fn a_mail_in_arabic_goes_from_right_to_left_and_an_english_story_in_it_does_not(
 }
 
 #[test]
+fn an_address_in_the_other_direction_keeps_its_ends() {
+    let mut config = arabic::config();
+    config.digests[0].sender.postal_address = "1 High Street, Exampleton EX1 1EX".into();
+    config.digests[0].sender.legal = "(Charity 1234567)".into();
+    let content = each(arabic::issue(), |article| article.source = "3 Counties Herald (North)".into());
+    let mail = render(&content, &config);
+    for part in [&mail.html, &mail.text] {
+        for text in ["1 High Street, Exampleton EX1 1EX", "(Charity 1234567)", "3 Counties Herald (North)"] {
+            assert!(part.contains(&format!("\u{200e}{text}\u{200e}")), "{text}");
+        }
+    }
+    config.digests[0].sender.postal_address = "دار النشر".into();
+    assert!(!render(&content, &config).text.contains("\u{200f}"));
+}
+
+#[test]
 fn the_subject_says_in_its_language_how_many_more_there_are() {
     let subject = |code: &str, count| {
         let template = "{{ lead.title }}{% if more > 0 %} {{ words.more }}{% endif %}";
@@ -143,6 +171,8 @@ fn a_backlog_of_a_thousand_stories_fits_too_and_says_how_many_are_left_out() {
     let listed = texts(&mail.html, "p.title").len();
     let left_out = 1000 - 1 - listed - texts(&mail.html, "h3").len();
     let said = format!("And {left_out} more stories");
+    let rest = texts(&mail.html, r#"a[href="https://post.earlyhelp.example/archive/weekly/42"]"#);
+    assert_eq!(rest.first(), Some(&said), "it leads to the page that has them all");
     assert!(mail.html.contains(&said) && mail.text.contains(&said), "{listed} listed: {said}");
     assert!(listed > 100, "{listed}");
     assert_same(&mail);

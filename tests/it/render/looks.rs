@@ -19,8 +19,11 @@ pub fn sizes() -> Vec<(&'static str, IssueContent)> {
                 .into(),
         by: "Marian Holt, Editor".into(),
     });
+    let wide = "https://earlyhelp.example/img/wide.png";
+    let pictured = each(issue(18, 18), |article| article.image = Some(wide.into()));
     vec![
         ("typical", typical),
+        ("pictured", pictured),
         ("one", issue(1, 1)),
         ("pictureless", bare),
         ("forty", issue(40, 20)),
@@ -87,7 +90,11 @@ pub fn speaking(code: &str) -> Config {
 /// Each letter of the first digest, by the name of its picture.
 pub fn letters(renderer: &Renderer, config: &Config) -> Vec<(&'static str, RenderedMail)> {
     let latest = issue(4, 4);
-    let text = ["The deadline is March 2028, and not March 2027 as we wrote.".to_owned(), "We are sorry.".to_owned()];
+    let text = [
+        "The deadline is March 2028, and not March 2027 as we wrote (https://earlyhelp.example/news/0?a=1&b=2)."
+            .to_owned(),
+        "We are sorry.".to_owned(),
+    ];
     let whole = Wanted { digest: config.digests[0].title.clone(), topics: Vec::new() };
     let part = Wanted { digest: "Jobs & Posts".to_owned(), topics: vec!["North".to_owned(), "South".to_owned()] };
     let confirmation = |wanted, first_issue, reminder| Letter::Confirmation {
@@ -101,15 +108,15 @@ pub fn letters(renderer: &Renderer, config: &Config) -> Vec<(&'static str, Rende
     let all = [
         ("confirmation", confirmation(vec![whole.clone()], first, false)),
         ("confirmation_of_several", confirmation(vec![whole.clone(), part.clone()], first, false)),
-        ("reminder", confirmation(vec![whole], None, true)),
-        ("reminder_of_a_part", confirmation(vec![part], first, true)),
+        ("reminder", confirmation(vec![whole.clone()], None, true)),
+        ("reminder_of_a_part", confirmation(vec![part.clone()], first, true)),
         ("subscribed", Letter::Subscribed),
         ("manage", Letter::Manage { valid: Valid::Hours(1) }),
         ("address", Letter::Address { valid: Valid::Hours(24) }),
         ("moved", Letter::Moved),
         ("goodbye", Letter::Goodbye { valid: Valid::Days(7) }),
-        ("welcome", Letter::Welcome { latest: Some(&latest) }),
-        ("welcome_before_the_first_issue", Letter::Welcome { latest: None }),
+        ("welcome", Letter::Welcome { wanted: vec![whole.clone()], latest: Some(&latest) }),
+        ("welcome_before_the_first_issue", Letter::Welcome { wanted: vec![whole, part], latest: None }),
         (
             "correction",
             Letter::Correction { text: &text, subject: "Family hubs win an extra year", date: day("2026-11-23") },

@@ -231,7 +231,7 @@ on_both! {
         assert_eq!(verdicts.iter().filter(|verdict| **verdict == Confirmed::Now).count(), 1);
         assert_eq!(verdicts.iter().filter(|verdict| **verdict == Confirmed::Already).count(), 7);
         assert_eq!(text(&store, "select event from consent_events order by id").await, "asked\nconfirmed");
-        assert!(matches!(&welcomed.0.lock().unwrap()[..], [Notice { kind: NoticeKind::Welcome, .. }]));
+        assert!(matches!(&welcomed.0.lock().unwrap()[..], [Notice { kind: NoticeKind::Welcome { .. }, .. }]));
         let prospect = subscribers.would_confirm(&claim).await.unwrap();
         assert_eq!((prospect.verdict, prospect.address.as_deref()), (Confirmed::Already, Some(ANN)));
     }
