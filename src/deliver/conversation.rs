@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::policy::Step;
 use super::reply::Reply;
 use super::settings::Waits;
-use super::stream::Sent;
+use super::stream::Outgoing;
 use crate::domain::EmailAddress;
 
 /// How far the engine has been asked to stop.
@@ -31,6 +31,12 @@ pub enum Stop {
 
 /// Tells a conversation to stop.
 pub type Stops = watch::Receiver<Stop>;
+
+/// What asks for a content.
+const DATA: &str = "DATA\r\n";
+
+/// What ends a content.
+const FINAL_DOT: &str = ".\r\n";
 
 /// How long a polite goodbye may take.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -72,7 +78,7 @@ pub enum Delivered {
 /// One conversation with a server.
 pub struct Conversation {
     connection: AsyncSmtpConnection,
-    sent: Sent,
+    outgoing: Outgoing,
     stops: Stops,
     waits: Waits,
     pipelining: bool,
@@ -87,10 +93,10 @@ pub struct Conversation {
 
 impl Conversation {
     /// A conversation on a connection that has been greeted.
-    pub fn new(connection: AsyncSmtpConnection, sent: Sent, stops: Stops, waits: Waits) -> Self {
+    pub fn new(connection: AsyncSmtpConnection, outgoing: Outgoing, stops: Stops, waits: Waits) -> Self {
         Self {
             connection,
-            sent,
+            outgoing,
             stops,
             waits,
             pipelining: false,
@@ -148,7 +154,8 @@ impl Conversation {
     /// Sends an envelope. `Err`: the connection broke.
     pub async fn open(&mut self, envelope: Envelope<'_>) -> Result<Opened, String> {
         if self.pipelining {
-            let group = self.group(envelope);
+            let mut group = String::new();
+            self.push_group(envelope, &mut group);
             let first = self.say(&group, self.waits.command).await?;
             return self.read_group(Some(first)).await;
         }
@@ -156,11 +163,8 @@ impl Conversation {
             self.say("RSET\r\n", self.waits.command).await?;
             self.half_open = false;
         }
-        let commands = [
-            (Step::Mail, self.mail(envelope)),
-            (Step::Recipient, recipient(envelope)),
-            (Step::Data, "DATA\r\n".to_owned()),
-        ];
+        let commands =
+            [(Step::Mail, self.mail(envelope)), (Step::Recipient, recipient(envelope)), (Step::Data, DATA.to_owned())];
         for (step, command) in commands {
             let reply = self.say(&command, self.waits.command).await?;
             let goes_on = if step == Step::Data { reply.wants_content() } else { reply.is_done() };
@@ -171,21 +175,28 @@ impl Conversation {
         Ok(Opened::Ready)
     }
 
+    /// An empty buffer for a content, that of the one before where there was one.
+    pub fn buffer(&self) -> Vec<u8> {
+        self.outgoing.buffer()
+    }
+
     /// Sends the content of the opened envelope with its final dot, and the next envelope behind it in the same group.
-    /// `content` ends with a line end and the final dot. The second value is `None` when no next envelope was given, or
-    /// the connection broke before it was answered.
+    /// `content` ends with a line end. The second value is `None` when no next envelope was given, or the connection broke
+    /// before it was answered.
     pub async fn deliver(
         &mut self,
-        mut content: String,
+        content: Vec<u8>,
         next: Option<Envelope<'_>>,
     ) -> (Delivered, Option<Result<Opened, String>>) {
-        let complete = self.sent.octets() + content.len() as u64;
+        let mut rest = FINAL_DOT.to_owned();
         if let Some(next) = next {
-            content.push_str(&self.group(next));
+            self.push_group(next, &mut rest);
         }
-        let answer = match self.say(&content, self.waits.content).await {
+        let complete = self.outgoing.octets() + (content.len() + FINAL_DOT.len()) as u64;
+        self.outgoing.goes_first(content);
+        let answer = match self.say(&rest, self.waits.content).await {
             Ok(reply) => reply,
-            Err(why) if self.sent.octets() >= complete => return (Delivered::Unanswered(why), None),
+            Err(why) if self.outgoing.octets() >= complete => return (Delivered::Unanswered(why), None),
             Err(why) => {
                 // A server that refuses in the middle may have said why before it closed.
                 let last_words = timeout(LAST_WORDS, self.connection.read_response()).await;
@@ -222,9 +233,13 @@ impl Conversation {
         command
     }
 
-    fn group(&mut self, envelope: Envelope<'_>) -> String {
-        let reset = if self.half_open { "RSET\r\n" } else { "" };
-        format!("{reset}{}{}DATA\r\n", self.mail(envelope), recipient(envelope))
+    fn push_group(&self, envelope: Envelope<'_>, group: &mut String) {
+        if self.half_open {
+            group.push_str("RSET\r\n");
+        }
+        group.push_str(&self.mail(envelope));
+        group.push_str(&recipient(envelope));
+        group.push_str(DATA);
     }
 
     /// Reads the answers to a group, `first` being the first of them if it has been read already.
@@ -273,7 +288,7 @@ impl Conversation {
         let Some((step, reply)) = refusal else { return Ok(Opened::Ready) };
         if data.wants_content() && !self.over {
             // A lone dot, which the server has to refuse: it has no recipient (RFC 2920, section 3.1).
-            let _ = self.say(".\r\n", self.waits.content).await;
+            let _ = self.say(FINAL_DOT, self.waits.content).await;
         }
         Ok(self.refused(step, reply))
     }

@@ -90,17 +90,30 @@ impl Job {
         Ok(())
     }
 
-    /// The message, its last line end included: as it was signed, or of that date.
-    pub fn message(&self, links: &dyn Links, date: UtcMillis) -> Vec<u8> {
-        let mut message = Vec::with_capacity(self.size() + 1024);
+    /// Writes the message into `out`, its last line end included: as it was signed, or of that date.
+    pub fn write(&self, links: &dyn Links, date: UtcMillis, out: &mut Vec<u8>) {
+        self.write_dotted(links, date, out);
+    }
+
+    /// The same as SMTP wants it: a line that begins with a dot gets one more (RFC 5321, section 4.5.2). Our own encoder
+    /// makes no such line.
+    pub fn write_stuffed(&self, links: &dyn Links, date: UtcMillis, out: &mut Vec<u8>) {
+        if self.write_dotted(links, date, out) {
+            *out = stuffed(out);
+        }
+    }
+
+    /// Says whether a line may begin with a dot.
+    fn write_dotted(&self, links: &dyn Links, date: UtcMillis, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        out.reserve(self.size() + 1024);
         match self.signed.as_deref() {
             Some(signed) => {
-                message.extend_from_slice(signed.headers.as_bytes());
-                self.splice(&signed.urls, signed.date, &mut message);
+                out.extend_from_slice(signed.headers.as_bytes());
+                self.splice(&signed.urls, signed.date, out)
             }
-            None => self.splice(&self.urls(links), date, &mut message),
+            None => self.splice(&self.urls(links), date, out),
         }
-        message
     }
 
     fn urls(&self, links: &dyn Links) -> Urls {
@@ -119,7 +132,7 @@ impl Job {
         Urls { unsubscribe, preferences }
     }
 
-    fn splice(&self, urls: &Urls, date: UtcMillis, out: &mut Vec<u8>) {
+    fn splice(&self, urls: &Urls, date: UtcMillis, out: &mut Vec<u8>) -> bool {
         let slots = Slots {
             name: &self.row.name,
             address: &self.to,
@@ -129,10 +142,11 @@ impl Job {
             preferences_url: &urls.preferences,
             link: self.row.link.as_deref().unwrap_or_default(),
         };
-        self.mail.message.splice(&slots, out);
+        let dotted = self.mail.message.splice(&slots, out);
         if !out.ends_with(b"\r\n") {
             out.extend_from_slice(b"\r\n");
         }
+        dotted
     }
 }
 
@@ -144,16 +158,15 @@ pub fn message_id(salt: &str, delivery: i64, domain: &str) -> String {
     format!("{}@{domain}", &letters[..26])
 }
 
-/// A message as SMTP wants it: a line that begins with a dot gets one more (RFC 5321, section 4.5.2), and the final dot
-/// follows. Our own encoder makes no such line. `None`: the message is not text.
-pub fn with_final_dot(message: Vec<u8>) -> Option<String> {
-    let mut text = String::from_utf8(message).ok()?;
-    if text.starts_with('.') || text.contains("\n.") {
-        let dot = |line: &str| if line.starts_with('.') { "." } else { "" };
-        text = text.split_inclusive('\n').flat_map(|line| [dot(line), line].map(str::to_owned)).collect();
+fn stuffed(message: &[u8]) -> Vec<u8> {
+    let mut stuffed = Vec::with_capacity(message.len() + 64);
+    for line in message.split_inclusive(|octet| *octet == b'\n') {
+        if line.starts_with(b".") {
+            stuffed.push(b'.');
+        }
+        stuffed.extend_from_slice(line);
     }
-    text.push_str(".\r\n");
-    Some(text)
+    stuffed
 }
 
 /// The mails that were used last, parsed.
@@ -212,10 +225,9 @@ mod tests {
 
     #[test]
     fn a_line_that_begins_with_a_dot_gets_one_more_on_the_wire() {
-        let wire = |message: &str| with_final_dot(message.as_bytes().to_vec()).unwrap();
-        assert_eq!(wire("a\r\n.b\r\n..\r\n"), "a\r\n..b\r\n...\r\n.\r\n");
-        assert_eq!(wire(".a\r\n"), "..a\r\n.\r\n");
-        assert_eq!(wire("a.\r\nb\r\n"), "a.\r\nb\r\n.\r\n");
-        assert_eq!(with_final_dot(vec![0xff]), None);
+        let wire = |message: &str| String::from_utf8(stuffed(message.as_bytes())).unwrap();
+        assert_eq!(wire("a\r\n.b\r\n..\r\n"), "a\r\n..b\r\n...\r\n");
+        assert_eq!(wire(".a\r\n"), "..a\r\n");
+        assert_eq!(wire("a.\r\nb\r\n"), "a.\r\nb\r\n");
     }
 }

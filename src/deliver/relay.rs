@@ -86,12 +86,12 @@ impl SmtpRelay {
             Tls::Wrapped => Stream::tls(self.encrypted(tcp).await?),
             Tls::StartTls => Stream::after_starttls(self.encrypted(self.starttls(tcp).await?).await?),
         };
-        let sent = stream.sent();
+        let outgoing = stream.outgoing();
         let mut connection = self.greet(stream).await?;
         if !self.config.username.is_empty() {
             self.sign_in(&mut connection).await?;
         }
-        let mut conversation = Conversation::new(connection, sent, stops, self.waits);
+        let mut conversation = Conversation::new(connection, outgoing, stops, self.waits);
         conversation.ask_extensions(&self.hello, pipelining).await.map_err(RelayError::Refused)?;
         Ok(conversation)
     }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::conversation::{Conversation, Delivered, Opened, Stop};
 use super::health::Admission;
-use super::message::{Job, with_final_dot};
+use super::message::Job;
 use super::outbox::Outbox;
 use super::policy::{Blame, Fate, Step, blame};
 use super::relay::{RelayError, SmtpRelay};
@@ -63,7 +63,8 @@ async fn work_on_files(run: &Run, station: &Station, outbox: &Outbox, number: us
     while admitted(run, station, number).await {
         let Some(job) = next_or_record(run, station, &mut results).await else { break };
         let Some(started) = run.start(station, &job, std::mem::take(&mut results)).await else { continue };
-        let message = job.message(&*run.shared.links, started);
+        let mut message = Vec::new();
+        job.write(&*run.shared.links, started, &mut message);
         match outbox.put(job.row.id, message).await {
             Ok(()) => {
                 run.worked(station).await;
@@ -249,12 +250,8 @@ impl<'r> Line<'r> {
                 Err(why) => return self.lost(job, &why).await,
             }
             let Some(started) = self.start(&job).await else { return End::Closed };
-            let Some(content) = with_final_dot(job.message(&*self.run.shared.links, started)) else {
-                let words = "the message is not text".to_owned();
-                self.results.push(self.result(&job, Attempt::Started(started), FAILED, words));
-                self.record().await;
-                return End::Closed;
-            };
+            let mut content = self.conversation.buffer();
+            job.write_stuffed(&*self.run.shared.links, started, &mut content);
             let ahead = self.ahead();
             let flight = self.run.recorder.flight();
             let (delivered, next_opened) = self.conversation.deliver(content, ahead.as_ref().map(envelope)).await;

@@ -1,11 +1,10 @@
 //! The bytes under an SMTP conversation: TCP without Nagle's delay, plain or encrypted, counted, and fit for lettre.
 
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use lettre::transport::smtp::client::AsyncTokioStream;
@@ -13,14 +12,44 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// How many octets have been handed to the network; shared with the conversation.
+/// What goes out on a connection beside what lettre writes; shared with the conversation.
 #[derive(Clone, Debug, Default)]
-pub struct Sent(Arc<AtomicU64>);
+pub struct Outgoing(Arc<Mutex<Queued>>);
 
-impl Sent {
-    /// So many until now.
+#[derive(Debug, Default)]
+struct Queued {
+    /// How many octets have been handed to the network.
+    octets: u64,
+    /// A message that goes out before whatever is written next.
+    content: Vec<u8>,
+    /// How much of it has gone.
+    gone: usize,
+}
+
+impl Outgoing {
+    /// How many octets have been handed to the network until now.
     pub fn octets(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.queued().octets
+    }
+
+    /// Lets a message go out before whatever is written next, and with it: nobody copies it once more, and it takes no turn
+    /// of its own.
+    pub fn goes_first(&self, content: Vec<u8>) {
+        let mut queued = self.queued();
+        (queued.content, queued.gone) = (content, 0);
+    }
+
+    /// The buffer of a message that has gone out.
+    pub fn buffer(&self) -> Vec<u8> {
+        let mut queued = self.queued();
+        queued.gone = 0;
+        let mut buffer = std::mem::take(&mut queued.content);
+        buffer.clear();
+        buffer
+    }
+
+    fn queued(&self) -> MutexGuard<'_, Queued> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -30,7 +59,7 @@ pub struct Stream {
     before: Vec<u8>,
     lines: Lines,
     inner: Inner,
-    sent: Sent,
+    outgoing: Outgoing,
 }
 
 enum Inner {
@@ -54,12 +83,17 @@ impl Lender {
 impl Stream {
     /// In the clear.
     pub fn plain(tcp: TcpStream) -> Self {
-        Self { before: Vec::new(), lines: Lines::default(), inner: Inner::Plain(tcp), sent: Sent::default() }
+        Self { before: Vec::new(), lines: Lines::default(), inner: Inner::Plain(tcp), outgoing: Outgoing::default() }
     }
 
     /// Encrypted from the first octet.
     pub fn tls(tls: TlsStream<TcpStream>) -> Self {
-        Self { before: Vec::new(), lines: Lines::default(), inner: Inner::Tls(Box::new(tls)), sent: Sent::default() }
+        Self {
+            before: Vec::new(),
+            lines: Lines::default(),
+            inner: Inner::Tls(Box::new(tls)),
+            outgoing: Outgoing::default(),
+        }
     }
 
     /// Encrypted after STARTTLS. There is no second greeting then (RFC 3207), and lettre waits for one: it gets ours.
@@ -71,12 +105,12 @@ impl Stream {
     pub fn lend(tcp: TcpStream) -> (Self, Lender) {
         let shared = Arc::new(Mutex::new(Some(tcp)));
         let inner = Inner::Lent(Arc::clone(&shared));
-        (Self { before: Vec::new(), lines: Lines::default(), inner, sent: Sent::default() }, Lender(shared))
+        (Self { before: Vec::new(), lines: Lines::default(), inner, outgoing: Outgoing::default() }, Lender(shared))
     }
 
-    /// The count of what it sends.
-    pub fn sent(&self) -> Sent {
-        self.sent.clone()
+    /// What goes out on it beside what is written.
+    pub fn outgoing(&self) -> Outgoing {
+        self.outgoing.clone()
     }
 }
 
@@ -156,12 +190,25 @@ impl Lines {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let sent = self.sent.clone();
-        let poll = on_inner!(self, stream => stream.poll_write(cx, buf), gone());
-        if let Poll::Ready(Ok(written)) = &poll {
-            sent.0.fetch_add(*written as u64, Ordering::Relaxed);
+        let this = self.get_mut();
+        let outgoing = this.outgoing.clone();
+        let mut queued = outgoing.queued();
+        loop {
+            let content = queued.content.get(queued.gone..).unwrap_or_default();
+            let (of_content, both) = (content.len(), [IoSlice::new(content), IoSlice::new(buf)]);
+            let pieces = if of_content == 0 { &both[1..] } else { &both[..] };
+            let inner = Pin::new(&mut *this);
+            let written = match on_inner!(inner, stream => stream.poll_write_vectored(cx, pieces), gone()) {
+                Poll::Ready(Ok(written)) => written,
+                other => return other,
+            };
+            queued.octets += written as u64;
+            queued.gone += written.min(of_content);
+            // Whoever writes has to hear of their own octets, and of none only when the connection takes none.
+            if written > of_content || written == 0 || of_content == 0 {
+                return Poll::Ready(Ok(written.saturating_sub(of_content)));
+            }
         }
-        poll
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -57,6 +57,8 @@ pub struct Message {
     constant: Box<str>,
     /// Up to where in `constant` what stands before the slot goes, and the slot.
     cuts: Box<[(usize, Slot, Place)]>,
+    /// Whether a line of a constant piece may begin with a dot.
+    dotted: bool,
 }
 
 impl Message {
@@ -84,7 +86,8 @@ impl Message {
                 return Err(SpliceError::Missing(slot.as_str()));
             }
         }
-        Ok(Self { constant: constant.into(), cuts: cuts.into() })
+        let dotted = constant.starts_with('.') || constant.contains("\n.");
+        Ok(Self { constant: constant.into(), cuts: cuts.into(), dotted })
     }
 
     /// About how many octets a message takes.
@@ -92,13 +95,16 @@ impl Message {
         self.constant.len() + self.cuts.len() * VALUE
     }
 
-    /// Appends the message to one recipient to `out`; allocates nothing but what `out` grows by.
-    pub fn splice(&self, slots: &Slots<'_>, out: &mut Vec<u8>) {
+    /// Appends the message to one recipient to `out`; allocates nothing but what `out` grows by. Says whether a line of it
+    /// may begin with a dot: to look through the whole of each message costs more than to make it.
+    pub fn splice(&self, slots: &Slots<'_>, out: &mut Vec<u8>) -> bool {
         out.reserve(self.len_hint());
+        let mut dotted = self.dotted;
         let mut from = 0;
         for &(to, slot, place) in &self.cuts {
             out.extend_from_slice(&self.constant.as_bytes()[from..to]);
             from = to;
+            let before = out.len().saturating_sub(1);
             let mut encoder = QuotedPrintable::default();
             match place {
                 Place::Header => push_header(slot, slots, out),
@@ -107,8 +113,12 @@ impl Message {
                     slots.pieces(slot, |piece| html_pieces(piece, |piece| encoder.push(piece, out)));
                 }
             }
+            let value = &out[before..];
+            dotted |= value.windows(2).any(|two| two == b"\n.") || before == 0 && value.starts_with(b".");
+            dotted |= value.ends_with(b"\n") && self.constant[from..].starts_with('.');
         }
         out.extend_from_slice(&self.constant.as_bytes()[from..]);
+        dotted
     }
 }
 
@@ -148,12 +158,36 @@ fn push_date(date: UtcMillis, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::EmailAddress;
 
     #[test]
     fn a_message_without_a_place_for_the_recipient_is_refused() {
         assert_eq!(Message::parse("Subject: x\r\n\r\nhello", "mark").unwrap_err(), SpliceError::Missing("to"));
         assert_eq!(Message::parse("To: markzz\r\n", "mark").unwrap_err(), SpliceError::UnknownSlot(8));
         assert_eq!(Message::parse("To: mark", "mark").unwrap_err(), SpliceError::UnknownSlot(8));
+    }
+
+    #[test]
+    fn a_line_that_may_begin_with_a_dot_is_told() {
+        let dotted = |name: &str, rest: &str| {
+            let mime = format!("To: marktoh\r\nMessage-ID: markidh\r\nDate: markdah\r\n{rest}");
+            let address = EmailAddress::parse("jo@x.example").unwrap();
+            let slots = Slots {
+                name,
+                address: &address,
+                message_id: "1@x.example",
+                date: UtcMillis(0),
+                unsubscribe_url: "",
+                preferences_url: "",
+                link: "",
+            };
+            Message::parse(&mime, "mark").unwrap().splice(&slots, &mut Vec::new())
+        };
+        assert!(!dotted("Jo.", "\r\nmarknah, a.\r\n"));
+        assert!(dotted("Jo", "\r\n.\r\n"), "of everybody's");
+        assert!(dotted(".Jo", "\r\nmarknah\r\n"), "of one's own");
+        assert!(dotted("Jo", "\r\nmarknah\r\n."), "after one's own");
+        assert!(dotted("", "\r\nmarknah.\r\n"), "where one's own is empty");
     }
 
     #[test]
