@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, Notify, broadcast, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::connections;
 use super::conversation::Stop;
 use super::counts::Outcome;
 use super::failing::Failing;
@@ -21,7 +22,6 @@ use super::policy::{Fate, Policy};
 use super::quotas::Quotas;
 use super::recorder::Recorder;
 use super::run::{Attempt, Run, Shared};
-use super::session;
 use super::settings::Settings;
 use super::station::Station;
 use super::strays::Strays;
@@ -250,11 +250,7 @@ impl Engine {
             let paced = Arc::clone(&run);
             tasks.among_nodes.spawn(async move { pacer::keep(&paced).await });
         }
-        for station in &self.shared.stations {
-            for number in 0..station.config.connections.max(1) {
-                tasks.workers.spawn(session::work(Arc::clone(&run), station.place, number));
-            }
-        }
+        tasks.workers.spawn(connections::work(Arc::clone(&run)));
         (run, tasks, stop)
     }
 

@@ -8,6 +8,7 @@
 //! `signing` has done so before a connection takes one.
 
 mod bury;
+mod connections;
 mod conversation;
 mod counts;
 mod engine;
