@@ -81,8 +81,10 @@ on_both! {
         let mut session = world.store().read().await.unwrap();
         let rows = session.issue_deliveries(world.issue, None, 0, 10).await.unwrap();
         let lasted = since_monday(rows[0].finished_at.unwrap());
-        assert!((48..=60).contains(&(lasted.as_secs() / 3600)), "{lasted:?}");
-        assert!((5..=30).contains(&rows[0].attempts), "{} attempts", rows[0].attempts);
+        // Each attempt is late by less than the hour that the clock moves at a time, and that is not counted.
+        let attempts = rows[0].attempts;
+        assert!((48..48 + attempts).contains(&(lasted.as_secs().cast_signed() / 3600)), "{lasted:?}");
+        assert!((5..=30).contains(&attempts), "{attempts} attempts");
     }
 
     async fn a_refused_recipient_in_a_group_fails_alone_and_keeps_the_words(test: TestStore) {
