@@ -1,12 +1,13 @@
 //! The recorder: starts and results of all connections, committed together, many in one statement.
 
 use std::collections::{HashMap, HashSet};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 
 use super::told::Told;
 use crate::domain::DeliveryState;
@@ -26,9 +27,6 @@ struct Entry {
 
 /// For how long marks may not be on disk: a loss of power takes no more than what was marked in this time.
 const OFF_DISK: Duration = Duration::from_secs(1);
-
-/// How long others may wait for the writer's session.
-const HELD: Duration = Duration::from_millis(5);
 
 /// Where messages go out faster than this, a commit waits for company.
 const SOON: Duration = Duration::from_millis(1);
@@ -130,14 +128,14 @@ impl Recorder {
     }
 }
 
-/// The writer's session, kept for a moment, since giving it back and asking for it anew costs as much as a commit.
+/// The writer's session, kept until others want it, since giving it back and asking for it anew costs as much as a commit.
 struct Writer {
     store: Store,
     owner: String,
     durability: Durability,
-    held: Option<(Session, Instant)>,
-    /// By when what has been marked shall be on disk; none: it is.
-    sync_at: Option<Instant>,
+    held: Option<Session>,
+    /// Until what has been marked shall be on disk; none: it is.
+    sync_at: Option<Pin<Box<Sleep>>>,
 }
 
 async fn record(
@@ -179,21 +177,17 @@ async fn next(entries: &mut mpsc::Receiver<Entry>, until: Instant) -> Option<Ent
 }
 
 impl Writer {
-    /// The first entry of a commit. Others get the session when it does not come soon.
+    /// The first entry of a commit. Others have the session until it comes.
     async fn first(&mut self, entries: &mut mpsc::Receiver<Entry>) -> Option<Entry> {
-        if let Some((_, until)) = &self.held {
-            if let Ok(entry) = timeout_at(*until, entries.recv()).await {
-                return entry;
+        loop {
+            let (held, sync_at) = (&self.held, &mut self.sync_at);
+            tokio::select! {
+                biased;
+                entry = entries.recv() => return entry,
+                Some(()) = async { Some(held.as_ref()?.wanted().await) } => self.held = None,
+                Some(()) = async { Some(sync_at.as_mut()?.await) } => self.sync().await,
             }
-            self.held = None;
         }
-        while let Some(at) = self.sync_at {
-            if let Ok(entry) = timeout_at(at, entries.recv()).await {
-                return entry;
-            }
-            self.sync().await;
-        }
-        entries.recv().await
     }
 
     /// Brings to the disk what has been marked, if it is not there.
@@ -205,7 +199,7 @@ impl Writer {
         self.held = None;
         if let Err(error) = self.store.sync().await {
             tracing::warn!(%error, "what has been delivered is not on disk yet");
-            self.sync_at = Some(Instant::now() + OFF_DISK);
+            self.sync_at = Some(Box::pin(sleep(OFF_DISK)));
         }
     }
 
@@ -214,7 +208,7 @@ impl Writer {
     async fn commit(&mut self, marks: &[Mark]) -> HashSet<i64> {
         let mut pause = FIRST_PAUSE;
         let mut told = Told::default();
-        if self.sync_at.is_some_and(|at| at <= Instant::now()) {
+        if self.sync_at.as_ref().is_some_and(|at| at.deadline() <= Instant::now()) {
             self.sync().await;
         }
         let begun = Instant::now();
@@ -222,7 +216,7 @@ impl Writer {
             match self.try_commit(marks).await {
                 Ok(granted) => {
                     if self.durability == Durability::Normal {
-                        self.sync_at.get_or_insert(begun + OFF_DISK);
+                        self.sync_at.get_or_insert_with(|| Box::pin(sleep_until(begun + OFF_DISK)));
                     }
                     return granted;
                 }
@@ -240,16 +234,16 @@ impl Writer {
     }
 
     async fn try_commit(&mut self, marks: &[Mark]) -> Result<HashSet<i64>, StoreError> {
-        let (mut session, until) = match self.held.take() {
-            Some((session, until)) if Instant::now() < until => (session, until),
-            old => {
+        let mut session = match self.held.take() {
+            Some(session) if !session.is_wanted() => session,
+            wanted => {
                 // Whoever waits for it has it first.
-                drop(old);
-                (self.store.marks_at(self.durability).await?, Instant::now() + HELD)
+                drop(wanted);
+                self.store.marks_at(self.durability).await?
             }
         };
         let taken = session.mark_deliveries(&self.owner, marks).await?;
-        self.held = Some((session, until));
+        self.held = Some(session);
         if taken.len() < marks.len() {
             tracing::debug!(marks = marks.len(), taken = taken.len(), "deliveries were cancelled or taken over");
         }

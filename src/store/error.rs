@@ -32,6 +32,9 @@ pub enum StoreError {
         /// What the driver says.
         source: sqlx::Error,
     },
+    /// Deliveries could not be marked.
+    #[error("the store could not mark deliveries: {0}")]
+    Mark(rusqlite::Error),
     /// A transaction could not begin or end.
     #[error("the store could not {action} a transaction: {source}")]
     Transaction {
@@ -53,6 +56,9 @@ impl StoreError {
 
     /// Whether trying again later may help: the database is busy, or out of reach for now.
     pub fn is_transient(&self) -> bool {
+        if let Self::Mark(error) = self {
+            return super::marker::is_busy(error);
+        }
         let (Self::Open { source, .. } | Self::Query { source, .. } | Self::Transaction { source, .. }) = self else {
             return false;
         };

@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::migrate::Migrator;
@@ -10,6 +11,8 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
+use super::marker::Marker;
+use super::waiters::Waiters;
 use super::{Durability, PATIENCE, StoreError};
 use crate::files::folder_of;
 
@@ -20,7 +23,7 @@ const WRITER_CACHE: &str = "-24000";
 
 /// After how many pages SQLite brings its log into the file. More pages are written once instead of several times in a
 /// large import, and fewer keep the pause short.
-const CHECKPOINT: &str = "4000";
+pub(super) const CHECKPOINT: &str = "4000";
 
 /// A store on SQLite. Writers take turns on one connection; readers have others, and wait for nobody.
 #[derive(Debug)]
@@ -31,6 +34,9 @@ pub(super) struct SqliteFile {
     write: SqlitePool,
     /// Whether that connection is at `synchronous = FULL`.
     full: AtomicBool,
+    /// The connection that marks deliveries, for whoever has the writer's.
+    marker: Arc<Marker>,
+    waiters: Arc<Waiters>,
 }
 
 impl SqliteFile {
@@ -78,13 +84,16 @@ impl SqliteFile {
             .connect_with(options.pragma("query_only", "on"))
             .await
             .map_err(open)?;
-        Ok(Self { path: path.to_owned(), read, write, full: AtomicBool::new(true) })
+        let marker = Arc::new(Marker::new(path));
+        Ok(Self { path: path.to_owned(), read, write, full: AtomicBool::new(true), marker, waiters: Arc::default() })
     }
 
     /// The writer's connection, set to `durability`.
     pub(super) async fn writer(&self, durability: Durability) -> Result<PoolConnection<Sqlite>, StoreError> {
         let begin = |source| StoreError::Transaction { action: "begin", source };
+        let waiting = self.waiters.add();
         let mut connection = self.write.acquire().await.map_err(begin)?;
+        drop(waiting);
         let full = durability == Durability::Full;
         if self.full.swap(full, Ordering::Relaxed) != full {
             let pragma = if full { "pragma synchronous = full" } else { "pragma synchronous = normal" };
@@ -113,6 +122,16 @@ impl SqliteFile {
         Ok(Transaction::begin(self.writer(durability).await?, begin).await)
     }
 
+    /// The connection that marks deliveries, for whoever has the writer's.
+    pub(super) fn marker(&self) -> Arc<Marker> {
+        Arc::clone(&self.marker)
+    }
+
+    /// Those who wait for the writer's connection.
+    pub(super) fn waiters(&self) -> Arc<Waiters> {
+        Arc::clone(&self.waiters)
+    }
+
     /// A reader's connection.
     pub(super) async fn reader(&self) -> sqlx::Result<PoolConnection<Sqlite>> {
         self.read.acquire().await
@@ -131,13 +150,16 @@ impl SqliteFile {
     /// Closes all connections.
     pub(super) async fn close(&self) {
         self.read.close().await;
+        let _waiting = self.waiters.add();
         self.write.close().await;
+        self.marker.close();
     }
 
     /// Lets another connection be the writer's. On a full disk SQLite takes a transaction back by itself; the driver does
     /// not see that, and would begin no other on that connection for ever.
     async fn renew_writer(&self) -> Result<(), StoreError> {
         let renew = |source| StoreError::Transaction { action: "begin", source };
+        let _waiting = self.waiters.add();
         let connection = self.write.acquire().await.map_err(renew)?;
         // As the pool opens the next one, which it does only when this one is closed.
         self.full.store(true, Ordering::Relaxed);

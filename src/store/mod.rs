@@ -24,6 +24,7 @@ mod issues;
 mod layout;
 mod links;
 mod mails;
+mod marker;
 mod meta;
 mod moving;
 mod nodes;
@@ -39,6 +40,7 @@ mod sources;
 mod subscribers;
 mod suppressions;
 mod turns;
+mod waiters;
 mod why;
 mod withdrawals;
 
@@ -267,7 +269,11 @@ impl Store {
         let begin = |source| StoreError::Transaction { action: "begin", source };
         Ok(Session::new(
             match &self.0 {
-                Backend::Sqlite(file) => Kind::SqliteAlone(file.writer(durability).await?),
+                Backend::Sqlite(file) => {
+                    // What has to be on disk takes longer than a thread that does other things may wait.
+                    let marker = (durability == Durability::Normal).then(|| file.marker());
+                    Kind::SqliteAlone(file.writer(durability).await?, marker, file.waiters())
+                }
                 Backend::Postgres(pools) => {
                     let pool = if durability == Durability::Full { &pools.marks_on_disk } else { &pools.marks };
                     Kind::PostgresRead(pool.acquire().await.map_err(begin)?)

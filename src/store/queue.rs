@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
 
+use super::marker::{Asked, Field, claim};
 use super::query::{execute, fetch_all, fetch_one, queries};
 use super::{Connection, Session, StoreError};
 use crate::domain::{DeliveryState, PublicId, UtcMillis};
@@ -81,9 +82,8 @@ queries! {
                      select 1 from startable s where s.id = deliveries.id and s.since <= e.started_at)
                  and (deliveries.started_at is null or deliveries.started_at < e.started_at)
                  and deliveries.mail_id = e.mail
-                 and not exists (select 1 from mails m where m.id = deliveries.mail_id and m.replaced_by is not null)
-                 and not exists (
-                     select 1 from issues i where i.id = deliveries.issue_id and i.state in ('held', 'cancelled')))
+                 and (select m.replaced_by from mails m where m.id = deliveries.mail_id) is null
+                 and coalesce((select i.state from issues i where i.id = deliveries.issue_id), '') not in ('held', 'cancelled'))
              or deliveries.owner = e.me and deliveries.state = 'sending' and e.next = 'sending'
                 and deliveries.started_at = e.started_at
              or deliveries.owner = e.me and deliveries.state = 'claimed' and e.expected = 'sending' and e.next = 'sent'
@@ -109,9 +109,8 @@ queries! {
                      select 1 from startable s where s.id = deliveries.id and s.since <= e.started_at)
                  and (deliveries.started_at is null or deliveries.started_at < e.started_at)
                  and deliveries.mail_id = e.mail
-                 and not exists (select 1 from mails m where m.id = deliveries.mail_id and m.replaced_by is not null)
-                 and not exists (
-                     select 1 from issues i where i.id = deliveries.issue_id and i.state in ('held', 'cancelled')))
+                 and (select m.replaced_by from mails m where m.id = deliveries.mail_id) is null
+                 and coalesce((select i.state from issues i where i.id = deliveries.issue_id), '') not in ('held', 'cancelled'))
              or deliveries.owner = $1 and deliveries.state = 'sending' and e.next = 'sending'
                 and deliveries.started_at = e.started_at
              or deliveries.owner = $1 and deliveries.state = 'claimed' and e.expected = 'sending' and e.next = 'sent'
@@ -148,6 +147,18 @@ fn marks_of(marks: usize) -> &'static Arc<str> {
     static TEXTS: [OnceLock<Arc<str>>; MOST_MARKS + 1] = [const { OnceLock::new() }; MOST_MARKS + 1];
     let rows = rows_for(marks);
     TEXTS[rows.min(MOST_MARKS)].get_or_init(|| MARK.sqlite.replace(ROW, &vec![ROW; rows].join(",")).into())
+}
+
+/// What that takes, row by row; those that no mark fills are empty.
+fn fields<'m>(owner: &'m str, marks: &'m [Mark]) -> impl Iterator<Item = Field<'m>> {
+    let rows = marks.iter().map(Mark::fields).chain(std::iter::repeat([Field::Number(None); 12]));
+    std::iter::once(Field::Text(Some(owner))).chain(rows.take(rows_for(marks.len())).flatten())
+}
+
+/// `MARK` on the connection of SQLite's that has no thread of its own.
+fn mark_on(connection: &rusqlite::Connection, owner: &str, marks: &[Mark]) -> rusqlite::Result<Vec<(i64, String)>> {
+    let mut statement = connection.prepare_cached(marks_of(marks.len()))?;
+    statement.query_map(rusqlite::params_from_iter(fields(owner, marks)), |row| row.try_into())?.collect()
 }
 
 /// The most marks in one statement.
@@ -217,6 +228,25 @@ pub struct Mark {
     pub answer: Option<String>,
 }
 
+impl Mark {
+    fn fields(&self) -> [Field<'_>; 12] {
+        [
+            Field::Number(Some(self.id)),
+            Field::Text(Some(self.expected.as_str())),
+            Field::Text(Some(self.next.as_str())),
+            Field::Number(self.token),
+            Field::Number(Some(self.tries)),
+            Field::Number(self.due_at),
+            Field::Number(self.first_due_at),
+            Field::Number(self.started_at),
+            Field::Number(self.finished_at),
+            Field::Text(self.relay.as_deref()),
+            Field::Text(self.answer.as_deref()),
+            Field::Number(self.mail),
+        ]
+    }
+}
+
 impl Session {
     /// Whether a delivery is queued and due; where a priority is given, one that goes before those of that priority.
     ///
@@ -280,7 +310,13 @@ impl Session {
         before: Option<i64>,
     ) -> Result<Vec<ClaimedRow>, StoreError> {
         let (mail, before) = (mail.unwrap_or_default(), before.unwrap_or(i64::MAX));
-        let mut rows = fetch_all!(self, CLAIM as ClaimedRow, owner, now, limit, mail, before)?;
+        let mut rows = match self.marker() {
+            Some(marker) => {
+                let asked = Asked { owner: owner.to_owned(), now, limit, mail, before };
+                marker.in_time(move |connection| claim(connection, CLAIM.sqlite, &asked)).await?
+            }
+            None => fetch_all!(self, CLAIM as ClaimedRow, owner, now, limit, mail, before)?,
+        };
         rows.sort_by_key(|row| (row.priority, row.due_at, row.id));
         Ok(rows)
     }
@@ -299,33 +335,16 @@ impl Session {
     }
 
     async fn mark_some(&mut self, owner: &str, marks: &[Mark]) -> Result<Vec<(i64, String)>, StoreError> {
-        let taken = match self.connection() {
-            Connection::Sqlite(connection) => {
-                let text = AssertSqlSafe(Arc::clone(marks_of(marks.len())));
-                let mut query = sqlx::query_as::<sqlx::Sqlite, (i64, String)>(text).bind(owner);
-                for mark in marks.iter().map(Some).chain(std::iter::repeat(None)).take(rows_for(marks.len())) {
-                    query = query
-                        .bind(mark.map(|mark| mark.id))
-                        .bind(mark.map(|mark| mark.expected.as_str()))
-                        .bind(mark.map(|mark| mark.next.as_str()))
-                        .bind(mark.and_then(|mark| mark.token))
-                        .bind(mark.map(|mark| mark.tries))
-                        .bind(mark.and_then(|mark| mark.due_at))
-                        .bind(mark.and_then(|mark| mark.first_due_at))
-                        .bind(mark.and_then(|mark| mark.started_at))
-                        .bind(mark.and_then(|mark| mark.finished_at))
-                        .bind(mark.and_then(|mark| mark.relay.as_deref()))
-                        .bind(mark.and_then(|mark| mark.answer.as_deref()))
-                        .bind(mark.and_then(|mark| mark.mail));
+        let mut taken = match self.marker() {
+            Some(marker) => match marker.at_once(|connection| mark_on(connection, owner, marks)) {
+                Some(taken) => taken?,
+                None => {
+                    let (owner, marks) = (owner.to_owned(), marks.to_vec());
+                    marker.in_time(move |connection| mark_on(connection, &owner, &marks)).await?
                 }
-                query.fetch_all(connection).await
-            }
-            Connection::Postgres(connection) => {
-                let json = serde_json::to_string(marks).unwrap_or_default();
-                sqlx::query_as(MARK.postgres).bind(owner).bind(json).fetch_all(connection).await
-            }
+            },
+            None => self.mark_within(owner, marks).await?,
         };
-        let mut taken = taken.map_err(|source| StoreError::Query { query: MARK.name, source })?;
         if taken.len() < marks.len() {
             for start in marks.iter().filter(|mark| mark.next == DeliveryState::Sending) {
                 if !taken.iter().any(|(id, _)| *id == start.id) {
@@ -334,5 +353,25 @@ impl Session {
             }
         }
         Ok(taken)
+    }
+
+    /// Marks on the driver's connection: in a transaction of SQLite's, or on PostgreSQL.
+    async fn mark_within(&mut self, owner: &str, marks: &[Mark]) -> Result<Vec<(i64, String)>, StoreError> {
+        let taken = match self.connection() {
+            Connection::Sqlite(connection) => {
+                let text = AssertSqlSafe(Arc::clone(marks_of(marks.len())));
+                let query = sqlx::query_as::<sqlx::Sqlite, (i64, String)>(text);
+                let bound = fields(owner, marks).fold(query, |query, field| match field {
+                    Field::Number(number) => query.bind(number),
+                    Field::Text(text) => query.bind(text),
+                });
+                bound.fetch_all(connection).await
+            }
+            Connection::Postgres(connection) => {
+                let json = serde_json::to_string(marks).unwrap_or_default();
+                sqlx::query_as(MARK.postgres).bind(owner).bind(json).fetch_all(connection).await
+            }
+        };
+        taken.map_err(|source| StoreError::Query { query: MARK.name, source })
     }
 }

@@ -7,6 +7,8 @@ use sqlx::{Postgres, Sqlite, Transaction};
 use tokio::sync::Notify;
 
 use super::StoreError;
+use super::marker::Marker;
+use super::waiters::Waiters;
 
 /// One connection to the store, alone for whoever holds it.
 ///
@@ -23,8 +25,9 @@ pub struct Session {
 #[derive(Debug)]
 pub(super) enum Kind {
     SqliteRead(PoolConnection<Sqlite>),
-    /// The writer's connection without a transaction: each statement commits itself.
-    SqliteAlone(PoolConnection<Sqlite>),
+    /// The writer's connection without a transaction: each statement commits itself. With it goes the right to use the one
+    /// that marks deliveries.
+    SqliteAlone(PoolConnection<Sqlite>, Option<Arc<Marker>>, Arc<Waiters>),
     SqliteWrite(Transaction<'static, Sqlite>),
     PostgresRead(PoolConnection<Postgres>),
     PostgresWrite(Transaction<'static, Postgres>),
@@ -48,10 +51,29 @@ impl Session {
 
     pub(super) fn connection(&mut self) -> Connection<'_> {
         match &mut self.kind {
-            Kind::SqliteRead(connection) | Kind::SqliteAlone(connection) => Connection::Sqlite(connection),
+            Kind::SqliteRead(connection) | Kind::SqliteAlone(connection, ..) => Connection::Sqlite(connection),
             Kind::SqliteWrite(transaction) => Connection::Sqlite(transaction),
             Kind::PostgresRead(connection) => Connection::Postgres(connection),
             Kind::PostgresWrite(transaction) => Connection::Postgres(transaction),
+        }
+    }
+
+    /// The connection that marks deliveries at once; none in a transaction, and on PostgreSQL.
+    pub(super) fn marker(&self) -> Option<&Arc<Marker>> {
+        if let Kind::SqliteAlone(_, marker, _) = &self.kind { marker.as_ref() } else { None }
+    }
+
+    /// Whether somebody waits for the connection that this one has, and there is no other: whoever keeps it without a
+    /// transaction, as from [`super::Store::marks`], then gives it back.
+    pub fn is_wanted(&self) -> bool {
+        if let Kind::SqliteAlone(.., waiters) = &self.kind { waiters.are_there() } else { false }
+    }
+
+    /// Waits until it is wanted.
+    pub async fn wanted(&self) {
+        match &self.kind {
+            Kind::SqliteAlone(.., waiters) => waiters.come().await,
+            _ => std::future::pending().await,
         }
     }
 
@@ -63,7 +85,7 @@ impl Session {
         match self.kind {
             Kind::SqliteWrite(transaction) => transaction.commit().await,
             Kind::PostgresWrite(transaction) => transaction.commit().await,
-            Kind::SqliteRead(_) | Kind::SqliteAlone(_) | Kind::PostgresRead(_) => Ok(()),
+            Kind::SqliteRead(_) | Kind::SqliteAlone(..) | Kind::PostgresRead(_) => Ok(()),
         }
         .map_err(|source| StoreError::Transaction { action: "commit", source })?;
         if self.queued {

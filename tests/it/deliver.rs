@@ -5,6 +5,7 @@ mod broken;
 mod crash;
 mod faults;
 mod leaving;
+mod marking;
 mod order;
 mod power;
 mod rates;
