@@ -17,13 +17,13 @@ use crate::render::{Message, RenderedMail, Slots, fill};
 pub struct Args {
     /// The digest's id
     digest: String,
-    /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    /// What to print [default: text, and html to open]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// Write it into this file
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Open it in the browser
+    /// Open it in the browser, or an eml in the mail program
     #[arg(long)]
     open: bool,
 }
@@ -39,6 +39,17 @@ enum Format {
     Eml,
 }
 
+impl Format {
+    /// What the name of its file ends with.
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Html => "html",
+            Self::Text => "txt",
+            Self::Eml => "eml",
+        }
+    }
+}
+
 /// Composes without storing, and prints or writes the result; says on stderr to how many it would go.
 pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let digest = context.digest(&args.digest)?;
@@ -46,7 +57,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let preview = app.composer().preview(&digest, false).await?;
     warn_of_failures(&preview.polled);
     let expected = Expected::of(&app, &digest, &preview, digest.spread).await?;
-    let format = if args.open { Format::Html } else { args.format };
+    let format = args.format.unwrap_or(if args.open { Format::Html } else { Format::Text });
     let rendered = preview.mail.as_ref().map(|mail| show(&app, &digest, mail, format)).transpose()?;
 
     if context.json {
@@ -72,7 +83,10 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let file = match (&args.output, args.open) {
         (Some(file), _) => Some(file.clone()),
         // A name that nobody can foresee: the folder is everybody's.
-        (None, true) => Some(std::env::temp_dir().join(format!("postround-{}.html", PublicId::new(&SystemRandom)))),
+        (None, true) => {
+            let name = format!("postround-{}.{}", PublicId::new(&SystemRandom), format.ending());
+            Some(std::env::temp_dir().join(name))
+        }
         (None, false) => None,
     };
     match &file {
