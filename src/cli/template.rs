@@ -33,7 +33,7 @@ pub fn run(context: &Context, command: &Command) -> Result<(), CliError> {
 /// Writes all files, or none where one is in the way.
 fn export(context: &Context, dir: &Path, force: bool) -> Result<(), CliError> {
     let mails = built_in_templates().iter().map(|(name, text)| (dir.join(name), *text));
-    let pages = built_in_pages().iter().map(|(name, text)| (dir.join(name), *text));
+    let pages = built_in_pages().map(|(name, text)| (dir.join(name), *text));
     let locales = built_in_wording().iter().map(|(code, text)| (dir.join(format!("locales/{code}.toml")), *text));
     let files: Vec<(PathBuf, &str)> = mails.chain(pages).chain(locales).collect();
     if let Some((file, _)) = files.iter().find(|(file, _)| !force && file.exists()) {

@@ -21,6 +21,7 @@ mod language;
 mod look;
 mod lost;
 mod manage;
+mod own;
 mod pages;
 mod preferences;
 mod unsubscribe;

@@ -1,4 +1,4 @@
-//! The pages as templates, and the one stylesheet that they share.
+//! The pages as templates, and the stylesheets that they share.
 
 use std::collections::BTreeMap;
 use std::path::Path as FilePath;
@@ -11,18 +11,25 @@ use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Value, json};
 use tera::{Context, Kwargs, State as TeraState, Tera, TeraResult};
 
+use super::own::Own;
 use super::{AppState, Warn, WebError, language, look};
 use crate::config::Config;
 use crate::domain::Locale;
-use crate::render::{TemplateError, meant_file, unknown_in_page};
-use crate::wording::{Wording, read_own};
+use crate::render::TemplateError;
+use crate::wording::Wording;
 
-const STYLE: &str = include_str!("../../templates/pages/style.css");
+/// The stylesheet of all pages, and what the page of an issue has beside it.
+const STYLE: &str = "pages/style.css";
+const ISSUE_STYLE: &str = "pages/issue.css";
 
-/// Beside [`STYLE`], for the page of an issue.
-const ISSUE_STYLE: &str = include_str!("../../templates/pages/issue.css");
+/// The built-in stylesheets.
+pub(super) const STYLES: [(&str, &str); 2] = [
+    (STYLE, include_str!("../../templates/pages/style.css")),
+    (ISSUE_STYLE, include_str!("../../templates/pages/issue.css")),
+];
 
-const TEMPLATES: [(&str, &str); 19] = [
+/// The built-in pages.
+pub(super) const TEMPLATES: [(&str, &str); 19] = [
     ("pages/archive-all.html", include_str!("../../templates/pages/archive-all.html")),
     ("pages/archive.html", include_str!("../../templates/pages/archive.html")),
     ("pages/entry.html", include_str!("../../templates/pages/entry.html")),
@@ -47,65 +54,9 @@ const TEMPLATES: [(&str, &str); 19] = [
 /// What the names of the built-in pages begin with; an operator's file of the same name wins.
 const BUILT_IN: &str = "builtin/";
 
-/// The built-in pages, by name, as `template export` writes them.
-pub fn built_in_pages() -> &'static [(&'static str, &'static str)] {
-    &TEMPLATES
-}
-
-/// The pages in an operator's folder, by the names of those that they replace.
-fn own(dir: &FilePath) -> Result<Vec<(String, String)>, WebError> {
-    let mut own = Vec::new();
-    for (name, _) in TEMPLATES {
-        let path = dir.join(name);
-        match read_own(&path) {
-            Ok(text) => own.push((name.to_owned(), text)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(source) => return Err(WebError::Read { path, source }),
-        }
-    }
-    Ok(own)
-}
-
-/// Finds what an operator's page uses and does not see, and keys that the wording has nothing under.
-fn check_own(dir: &FilePath, own: &[(String, String)]) -> Result<(), WebError> {
-    let locale = Locale::default();
-    for (name, text) in own {
-        let wrong =
-            |line: usize, message| WebError::Page { place: format!("{}:{line}", dir.join(name).display()), message };
-        if let Some((line, message)) = unknown_in_page(text, TEMPLATES.iter().map(|(_, text)| *text)) {
-            return Err(wrong(line, message));
-        }
-        let mut rest = text.as_str();
-        while let Some((after, key)) =
-            rest.split_once("t(key=\"").and_then(|(_, rest)| Some((rest, rest.split('"').next()?)))
-        {
-            if Wording::of(&locale).page(key, Some(2), &[], &locale).is_none() {
-                let line = text[..text.len() - after.len()].matches('\n').count() + 1;
-                return Err(wrong(
-                    line,
-                    format!("the wording has nothing under `pages.{key}`; the keys are in locales/en-GB.toml"),
-                ));
-            }
-            rest = after;
-        }
-    }
-    Ok(())
-}
-
-/// The files in the folder of an operator's pages that are no page of ours, a sentence for each.
-fn strangers(dir: &FilePath) -> Vec<String> {
-    let entries = std::fs::read_dir(dir.join("pages")).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| Some(format!("pages/{}", entry.file_name().to_str()?)));
-    let is_page = |name: &String| name.ends_with(".html") || name.ends_with(".xml");
-    let is_ours = |name: &String| TEMPLATES.iter().any(|(page, _)| page == name);
-    let mut strangers: Vec<String> = names.filter(|name| is_page(name) && !is_ours(name)).collect();
-    strangers.sort();
-    let say = |name: String| {
-        let own = name.trim_start_matches("pages/");
-        let meant = meant_file(own, TEMPLATES.iter().map(|(page, _)| page.trim_start_matches("pages/")));
-        format!("{} is not used: there is no such page{meant}", dir.join(&name).display())
-    };
-    strangers.into_iter().map(say).collect()
+/// The built-in pages and stylesheets, by name, as `template export` writes them.
+pub fn built_in_pages() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    TEMPLATES.iter().chain(&STYLES)
 }
 
 /// Tries an operator's pages, as whoever serves them does; gives a sentence for each file that nothing uses.
@@ -113,16 +64,16 @@ fn strangers(dir: &FilePath) -> Vec<String> {
 /// # Errors
 /// [`WebError`] for the first mistake.
 pub fn check_pages(config: &Config) -> Result<Vec<String>, WebError> {
-    Pages::new(config, Arc::new(|_, _| ())).map(|pages| pages.strangers)
+    Pages::new(config, Arc::new(|_, _| ())).map(|pages| pages.own.strangers().to_vec())
 }
 
 /// The built-in pages, and the operator's over them.
-fn templates(own: &[(String, String)]) -> Result<Tera, tera::Error> {
+fn templates(own: &Own) -> Result<Tera, tera::Error> {
     let mut tera = Tera::default();
     tera.register_function("t", words);
     tera.set_fallback_prefixes([BUILT_IN])?;
     let built_in = TEMPLATES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), *text));
-    tera.add_raw_templates(built_in.chain(own.iter().map(|(name, text)| (name.clone(), text.as_str()))))?;
+    tera.add_raw_templates(built_in.chain(own.pages()))?;
     Ok(tera)
 }
 
@@ -138,8 +89,8 @@ pub(super) struct Pages {
     files: Vec<File>,
     /// Changes with all that pages are made of beside the store.
     version: String,
-    /// What [`strangers`] says.
-    strangers: Vec<String>,
+    /// What an operator has over the built-in pages.
+    own: Own,
     /// The addresses of the stylesheets of the digests' issues.
     issue_styles: BTreeMap<String, String>,
 }
@@ -156,6 +107,17 @@ impl File {
         let content = content.into();
         Self { name: format!("{name}-{}.{ending}", fingerprint(&content)), kind, content }
     }
+
+    /// A stylesheet with colours behind it.
+    fn style(name: &str, css: &str, colours: &str) -> Self {
+        Self::new(name, "css", "text/css; charset=utf-8", format!("{css}{colours}"))
+    }
+
+    /// The site's logo.
+    fn logo(path: &FilePath) -> Result<Self, WebError> {
+        let logo = look::logo(path).map_err(|source| WebError::Logo { path: path.to_owned(), source })?;
+        Ok(Self::new("logo", logo.ending, logo.kind, logo.content))
+    }
 }
 
 impl Pages {
@@ -164,22 +126,15 @@ impl Pages {
     pub(super) fn new(config: &Config, warn: Warn) -> Result<Self, WebError> {
         let dir = config.templates.dir.as_deref();
         let broken = |error: tera::Error| TemplateError::from_tera(&error, dir);
-        let own = dir.map(own).transpose()?.unwrap_or_default();
+        let own = dir.map(Own::read).transpose()?.unwrap_or_default();
         let tera = templates(&own).map_err(broken)?;
-        let fallback = (!own.is_empty()).then(|| templates(&[])).transpose().map_err(broken)?;
-        dir.map(|dir| check_own(dir, &own)).transpose()?;
-        let version = version(config, &own);
+        let fallback = own.pages().next().map(|_| templates(&Own::default())).transpose().map_err(broken)?;
+        let version = version(config, own.files());
         let base = url::Url::parse(&config.server.public_url)
             .map(|url| url.path().trim_end_matches('/').to_owned())
             .unwrap_or_default();
-        let style =
-            File::new("pages", "css", "text/css; charset=utf-8", format!("{STYLE}{}", look::colours(&config.web)));
-        let unreadable = |path: &FilePath, source| WebError::Logo { path: path.to_owned(), source };
-        let logo = match &config.web.logo {
-            Some(path) => Some(look::logo(path).map_err(|source| unreadable(path, source))?),
-            None => None,
-        };
-        let logo = logo.map(|logo| File::new("logo", logo.ending, logo.kind, logo.content));
+        let style = File::style("pages", own.style(STYLE), &look::colours(&config.web));
+        let logo = config.web.logo.as_deref().map(File::logo).transpose()?;
         let link = |file: &File| format!("{base}/static/{}", file.name);
         // Several digests have their sender in common.
         let name = match config.digests.as_slice() {
@@ -204,13 +159,11 @@ impl Pages {
         let mut files: Vec<File> = std::iter::once(style).chain(logo).collect();
         let mut issue_styles = BTreeMap::new();
         for digest in config.digests.iter().filter(|digest| digest.public) {
-            let css = format!("{ISSUE_STYLE}{}", look::theme(&digest.theme));
-            let file = File::new("issue", "css", "text/css; charset=utf-8", css);
+            let file = File::style("issue", own.style(ISSUE_STYLE), &look::theme(&digest.theme));
             issue_styles.insert(digest.id.clone(), link(&file));
             files.push(file);
         }
-        let strangers = dir.map(strangers).unwrap_or_default();
-        Ok(Self { tera, fallback, warn, site, base, files, version, strangers, issue_styles })
+        Ok(Self { tera, fallback, warn, site, base, files, version, own, issue_styles })
     }
 
     /// Changes with all that pages are made of beside the store: program, configuration, templates, wording.
@@ -218,9 +171,9 @@ impl Pages {
         &self.version
     }
 
-    /// The operator's files that are no page of ours, a sentence for each.
+    /// The operator's files that replace nothing, a sentence for each.
     pub(super) fn strangers(&self) -> &[String] {
-        &self.strangers
+        self.own.strangers()
     }
 
     /// The address of the stylesheet for a digest's issues.
@@ -367,7 +320,7 @@ mod tests {
 
     #[test]
     fn no_rule_names_a_side_so_that_pages_turn_with_their_language() {
-        for (at, line) in [STYLE, ISSUE_STYLE].iter().flat_map(|css| css.lines().enumerate()) {
+        for (at, line) in STYLES.iter().flat_map(|(_, css)| css.lines().enumerate()) {
             for declaration in line.split(['{', ';']).filter(|declaration| declaration.contains(':')) {
                 let sided = |word: &str| matches!(word, "left" | "right");
                 let named = declaration.split(|c: char| !c.is_ascii_alphabetic()).any(sided);

@@ -14,7 +14,7 @@ async fn exported_templates_are_used_where_they_are_changed_and_nothing_is_writt
     let export = program.run(&["template", "export", "own"]).await;
     assert!(export.status.success(), "{export:?}");
     let own = program.folder.path().join("own");
-    for file in ["digest.html", "welcome.txt", "pages/confirm.html", "locales/cy.toml"] {
+    for file in ["digest.html", "welcome.txt", "pages/confirm.html", "pages/style.css", "locales/cy.toml"] {
         assert!(own.join(file).is_file(), "{file}");
     }
     std::fs::write(own.join("digest.txt"), "mine").unwrap();
@@ -99,6 +99,7 @@ async fn a_mistake_in_a_page_is_found_by_config_check_and_not_by_a_visitor() {
     }
     std::fs::write(pages.join("message.html"), format!("{begin}{{{{ heading }}}}{{% endblock main %}}")).unwrap();
     std::fs::write(pages.join("mesage.html"), "").unwrap();
+    std::fs::write(pages.join("style.css"), "h1 { color: #123456 }").unwrap();
     let check = program.run(&["config", "check"]).await;
     let heard = String::from_utf8_lossy(&check.stderr).into_owned();
     assert!(

@@ -217,6 +217,24 @@ on_both! {
         assert_ne!(attributes(&other.text(ISSUE).await, "link[rel=stylesheet]", "href")[1], *style);
     }
 
+    async fn an_operators_stylesheets_stand_for_the_built_in_ones_under_the_colours(store: TestStore) {
+        publish(&store, &fixture::config(), &fixture::issue(3, 3)).await;
+        let pages = store.folder.path().join("own/pages");
+        std::fs::create_dir_all(&pages).unwrap();
+        for name in ["style", "issue"] {
+            std::fs::write(pages.join(format!("{name}.css")), format!("h1::before {{ content: \"{name}\" }}")).unwrap();
+        }
+        let site = Site::with(&store, |here| {
+            here.digests = looks::branded().digests;
+            here.templates.dir = Some(store.folder.path().join("own"));
+        })
+        .await;
+        let styles = attributes(&site.text(ISSUE).await, "link[rel=stylesheet]", "href");
+        let (all, issue) = (site.text(&styles[0]).await, site.text(&styles[1]).await);
+        assert!(all.starts_with("h1::before { content: \"style\" }") && !all.contains("issue"), "{all}");
+        assert!(issue.starts_with("h1::before { content: \"issue\" }") && issue.contains("--accent: #7a1f5c"), "{issue}");
+    }
+
     async fn an_issue_stays_in_the_language_that_it_was_sent_in(store: TestStore) {
         let mut config = fixture::config();
         config.digests[0].locale = Locale::parse("cy").unwrap();
