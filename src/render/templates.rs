@@ -210,7 +210,7 @@ fn unused_file(name: &str, text: &str, dir: Option<&Path>) -> Option<String> {
 }
 
 /// `; did you mean …?` with the file whose name is nearest to that of another one of its kind; empty where none is near.
-pub(crate) fn meant_file<'a>(name: &'a str, files: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn meant_file<'a>(name: &str, files: impl IntoIterator<Item = &'a str>) -> String {
     let Some((stem, ending)) = name.rsplit_once('.') else { return String::new() };
     let stems = files.into_iter().filter_map(|file| file.strip_suffix(ending)?.strip_suffix('.'));
     nearest(stem, stems).map(|stem| format!("; did you mean `{stem}.{ending}`?")).unwrap_or_default()
