@@ -8,11 +8,14 @@
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
+use std::time::Duration;
+
 use support::TestStore;
 use support::crashes::{Plan, survive};
 
 fn main() {
-    let mut plan = Plan { people: 100_000, nodes: 3, connections: 10, kills: 20, falls: 20, leavers: 1000 };
+    let mut plan =
+        Plan { people: 100_000, nodes: 3, connections: 10, kills: 20, falls: 20, leavers: 1000, pause: Duration::ZERO };
     let mut only = None;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {

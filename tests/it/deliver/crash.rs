@@ -320,18 +320,18 @@ async fn a_node_whose_lease_has_run_out_starts_nothing() {
     let catcher = Catcher::answering(move |turn| match turn.stage {
         Stage::Command(Command::Data) => {
             let _ = tell.send(());
-            Some(Reply::usual().after(Duration::from_millis(300)))
+            Some(Reply::usual().after(Duration::from_millis(2500)))
         }
         _ => None,
     })
     .await;
     let mut settings = catcher.settings();
     settings.timings.beat = Duration::from_secs(3600);
-    settings.timings.lease = Duration::from_millis(200);
+    settings.timings.lease = Duration::from_secs(2);
     let engine = world.engine(settings);
     let over = async {
         told.recv().await.unwrap();
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
     };
     engine.run(over).await;
     assert!(catcher.mailbox.is_empty(), "another node may have had it by then");
@@ -342,7 +342,7 @@ async fn a_node_whose_lease_has_run_out_starts_nothing() {
 async fn a_node_that_others_have_taken_for_dead_notices_and_goes_on() {
     let Some(test) = TestStore::postgres().await else { return };
     let world = World::new(test).await;
-    world.queue(150).await;
+    world.queue(500).await;
     let connections = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&connections);
     let catcher = Catcher::answering(move |turn| match turn.stage {
@@ -362,10 +362,10 @@ async fn a_node_that_others_have_taken_for_dead_notices_and_goes_on() {
         assert!(session.bury_node(&node).await.unwrap());
         assert!(session.free_deliveries_of(&node.node, DeliveryState::Queued).await.unwrap() > 50);
         session.commit().await.unwrap();
-        catcher.mailbox.wait_for(150, PATIENCE).await.unwrap();
+        catcher.mailbox.wait_for(500, PATIENCE).await.unwrap();
     };
     engine.run(over).await;
-    assert_eq!(world.totals().await.sent, 150);
+    assert_eq!(world.totals().await.sent, 500);
     assert!(catcher.got().values().filter(|mails| **mails > 1).count() <= 1, "one connection repeats one");
     let connections = connections.load(Ordering::SeqCst);
     assert!(connections < 40, "it held on to what was not its own: {connections} connections");

@@ -39,6 +39,8 @@ pub struct Plan {
     pub falls: usize,
     /// How many leave while it is being sent.
     pub leavers: usize,
+    /// How long the relay thinks about each content.
+    pub pause: Duration,
 }
 
 /// What came of it.
@@ -64,6 +66,7 @@ pub struct Outcome {
 struct Relay {
     address: SocketAddr,
     arrivals: Arc<Arrivals>,
+    pause: Duration,
     serving: JoinHandle<()>,
 }
 
@@ -74,11 +77,11 @@ struct Arrivals {
 }
 
 impl Relay {
-    async fn start() -> Self {
+    async fn start(pause: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, arrivals) = (listener.local_addr().unwrap(), Arc::default());
-        let serving = tokio::spawn(serve(listener, Arc::clone(&arrivals)));
-        Self { address, arrivals, serving }
+        let serving = tokio::spawn(serve(listener, Arc::clone(&arrivals), pause));
+        Self { address, arrivals, pause, serving }
     }
 
     /// Falls with all its connections, and is back after a while.
@@ -88,7 +91,7 @@ impl Relay {
         let _ = (&mut self.serving).await;
         tokio::time::sleep(GONE).await;
         let listener = TcpListener::bind(self.address).await.unwrap();
-        self.serving = tokio::spawn(serve(listener, Arc::clone(&self.arrivals)));
+        self.serving = tokio::spawn(serve(listener, Arc::clone(&self.arrivals), self.pause));
     }
 
     /// Waits until so many contents have come, or no more come.
@@ -107,15 +110,15 @@ impl Relay {
     }
 }
 
-async fn serve(listener: TcpListener, arrivals: Arc<Arrivals>) {
+async fn serve(listener: TcpListener, arrivals: Arc<Arrivals>, pause: Duration) {
     let mut conversations = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        conversations.spawn(converse(stream, Arc::clone(&arrivals)));
+        conversations.spawn(converse(stream, Arc::clone(&arrivals), pause));
         while conversations.try_join_next().is_some() {}
     }
 }
 
-async fn converse(stream: TcpStream, arrivals: Arc<Arrivals>) -> std::io::Result<()> {
+async fn converse(stream: TcpStream, arrivals: Arc<Arrivals>, pause: Duration) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::with_capacity(64 * 1024, read);
@@ -146,6 +149,7 @@ async fn converse(stream: TcpStream, arrivals: Arc<Arrivals>) -> std::io::Result
                 }
                 *arrivals.to.lock().unwrap().entry(to.clone()).or_default() += 1;
                 arrivals.all.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(pause).await;
                 b"250 taken\r\n"
             }
             Some("QUIT") => return write.write_all(b"221 bye\r\n").await,
@@ -195,7 +199,7 @@ async fn program(test: &TestStore, plan: &Plan, relay: SocketAddr) -> Program {
 
 /// Lives through it.
 pub async fn survive(test: &TestStore, plan: Plan) -> Outcome {
-    let mut relay = Relay::start().await;
+    let mut relay = Relay::start(plan.pause).await;
     let program = program(test, &plan, relay.address).await;
     let app = program.app(Arc::new(SystemClock)).await;
     let mut ids = public_ids(&app).await;
