@@ -260,7 +260,7 @@ pub fn settings(url: RelayUrl) -> Settings {
         relay_pause_max: Duration::from_millis(2),
         stop: Duration::from_secs(2),
         beat: Duration::from_millis(50),
-        lease: Duration::from_millis(400),
+        lease: Duration::from_millis(1200),
         ..Timings::default()
     };
     Settings {
