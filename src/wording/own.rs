@@ -26,13 +26,13 @@ struct Own {
     table: Table,
 }
 
-/// The codes of files that could not be used when the folder was last read.
-static BROKEN: RwLock<Vec<String>> = RwLock::new(Vec::new());
+/// The codes of files that could not be used when their folder was last read.
+static BROKEN: RwLock<Vec<(PathBuf, String)>> = RwLock::new(Vec::new());
 
 /// Whether there is a file for this locale that cannot be used, which has been said.
 pub(crate) fn is_broken(code: &str) -> bool {
     let broken = BROKEN.read().unwrap_or_else(PoisonError::into_inner);
-    broken.iter().any(|known| known.eq_ignore_ascii_case(code.trim()))
+    broken.iter().any(|(_, known)| known.eq_ignore_ascii_case(code.trim()))
 }
 
 /// What is wrong with a file, and the line where that is known.
@@ -69,11 +69,14 @@ pub(crate) fn load(dir: &Path) -> Result<Vec<String>, Vec<String>> {
             Err(Wrong { line, message }) => {
                 let line = line.map_or_else(String::new, |line| format!(":{line}"));
                 wrong.push(format!("{}{line}: {message}", path.display()));
-                broken.push(code);
+                broken.push((dir.to_owned(), code));
             }
         }
     }
-    *BROKEN.write().unwrap_or_else(PoisonError::into_inner) = broken;
+    let mut known = BROKEN.write().unwrap_or_else(PoisonError::into_inner);
+    known.retain(|(folder, _)| folder != dir);
+    known.append(&mut broken);
+    drop(known);
     if wrong.is_empty() { Ok(gaps) } else { Err(wrong) }
 }
 
@@ -375,7 +378,7 @@ mod tests {
         ] {
             let errors = load(folder(&[(name, text)]).path()).unwrap_err();
             assert!(errors[0].contains(name) && errors[0].contains(expected), "{}", errors[0]);
-            assert!(is_broken("QAC") == (name == "qac.toml") && !is_broken("de"));
+            assert!(is_broken("QAC") && !is_broken("de"));
         }
     }
 }
