@@ -1,13 +1,13 @@
 //! Processes that deliver from a shared store, each with a counter that it raises while it lives.
 
-use super::query::{execute, fetch_all, fetch_one, queries};
+use super::query::{execute, fetch_all, queries};
 use super::{Session, StoreError};
 use crate::domain::UtcMillis;
 
 queries! {
-    BEAT = {
-        "insert into nodes (node, beat, started_at) values ($1, $2, $3)
-         on conflict (node) do update set beat = excluded.beat returning started_at"
+    BEAT = { "update nodes set beat = $2 where node = $1" };
+    FIRST_BEAT = {
+        "insert into nodes (node, beat, started_at) values ($1, $2, $3) on conflict (node) do update set beat = excluded.beat"
     };
     // An owner without a row died after it was buried; it is watched like the others.
     OTHER_NODES = {
@@ -39,7 +39,11 @@ impl Session {
     /// # Errors
     /// When the database fails.
     pub async fn beat(&mut self, node: &str, beat: i64, now: UtcMillis) -> Result<bool, StoreError> {
-        Ok(fetch_one!(self, BEAT as (UtcMillis,), node, beat, now)?.0 == now)
+        let is_there = execute!(self, BEAT, node, beat)? > 0;
+        if !is_there {
+            execute!(self, FIRST_BEAT, node, beat, now)?;
+        }
+        Ok(!is_there)
     }
 
     /// The nodes but `node`.

@@ -9,7 +9,7 @@ use postround::store::{Durability, Store};
 use sqlx::{Connection, Executor, Row, SqlSafeStr};
 
 use crate::support::household::execute;
-use crate::support::{TestStore, on_both, postgres};
+use crate::support::{MONDAY, TestStore, on_both, postgres};
 
 on_both! {
     async fn every_named_query_is_understood_by_the_database(test: TestStore) {
@@ -117,4 +117,14 @@ async fn a_reader_of_sqlite_cannot_write_and_a_dropped_transaction_leaves_nothin
     assert!(second.try_lock_deliverer().unwrap().is_none(), "two deliverers on one SQLite file");
     drop(lock);
     assert!(second.try_lock_deliverer().unwrap().is_some());
+}
+
+on_both! {
+    async fn a_node_is_new_at_its_first_beat_alone_though_the_clock_stands_still(test: TestStore) {
+        let mut session = test.store.write(Durability::Full).await.unwrap();
+        assert!(session.beat("a", 1, MONDAY).await.unwrap());
+        assert!(!session.beat("a", 2, MONDAY).await.unwrap());
+        session.leave_nodes("a").await.unwrap();
+        assert!(session.beat("a", 3, MONDAY).await.unwrap(), "others have buried it");
+    }
 }
