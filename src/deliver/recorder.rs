@@ -184,8 +184,8 @@ impl Writer {
             tokio::select! {
                 biased;
                 entry = entries.recv() => return entry,
-                Some(()) = async { Some(held.as_ref()?.wanted().await) } => self.held = None,
-                Some(()) = async { Some(sync_at.as_mut()?.await) } => self.sync().await,
+                Some(()) = async { held.as_ref()?.wanted().await; Some(()) } => self.held = None,
+                Some(()) = async { sync_at.as_mut()?.await; Some(()) } => self.sync().await,
             }
         }
     }

@@ -76,7 +76,8 @@ async fn a_delivery_whose_result_the_store_has_lost_is_not_left_with_a_node_that
         admin.execute(lost).await.unwrap();
         sent(4).await;
     };
-    engine.run(async { tokio::time::timeout(PATIENCE, over).await.expect("nothing is left") }).await;
+    let run = engine.run(async { tokio::time::timeout(PATIENCE, over).await.expect("nothing is left") });
+    Box::pin(run).await;
     let got = catcher.got();
     assert_eq!((got[&reader(1)], got[&reader(4)]), (2, 1), "{got:?}");
 }
