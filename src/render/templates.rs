@@ -105,6 +105,11 @@ impl Templates {
         Ok(Self { tera, dir: dir.map(Path::to_owned), own, unused, texts })
     }
 
+    /// Whether there is any file of the operator's.
+    pub(super) fn has_own(&self) -> bool {
+        self.texts.keys().any(|name| !name.starts_with(BUILT_IN))
+    }
+
     pub(super) fn own(&self) -> &[String] {
         &self.own
     }
