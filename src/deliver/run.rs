@@ -368,20 +368,7 @@ pub fn first_due(row: &ClaimedRow, then: UtcMillis) -> UtcMillis {
 }
 
 fn mark(row: &ClaimedRow) -> Mark {
-    Mark {
-        id: row.id,
-        expected: DeliveryState::Claimed,
-        next: DeliveryState::Queued,
-        mail: None,
-        token: None,
-        tries: 0,
-        due_at: None,
-        first_due_at: None,
-        started_at: None,
-        finished_at: None,
-        relay: None,
-        answer: None,
-    }
+    Mark::of(row.id, DeliveryState::Claimed, DeliveryState::Queued)
 }
 
 /// Who a message is from and to.

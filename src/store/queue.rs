@@ -229,6 +229,24 @@ pub struct Mark {
 }
 
 impl Mark {
+    /// A mark that changes the state alone.
+    pub fn of(id: i64, expected: DeliveryState, next: DeliveryState) -> Self {
+        Self {
+            id,
+            expected,
+            next,
+            mail: None,
+            token: None,
+            tries: 0,
+            due_at: None,
+            first_due_at: None,
+            started_at: None,
+            finished_at: None,
+            relay: None,
+            answer: None,
+        }
+    }
+
     fn fields(&self) -> [Field<'_>; 12] {
         [
             Field::Number(Some(self.id)),

@@ -155,18 +155,5 @@ impl Node {
 }
 
 pub fn mark(job: &Job, expected: State, next: State) -> Mark {
-    Mark {
-        id: i64::try_from(job.delivery).unwrap(),
-        expected,
-        next,
-        mail: None,
-        token: None,
-        tries: 1,
-        due_at: None,
-        first_due_at: None,
-        started_at: None,
-        finished_at: None,
-        relay: None,
-        answer: None,
-    }
+    Mark { tries: 1, ..Mark::of(i64::try_from(job.delivery).unwrap(), expected, next) }
 }

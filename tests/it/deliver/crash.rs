@@ -30,20 +30,7 @@ pub async fn finish(world: &World, engine: postround::deliver::Engine) {
 }
 
 fn mark(row: &ClaimedRow, expected: DeliveryState, next: DeliveryState) -> Mark {
-    Mark {
-        id: row.id,
-        expected,
-        next,
-        mail: None,
-        token: None,
-        tries: 1,
-        due_at: None,
-        first_due_at: None,
-        started_at: None,
-        finished_at: None,
-        relay: None,
-        answer: None,
-    }
+    Mark { tries: 1, ..Mark::of(row.id, expected, next) }
 }
 
 pub fn start(row: &ClaimedRow, at: i64) -> Mark {

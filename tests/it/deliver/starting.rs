@@ -95,18 +95,10 @@ async fn start(world: &World, ids: &[i64]) -> Vec<i64> {
     let mut session = world.store().write(Durability::Full).await.unwrap();
     let claimed = session.claim_deliveries("me", MONDAY, 1000, None).await.unwrap();
     let mark = |id: &i64| Mark {
-        id: *id,
         mail: claimed.iter().find(|row| row.id == *id).map(|row| row.mail_id),
-        expected: DeliveryState::Claimed,
-        next: DeliveryState::Sending,
-        token: None,
         tries: 1,
-        due_at: None,
-        first_due_at: None,
         started_at: Some(MONDAY.0),
-        finished_at: None,
-        relay: None,
-        answer: None,
+        ..Mark::of(*id, DeliveryState::Claimed, DeliveryState::Sending)
     };
     let marks: Vec<Mark> = ids.iter().map(mark).collect();
     let marked = session.mark_deliveries("me", &marks).await.unwrap();

@@ -51,18 +51,12 @@ fn mark(row: &ClaimedRow, expected: DeliveryState, next: DeliveryState) -> Mark 
     // Each start is later than the one before.
     let at = row.started_at.map_or(MONDAY.0, |before| before.0 + 1);
     Mark {
-        id: row.id,
         mail: Some(row.mail_id),
-        expected,
-        next,
         token: (!start).then_some(at),
         tries: i64::from(start),
-        due_at: None,
-        first_due_at: None,
         started_at: start.then_some(at),
-        finished_at: None,
-        relay: None,
         answer: (!start).then(|| format!("451 <{}> later", row.address)),
+        ..Mark::of(row.id, expected, next)
     }
 }
 

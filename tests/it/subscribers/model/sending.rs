@@ -34,18 +34,9 @@ impl World<'_> {
         let mut session = self.subscribers.store().marks().await.unwrap();
         let claimed = session.claim_deliveries("me", now, 1000, None).await.unwrap();
         let start = |row: &ClaimedRow| Mark {
-            id: row.id,
             mail: Some(row.mail_id),
-            expected: DeliveryState::Claimed,
-            next: DeliveryState::Sending,
-            token: None,
-            tries: 0,
-            due_at: None,
-            first_due_at: None,
             started_at: Some(now.0),
-            finished_at: None,
-            relay: None,
-            answer: None,
+            ..Mark::of(row.id, DeliveryState::Claimed, DeliveryState::Sending)
         };
         let starts: Vec<Mark> = claimed.iter().map(start).collect();
         let granted = session.mark_deliveries("me", &starts).await.unwrap();
