@@ -28,7 +28,7 @@ pub use crate::wording::format_date;
 pub use error::TemplateError;
 pub use letter::{Letter, Valid, Wanted};
 pub use message::{Message, SpliceError};
-pub use pages::unknown_in_page;
+pub use pages::PageNames;
 pub use renderer::Renderer;
 pub use sample::{invented_issue, letter_names, template_names};
 pub use slots::{Slot, Slots, fill};

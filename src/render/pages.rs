@@ -5,16 +5,24 @@ use serde_json::{Value, json};
 use super::sample;
 use crate::config::{Locals, Names};
 
-/// A name in the text of a page that neither a built-in page uses nor a mail has: its line, and what is wrong with it.
-pub fn unknown_in_page<'t>(text: &str, built_in: impl IntoIterator<Item = &'t str>) -> Option<(usize, String)> {
-    // The page of an issue sees what its mails see.
-    let mut known = sample::known();
-    for page in built_in {
-        Names::of(page).paths().for_each(|path| learn(&mut known, path));
+/// What a page may name.
+pub struct PageNames(Value);
+
+impl PageNames {
+    /// What the built-in pages use. The page of an issue sees what its mails see.
+    pub fn of<'t>(built_in: impl IntoIterator<Item = &'t str>) -> Self {
+        let mut known = sample::known();
+        for page in built_in {
+            Names::of(page).paths().for_each(|path| learn(&mut known, path));
+        }
+        Self(known)
     }
-    let names = [Names::of(text)];
-    let locals = Locals::of(&names, &known);
-    names[0].unknown(&known, &locals)
+
+    /// A name in the text of a page that is not among them: its line, and what is wrong with it.
+    pub fn unknown_in(&self, text: &str) -> Option<(usize, String)> {
+        let names = [Names::of(text)];
+        names[0].unknown(&self.0, &Locals::of(&names, &self.0))
+    }
 }
 
 /// Adds a path; what is behind it is not known, so it may be anything.
@@ -38,7 +46,8 @@ mod tests {
         let built_in = [
             "{{ heading }}{% for year in years %}{% for issue in year.issues %}{{ issue.url }}{% endfor %}{% endfor %}{% if site.logo %}{% endif %}",
         ];
-        let unknown = |text: &str| unknown_in_page(text, built_in).map(|(line, message)| format!("{line}: {message}"));
+        let known = PageNames::of(built_in);
+        let unknown = |text: &str| known.unknown_in(text).map(|(line, message)| format!("{line}: {message}"));
         for good in ["{{ heading }}", "{% for y in years %}{{ y.any }}{% endfor %}", "{{ lead.title }}{{ site.logo }}"]
         {
             assert_eq!(unknown(good), None, "{good}");

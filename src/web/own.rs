@@ -1,12 +1,13 @@
 //! An operator's pages and stylesheets over the built-in ones: read when the program starts, and looked at for slips, so that no
 //! visitor finds them first.
 
+use std::cell::LazyCell;
 use std::path::Path;
 
 use super::WebError;
 use super::pages::{STYLES, TEMPLATES};
 use crate::domain::Locale;
-use crate::render::{meant_file, unknown_in_page};
+use crate::render::{PageNames, meant_file};
 use crate::wording::{Wording, read_own};
 
 /// What there is in the folder of the templates.
@@ -60,9 +61,9 @@ impl Own {
 
     /// Finds what a page uses and does not see, and keys that the wording has nothing under.
     fn check(&self, dir: &Path) -> Result<(), WebError> {
+        let known = LazyCell::new(|| PageNames::of(TEMPLATES.iter().map(|(_, text)| *text)));
         for (name, text) in self.pages() {
-            let built_in = TEMPLATES.iter().map(|(_, text)| *text);
-            if let Some((line, message)) = unknown_in_page(text, built_in).or_else(|| unknown_key(text)) {
+            if let Some((line, message)) = known.unknown_in(text).or_else(|| unknown_key(text)) {
                 return Err(WebError::Page { place: format!("{}:{line}", dir.join(name).display()), message });
             }
         }
