@@ -196,7 +196,7 @@ impl Subscribers {
 }
 
 /// What `decide` says of whoever had the address before they moved, where nobody has confirmed it since.
-async fn of_moved(
+pub(super) async fn of_moved(
     session: &mut Session,
     known: Option<&SubscriberRow>,
     address_hash: &str,

@@ -76,14 +76,11 @@ impl Subscribers {
         let suppression = session.suppression(&hash).await?;
         let have = session.subscriptions_among(&[known.as_ref().map_or(0, |row| row.id)]).await?;
         // Whoever complained at the address that they moved to has said no for this one too.
-        let moved = match session.moved_from(&hash).await? {
-            Some(person) => {
-                let suppression = session.suppression(&person.address_hash).await?;
-                refusal::of_asking(Some(&person), suppression.as_ref()).is_some()
-            }
-            None => false,
+        let theirs = |person: &SubscriberRow, suppression: Option<&SuppressionRow>| {
+            refusal::of_asking(Some(person), suppression)
         };
-        let answer = match granted && !moved {
+        let moved = add::of_moved(&mut session, None, &hash, theirs).await?;
+        let answer = match granted && moved.is_none() {
             true => answer(known.as_ref(), suppression.as_ref(), &have, &request.choice),
             false => Answer::Nothing,
         };
