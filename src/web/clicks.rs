@@ -46,16 +46,17 @@ const AHEAD: [&str; 4] = ["purpose", "sec-purpose", "x-purpose", "x-moz"];
 
 /// Leads on.
 pub(super) async fn follow(State(state): State<AppState>, method: Method, headers: HeaderMap, link: Link) -> Response {
-    let locale = state.language_of(&link).await;
     let (issue, place) = match state.subscribers.tokens().verify_click(&link.token) {
         Ok(claim) => claim,
-        Err(error) => return state.bad_link(&locale, error),
+        Err(error) => return state.bad_link(&state.language_of(&link).await, error),
     };
     let found = match find(&state, &issue, place).await {
         Ok(found) => found,
-        Err(error) => return state.failed(&locale, &error.into()),
+        Err(error) => return state.answered(&link, Err(error.into())).await,
     };
-    let Some((digest, target)) = found else { return state.bad_link(&locale, TokenError::Malformed) };
+    let Some((digest, target)) = found else {
+        return state.bad_link(&state.language_of(&link).await, TokenError::Malformed);
+    };
     let counts = state.subscribers.config().digest(&digest).is_some_and(|digest| digest.count_clicks);
     if counts && method == Method::GET && !is_machine(&headers) {
         count(&state, &issue, place).await;
