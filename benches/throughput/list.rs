@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use postround::config::StoreUrl;
 use postround::domain::{IssueState, PublicId, SystemRandom, UtcMillis};
-use postround::render::Renderer;
+use postround::render::{RenderedMail, Renderer};
 use postround::store::{Choice, Durability, NewIssue, NewMail, Store};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tempfile::TempDir;
@@ -91,9 +91,7 @@ impl List {
             scheduled_at: None,
         };
         let (issue_id, _) = session.insert_issue(&new, NOW).await.unwrap().unwrap();
-        // Of about the size of the rival's messages.
-        let content = each(issue(12, 8), |_| ());
-        let mail = Renderer::new(None).unwrap().digest(&content, &frame(&config()), &Counting::new()).unwrap();
+        let mail = mail();
         let new = NewMail {
             issue: Some(issue_id),
             kind: "digest",
@@ -140,6 +138,24 @@ impl List {
         }
         Self { folder, url }
     }
+}
+
+/// How long a message is at most, in octets.
+const LENGTH: usize = 33_000;
+
+/// The mail with as many articles as fit into that length.
+fn mail() -> RenderedMail {
+    let renderer = Renderer::new(None).unwrap();
+    let of = |articles| {
+        let content = each(issue(articles, articles * 2 / 3), |_| ());
+        renderer.digest(&content, &frame(&config()), &Counting::new()).unwrap()
+    };
+    (5..).map(of).take_while(|mail| mail.mime.len() <= LENGTH).last().unwrap()
+}
+
+/// How long the messages are, in octets, without what is a recipient's own.
+pub fn length() -> usize {
+    mail().mime.len()
 }
 
 fn store_url(url: &str) -> StoreUrl {

@@ -62,7 +62,7 @@ fn main() {
         return;
     }
     let arguments = Arguments::read();
-    let rivals = match Rivals::find() {
+    let rivals = match Rivals::find(list::length()) {
         Ok(rivals) => rivals,
         Err(Missing(program)) => {
             eprintln!("{program} is missing: it comes with Debian's package `postfix`. Nothing was measured.");

@@ -12,6 +12,7 @@ pub struct Missing(pub &'static str);
 pub struct Rivals {
     sink: PathBuf,
     source: PathBuf,
+    length: usize,
 }
 
 /// A running `smtp-sink`, which ends with this value.
@@ -21,13 +22,10 @@ pub struct Sink {
     child: Child,
 }
 
-/// How large the source's messages are; ours come near to it.
-const LENGTH: usize = 33_000;
-
 impl Rivals {
-    /// Finds the programs on the path or where Debian has them.
-    pub fn find() -> Result<Self, Missing> {
-        Ok(Self { sink: find("smtp-sink")?, source: find("smtp-source")? })
+    /// Finds the programs on the path or where Debian has them. The source sends messages of that many octets.
+    pub fn find(length: usize) -> Result<Self, Missing> {
+        Ok(Self { sink: find("smtp-sink")?, source: find("smtp-source")?, length })
     }
 
     /// Starts a sink.
@@ -48,7 +46,7 @@ impl Rivals {
 
     /// Lets the source send `count` messages on as many connections; gives messages a second.
     pub fn source(&self, to: SocketAddr, sessions: usize, count: usize) -> f64 {
-        let (sessions, messages, length) = (sessions.to_string(), count.to_string(), LENGTH.to_string());
+        let (sessions, messages, length) = (sessions.to_string(), count.to_string(), self.length.to_string());
         let started = Instant::now();
         let status = Command::new(&self.source)
             .args(["-d", "-s", &sessions, "-m", &messages, "-l", &length])
