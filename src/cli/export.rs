@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use super::{CliError, Context, output};
+use super::{CliError, Context, output, person};
 use crate::app::App;
 use crate::domain::EmailAddress;
 use crate::subscribers::SubscribersError;
@@ -43,7 +43,10 @@ async fn write(app: &App, args: &Args, to: &mut impl Write) -> Result<(), CliErr
         return Ok(());
     };
     let held = subscribers.data_of(email).await?;
-    let held = held.ok_or_else(|| CliError::Failed(format!("nothing is held of {email}")))?;
+    let held = match held {
+        Some(held) => held,
+        None => return Err(person::unknown(&subscribers, email).await),
+    };
     let text = serde_json::to_string_pretty(&held).map_err(|error| CliError::Output(error.into()))?;
     writeln!(to, "{text}").map_err(CliError::Output)
 }

@@ -6,7 +6,7 @@ use super::{CliError, Context, output};
 use crate::app::App;
 use crate::domain::{EmailAddress, Locale};
 use crate::schedule::start_of_day;
-use crate::subscribers::{Edit, Edited, Erased, Leave, Left, Origin, Topics, topics_of};
+use crate::subscribers::{Edit, Edited, Erased, Leave, Left, Origin, Subscribers, Topics, topics_of};
 
 /// Options of `subscriber edit`.
 #[derive(clap::Args, Debug)]
@@ -104,7 +104,7 @@ pub async fn edit(context: &Context, app: &App, args: &EditArgs) -> Result<(), C
     };
     match subscribers.edit(&args.email, &edit, Origin::COMMAND_LINE, &app.notices()).await? {
         Edited::Done => {}
-        Edited::Unknown => return Err(CliError::Failed(format!("nothing is held of {}", args.email))),
+        Edited::Unknown => return Err(unknown(&subscribers, &args.email).await),
         Edited::NotSubscribed => {
             let digest = args.digest.as_deref().unwrap_or_default();
             return Err(CliError::Failed(format!(
@@ -128,8 +128,9 @@ pub async fn unsubscribe(context: &Context, app: &App, args: &UnsubscribeArgs) -
         context.digest(id)?;
     }
     let subscribers = app.subscribers();
-    let known = subscribers.public_id(&args.email).await?;
-    let known = known.ok_or_else(|| CliError::Failed(format!("nothing is held of {}", args.email)))?;
+    let Some(known) = subscribers.public_id(&args.email).await? else {
+        return Err(unknown(&subscribers, &args.email).await);
+    };
     let what: Vec<Leave<'_>> = match args.digests.as_slice() {
         [] => vec![Leave::All],
         digests => digests.iter().map(|id| Leave::Digest(id)).collect(),
@@ -168,6 +169,15 @@ pub async fn erase(context: &Context, app: &App, args: &EraseArgs) -> Result<(),
         return output::json(&serde_json::json!({ "email": args.email.as_str(), "erased": erased == Erased::Now }));
     }
     output::line(format!("{}: {text}", args.email))
+}
+
+/// Why nothing can be done for that address: there is nobody, or they have another one by now.
+pub(super) async fn unknown(subscribers: &Subscribers, email: &EmailAddress) -> CliError {
+    match subscribers.moved_to(email).await {
+        Ok(Some(now)) => CliError::Failed(format!("{email} is a former address of {now}; ask for that one")),
+        Ok(None) => CliError::Failed(format!("nothing is held of {email}")),
+        Err(error) => error.into(),
+    }
 }
 
 /// The language that is asked for; an empty text takes the person's own away. Those of the operator are known by now.

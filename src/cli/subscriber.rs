@@ -67,8 +67,10 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
         Command::Add(args) => add(context, &app, args).await,
         Command::List => list(context, &app).await,
         Command::Show { email } => {
-            let record = app.subscribers().show(email).await?;
-            let record = record.ok_or_else(|| CliError::Failed(format!("nothing is held of {email}")))?;
+            let subscribers = app.subscribers();
+            let Some(record) = subscribers.show(email).await? else {
+                return Err(person::unknown(&subscribers, email).await);
+            };
             if context.json { output::json(&record) } else { describe(&record) }
         }
         Command::Why { email } => why::run(context, &app, email).await,
@@ -124,6 +126,9 @@ fn describe(record: &Record) -> Result<(), CliError> {
         let topics = if digest.all_topics { "all topics".to_owned() } else { digest.topics.join(", ") };
         let pause = digest.paused_until.map(|until| format!(", until {until}")).unwrap_or_default();
         output::line(format!("  {}: {}{pause} ({topics})", digest.id, digest.state))?;
+    }
+    for former in &record.former_addresses {
+        output::line(format!("  {}  moved here from an address that is kept as a keyed hash", former.moved_at))?;
     }
     for reason in &record.reasons {
         let why = format!("  {}  left {}: {} {}", reason.at, reason.digest, reason.reason, reason.note);

@@ -10,7 +10,10 @@ pub async fn run(context: &Context, app: &App, email: &EmailAddress) -> Result<(
     if context.json {
         return output::json(&why);
     }
-    let state = why.state.map_or("unknown".to_owned(), |state| state.to_string());
+    let state = match (&why.moved_to, why.state) {
+        (Some(now), _) => format!("a former address of {now}"),
+        (None, state) => state.map_or("unknown".to_owned(), |state| state.to_string()),
+    };
     output::line(format!("{}  {state}", why.email))?;
     if let Some(suppressed) = &why.suppressed {
         output::line(format!("  suppressed since {}: {}", suppressed.since, suppressed.reason))?;

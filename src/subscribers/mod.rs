@@ -55,7 +55,7 @@ pub use limit::{ADDRESSES, ADDRESSES_WINDOW, CHANGES, CHANGES_WINDOW, NOTICE_SPA
 pub use manage::{Managed, NAME_LIMIT, Taken};
 pub use notice::{Notice, NoticeKind, Notify, NotifyError, SecretLink};
 pub use personal::{CHANGE_LIFETIME, ChangeClaim, MANAGE_LIFETIME, PersonalClaim, UNDO_LIFETIME};
-pub use record::{Record, RecordDigest, RecordEvent, RecordReason};
+pub use record::{Record, RecordDigest, RecordEvent, RecordFormerAddress, RecordReason};
 pub use refusal::{Refusal, SuppressionReason};
 pub use suppress::{Lifted, Suppressed, SuppressionList, suppress_dead};
 pub use tokens::{ConfirmClaim, DigestClaim, Token, TokenError, Tokens};

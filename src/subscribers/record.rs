@@ -31,6 +31,18 @@ pub struct Record {
     /// Why they left, where they said so; not in a list.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<RecordReason>,
+    /// Addresses that they had before; not in a list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub former_addresses: Vec<RecordFormerAddress>,
+}
+
+/// An address that somebody had before, by which an old list still means them.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordFormerAddress {
+    /// A keyed hash, which cannot be turned back into the address.
+    pub address_hash: String,
+    /// When they moved away from it.
+    pub moved_at: UtcMillis,
 }
 
 /// Why somebody left a digest.
@@ -107,6 +119,15 @@ impl Subscribers {
         Ok(Some(self.record_of(&mut session, row).await?))
     }
 
+    /// The address that whoever had this one before has now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn moved_to(&self, address: &EmailAddress) -> Result<Option<String>, SubscribersError> {
+        let mut session = self.store.read().await?;
+        Ok(session.moved_from(&self.keys.address_hash(address)).await?.map(|person| person.email))
+    }
+
     /// What stands outside for whoever has that address.
     ///
     /// # Errors
@@ -125,7 +146,12 @@ impl Subscribers {
         let subscriptions = session.subscriptions_between(row.id, row.id).await?;
         let events = session.consent_between(row.id, row.id).await?;
         let reasons = session.reasons_of_subscriber(row.id).await?;
+        let former = session.former_addresses_between(row.id, row.id).await?;
+        let former = former
+            .into_iter()
+            .map(|row| RecordFormerAddress { address_hash: row.address_hash, moved_at: row.moved_at });
         Ok(Record {
+            former_addresses: former.collect(),
             reasons: reasons.into_iter().map(RecordReason::from).collect(),
             ..self.record(row, subscriptions, events)
         })
@@ -188,6 +214,7 @@ impl Subscribers {
         Record {
             digests: digests.collect(),
             reasons: Vec::new(),
+            former_addresses: Vec::new(),
             consent: events.into_iter().map(RecordEvent::from).collect(),
             email: row.email,
             name: row.name,

@@ -18,6 +18,8 @@ pub struct Why {
     pub email: String,
     /// Where they stand; none: nothing is held of them.
     pub state: Option<SubscriberState>,
+    /// The address that they have now, where this one is a former one of theirs.
+    pub moved_to: Option<String>,
     /// Why their address must not be mailed, where it must not.
     pub suppressed: Option<WhySuppressed>,
     /// Each digest.
@@ -97,6 +99,10 @@ impl Subscribers {
         let suppressed = session.suppression(&hash).await?;
         let suppressed = suppressed.map(|row| WhySuppressed { reason: row.reason, since: row.created_at });
         let row = session.subscriber_by_hash(&hash).await?;
+        let moved_to = match &row {
+            None => session.moved_from(&hash).await?.map(|person| person.email),
+            Some(_) => None,
+        };
         let (mut digests, mut issues) = (Vec::new(), Vec::new());
         let subscriptions = match &row {
             Some(row) => session.subscriptions_among(&[row.id]).await?,
@@ -106,6 +112,8 @@ impl Subscribers {
             let subscription = subscriptions.iter().find(|subscription| subscription.digest == digest.id);
             let held = session.hold(&digest.id).await?.is_some_and(|hold| hold.covers(now));
             let bar = bar(row.as_ref(), suppressed.as_ref(), subscription, now);
+            let moved = moved_to.as_ref().map(|now| format!("it is a former address of {now}"));
+            let bar = moved.or(bar);
             digests.push(of_digest(digest, subscription, bar.as_deref(), held, now));
             let Some(row) = &row else { continue };
             for issue in session.issues_for(row.id, &digest.id, LATEST).await? {
@@ -114,7 +122,7 @@ impl Subscribers {
         }
         issues.sort_by_key(|issue| std::cmp::Reverse((issue.composed_at, issue.id)));
         let email = row.as_ref().map_or_else(|| address.to_string(), |row| row.email.clone());
-        Ok(Why { email, state: row.map(|row| row.state), suppressed, digests, issues })
+        Ok(Why { email, state: row.map(|row| row.state), moved_to, suppressed, digests, issues })
     }
 }
 

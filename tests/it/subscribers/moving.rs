@@ -183,6 +183,22 @@ on_both! {
         assert_eq!(asked.count(), 0, "nobody is mailed after a complaint");
     }
 
+    async fn what_is_asked_about_an_address_that_somebody_had_before_is_answered_with_the_one_that_they_have(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        assert_eq!(subscribers.moved_to(&address(ANN)).await.unwrap(), None);
+        assert_eq!(moves(&store, &subscribers, ANN, NEW).await, Changed::Now);
+        assert_eq!(subscribers.moved_to(&address(ANN)).await.unwrap().as_deref(), Some(NEW));
+        let why = subscribers.why(&address(ANN)).await.unwrap();
+        assert_eq!((why.state, why.moved_to.as_deref()), (None, Some(NEW)));
+        assert!(why.digests.iter().all(|digest| !digest.gets && digest.why == format!("it is a former address of {NEW}")));
+        assert!(subscribers.data_of(&address(ANN)).await.unwrap().is_none());
+        let record = subscribers.data_of(&address(NEW)).await.unwrap().unwrap().record.unwrap();
+        let hashes: Vec<_> = record.former_addresses.iter().map(|former| former.address_hash.clone()).collect();
+        assert_eq!(hashes.join("\n"), text(&store, "select address_hash from former_addresses").await);
+        assert_eq!(subscribers.why(&address(NEW)).await.unwrap().moved_to, None);
+    }
+
     async fn an_inbox_that_signs_up_itself_is_its_own_again_and_who_moves_back_is_known_by_the_other_address(store: TestStore) {
         let (subscribers, clock) = subscribers(&store, URL).await;
         confirmed(&subscribers, ANN, &["weekly"]).await;
