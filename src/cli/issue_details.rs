@@ -20,7 +20,7 @@ struct Article {
     id: i64,
     topic: String,
     title: String,
-    url: String,
+    url: Option<String>,
     withdrawn_at: Option<UtcMillis>,
 }
 

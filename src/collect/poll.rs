@@ -186,7 +186,7 @@ async fn first_contacts(
     Ok(())
 }
 
-/// A document's articles as the store keeps them. One without any link leads to the source's own site.
+/// A document's articles as the store keeps them.
 fn article_rows(source: &Source, document: &Document) -> Vec<ArticleRow> {
     // Some sites give every item the same id, or the same address; then it tells nothing.
     let mut uses: HashMap<&str, usize> = HashMap::new();
@@ -204,14 +204,13 @@ fn article_rows(source: &Source, document: &Document) -> Vec<ArticleRow> {
         .iter()
         .filter_map(|found| {
             let id = found.id.as_deref().filter(|id| uses.get(id) == Some(&1));
-            article_row(source, document, found, id, is_its_own)
+            article_row(source, found, id, is_its_own)
         })
         .collect()
 }
 
 fn article_row(
     source: &Source,
-    document: &Document,
     found: &Found,
     id: Option<&str>,
     is_its_own: impl Fn(&str) -> bool,
@@ -232,12 +231,9 @@ fn article_row(
             } else {
                 format!("{canonical}#{}", id.or_else(|| fragment(url)).unwrap_or(&title))
             };
-            (url.clone(), own)
+            (Some(url.clone()), own)
         }
-        None => {
-            let home = document.home.clone().unwrap_or_else(|| source.url().to_string());
-            (home, format!("{}#{}", source.id, id.unwrap_or(&title)))
-        }
+        None => (None, format!("{}#{}", source.id, id.unwrap_or(&title))),
     };
     Some(ArticleRow {
         source: source.id.clone(),

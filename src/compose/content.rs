@@ -48,8 +48,8 @@ pub struct IssueArticle {
     pub source: String,
     /// Plain text, one line.
     pub title: String,
-    /// An http or https address.
-    pub url: String,
+    /// An http or https address; none: it has no page of its own.
+    pub url: Option<String>,
     /// The address that copies of the story share.
     #[serde(skip)]
     pub canonical: String,

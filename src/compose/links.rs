@@ -23,9 +23,9 @@ impl Counted {
     /// Those of an issue's articles, in their order.
     pub fn of(issue: &PublicId, articles: &[IssueArticle], digest: &Digest) -> Self {
         let mut places = HashMap::new();
-        for article in articles {
+        for url in articles.iter().filter_map(|article| article.url.as_deref()) {
             let next = i64::try_from(places.len()).unwrap_or(i64::MAX);
-            places.entry(target(&article.url, digest)).or_insert(next);
+            places.entry(target(url, digest)).or_insert(next);
         }
         Self { issue: issue.clone(), places }
     }
@@ -49,11 +49,10 @@ pub fn linked(
     counted: Option<&Counted>,
     click_url: &ClickUrl,
 ) -> IssueContent {
-    for article in content.articles_mut() {
-        article.url = target(&article.url, digest);
-        if let Some((counted, place)) = counted.and_then(|counted| Some((counted, *counted.places.get(&article.url)?)))
-        {
-            article.url = click_url(&counted.issue, place);
+    for url in content.articles_mut().filter_map(|article| article.url.as_mut()) {
+        *url = target(url, digest);
+        if let Some((counted, place)) = counted.and_then(|counted| Some((counted, *counted.places.get(url)?))) {
+            *url = click_url(&counted.issue, place);
         }
     }
     content

@@ -45,12 +45,12 @@ impl IssuePage {
     }
 
     /// Takes articles out, by address and title.
-    pub fn withdraw(&mut self, gone: impl Fn(&str, &str) -> bool) {
+    pub fn withdraw(&mut self, gone: impl Fn(Option<&str>, &str) -> bool) {
         for section in &mut self.content.sections {
-            section.articles.retain(|article| !gone(&article.url, &article.title));
+            section.articles.retain(|article| !gone(article.url.as_deref(), &article.title));
         }
         self.content.sections.retain(|section| !section.articles.is_empty());
-        self.content.listed.retain(|article| !gone(&article.url, &article.title));
+        self.content.listed.retain(|article| !gone(article.url.as_deref(), &article.title));
     }
 
     /// Stores it.

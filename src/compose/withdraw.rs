@@ -17,8 +17,8 @@ use crate::store::{Durability, IssueArticleRow, IssueMail, IssueRow, NewIssueEve
 pub struct Withdrawn {
     /// The title of the article.
     pub title: String,
-    /// Its address.
-    pub url: String,
+    /// Its address, where it has a page of its own.
+    pub url: Option<String>,
     /// How many mails were rendered anew.
     pub mails: usize,
 }
@@ -47,10 +47,10 @@ impl Composer {
         let rows = self.store.read().await?.articles_of_issue(id).await?;
         let found = find(&rows, article, id)?;
         let withdrawn = Withdrawn { title: found.title.clone(), url: found.url.clone(), mails: 0 };
-        let gone: BTreeSet<(&str, &str)> = rows
+        let gone: BTreeSet<(Option<&str>, &str)> = rows
             .iter()
             .filter(|row| row.canonical == found.canonical)
-            .map(|row| (row.url.as_str(), row.title.as_str()))
+            .map(|row| (row.url.as_deref(), row.title.as_str()))
             .collect();
         let mails = self.rendered_anew(&issue, digest, &found.canonical).await?;
 
@@ -67,7 +67,10 @@ impl Composer {
         }
         let withdrawn = Withdrawn { mails: self.replace(&mut session, &issue, digest, mails).await?, ..withdrawn };
         self.rewrite_page(&mut session, &issue, digest, |url, title| gone.contains(&(url, title))).await?;
-        let what = format!("{} <{}>", withdrawn.title, withdrawn.url);
+        let what = match &withdrawn.url {
+            Some(url) => format!("{} <{url}>", withdrawn.title),
+            None => withdrawn.title.clone(),
+        };
         let noted = NewIssueEvent { subject: Some(&what), ..event("withdrawn", because) };
         session.add_issue_event(id, &noted, now).await?;
         session.commit().await?;
@@ -135,7 +138,7 @@ impl Composer {
         session: &mut Session,
         issue: &IssueRow,
         digest: &Digest,
-        gone: impl Fn(&str, &str) -> bool,
+        gone: impl Fn(Option<&str>, &str) -> bool,
     ) -> Result<(), ComposeError> {
         let Some(row) = session.page(issue.id).await? else { return Ok(()) };
         let mut page = IssuePage::read(issue.id, &row)?;
@@ -152,7 +155,7 @@ impl Composer {
 fn find<'a>(rows: &'a [IssueArticleRow], named: &str, issue: i64) -> Result<&'a IssueArticleRow, ComposeError> {
     let named = named.trim();
     let by_id = named.parse().ok().and_then(|id: i64| rows.iter().find(|row| row.article_id == id));
-    let is_named = |row: &&IssueArticleRow| row.url == named || row.canonical == named || row.title == named;
+    let is_named = |row: &&IssueArticleRow| row.url.as_deref() == Some(named) || row.canonical == named || row.title == named;
     let found: Vec<&IssueArticleRow> = by_id.into_iter().chain(rows.iter().filter(is_named)).collect();
     let Some(first) = found.first() else {
         return Err(ComposeError::NoArticle { id: issue, named: named.to_owned() });

@@ -32,7 +32,7 @@ pub(super) struct ArticleView {
     /// The title for attributes. They keep angle brackets when the styles are worked in, and old Outlook looks for its
     /// conditions anywhere.
     pub(super) label: String,
-    /// None when its address is neither http nor https.
+    /// None where it has no page of its own, or none that a link may lead to.
     pub(super) url: Option<String>,
     pub(super) date: Option<String>,
     pub(super) excerpt: String,
@@ -60,7 +60,7 @@ impl ArticleView {
         };
         let beside = Some(from).filter(|from| !from.is_empty()).or_else(|| date.clone());
         let excerpt = clean(&article.excerpt, EXCERPT);
-        let url = web_link(&article.url);
+        let url = article.url.as_deref().and_then(web_link);
         let title = title(article, &excerpt, url.as_deref());
         Self {
             topic: article.topic.clone(),

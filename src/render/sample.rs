@@ -148,7 +148,7 @@ pub fn invented_issue(digest: &Digest) -> IssueContent {
         topic: topic.to_owned(),
         source: digest.title.clone(),
         title: format!("An invented story about {topic}, number {number}"),
-        url: format!("{URL}/{topic}/{number}"),
+        url: Some(format!("{URL}/{topic}/{number}")),
         canonical: format!("{topic}/{number}"),
         published: None,
         date: day,

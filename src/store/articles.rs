@@ -49,8 +49,8 @@ pub struct ArticleRow {
     pub source: String,
     /// The source's own id for it, else its canonical address.
     pub guid: String,
-    /// Where it leads.
-    pub url: String,
+    /// Where it can be read; none: it has no page of its own.
+    pub url: Option<String>,
     /// The address that duplicates share.
     pub canonical: String,
     /// Plain text.
@@ -70,7 +70,7 @@ pub struct ArticleRow {
 #[derive(sqlx::FromRow)]
 struct KnownRow {
     id: i64,
-    url: String,
+    url: Option<String>,
     canonical: String,
     title: String,
     published_at: Option<UtcMillis>,
@@ -101,8 +101,8 @@ pub struct StoryRow {
     pub topic: String,
     /// The source's name for readers.
     pub source: String,
-    /// Where it leads.
-    pub url: String,
+    /// Where it can be read; none: it has no page of its own.
+    pub url: Option<String>,
     /// The address that copies of the story share.
     pub canonical: String,
     /// Plain text.

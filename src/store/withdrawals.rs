@@ -38,8 +38,8 @@ pub struct IssueArticleRow {
     pub canonical: String,
     /// The topic's id.
     pub topic: String,
-    /// Where it leads.
-    pub url: String,
+    /// Where it can be read; none: it has no page of its own.
+    pub url: Option<String>,
     /// Its title.
     pub title: String,
     /// When it was taken out.

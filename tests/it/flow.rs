@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::on_both;
 use crate::support::program::Program;
-use crate::support::site::story;
+use crate::support::site::{Story, story};
 
 struct Mail {
     to: String,
@@ -258,6 +258,30 @@ on_both! {
         }
         program.site.publish(story("changes#four", "Change four", "2026-11-19"));
         assert_eq!(program.json(&["run", "weekly", "--wait"]).await["subject"], "Change four");
+    }
+
+    async fn a_story_without_a_page_of_its_own_leads_nowhere_and_comes_once(store: TestStore) {
+        let program = Program::on(&store).await;
+        let config = std::fs::read_to_string(program.folder.path().join("config.toml")).unwrap();
+        program.configure(&format!("{config}utm = {{ source = \"weekly\" }}\ncount_clicks = true\n"));
+        program.subscribe("ana@northfold.example", &[]).await;
+        program.site.publish(story("hubs", "Family hubs win", "2026-11-18"));
+        program.site.publish(Story { has_page: false, ..story("closed", "The office is closed", "2026-11-20") });
+
+        let issue = program.json(&["run", "weekly", "--wait"]).await["id"].to_string();
+        let mail = read(&program.caught(1).await[0]);
+        assert_in_order(&mail.text, &["The office is closed", "What happened in closed.", "Family hubs win", "/r/"]);
+        assert_eq!((mail.text.matches("/r/").count(), mail.html.matches(">Read the full story<").count()), (1, 1));
+        for part in [&mail.text, &mail.html] {
+            assert!(!part.contains(&program.site.url("")) && !part.contains("javascript"), "{part}");
+        }
+        let shown = program.json(&["issue", "show", &issue]).await;
+        assert_eq!((&shown["articles"][0]["url"], shown["clicks"].as_array().unwrap().len()), (&Value::Null, 1));
+        assert_eq!(program.json(&["run", "weekly", "--wait"]).await["state"], "skipped");
+        let withdrawn = program.json(&["issue", "withdraw", &issue, "The office is closed"]).await;
+        assert_eq!(withdrawn["subject"], "Family hubs win");
+        let events = program.json(&["issue", "show", &issue]).await["events"].clone();
+        assert_eq!(events[0]["article"], "The office is closed");
     }
 
     async fn with_nobody_subscribed_preview_and_run_say_the_same_and_the_articles_wait(store: TestStore) {

@@ -73,7 +73,7 @@ pub fn issue() -> IssueContent {
         topic: story.0.into(),
         source: story.2.into(),
         title: story.1.into(),
-        url: format!("https://earlyhelp.example/ar/{at}"),
+        url: Some(format!("https://earlyhelp.example/ar/{at}")),
         canonical: String::new(),
         published: None,
         date: Some(fixture::day("2026-11-20") - chrono::Days::new(at as u64 / 2)),

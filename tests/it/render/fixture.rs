@@ -250,7 +250,7 @@ pub fn issue(count: usize, shown: usize) -> IssueContent {
             topic: topic.into(),
             source: source.into(),
             title: if round == 0 { title.into() } else { format!("{title} (part {})", round + 1) },
-            url: format!("https://earlyhelp.example/{topic}/{number}?utm=digest&part={round}"),
+            url: Some(format!("https://earlyhelp.example/{topic}/{number}?utm=digest&part={round}")),
             canonical: String::new(),
             published: None,
             date: (number % 7 != 6).then(|| day("2026-11-20") - chrono::Days::new(number as u64 % 5)),

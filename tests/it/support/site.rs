@@ -22,6 +22,8 @@ pub struct Story {
     pub date: NaiveDate,
     /// Its excerpt, as HTML.
     pub excerpt: String,
+    /// Whether the feed gives an address for it; else its link is a script.
+    pub has_page: bool,
 }
 
 /// A story of `date` (`2026-11-20`).
@@ -31,6 +33,7 @@ pub fn story(path: &str, title: &str, date: &str) -> Story {
         title: title.to_owned(),
         date: date.parse().unwrap(),
         excerpt: format!("What happened in {path}. And a little more [...]"),
+        has_page: true,
     }
 }
 
@@ -104,13 +107,17 @@ async fn feed(State((shelves, address)): State<Shared>) -> Response {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     let mut xml = String::from(r#"<?xml version="1.0"?><rss version="2.0"><channel><title>Exampleton News</title>"#);
+    write!(xml, "<link>http://{address}/</link>").unwrap();
     for story in &shelves.feed {
+        let link = match story.has_page {
+            true => format!("http://{address}/{}?utm_source=feed", story.path),
+            false => "javascript:alert(1)".to_owned(),
+        };
         write!(
             xml,
-            "<item><title>{}</title><link>http://{address}/{}?utm_source=feed</link><guid>{}</guid>\
+            "<item><title>{}</title><link>{link}</link><guid>{}</guid>\
              <pubDate>{}</pubDate><description><![CDATA[{}]]></description></item>",
             story.title,
-            story.path,
             story.path,
             story.date.format("%a, %d %b %Y 09:00:00 +0000"),
             story.excerpt,

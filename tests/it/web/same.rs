@@ -46,6 +46,7 @@ fn issues() -> Vec<(&'static str, Config, IssueContent)> {
     all.push(("arabic", arabic::config(), arabic::issue()));
     all.push(("branded", looks::branded(), fixture::issue(3, 3)));
     all.push(("wild", fixture::config(), looks::wild()));
+    all.push(("unlinked", fixture::config(), fixture::each(fixture::issue(20, 17), |article| article.url = None)));
     all
 }
 
