@@ -123,6 +123,15 @@ impl Watch {
     }
 
     fn long(&mut self, issue: &IssueRow, octets: i64) {
+        if let Some(shortened) = &issue.shortened {
+            let subject = format!("An issue of {} was too long", issue.digest);
+            let text = format!(
+                "Mail programs would have cut issue {} off, and with it the links of its footer, so it was made smaller: \
+                 {shortened}.",
+                issue.id
+            );
+            return self.raise(format!("shortened:{}", issue.id), &subject, &text);
+        }
         if octets <= LONG_HTML {
             return;
         }

@@ -126,6 +126,8 @@ pub struct IssueReport {
     pub finished_at: Option<UtcMillis>,
     /// Since when it is not kept any more who got it, only how many.
     pub folded_at: Option<UtcMillis>,
+    /// What was taken away so that mail programs do not cut it off.
+    pub shortened: Option<String>,
 }
 
 impl IssueReport {
@@ -160,6 +162,7 @@ impl IssueReport {
             composed_at: issue.composed_at,
             finished_at: issue.finished_at,
             folded_at: issue.folded_at,
+            shortened: issue.shortened,
         }
     }
 
@@ -197,7 +200,8 @@ impl IssueReport {
             }
         }
         let folded = self.folded_at.map(|at| format!("; who got it is not kept since {at}")).unwrap_or_default();
-        format!("{name}\n  {}\n  {}{folded}", self.subject, parts.join(", "))
+        let shortened = self.shortened.as_ref().map(|what| format!("\n  made smaller: {what}")).unwrap_or_default();
+        format!("{name}\n  {}\n  {}{folded}{shortened}", self.subject, parts.join(", "))
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::collect::{Fetcher, Polled, Read, read_sources};
 use crate::config::{Config, Digest, Source};
 use crate::domain::{Clock, IssueState, Locale, PublicId, Random, UtcMillis};
-use crate::render::{Frame, RenderedMail, Renderer};
-use crate::store::{Audience, Choice, Durability, NewIssue, NewIssueArticle, NewMail, Session, Store};
+use crate::render::{Fit, Frame, RenderedMail, Renderer};
+use crate::store::{Audience, Choice, Durability, NewIssue, NewIssueArticle, NewMail, Session, Store, StoreError};
 
 use super::due::{period_key, schedule_text};
 use super::links::{ClickUrl, Counted, linked};
@@ -193,6 +193,7 @@ impl Composer {
                 return Ok(None);
             }
             self.freeze_mails(&mut session, id, digest, &variants, now).await?;
+            note_shortened(&mut session, id, variants.mails.values()).await?;
             IssuePage::of(content, digest).put(&mut session, id, &digest.locale).await?;
             for (url, place) in counted.iter().flat_map(Counted::places) {
                 session.put_link(id, place, url).await?;
@@ -296,6 +297,18 @@ impl Composer {
 /// The locale of a subscriber, or the digest's own where they have none that is known.
 pub(super) fn locale_of(code: &str, digest: &Digest) -> Locale {
     Locale::parse(code).unwrap_or_else(|_| digest.locale.clone())
+}
+
+/// Notes the most that was taken away from a mail of an issue, for the operator.
+pub(super) async fn note_shortened(
+    session: &mut Session,
+    issue: i64,
+    mails: impl Iterator<Item = &RenderedMail>,
+) -> Result<(), StoreError> {
+    match mails.filter_map(|mail| mail.shortened).max_by_key(Fit::extent) {
+        Some(fit) => session.note_shortened(issue, &fit.to_string()).await,
+        None => Ok(()),
+    }
 }
 
 /// A rendered mail as the store takes it. The Message-IDs are made of `salt`, which is random.

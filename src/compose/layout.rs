@@ -4,7 +4,7 @@ use crate::config::Digest;
 use crate::domain::{PublicId, UtcMillis};
 use crate::store::{Choice, Durability, IssueMail, IssueRow, Place};
 
-use super::composer::{locale_of, new_mail};
+use super::composer::{locale_of, new_mail, note_shortened};
 use super::links::{Counted, linked};
 use super::variants::variant;
 use super::{ComposeError, Composer, IssueArticle, select};
@@ -91,6 +91,7 @@ impl Composer {
             Some((topics, rendered)) => {
                 let salt = PublicId::new(&*self.random);
                 let mail = new_mail(Some(issue.id), "digest", digest, topics, &locale, rendered, salt.as_str());
+                note_shortened(&mut session, issue.id, std::iter::once(rendered)).await?;
                 Some(session.insert_mail(&mail, now).await?)
             }
         };

@@ -1,6 +1,9 @@
 //! Makes an issue fit: near the size at which Gmail cuts a mail off, and with it the links of the footer, there is less of
 //! each story, then fewer stories, and at last fewer titles.
 
+use std::cmp::Reverse;
+use std::fmt;
+
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::view::IssueView;
@@ -15,9 +18,9 @@ const EXCERPTS: [usize; 7] = [900, 650, 480, 340, 260, 190, 140];
 /// The HTML and the text of a mail.
 type Parts = (String, String);
 
-/// What has been taken away.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Fit {
+/// What has been taken away from an issue; its text says it, and what would help.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fit {
     /// How long excerpts may be.
     excerpts: Option<usize>,
     /// How many stories were moved to the list of titles.
@@ -93,22 +96,29 @@ impl Fit {
         view
     }
 
-    /// Tells the operator.
-    pub(super) fn tell(&self, digest: &str, octets: usize) {
-        if *self == Self::default() {
-            return;
-        }
+    /// How much it is, to compare: of several mails of an issue, the operator hears of the one that lost most.
+    pub fn extent(&self) -> impl Ord + use<> {
+        (self.dropped, self.plain, self.moved, self.excerpts.map(Reverse))
+    }
+}
+
+impl fmt::Display for Fit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted = |count: usize, one: &str, several: &str| match count {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            _ => Some(format!("{count} {several}")),
+        };
+        let parts = [
+            self.excerpts.map(|limit| format!("excerpts were cut to {limit} characters")),
+            counted(self.moved, "story is listed by its title", "stories are listed by their titles"),
+            self.plain.then(|| "titles are listed without sources".to_owned()),
+            counted(self.dropped, "title is left out", "titles are left out"),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
         // What is too long with titles alone is so whatever `max_articles` says.
         let advice = if self.plain { "" } else { "; a lower `max_articles` does that too" };
-        tracing::warn!(
-            digest,
-            octets,
-            excerpts_cut_to = self.excerpts,
-            moved_to_titles = self.moved,
-            titles_without_source = self.plain,
-            titles_left_out = self.dropped,
-            "the issue would have been cut off by mail programs, so it was made smaller{advice}"
-        );
+        write!(f, "{}{advice}", parts.join(", "))
     }
 }
 
@@ -167,6 +177,20 @@ mod tests {
         let stories: usize = stories.map(|article| article.excerpt.len() + 1_000).sum();
         let title = if view.plain { 300 } else { 450 };
         ("x".repeat(20_000 + stories + view.listed.len() * title), String::new())
+    }
+
+    #[test]
+    fn what_was_taken_away_is_said_with_what_would_help() {
+        let less = Fit { excerpts: Some(340), ..Fit::default() };
+        assert_eq!(less.to_string(), "excerpts were cut to 340 characters; a lower `max_articles` does that too");
+        let more = Fit { excerpts: Some(140), moved: 1, plain: false, dropped: 0 };
+        let most = Fit { excerpts: None, moved: 19, plain: true, dropped: 159 };
+        assert_eq!(
+            most.to_string(),
+            "19 stories are listed by their titles, titles are listed without sources, 159 titles are left out"
+        );
+        let extents = [Fit::default(), less, Fit { excerpts: Some(140), ..less }, more, most].map(|fit| fit.extent());
+        assert!(extents.is_sorted());
     }
 
     proptest! {

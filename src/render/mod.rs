@@ -26,6 +26,7 @@ mod web;
 
 pub use crate::wording::format_date;
 pub use error::TemplateError;
+pub use fit::Fit;
 pub use letter::{Letter, Valid, Wanted};
 pub use message::{Message, SpliceError};
 pub use pages::PageNames;
@@ -73,4 +74,6 @@ pub struct RenderedMail {
     pub mime: String,
     /// What each mark begins with.
     pub marker: String,
+    /// What was taken away so that mail programs do not cut it off.
+    pub shortened: Option<Fit>,
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::fit;
+use super::fit::{self, Fit};
 use super::letter::{self, Letter, LetterView};
 use super::mime::{Envelope, List, assemble};
 use super::slots::{Marker, Slot, find};
@@ -74,10 +74,11 @@ impl Renderer {
         let test = if frame.test { "[Test] " } else { "" };
         let subject = format!("{test}{}", subject::subject(&frame.digest.subject, content, frame.locale)?);
         let view = IssueView::new(content, frame, &subject, &marker);
-        let (html, text) = self.within_limit(name, &view, frame, &marker)?;
+        let (html, text, fit) = self.within_limit(name, &view, frame, &marker)?;
         let campaign = content.number.map_or_else(|| "test".to_owned(), |number| number.to_string());
         let list = List { digest: frame.digest, public_url: &frame.config.server.public_url, campaign };
-        Ok(finish(frame, subject, html, text, Some(list), &marker, random))
+        let shortened = Some(fit).filter(|fit| *fit != Fit::default());
+        Ok(RenderedMail { shortened, ..finish(frame, subject, html, text, Some(list), &marker, random) })
     }
 
     /// Renders a mail beside the digest, with a mark for each slot.
@@ -131,14 +132,15 @@ impl Renderer {
         view: &IssueView,
         frame: &Frame<'_>,
         marker: &Marker,
-    ) -> Result<(String, String), TemplateError> {
-        let (parts, fit) = fit::within_limit(view, frame, |view| self.parts(name, view, marker, &REQUIRED))?;
-        let (digest, octets) = (frame.digest.id.as_str(), parts.0.len());
-        fit.tell(digest, octets);
-        if octets > HTML_WARNING {
+    ) -> Result<(String, String, Fit), TemplateError> {
+        let ((html, text), fit) = fit::within_limit(view, frame, |view| self.parts(name, view, marker, &REQUIRED))?;
+        let (digest, octets) = (frame.digest.id.as_str(), html.len());
+        if fit != Fit::default() {
+            tracing::warn!(digest, octets, "mail programs would have cut the issue off, so it was made smaller: {fit}");
+        } else if octets > HTML_WARNING {
             tracing::warn!(digest, octets, "the HTML is long; Gmail cuts it near 102,000");
         }
-        Ok(parts)
+        Ok((html, text, fit))
     }
 
     fn try_digest(&self, name: &str) -> Result<(), TemplateError> {
@@ -284,5 +286,5 @@ fn finish(
 ) -> RenderedMail {
     let envelope = Envelope { sender: &frame.digest.sender, subject: &subject, marker, list };
     let mime = assemble(&envelope, &text, &html, random);
-    RenderedMail { subject, html, text, mime, marker: marker.as_str().to_owned() }
+    RenderedMail { subject, html, text, mime, marker: marker.as_str().to_owned(), shortened: None }
 }

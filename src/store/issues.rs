@@ -23,25 +23,25 @@ queries! {
     NEXT_NUMBER = { "select coalesce(max(number), 0) + 1 from issues where digest = $1" };
     ISSUE = {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, folded_at, recipients from issues where id = $1"
+                layout_after, laid_out_at, finished_at, folded_at, recipients, shortened from issues where id = $1"
     };
     ISSUE_BY_KEY = {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, folded_at, recipients from issues where digest = $1 and issue_key = $2"
+                layout_after, laid_out_at, finished_at, folded_at, recipients, shortened from issues where digest = $1 and issue_key = $2"
     };
     ISSUES = {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, folded_at, recipients from issues order by id desc"
+                layout_after, laid_out_at, finished_at, folded_at, recipients, shortened from issues order by id desc"
     };
     LATEST_SENT_ISSUE = {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, folded_at, recipients from issues where digest = $1 and state = 'sent'
+                layout_after, laid_out_at, finished_at, folded_at, recipients, shortened from issues where digest = $1 and state = 'sent'
          order by id desc limit 1"
     };
     // What the operator may have to hear of: the issues of the last days, and those that wait.
     ISSUES_TO_WATCH = {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, folded_at, recipients from issues where composed_at >= $1 or state = 'held'
+                layout_after, laid_out_at, finished_at, folded_at, recipients, shortened from issues where composed_at >= $1 or state = 'held'
          order by id"
     };
     // Of several processes one gets each.
@@ -49,13 +49,15 @@ queries! {
         "update issues set pinged_at = $1 where pinged_at is null and scheduled_at is not null and finished_at >= $2
              and state in ('sent', 'skipped', 'cancelled') returning digest"
     };
+    // What was found first stays.
+    NOTE_SHORTENED = { "update issues set shortened = coalesce(shortened, $2) where id = $1" };
     TOPIC_COUNTS = {
         "select a.topic, count(distinct a.canonical) from issue_articles a join issues i on i.id = a.issue_id
          where i.digest = $1 and i.composed_at >= $2 and i.state in ('sending', 'sent') group by a.topic"
     };
     OPEN_ISSUES = {
         "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, folded_at, recipients from issues where state = 'sending' order by id"
+                layout_after, laid_out_at, finished_at, folded_at, recipients, shortened from issues where state = 'sending' order by id"
     };
     ISSUE_ARTICLES = {
         "select topic, source, url, canonical, title, published_at, excerpt, author, image from issue_articles
@@ -135,6 +137,8 @@ pub struct IssueRow {
     pub folded_at: Option<UtcMillis>,
     /// How many deliveries were laid out.
     pub recipients: i64,
+    /// What was taken away so that mail programs do not cut it off.
+    pub shortened: Option<String>,
 }
 
 /// An article to be frozen into an issue.
@@ -274,6 +278,15 @@ impl Session {
     /// When the database fails.
     pub async fn topic_counts(&mut self, digest: &str, since: UtcMillis) -> Result<Vec<(String, i64)>, StoreError> {
         fetch_all!(self, TOPIC_COUNTS as (String, i64), digest, since)
+    }
+
+    /// Notes what was taken away from an issue so that mail programs do not cut it off, unless that is noted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note_shortened(&mut self, issue: i64, what: &str) -> Result<(), StoreError> {
+        execute!(self, NOTE_SHORTENED, issue, what)?;
+        Ok(())
     }
 
     /// The issues that are being sent, the oldest first.

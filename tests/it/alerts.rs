@@ -154,7 +154,7 @@ on_both! {
         assert_eq!(office.posted().await.len(), 1);
     }
 
-    async fn held_missed_and_long_issues_and_dead_sources_are_told_once(test: TestStore) {
+    async fn held_missed_long_and_shortened_issues_and_dead_sources_are_told_once(test: TestStore) {
         let office = Office::new(test).await;
         assert_eq!(seen(&office).await, []);
         office.issue(1, "held", "too many failures").await;
@@ -165,9 +165,14 @@ on_both! {
             "insert into mails (issue_id, kind, digest, topics, locale, subject, html, body_text, mime, marker, salt, created_at)
              values ({long}, 'digest', 'weekly', '*', 'en-GB', 's', '{}', '', '', '', '', 0)", "ä".repeat(45_000),
         )).await;
-        let keys: Vec<String> = seen(&office).await.into_iter().map(|alert| alert.key).collect();
+        let shortened = office.issue(5, "sent", "").await;
+        execute(&office.test, &format!("update issues set shortened = '9 titles are left out' where id = {shortened}")).await;
+        let told = seen(&office).await;
+        let keys: Vec<&str> = told.iter().map(|alert| alert.key.as_str()).collect();
         let first = long - 3;
-        assert_eq!(keys, [format!("held:{first}"), format!("long:{long}"), format!("missed:{}", first + 1)]);
+        let expected = [("held", first), ("long", long), ("shortened", shortened), ("missed", first + 1)];
+        assert_eq!(keys, expected.map(|(what, issue)| format!("{what}:{issue}")));
+        assert!(told[2].text.contains("9 titles are left out"), "{told:?}");
     }
 
     async fn an_issue_that_is_held_again_is_told_of_again(test: TestStore) {

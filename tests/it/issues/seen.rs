@@ -4,6 +4,7 @@ use postround::demo::catcher::{Command, Reply, Stage};
 
 use super::{BECAUSE, Desk};
 use crate::support::on_both;
+use crate::support::site::{Story, story};
 
 /// Adds a line to the table of the relay.
 fn set(desk: &Desk, line: &str) {
@@ -17,6 +18,24 @@ fn said(output: &std::process::Output) -> String {
 }
 
 on_both! {
+    async fn an_issue_that_had_to_be_made_smaller_says_so(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
+        desk.program.configure(&format!("{config}max_articles = 90\n"));
+        desk.subscribe(1).await;
+        for number in 0..80 {
+            let title = format!("Story {number} {}", "of a long and winding kind ".repeat(9));
+            let excerpt = "What is said about it takes some room. ".repeat(8);
+            desk.program.site.publish(Story { excerpt, ..story(&format!("s{number}"), &title, "2026-11-20") });
+        }
+        let issue = desk.program.json(&["run", "weekly"]).await;
+        let said = issue["shortened"].as_str().unwrap_or_else(|| panic!("{issue}"));
+        assert!(said.contains("excerpts were cut to") && said.contains("max_articles"), "{said}");
+        let shown = desk.program.run(&["issue", "show", &issue["id"].to_string()]).await;
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        assert!(shown.contains(&format!("made smaller: {said}")), "{shown}");
+    }
+
     async fn issue_show_names_what_was_put_off_by_domain_and_reason(store: TestStore) {
         let desk = Desk::with(&store, |stage| match stage {
             Stage::Command(Command::Recipient { to, .. }) if to.ends_with("@slow.example") => {
