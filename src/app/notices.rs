@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 
 use crate::compose::{IssueContent, latest_issue, linked, new_mail};
 use crate::config::{Config, Digest};
-use crate::domain::{Clock, EmailAddress, PublicId, Random, UtcMillis};
+use crate::domain::{Clock, EmailAddress, Locale, PublicId, Random, UtcMillis};
 use crate::render::{Frame, Letter, RenderedMail, Renderer, Valid, Wanted};
 use crate::schedule::local_day;
 use crate::store::{NewDelivery, NewMail, Session};
@@ -88,12 +88,14 @@ impl Notices {
     }
 
     /// What the confirmation names: each digest that was chosen, with the topics where it is not all of them.
-    fn wanted(&self, choice: &[Chosen]) -> Vec<Wanted> {
+    fn wanted(&self, choice: &[Chosen], locale: &Locale) -> Vec<Wanted> {
         let wanted = |chosen: &Chosen| {
             let digest = self.config.digest(&chosen.digest)?;
             let topics = match &chosen.topics {
                 Topics::All => Vec::new(),
-                Topics::Only(topics) => topics.iter().map(|topic| self.config.topic_title(topic)).collect(),
+                Topics::Only(topics) => {
+                    topics.iter().map(|topic| self.config.topic_title(topic, locale, &digest.locale)).collect()
+                }
             };
             Some(Wanted { digest: digest.title.clone(), topics })
         };
@@ -114,13 +116,13 @@ impl Notices {
         &self,
         session: &mut Session,
         subscriber: i64,
-        digest: &Digest,
+        (digest, locale): (&Digest, &Locale),
     ) -> Result<Option<(i64, IssueContent)>, NotifyError> {
         let subscriptions = session.subscriptions_among(&[subscriber]).await?;
         let Some(subscription) = subscriptions.into_iter().find(|have| have.digest == digest.id) else {
             return Ok(None);
         };
-        let latest = latest_issue(session, &self.config, digest, &subscription.topics).await?;
+        let latest = latest_issue(session, &self.config, (digest, locale), &subscription.topics).await?;
         // Clicks are counted for an issue's own mails.
         Ok(latest.map(|(id, content)| (id, linked(content, digest, None, &|_: &PublicId, _: i64| String::new()))))
     }
@@ -170,12 +172,12 @@ impl Notices {
         let frame = Frame { digest, config: &self.config, locale, test: false };
         let valid = |until: &UtcMillis| Valid::of_millis(until.0 - now.0);
         let latest = match notice.kind {
-            NoticeKind::Welcome { .. } => self.latest(session, notice.subscriber, digest).await?,
+            NoticeKind::Welcome { .. } => self.latest(session, notice.subscriber, (digest, locale)).await?,
             _ => None,
         };
         let letter = match &notice.kind {
             NoticeKind::Confirm { choice, expires_at, reminder, .. } => Letter::Confirmation {
-                wanted: self.wanted(choice),
+                wanted: self.wanted(choice, locale),
                 first_issue: self.first_issue(choice, now),
                 valid: valid(expires_at),
                 days: whole_days(self.config.confirmation.forget_after),
@@ -187,7 +189,7 @@ impl Notices {
             NoticeKind::AddressChanged => Letter::Moved,
             NoticeKind::Goodbye { expires_at, .. } => Letter::Goodbye { valid: valid(expires_at) },
             NoticeKind::Welcome { choice } => {
-                Letter::Welcome { wanted: self.wanted(choice), latest: latest.as_ref().map(|(_, content)| content) }
+                Letter::Welcome { wanted: self.wanted(choice, locale), latest: latest.as_ref().map(|(_, content)| content) }
             }
         };
         let words = match (&letter, &latest) {

@@ -256,7 +256,7 @@ impl Composer {
         now: UtcMillis,
     ) -> IssueContent {
         let articles = of_variant(&selection.all(digest), ALL_TOPICS, digest);
-        content(articles, &self.config, digest, number, now)
+        content(articles, &self.config, (digest, &digest.locale), number, now)
     }
 
     /// Renders one mail for each variant and locale that somebody in the audience needs.
@@ -279,7 +279,7 @@ impl Composer {
                 && !variants.mails.contains_key(key)
             {
                 let articles = of_variant(&all, topics, digest);
-                let content = content(articles, &self.config, digest, number, now);
+                let content = content(articles, &self.config, (digest, locale), number, now);
                 let content = linked(content, digest, counted, &*self.click_url);
                 let mail = self.renderer.digest(&content, &self.frame(digest, locale), &*self.random)?;
                 variants.mails.insert(key.clone(), mail);

@@ -4,8 +4,8 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Intro;
-use crate::domain::UtcMillis;
+use crate::config;
+use crate::domain::{Locale, UtcMillis};
 use crate::schedule::local_day;
 use crate::store::StoryRow;
 
@@ -26,6 +26,23 @@ pub struct IssueContent {
     pub sections: Vec<Section>,
     /// Articles beyond `max_articles`, by title alone.
     pub listed: Vec<IssueArticle>,
+}
+
+/// What stands above the lead story, in one language.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intro {
+    /// What it says; an empty line begins a paragraph.
+    pub text: String,
+    /// Who says it; may be empty.
+    pub by: String,
+}
+
+impl Intro {
+    /// The digest's, for a locale.
+    pub(super) fn of(intro: &config::Intro, locale: &Locale, fallback: &Locale) -> Self {
+        let said = |text: &config::LocalText| text.of(locale, fallback).to_owned();
+        Self { text: said(&intro.text), by: said(&intro.by) }
+    }
 }
 
 /// The articles of one topic.

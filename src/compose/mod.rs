@@ -18,7 +18,7 @@ mod variants;
 mod withdraw;
 
 pub use composer::{Composed, Composer, Occasion, Reading, new_mail};
-pub use content::{IssueArticle, IssueContent, Section};
+pub use content::{Intro, IssueArticle, IssueContent, Section};
 pub use control::Because;
 pub use correct::Corrected;
 pub use due::{HELD, MISSED};

@@ -27,7 +27,7 @@ impl IssuePage {
     pub fn of(content: IssueContent, digest: &Digest) -> Self {
         let banner = digest.banner.as_ref().filter(|banner| banner.is_for(content.date));
         let banner = banner.map(|banner| FrozenBanner {
-            text: banner.text.clone(),
+            text: banner.text.of(&digest.locale, &digest.locale).to_owned(),
             url: banner.url.as_ref().map(ToString::to_string),
         });
         Self { content, banner }
@@ -36,7 +36,7 @@ impl IssuePage {
     /// The digest as it was then: what its readers saw.
     pub fn digest(&self, now: &Digest) -> Digest {
         let banner = self.banner.as_ref().map(|banner| Banner {
-            text: banner.text.clone(),
+            text: banner.text.clone().into(),
             url: banner.url.as_deref().and_then(|url| url.parse().ok()),
             from: None,
             until: None,

@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::config::{Config, Digest};
-use crate::domain::UtcMillis;
+use crate::domain::{Locale, UtcMillis};
 use crate::schedule::local_day;
 use crate::store::NewArticle;
 
 use super::variants::has_topic;
-use super::{IssueArticle, IssueContent, Section};
+use super::{Intro, IssueArticle, IssueContent, Section};
 
 /// How many articles each section keeps with excerpt where there are more than `max_articles`, before any has more.
 const KEPT: usize = 2;
@@ -93,12 +93,12 @@ pub(crate) fn places(sizes: &[usize], most: usize) -> Vec<usize> {
     places
 }
 
-/// Puts articles that are in reading order into the form that is rendered: `max_articles` of them with excerpt in their
-/// sections, the rest by title.
+/// Puts articles that are in reading order into the form that is rendered in a locale: `max_articles` of them with excerpt in
+/// their sections, the rest by title.
 pub fn content(
     articles: impl IntoIterator<Item = IssueArticle>,
     config: &Config,
-    digest: &Digest,
+    (digest, locale): (&Digest, &Locale),
     number: Option<i64>,
     now: UtcMillis,
 ) -> IssueContent {
@@ -108,7 +108,7 @@ pub fn content(
             Some(section) if section.topic == article.topic => section.articles.push(article),
             _ => sections.push(Section {
                 topic: article.topic.clone(),
-                title: config.topic_title(&article.topic),
+                title: config.topic_title(&article.topic, locale, &digest.locale),
                 articles: vec![article],
             }),
         }
@@ -124,7 +124,7 @@ pub fn content(
         title: digest.title.clone(),
         number,
         date: local_day(now, digest.timezone()),
-        intro: digest.intro.clone(),
+        intro: digest.intro.as_ref().map(|intro| Intro::of(intro, locale, &digest.locale)),
         sections,
         listed,
     }

@@ -101,7 +101,7 @@ impl Composer {
                 continue;
             }
             let locale = locale_of(&mail.locale, digest);
-            let content = select::content(articles, &self.config, digest, issue.number, issue.composed_at);
+            let content = select::content(articles, &self.config, (digest, &locale), issue.number, issue.composed_at);
             let content = linked(content, digest, counted.as_ref(), &*self.click_url);
             let rendered = self.renderer.digest(&content, &self.frame(digest, &locale), &*self.random)?;
             anew.push((mail, Some(rendered)));

@@ -8,6 +8,7 @@ mod document;
 mod environment;
 mod error;
 mod keys;
+mod local_text;
 mod nearest;
 mod public;
 mod rate;
@@ -35,6 +36,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, Place, Problem};
 pub(crate) use nearest::{nearest, unknown_name};
+pub use local_text::LocalText;
 pub use public::{Captcha, Confirmation, DARK_GROUND, LIGHT_GROUND, READABLE, Subscribe, Web};
 pub use rate::Rate;
 pub(crate) use read::{domain_name, selector_name};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use url::Url;
 
+use super::local_text::LocalText;
 use super::rate::Rate;
 use super::secret::Secret;
 use super::show::address;
@@ -31,9 +32,9 @@ pub struct Web {
     /// What stands at the head of the pages; empty: the digest's title, or of several the sender's name.
     pub title: String,
     /// The heading of the subscribe page; may be empty.
-    pub heading: String,
+    pub heading: LocalText,
     /// What one gets, in a sentence or two; may be empty.
-    pub intro: String,
+    pub intro: LocalText,
     /// A picture beside the title.
     pub logo: Option<PathBuf>,
     /// The colour of links and buttons by day.
@@ -120,8 +121,8 @@ pub struct WebShown<'a> {
     home_url: &'a str,
     privacy_url: &'a str,
     title: &'a str,
-    heading: &'a str,
-    intro: &'a str,
+    heading: &'a LocalText,
+    intro: &'a LocalText,
     logo: String,
     accent: String,
     accent_dark: String,

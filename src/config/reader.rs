@@ -249,6 +249,11 @@ impl<'a> Field<'a> {
         matches!(self.node.value, Value::Date(_))
     }
 
+    /// Whether it is a table.
+    pub fn is_table(&self) -> bool {
+        matches!(self.node.value, Value::Table(_))
+    }
+
     /// Whether it is a list.
     pub fn is_list(&self) -> bool {
         matches!(self.node.value, Value::List(_))

@@ -10,6 +10,7 @@ use chrono_tz::Tz;
 use ipnet::IpNet;
 use url::Url;
 
+use super::local_text::LocalText;
 use super::public::{Confirmation, Subscribe, Web};
 use super::relays::Smtp;
 use super::secret::Secret;
@@ -75,12 +76,16 @@ impl Config {
         self.sources.iter().find(|source| source.id == id)
     }
 
-    /// How the topic is called: its title from the configuration, else its id with a capital letter.
-    pub fn topic_title(&self, id: &str) -> String {
-        if let Some(topic) = self.topics.iter().find(|topic| topic.id == id) {
-            return topic.title.clone();
-        }
-        super::values::as_words(id)
+    /// The topic of that id, where the configuration says more of it than its id.
+    pub fn topic(&self, id: &str) -> Option<&Topic> {
+        self.topics.iter().find(|topic| topic.id == id)
+    }
+
+    /// How the topic is called in a locale, or else in `fallback`, the digest's: its title from the configuration, else its id
+    /// with a capital letter.
+    pub fn topic_title(&self, id: &str, locale: &Locale, fallback: &Locale) -> String {
+        let title = self.topic(id).map(|topic| topic.title.of(locale, fallback).to_owned());
+        title.unwrap_or_else(|| super::values::as_words(id))
     }
 }
 
@@ -255,7 +260,7 @@ impl Digest {
 #[derive(Clone, Debug)]
 pub struct Banner {
     /// What it says.
-    pub text: String,
+    pub text: LocalText,
     /// Where it leads.
     pub url: Option<Url>,
     /// Its first day, in the digest's zone.
@@ -272,12 +277,12 @@ impl Banner {
 }
 
 /// What stands above the lead story of a digest.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Intro {
     /// What it says; an empty line begins a paragraph.
-    pub text: String,
+    pub text: LocalText,
     /// Who says it; may be empty.
-    pub by: String,
+    pub by: LocalText,
 }
 
 /// What somebody gets who chose only topics that an issue does not have.

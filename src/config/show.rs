@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::domain::EmailAddress;
 
+use super::local_text::LocalText;
 use super::public::{SubscribeShown, WebShown};
 use super::secret::Secret;
 use super::settings::{AfterCrash, Config, Digest, Intro, Sender, WhenEmpty};
@@ -128,8 +129,8 @@ struct AlertsShown<'a> {
 #[derive(Serialize)]
 struct Topic<'a> {
     id: &'a str,
-    title: &'a str,
-    description: &'a str,
+    title: &'a LocalText,
+    description: &'a LocalText,
 }
 
 #[derive(Serialize)]
@@ -171,7 +172,7 @@ struct OwnSender<'a> {
 
 #[derive(Serialize)]
 struct BannerShown<'a> {
-    text: &'a str,
+    text: &'a LocalText,
     url: &'a str,
     from: String,
     until: String,

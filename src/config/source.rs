@@ -5,6 +5,8 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use url::Url;
 
+use super::local_text::LocalText;
+
 /// `[collect]`.
 #[derive(Clone, Debug)]
 pub struct Collect {
@@ -129,7 +131,7 @@ pub struct Topic {
     /// Its id, as sources and sections name it.
     pub id: String,
     /// How people see it.
-    pub title: String,
+    pub title: LocalText,
     /// A sentence on it; may be empty.
-    pub description: String,
+    pub description: LocalText,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::Locale;
 
 const MINIMAL: &str = r#"
 [sender]
@@ -375,5 +376,6 @@ fn a_topic_needs_no_table_of_its_own_and_is_called_by_its_id() {
     let text = MINIMAL.replacen("feed =", &format!("{rules}\nfeed ="), 1)
         + "\n[[topic]]\nid = \"news\"\ntitle = \"The news\"\n";
     let config = parse(&text).unwrap();
-    assert_eq!((config.topic_title("news"), config.topic_title("features")), ("The news".into(), "Features".into()));
+    let title = |id: &str| config.topic_title(id, &Locale::default(), &Locale::default());
+    assert_eq!((title("news"), title("features")), ("The news".into(), "Features".into()));
 }

@@ -7,8 +7,8 @@ use super::article::{ArticleView, kept_apart, web_link};
 use super::slots::{Marker, Slot};
 use super::text::{cut_at_word, one_line};
 use super::theme::ThemeView;
-use crate::compose::{IssueArticle, IssueContent};
-use crate::config::{Intro, Sender};
+use crate::compose::{Intro, IssueArticle, IssueContent};
+use crate::config::Sender;
 use crate::domain::{Direction, EmailAddress, Locale};
 use crate::wording::{Wording, insert};
 
@@ -310,7 +310,7 @@ pub(super) fn web_url(content: &IssueContent, frame: &Frame<'_>) -> Option<Strin
 fn banner(content: &IssueContent, frame: &Frame<'_>) -> Option<BannerView> {
     let banner = frame.digest.banner.as_ref()?;
     banner.is_for(content.date).then(|| BannerView {
-        text: one_line(&banner.text).into_owned(),
+        text: one_line(banner.text.of(frame.locale, &frame.digest.locale)).into_owned(),
         url: banner.url.as_ref().map(|url| url.as_str().to_owned()),
     })
 }

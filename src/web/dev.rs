@@ -74,7 +74,8 @@ impl Dev {
         let digest = config.digest(digest).ok_or_else(|| format!("there is no digest `{digest}`"))?;
         let renderer = Renderer::new(config.templates.dir.as_deref()).map_err(|error| error.to_string())?;
         let mut reader = self.store.read().await.map_err(|error| error.to_string())?;
-        let latest = latest_issue(&mut reader, &config, digest, ALL_TOPICS).await.map_err(|error| error.to_string())?;
+        let latest = latest_issue(&mut reader, &config, (digest, &digest.locale), ALL_TOPICS).await;
+        let latest = latest.map_err(|error| error.to_string())?;
         let content = latest.map_or_else(|| invented_issue(digest), |(_, content)| content);
         let frame = Frame { digest, config: &config, locale: &digest.locale, test: false };
         let rendered = match name {

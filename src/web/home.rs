@@ -12,7 +12,7 @@ use super::cadence::cadence;
 use super::join::{Fields, Offer, Wrong};
 use super::pages::{enumerated, say};
 use super::{AppState, headers, language};
-use crate::config::Digest;
+use crate::config::{Digest, LocalText};
 use crate::domain::Locale;
 use crate::store::{Session, StoreError};
 use crate::wording::Wording;
@@ -77,7 +77,7 @@ pub(super) async fn form(
         "intro": text.intro,
         "cadence": offer.only().and_then(|digest| cadence(digest, now, locale)),
         "digests": offer.digest_rows(&ticked("digests"), now, locale),
-        "topics": offer.topic_rows(&ticked("topics")),
+        "topics": offer.topic_rows(&ticked("topics"), locale),
         "only": offer.only().map(|digest| &digest.id),
         "stamp": state.subscribers.tokens().form(now).as_str(),
         "page_locale": locale.as_str(),
@@ -137,7 +137,8 @@ impl Texts {
 /// The operator's own words where there are some; else what the schedule and the titles say.
 pub(super) fn texts(state: &AppState, offer: &Offer<'_>, locale: &Locale) -> Texts {
     let config = state.subscribers.config();
-    let own = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let fallback = offer.digests().first().map_or(locale, |digest| &digest.locale);
+    let own = |text: &LocalText| (!text.is_empty()).then(|| text.of(locale, fallback).to_owned());
     let heading = own(&config.web.heading).unwrap_or_else(|| match offer.only() {
         Some(digest) => say(locale, "home.heading", &[("digest", &digest.title)]),
         None => say(locale, "home.heading_of_several", &[("sender", &config.sender.name)]),
@@ -153,8 +154,8 @@ pub(super) fn texts(state: &AppState, offer: &Offer<'_>, locale: &Locale) -> Tex
 /// What one gets, made of the digest's topics.
 fn intro(state: &AppState, digest: &Digest, locale: &Locale) -> String {
     let config = state.subscribers.config();
-    let topics: Vec<String> =
-        crate::subscribers::topics_of(config, digest).iter().map(|topic| config.topic_title(topic)).collect();
+    let title = |topic: &String| config.topic_title(topic, locale, &digest.locale);
+    let topics: Vec<String> = crate::subscribers::topics_of(config, digest).iter().map(title).collect();
     let sender = &digest.sender.name;
     match topics.len() {
         0 | 1 => say(locale, "home.intro", &[("sender", sender)]),
@@ -187,7 +188,8 @@ async fn latest_of(
     let mut seen = std::collections::HashSet::new();
     articles.retain(|article| seen.insert(article.canonical.clone()));
     let config = state.subscribers.config();
-    let topic = |id: &str| (crate::subscribers::topics_of(config, digest).len() > 1).then(|| config.topic_title(id));
+    let is_choice = crate::subscribers::topics_of(config, digest).len() > 1;
+    let topic = |id: &str| is_choice.then(|| config.topic_title(id, locale, &digest.locale));
     let story = |article: &crate::store::StoryRow| json!({ "title": article.title, "topic": topic(&article.topic) });
     let listed = if alone { LISTED } else { 0 };
     let date = NaiveDate::parse_from_str(&issue.issue_date, "%Y-%m-%d");

@@ -13,6 +13,7 @@ use super::unsubscribe::leave;
 use super::visitor::Visitor;
 use super::when::{day_of, time_of};
 use super::{AppState, cadence};
+use crate::config::Digest;
 use crate::domain::{EmailAddress, Locale, SubscriberState, SubscriptionState};
 use crate::store::SubscriptionRow;
 use crate::subscribers::{
@@ -214,20 +215,20 @@ fn shown(state: &AppState, managed: &Managed, id: &str, locale: &Locale) -> Opti
     let gets = have.filter(|have| confirmed && have.state != SubscriptionState::Left);
     let link = state.subscribers.tokens().preferences(&managed.row.public_id, id);
     let text = match gets {
-        Some(have) => getting(state, have, locale),
+        Some(have) => getting(state, have, digest, locale),
         None => cadence::cadence(digest, state.subscribers.now(), locale).unwrap_or_default(),
     };
     let change = gets.map(|_| format!("{}/preferences/{}", state.pages.base(), link.as_str()));
     Some(json!({ "id": id, "title": digest.title, "text": text, "change": change }))
 }
 
-fn getting(state: &AppState, have: &SubscriptionRow, locale: &Locale) -> String {
+fn getting(state: &AppState, have: &SubscriptionRow, digest: &Digest, locale: &Locale) -> String {
     let topics = match Topics::parse(&have.topics) {
         Topics::All => say(locale, "manage.all_topics", &[]),
         Topics::Only(topics) => {
-            let titles: Vec<String> =
-                topics.iter().map(|topic| state.subscribers.config().topic_title(topic)).collect();
-            enumerated(locale, &titles)
+            let config = state.subscribers.config();
+            let title = |topic: &String| config.topic_title(topic, locale, &digest.locale);
+            enumerated(locale, &topics.iter().map(title).collect::<Vec<_>>())
         }
     };
     let now = state.subscribers.now();

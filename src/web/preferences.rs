@@ -215,11 +215,12 @@ async fn topics(state: &AppState, digest: &str, has: &Topics, locale: &Locale) -
         return Ok(Vec::new());
     }
     let counts: BTreeMap<String, i64> = state.subscribers.topic_counts(digest, LAST_MONTH).await?.into_iter().collect();
+    let fallback = config.digest(digest).map_or(locale, |digest| &digest.locale);
     let topic = |id: &String| {
-        let description = config.topics.iter().find(|topic| topic.id == *id).map(|topic| &topic.description);
+        let description = config.topic(id).map(|topic| topic.description.of(locale, fallback));
         let count = counts.get(id).copied().unwrap_or_default().to_string();
         json!({
-            "id": id, "title": config.topic_title(id), "description": description, "chosen": has.has(id),
+            "id": id, "title": config.topic_title(id, locale, fallback), "description": description, "chosen": has.has(id),
             // Before the first issue there is nothing to compare.
             "count": if counts.is_empty() { String::new() } else { say(locale, "preferences.last_month", &[("count", &count)]) },
         })

@@ -71,8 +71,9 @@ async fn show(state: &AppState, claim: &DigestClaim) -> Result<Response, Subscri
     let (now, locale) = state.of_link(claim).await?;
     let topics = config.digest(&claim.digest).map(|digest| topics_of(config, digest)).unwrap_or_default();
     let has = now.as_ref().map_or(&Topics::All, |now| &now.topics);
-    let mine: Vec<String> =
-        topics.iter().filter(|topic| has.has(topic)).map(|topic| config.topic_title(topic)).collect();
+    let fallback = config.digest(&claim.digest).map_or(&locale, |digest| &digest.locale);
+    let title_of = |topic: &String| config.topic_title(topic, &locale, fallback);
+    let mine: Vec<String> = topics.iter().filter(|topic| has.has(topic)).map(title_of).collect();
     let link = state.subscribers.tokens().preferences(&claim.subscriber, &claim.digest);
     let values = json!({
         "test": test,

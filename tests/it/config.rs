@@ -78,5 +78,5 @@ fn the_shipped_configuration_works_as_it_is() {
     assert_eq!(config.collect.backlog, Backlog::Period);
     let digest = config.digest("weekly").unwrap();
     assert_eq!(digest.schedule.expression(), "0 8 * * MON");
-    assert_eq!(config.topic_title("news"), "News");
+    assert_eq!(config.topic_title("news", &digest.locale, &digest.locale), "News");
 }

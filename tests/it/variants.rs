@@ -50,6 +50,34 @@ on_both! {
         }
     }
 
+    async fn headings_banner_and_intro_are_in_the_language_of_the_reader_and_else_of_the_digest(store: TestStore) {
+        let program = Program::on(&store).await;
+        add(&program, r#"
+            banner = { text = { "en-GB" = "Enter the awards", de = "Preise ausgeschrieben" } }
+            intro = { text = { "en-GB" = "A short week.", de = "Eine kurze Woche." }, by = "Marian Holt" }
+            [[topic]]
+            id = "news"
+            title = { "en-GB" = "The news", de = "Nachrichten" }
+            [[topic]]
+            id = "interviews"
+        "#);
+        for path in ["hubs", "visitors"] {
+            program.site.publish(story(path, path, "2026-11-18"));
+        }
+        for (name, locale) in [("ann", "en-GB"), ("dora", "de"), ("cleo", "cy")] {
+            program.subscribe(&format!("{name}@northfold.example"), &["--locale", locale]).await;
+        }
+        program.json(&["run", "weekly", "--wait"]).await;
+        for (to, text) in mails(&program, 3).await {
+            let (german, british) = (["NACHRICHTEN", "Preise ausgeschrieben", "Eine kurze Woche."], ["THE NEWS", "Enter the awards", "A short week."]);
+            let (own, others) = if to.starts_with("dora") { (german, british) } else { (british, german) };
+            assert!(own.iter().all(|said| text.contains(said)), "{to}: {text}");
+            assert!(!others.iter().any(|said| text.contains(said)), "{to}: {text}");
+        }
+        let shown = String::from_utf8(program.run(&["config", "show"]).await.stdout).unwrap();
+        assert!(shown.contains("[topic.title]\nen-GB = \"The news\"\nde = \"Nachrichten\"\n"), "{shown}");
+    }
+
     async fn whose_topics_have_nothing_new_gets_no_mail_or_the_rest_as_the_digest_says(store: TestStore) {
         let program = Program::on(&store).await;
         program.site.publish(story("hubs", "Family hubs win an extra year", "2026-11-18"));

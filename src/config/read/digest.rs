@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::Scene;
+use super::local_text::{local_line, local_text, locale};
 use super::sender::own_sender;
 use super::site::duration;
 use super::source::{Sources, Topics};
@@ -16,9 +17,7 @@ use crate::config::nearest::{listed, suggestion};
 use crate::config::reader::{Table, shown};
 use crate::config::settings::{Banner, Digest, Intro, Sender, WhenEmpty};
 use crate::config::{keys, subject, urls, values};
-use crate::domain::Locale;
 use crate::schedule::{Holidays, Schedule};
-use crate::wording::is_broken;
 
 pub fn digests(
     root: &Table<'_>,
@@ -188,14 +187,15 @@ fn sections(table: &Table<'_>, sources: &Sources, topics: &Topics) -> Vec<String
 }
 
 fn banner(table: &Table<'_>) -> Option<Banner> {
-    let text = table.required("text", "say what the banner reads, or leave it out").and_then(|field| field.line());
+    let text = table.required("text", "say what the banner reads, or leave it out");
+    let text = text.and_then(|field| local_line(&field));
     let url = table.given("url").and_then(|field| field.parse(urls::link));
     let day = |name| table.given(name).and_then(|field| field.day());
     let (from, until) = (day("from"), day("until"));
     if from.zip(until).is_some_and(|(from, until)| until < from) {
         table.wrong("until", "comes before `from`; the last day must not be before the first");
     }
-    Some(Banner { text: text?.to_owned(), url, from, until })
+    Some(Banner { text: text?, url, from, until })
 }
 
 fn utm(table: &Table<'_>) -> Utm {
@@ -208,12 +208,15 @@ const LONGEST_INTRO: usize = 2000;
 
 fn intro(table: &Table<'_>) -> Option<Intro> {
     let field = table.required("text", "say what the intro reads, or leave it out")?;
-    let text = field.text()?.trim();
-    if text.chars().count() > LONGEST_INTRO {
-        field.fail(format!("is longer than {LONGEST_INTRO} characters; write less, and link to more"));
-    }
-    let by = table.given("by").and_then(|field| field.line()).unwrap_or_default().to_owned();
-    Some(Intro { text: text.to_owned(), by })
+    let text = local_text(&field, |field| {
+        let text = field.text()?.trim();
+        if text.chars().count() > LONGEST_INTRO {
+            field.fail(format!("is longer than {LONGEST_INTRO} characters; write less, and link to more"));
+        }
+        Some(text)
+    })?;
+    let by = table.given("by").and_then(|field| local_line(&field)).unwrap_or_default();
+    Some(Intro { text, by })
 }
 
 fn when_empty(text: &str) -> Result<WhenEmpty, String> {
@@ -225,15 +228,4 @@ fn when_empty(text: &str) -> Result<WhenEmpty, String> {
             shown(other)
         )),
     }
-}
-
-fn locale(text: &str) -> Result<Locale, String> {
-    Locale::parse(text).map_err(|_| {
-        if is_broken(text) {
-            return format!("`{}` cannot be used, since its file in the folder of the templates is wrong", shown(text));
-        }
-        let known = Locale::known();
-        let near = suggestion(text, known.iter().copied(), || format!("there are {}", listed(known.iter().copied())));
-        format!("`{}` is not a locale that there is{near}", shown(text))
-    })
 }

@@ -3,6 +3,7 @@
 mod confirmation;
 mod digest;
 mod dkim;
+mod local_text;
 mod people;
 mod public;
 mod relays;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::{Origin, Url};
 
+use super::local_text::local_line;
 use super::secret::secret;
 use super::site::path;
 use crate::config::public::{Captcha, DARK_GROUND, LIGHT_GROUND, READABLE, Subscribe, Web};
@@ -24,7 +25,7 @@ const LONGEST_FILL: Duration = Duration::from_secs(60);
 
 pub fn web(table: &Table<'_>, folder: &Path) -> Web {
     let url = |name| table.given(name).and_then(|field| field.parse(urls::web));
-    let line = |name| table.given(name).and_then(|field| field.line()).unwrap_or_default().to_owned();
+    let local = |name| table.given(name).and_then(|field| local_line(&field)).unwrap_or_default();
     let accent = table.given("accent").and_then(|field| readable(&field, LIGHT_GROUND, Colour::new(0, 0, 0)));
     let accent_dark = table.given("accent_dark").and_then(|field| readable(&field, DARK_GROUND, Colour::WHITE));
     if accent_dark.is_some() && table.given("accent").is_none() {
@@ -33,9 +34,9 @@ pub fn web(table: &Table<'_>, folder: &Path) -> Web {
     Web {
         home_url: url("home_url"),
         privacy_url: url("privacy_url"),
-        title: line("title"),
-        heading: line("heading"),
-        intro: line("intro"),
+        title: table.given("title").and_then(|field| field.line()).unwrap_or_default().to_owned(),
+        heading: local("heading"),
+        intro: local("intro"),
         logo: logo(table, folder),
         accent,
         accent_dark,

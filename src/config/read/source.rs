@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::local_text::local_line;
 use super::site::{backlog, duration};
 use crate::config::error::Place;
 use crate::config::nearest::nearest;
@@ -34,10 +35,10 @@ pub fn topics(root: &Table<'_>) -> Topics {
     let mut read = Vec::new();
     for table in root.tables("topic", keys::TOPIC) {
         let id = super::id(&table, "topic", &mut seen);
-        let line = |name| table.given(name).and_then(|field| field.line()).map(str::to_owned);
+        let line = |name| table.given(name).and_then(|field| local_line(&field));
         let (title, description) = (line("title"), line("description").unwrap_or_default());
         let Some(id) = id else { continue };
-        let title = title.unwrap_or_else(|| values::as_words(&id));
+        let title = title.unwrap_or_else(|| values::as_words(&id).into());
         read.push(Topic { id, title, description });
     }
     Topics { read, ids: seen.into_iter().map(|(id, _)| id).collect() }

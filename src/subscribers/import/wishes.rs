@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::values::{moment, said, shown};
-use crate::config::Config;
+use crate::config::{Config, as_words};
 use crate::domain::{SubscriptionState, UtcMillis};
 use crate::store::SubscriptionRow;
 use crate::subscribers::choice::{self, Chosen, Topics, topics_of};
@@ -49,7 +49,12 @@ impl Chooser {
         }
         let topics: BTreeSet<String> = config.digests.iter().flat_map(|digest| topics_of(&config, digest)).collect();
         for topic in topics {
-            for name in BTreeSet::from([topic.to_lowercase(), config.topic_title(&topic).to_lowercase()]) {
+            // In a file it may be called as in any language.
+            let titles = match config.topic(&topic) {
+                Some(known) => known.title.texts().map(str::to_lowercase).collect(),
+                None => vec![as_words(&topic).to_lowercase()],
+            };
+            for name in titles.into_iter().chain([topic.to_lowercase()]).collect::<BTreeSet<_>>() {
                 offers.entry(name).or_default().push(Offer::Topic(topic.clone()));
             }
         }

@@ -60,12 +60,13 @@ impl<'a> Offer<'a> {
     }
 
     /// The topics for the template.
-    pub(crate) fn topic_rows(&self, ticked: &[String]) -> Vec<Value> {
+    pub(crate) fn topic_rows(&self, ticked: &[String], locale: &Locale) -> Vec<Value> {
         let row = |id: &String| {
-            let topic = self.config.topics.iter().find(|topic| topic.id == *id);
+            let of = self.digests.iter().find(|digest| topics_of(self.config, digest).contains(id));
+            let fallback = of.map_or(locale, |digest| &digest.locale);
             json!({
-                "id": id, "title": self.config.topic_title(id),
-                "text": topic.map(|topic| topic.description.as_str()).unwrap_or_default(),
+                "id": id, "title": self.config.topic_title(id, locale, fallback),
+                "text": self.config.topic(id).map(|topic| topic.description.of(locale, fallback)).unwrap_or_default(),
                 "ticked": ticked.contains(id),
             })
         };
@@ -118,10 +119,12 @@ impl<'a> Offer<'a> {
             Topics::All => name(chosen),
             Topics::Only(topics) => {
                 // In the digest's order; what it has no more comes last.
-                let has = config.digest(&chosen.digest).map(|digest| topics_of(config, digest)).unwrap_or_default();
+                let digest = config.digest(&chosen.digest);
+                let has = digest.map(|digest| topics_of(config, digest)).unwrap_or_default();
+                let fallback = digest.map_or(locale, |digest| &digest.locale);
                 let mut topics: Vec<&String> = topics.iter().collect();
                 topics.sort_by_key(|topic| has.iter().position(|known| known == *topic).unwrap_or(usize::MAX));
-                let topics: Vec<String> = topics.into_iter().map(|topic| config.topic_title(topic)).collect();
+                let topics: Vec<String> = topics.into_iter().map(|topic| config.topic_title(topic, locale, fallback)).collect();
                 let topics = enumerated(locale, &topics);
                 say(locale, "join.digest_with_topics", &[("digest", &name(chosen)), ("topics", &topics)])
             }

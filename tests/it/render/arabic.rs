@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use postround::compose::{IssueArticle, IssueContent, Section};
-use postround::config::{Config, Intro, Sender};
+use postround::compose::{Intro, IssueArticle, IssueContent, Section};
+use postround::config::{Config, Sender};
 use postround::domain::Locale;
 
 use super::fixture;

@@ -1,7 +1,6 @@
 //! The design of the digest: its scales, its theme, its limits, and what no text from a feed can do to it.
 
-use postround::compose::IssueContent;
-use postround::config::Intro;
+use postround::compose::{Intro, IssueContent};
 use postround::domain::{Colour, Locale};
 use postround::render::{RenderedMail, built_in_templates};
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! The mails that one looks at, and that the tools for mails check.
 
-use postround::compose::IssueContent;
-use postround::config::{Config, Intro, Logo};
+use postround::compose::{Intro, IssueContent};
+use postround::config::{Config, Logo};
 use postround::domain::{Colour, Locale};
 use postround::render::{Letter, RenderedMail, Renderer, Valid, Wanted};
 

@@ -74,7 +74,7 @@ pub fn config(store: &TestStore, public_url: &str) -> Config {
         dkim: None,
         collect: Collect { allow_private_networks: false, backlog: Backlog::All },
         sources: Vec::new(),
-        topics: vec![Topic { id: "news".to_owned(), title: "News".to_owned(), description: "The week".to_owned() }],
+        topics: vec![Topic { id: "news".to_owned(), title: "News".into(), description: "The week".into() }],
         digests: vec![
             digest("weekly", "Early Help Weekly", &["news", "features", "interviews"]),
             digest("jobs", "Jobs & Posts", &["jobs"]),

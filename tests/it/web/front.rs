@@ -1,7 +1,7 @@
 //! The first page and the site's own look: what is offered, in which language, and to whom.
 
-use postround::config::Web;
-use postround::domain::Colour;
+use postround::config::{LocalText, Web};
+use postround::domain::{Colour, Locale};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -100,14 +100,35 @@ on_both! {
         assert!(page.contains("<html lang=\"de\" dir=\"ltr\">") && page.contains("name=\"page_locale\" value=\"de\""), "{page}");
     }
 
+    async fn topics_and_the_sites_own_words_are_in_the_language_of_the_page_and_else_of_the_digest(store: TestStore) {
+        let each = |british: &str, german: &str| {
+            let texts = [("en-GB", british), ("de", german)];
+            LocalText::Each(texts.map(|(code, text)| (Locale::parse(code).unwrap(), text.to_owned())).into())
+        };
+        let site = Site::with(&store, |config| {
+            config.topics[0].title = each("The news", "Nachrichten");
+            config.topics[0].description = each("What happened", "Was geschah");
+            config.web.heading = each("Every Monday", "Jeden Montag");
+            config.web.intro = each("One mail a week.", "Eine Mail die Woche.");
+        })
+        .await;
+        let (british, german) =
+            (["The news", "What happened", "Every Monday", "One mail a"], ["Nachrichten", "Was geschah", "Jeden Montag", "Eine Mail"]);
+        for (language, own, others) in [("en", british, german), ("de", german, british), ("nl", british, german)] {
+            let page = site.client.get(&site.root).header("accept-language", language).send().await.unwrap().text().await.unwrap();
+            assert!(page.contains(&format!("<html lang=\"{language}")), "{page}");
+            assert!(own.iter().all(|said| page.contains(said)) && !others.iter().any(|said| page.contains(said)), "{language}: {page}");
+        }
+    }
+
     async fn the_site_has_its_own_name_words_logo_and_colours(store: TestStore) {
         let logo = store.folder.path().join("logo.svg");
         std::fs::write(&logo, "<svg xmlns='http://www.w3.org/2000/svg'/>").unwrap();
         let site = Site::with(&store, |config| {
             config.web = Web {
                 title: "Early & Help".to_owned(),
-                heading: "The week in early help".to_owned(),
-                intro: "One mail a week.".to_owned(),
+                heading: "The week in early help".into(),
+                intro: "One mail a week.".into(),
                 logo: Some(logo.clone()),
                 accent: Some(Colour::parse("#7a1f3d").unwrap()),
                 ..Web::default()

@@ -1,0 +1,100 @@
+//! An operator's text for readers: one for all languages, or one for each.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::domain::Locale;
+
+/// A text of the configuration that readers see: the same for all of them, or another in each locale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalText {
+    /// The same for all.
+    One(String),
+    /// By locale, in the order of the file; at least one.
+    Each(Vec<(Locale, String)>),
+}
+
+impl LocalText {
+    /// The text for a locale. Where there is none: that of its language, then the same of `fallback`, the digest's locale, then
+    /// of British English; at last the first of all.
+    pub fn of(&self, locale: &Locale, fallback: &Locale) -> &str {
+        let texts = match self {
+            Self::One(text) => return text,
+            Self::Each(texts) => texts,
+        };
+        let british = Locale::default();
+        let exact = |wanted: &Locale| texts.iter().find(|(locale, _)| locale == wanted);
+        let same_language =
+            |wanted: &Locale| texts.iter().find(|(locale, _)| locale.language() == wanted.language());
+        let mut wanted = [locale, fallback, &british].into_iter();
+        let found = wanted.find_map(|wanted| exact(wanted).or_else(|| same_language(wanted))).or(texts.first());
+        found.map_or("", |(_, text)| text)
+    }
+
+    /// All its texts.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let (one, each) = match self {
+            Self::One(text) => (Some(text), None),
+            Self::Each(texts) => (None, Some(texts)),
+        };
+        one.into_iter().chain(each.into_iter().flatten().map(|(_, text)| text)).map(String::as_str)
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.texts().all(str::is_empty)
+    }
+}
+
+impl Default for LocalText {
+    fn default() -> Self {
+        Self::One(String::new())
+    }
+}
+
+impl<T: Into<String>> From<T> for LocalText {
+    fn from(text: T) -> Self {
+        Self::One(text.into())
+    }
+}
+
+/// As the file has it: a text, or a table by locale.
+impl Serialize for LocalText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::One(text) => serializer.serialize_str(text),
+            Self::Each(texts) => {
+                let mut map = serializer.serialize_map(Some(texts.len()))?;
+                for (locale, text) in texts {
+                    map.serialize_entry(locale.as_str(), text)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("de", "en-GB", "Nachrichten")]
+    #[case("en-US", "de", "News")]
+    #[case("nl", "fr", "Actualités")]
+    #[case("nl", "es", "News")]
+    fn a_locale_without_a_text_gets_that_of_its_language_then_of_the_digest_then_the_british_one(
+        #[case] locale: &str,
+        #[case] fallback: &str,
+        #[case] expected: &str,
+    ) {
+        let locale_of = |code| Locale::parse(code).unwrap();
+        let each = [("fr", "Actualités"), ("de", "Nachrichten"), ("en-GB", "News")];
+        let text = LocalText::Each(each.map(|(code, text)| (locale_of(code), text.to_owned())).into());
+        assert_eq!(text.of(&locale_of(locale), &locale_of(fallback)), expected);
+        assert_eq!(LocalText::from("News").of(&locale_of(locale), &locale_of(fallback)), "News");
+        let without = LocalText::Each(vec![(locale_of("cy"), "Newyddion".to_owned())]);
+        assert_eq!(without.of(&locale_of(locale), &locale_of(fallback)), "Newyddion", "better than nothing");
+    }
+}
