@@ -172,7 +172,7 @@ impl Notices {
         let frame = Frame { digest, config: &self.config, locale, test: false };
         let valid = |until: &UtcMillis| Valid::of_millis(until.0 - now.0);
         let latest = match notice.kind {
-            NoticeKind::Welcome { .. } => self.latest(session, notice.subscriber, (digest, locale)).await?,
+            NoticeKind::Welcome => self.latest(session, notice.subscriber, (digest, locale)).await?,
             _ => None,
         };
         let letter = match &notice.kind {
@@ -188,14 +188,10 @@ impl Notices {
             NoticeKind::ChangeAddress { expires_at, .. } => Letter::Address { valid: valid(expires_at) },
             NoticeKind::AddressChanged => Letter::Moved,
             NoticeKind::Goodbye { expires_at, .. } => Letter::Goodbye { valid: valid(expires_at) },
-            NoticeKind::Welcome { choice } => {
-                Letter::Welcome { wanted: self.wanted(choice, locale), latest: latest.as_ref().map(|(_, content)| content) }
-            }
+            NoticeKind::Welcome => Letter::Welcome { latest: latest.as_ref().map(|(_, content)| content) },
         };
         let words = match (&letter, &latest) {
-            (Letter::Welcome { wanted, .. }, Some((issue, content))) => {
-                format!("welcome {issue} {wanted:?} {}", topics_of(content))
-            }
+            (Letter::Welcome { .. }, Some((issue, content))) => format!("welcome {issue} {}", topics_of(content)),
             _ => format!("{letter:?}"),
         };
         let rendered = self.rendered(&frame, &letter, &words)?;
@@ -224,7 +220,7 @@ fn link_of(kind: &NoticeKind) -> Option<&SecretLink> {
         | NoticeKind::ManageLink { link, .. }
         | NoticeKind::ChangeAddress { link, .. }
         | NoticeKind::Goodbye { link, .. } => Some(link),
-        NoticeKind::AlreadySubscribed | NoticeKind::AddressChanged | NoticeKind::Welcome { .. } => None,
+        NoticeKind::AlreadySubscribed | NoticeKind::AddressChanged | NoticeKind::Welcome => None,
     }
 }
 

@@ -50,10 +50,8 @@ pub enum Letter<'a> {
         /// How long the way back is open.
         valid: Valid,
     },
-    /// Welcomes somebody who has just confirmed.
+    /// Welcomes somebody who has just confirmed to the digest.
     Welcome {
-        /// What they get from now on; at least one.
-        wanted: Vec<Wanted>,
         /// The latest issue, as far as it is of their topics.
         latest: Option<&'a IssueContent>,
     },
@@ -202,9 +200,7 @@ impl Say<'_> {
 pub(super) fn subject(frame: &Frame<'_>, letter: &Letter<'_>) -> String {
     let digest = match letter {
         // Several come from one sender.
-        Letter::Confirmation { wanted, .. } | Letter::Welcome { wanted, .. } if wanted.len() > 1 => {
-            &frame.digest.sender.name
-        }
+        Letter::Confirmation { wanted, .. } if wanted.len() > 1 => &frame.digest.sender.name,
         _ => &frame.digest.title,
     };
     let values = vec![
@@ -234,7 +230,7 @@ impl LetterView {
             (common.sender.replies, common.sender.contact_url, common.privacy_url) = (false, None, None);
         }
         let mut view = Self::new(common, frame.locale, letter);
-        if let (Letter::Welcome { latest: Some(latest), .. }, Some(issue)) = (letter, &mut view.issue) {
+        if let (Letter::Welcome { latest: Some(latest) }, Some(issue)) = (letter, &mut view.issue) {
             issue.web_url = web_url(latest, frame);
         }
         view
@@ -276,7 +272,7 @@ impl LetterView {
             *paragraph = on_a_line_of_its_own(paragraph, &common.slot.address);
         }
         let latest = match letter {
-            Letter::Welcome { latest, .. } => *latest,
+            Letter::Welcome { latest } => *latest,
             _ => None,
         };
         Self {
@@ -313,18 +309,14 @@ fn plain(say: &Say<'_>, letter: &Letter<'_>, common: &Common) -> (String, Letter
             words.button = button(&slot.preferences_url);
             words.note = vec![note];
         }
-        Letter::Welcome { wanted, latest } => {
-            if wanted.len() > 1 {
-                words.text = vec![under("text_several")];
-                words.items = wanted.iter().map(Wanted::line).collect();
-            }
+        Letter::Welcome { latest } => {
             words.subscribed = true;
             words.latest = latest.map(|_| under("latest")).unwrap_or_default();
         }
         _ => words.note = vec![note],
     }
     // Before the first issue there is nothing to read yet.
-    let summary = if matches!(letter, Letter::Welcome { latest: None, .. }) { "summary_alone" } else { "summary" };
+    let summary = if matches!(letter, Letter::Welcome { latest: None }) { "summary_alone" } else { "summary" };
     (under(summary), words)
 }
 

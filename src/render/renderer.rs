@@ -118,9 +118,7 @@ impl Renderer {
         let letter = sample::letters().into_iter().find(|letter| letter.template() == name);
         match letter {
             None => Err(TemplateError::NoSuchTemplate { name: name.to_owned() }),
-            Some(Letter::Welcome { wanted, .. }) => {
-                self.letter(frame, &Letter::Welcome { wanted, latest: Some(issue) }, random)
-            }
+            Some(Letter::Welcome { .. }) => self.letter(frame, &Letter::Welcome { latest: Some(issue) }, random),
             Some(letter) => self.letter(frame, &letter, random),
         }
     }

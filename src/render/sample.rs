@@ -218,7 +218,7 @@ pub(super) fn letters() -> [Letter<'static>; 9] {
         Letter::Address { valid },
         Letter::Moved,
         Letter::Goodbye { valid },
-        Letter::Welcome { wanted: Vec::new(), latest: None },
+        Letter::Welcome { latest: None },
         Letter::Correction { text: &[], subject: "A sample story", date: NaiveDate::default() },
         Letter::Alert { subject: "A sample warning", text: &[] },
     ]

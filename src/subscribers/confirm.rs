@@ -101,10 +101,26 @@ impl Subscribers {
             session.add_consent(&event).await?;
         }
         if first && self.config.confirmation.welcome_mail {
-            welcome(&mut session, &row, &agreed, notify).await?;
+            self.welcome(&mut session, &row, &agreed, notify).await?;
         }
         session.commit().await?;
         Ok(Confirmed::Now)
+    }
+
+    /// Each digest welcomes them itself: its links, and the button that mail programs show, are about that one.
+    async fn welcome(
+        &self,
+        session: &mut Session,
+        row: &SubscriberRow,
+        agreed: &[Chosen],
+        notify: &impl Notify,
+    ) -> Result<(), SubscribersError> {
+        for chosen in agreed.iter().filter(|chosen| self.config.digest(&chosen.digest).is_some()) {
+            if let Some(notice) = Notice::to(row, &chosen.digest, NoticeKind::Welcome) {
+                notice.queue(session, notify).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn known(&self, session: &mut Session, claim: &ConfirmClaim) -> Result<Option<Known>, SubscribersError> {
@@ -209,18 +225,5 @@ fn adopt(row: &mut SubscriberRow, request: Option<JoinRequestRow>) {
     }
     if request.locale.is_some() && (fresh || returns) {
         row.locale = request.locale;
-    }
-}
-
-async fn welcome(
-    session: &mut Session,
-    row: &SubscriberRow,
-    agreed: &[Chosen],
-    notify: &impl Notify,
-) -> Result<(), SubscribersError> {
-    let kind = NoticeKind::Welcome { choice: agreed.to_vec() };
-    match agreed.first().and_then(|first| Notice::to(row, &first.digest, kind)) {
-        Some(notice) => notice.queue(session, notify).await,
-        None => Ok(()),
     }
 }

@@ -91,11 +91,8 @@ pub enum NoticeKind {
         /// When the link stops working.
         expires_at: UtcMillis,
     },
-    /// Welcomes somebody who has just confirmed, with the latest issue.
-    Welcome {
-        /// What they get from now on; at least one digest.
-        choice: Vec<Chosen>,
-    },
+    /// Welcomes somebody who has just confirmed to the digest, with its latest issue.
+    Welcome,
 }
 
 /// A link that whoever has it may act with; `Debug` does not show it.

@@ -95,10 +95,6 @@ fn in_an_hour() -> UtcMillis {
     UtcMillis(MONDAY.0 + HOUR)
 }
 
-fn welcome() -> NoticeKind {
-    NoticeKind::Welcome { choice: vec![whole("weekly")] }
-}
-
 /// Each notice with what its delivery is called and whether it has a link of its own.
 fn all() -> Vec<(NoticeKind, &'static str, bool)> {
     vec![
@@ -109,7 +105,7 @@ fn all() -> Vec<(NoticeKind, &'static str, bool)> {
         (NoticeKind::ChangeAddress { link: link(), expires_at: in_an_hour() }, "address", true),
         (NoticeKind::AddressChanged, "moved", false),
         (NoticeKind::Goodbye { link: link(), expires_at: in_an_hour() }, "goodbye", true),
-        (welcome(), "welcome", false),
+        (NoticeKind::Welcome, "welcome", false),
     ]
 }
 
@@ -214,7 +210,7 @@ on_both! {
                 )).await;
             }
         }
-        house.notify(zoe, "zoe@reader.example", None, welcome()).await;
+        house.notify(zoe, "zoe@reader.example", None, NoticeKind::Welcome).await;
         let message = house.latest("zoe@reader.example").await;
         assert!(message.contains("Story 2 of news\nDesk\nhttps://northfold.example/2/news?utm_source=post"), "{message}");
         assert!(message.contains("Read this issue on the web:\nhttps://post.northfold.example/archive/weekly/2"), "{message}");
@@ -232,7 +228,7 @@ on_both! {
         };
         session.put_subscription(&only_features).await.unwrap();
         session.commit().await.unwrap();
-        house.notify(zoe, "zoe@reader.example", None, welcome()).await;
+        house.notify(zoe, "zoe@reader.example", None, NoticeKind::Welcome).await;
         let message = house.latest("zoe@reader.example").await;
         assert!(message.contains("Story 2 of features") && !message.contains("Story 2 of news"), "{message}");
     }

@@ -115,8 +115,8 @@ pub fn letters(renderer: &Renderer, config: &Config) -> Vec<(&'static str, Rende
         ("address", Letter::Address { valid: Valid::Hours(24) }),
         ("moved", Letter::Moved),
         ("goodbye", Letter::Goodbye { valid: Valid::Days(7) }),
-        ("welcome", Letter::Welcome { wanted: vec![whole.clone()], latest: Some(&latest) }),
-        ("welcome_before_the_first_issue", Letter::Welcome { wanted: vec![whole, part], latest: None }),
+        ("welcome", Letter::Welcome { latest: Some(&latest) }),
+        ("welcome_before_the_first_issue", Letter::Welcome { latest: None }),
         (
             "correction",
             Letter::Correction { text: &text, subject: "Family hubs win an extra year", date: day("2026-11-23") },

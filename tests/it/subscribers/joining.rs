@@ -231,9 +231,20 @@ on_both! {
         assert_eq!(verdicts.iter().filter(|verdict| **verdict == Confirmed::Now).count(), 1);
         assert_eq!(verdicts.iter().filter(|verdict| **verdict == Confirmed::Already).count(), 7);
         assert_eq!(text(&store, "select event from consent_events order by id").await, "asked\nconfirmed");
-        assert!(matches!(&welcomed.0.lock().unwrap()[..], [Notice { kind: NoticeKind::Welcome { .. }, .. }]));
+        assert!(matches!(&welcomed.0.lock().unwrap()[..], [Notice { kind: NoticeKind::Welcome, .. }]));
         let prospect = subscribers.would_confirm(&claim).await.unwrap();
         assert_eq!((prospect.verdict, prospect.address.as_deref()), (Confirmed::Already, Some(ANN)));
+    }
+
+    async fn each_digest_that_is_confirmed_welcomes_them_itself(store: TestStore) {
+        let (subscribers, _) = subscribers_with(&store, URL, |config| config.confirmation.welcome_mail = true).await;
+        let mails = mailed(&subscribers, &request(ANN, &["weekly", "jobs"], "")).await;
+        let claim = subscribers.tokens().verify_confirm(&token(&mails[0]), subscribers.now()).unwrap();
+        let welcomed = Asked::default();
+        subscribers.confirm(&claim, "Yes?", Origin::PAGE, &welcomed).await.unwrap();
+        let welcomed = welcomed.0.lock().unwrap();
+        assert!(welcomed.iter().all(|notice| matches!(notice.kind, NoticeKind::Welcome)));
+        assert_eq!(welcomed.iter().map(|notice| notice.digest.as_str()).collect::<Vec<_>>(), ["weekly", "jobs"]);
     }
 
     async fn an_expired_link_asks_anew_under_the_same_limits_and_confirms_nothing(store: TestStore) {
