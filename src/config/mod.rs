@@ -24,6 +24,7 @@ mod show_relays;
 mod show_sources;
 mod source;
 mod subject;
+mod template_loops;
 mod template_names;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub use relays::{Auth, Relay, RelayUrl, Smtp, Tls, WarmUp};
 pub use secret::Secret;
 pub use settings::*;
 pub use source::*;
+pub(crate) use template_loops::{begin_render, limited_tera};
 pub(crate) use template_names::{Locals, Names};
 pub use theme::{Logo, Palette, Theme};
 pub use utm::Utm;

@@ -2,10 +2,11 @@
 //! issue.
 
 use serde_json::{Value, json};
-use tera::{Context, ErrorKind, Tera};
+use tera::{Context, ErrorKind};
 
 use super::nearest::{listed, suggestion};
 use super::reader::shown;
+use super::template_loops::{self, begin_render};
 use super::template_names::{Locals, Names};
 
 /// The subject of a digest that has none of its own.
@@ -19,7 +20,7 @@ pub const VARIABLES: [&str; 6] = ["digest", "issue", "articles", "lead", "more",
 /// # Errors
 /// What is wrong with it, and what would be right.
 pub fn check(text: &str) -> Result<(), String> {
-    let mut tera = Tera::new();
+    let mut tera = template_loops::limited_tera();
     tera.add_raw_template("subject", text).map_err(|error| in_words(&error))?;
     let used = tera.get_template_variables("subject").map_err(|error| in_words(&error))?;
     let mut unknown: Vec<&str> = used.into_iter().filter(|name| !VARIABLES.contains(name)).collect();
@@ -34,10 +35,12 @@ pub fn check(text: &str) -> Result<(), String> {
         return Err(message);
     }
     let context = |sample| Context::from_serialize(&sample).map_err(|error| in_words(&error));
+    begin_render();
     let rendered = tera.render("subject", &context(full)?).map_err(|error| in_words(&error))?;
     if rendered.trim().is_empty() {
         return Err("comes out empty; write what the mail is about, as in `{{ lead.title }}`".to_owned());
     }
+    begin_render();
     tera.render("subject", &context(bare_sample())?).map(drop).map_err(|_| {
         "fails where the lead story has no date, author or picture, or the issue no number; ask for it first, as in \
          `{% if lead.author %}{{ lead.author }}: {% endif %}{{ lead.title }}`"
@@ -51,7 +54,7 @@ fn full_sample() -> Value {
         "title": "Thousands more families to get early help", "url": "https://example.org/news/early-help",
         "topic": "news", "source": "news", "date": "4 November 2026", "excerpt": "More money for family hubs.",
         "author": "Jo Bloggs", "image": "https://example.org/hub.jpg", "meta": "4 November 2026 · news",
-        "label": "Thousands more families to get early help", "dir": "ltr", "quoted": false,
+        "label": "Thousands more families to get early help", "dir": "ltr", "quoted": false, "beside": "news",
     });
     sample(&json!(12), &[article.clone(), article])
 }
@@ -60,7 +63,7 @@ fn full_sample() -> Value {
 fn bare_sample() -> Value {
     let article = json!({
         "title": "Early help", "url": null, "topic": "news", "source": "news", "date": null, "excerpt": "",
-        "author": null, "image": null, "meta": "news", "label": "Early help", "dir": null, "quoted": false,
+        "author": null, "image": null, "meta": "news", "label": "Early help", "dir": null, "quoted": false, "beside": null,
     });
     sample(&json!(null), &[article])
 }

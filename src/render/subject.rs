@@ -1,13 +1,14 @@
 //! The subject of an issue, from the digest's template.
 
 use serde::Serialize;
-use tera::{Context, Tera};
+use tera::Context;
 
 use super::TemplateError;
 use super::article::ArticleView;
 use super::text::{cut_at_word, one_line};
 use super::view::{DigestView, NumberView};
 use crate::compose::IssueContent;
+use crate::config::{begin_render, limited_tera};
 use crate::domain::Locale;
 use crate::wording::Wording;
 
@@ -72,6 +73,7 @@ fn render(template: &str, view: &SubjectView) -> Result<String, TemplateError> {
         other => other,
     };
     let context = Context::from_serialize(view).map_err(wrong)?;
-    let text = Tera::one_off(template, &context, false).map_err(wrong)?;
+    begin_render();
+    let text = limited_tera().render_str(template, &context, false).map_err(wrong)?;
     Ok(one_line(&text).into_owned())
 }

@@ -14,7 +14,7 @@ use super::article::web_link;
 use super::encode::html_pieces;
 use super::error::file_of;
 use super::text::{WIDTH, tidy, wrap};
-use crate::config::{Locals, Names, nearest, unknown_name};
+use crate::config::{Locals, Names, begin_render, limited_tera, nearest, unknown_name};
 use crate::wording::read_own;
 
 /// What the names of the built-in templates begin with. An operator's file of the same name wins, and may still extend or
@@ -85,7 +85,7 @@ impl Templates {
     /// Reads the operator's files, where there is a folder, and parses all.
     pub(super) fn load(dir: Option<&Path>) -> Result<Self, TemplateError> {
         let files = dir.map(read).transpose()?.unwrap_or_default();
-        let mut tera = Tera::new();
+        let mut tera = limited_tera();
         tera.register_filter("wrap", wrapped);
         tera.register_filter("underline", underlined);
         tera.register_filter("links", links);
@@ -174,6 +174,7 @@ impl Templates {
         let wrong = |error: tera::Error| TemplateError::from_tera(&error, self.dir.as_deref());
         let context = Context::from_serialize(view).map_err(wrong)?;
         let mut written = Bounded::default();
+        begin_render();
         let done = self.tera.render_to(file, &context, &mut written);
         if written.is_full {
             return Err(TemplateError::Endless { place: self.place(file), octets: WRITTEN });

@@ -13,7 +13,7 @@ use tera::{Context, Kwargs, State as TeraState, Tera, TeraResult};
 
 use super::own::Own;
 use super::{AppState, Warn, WebError, language, look};
-use crate::config::Config;
+use crate::config::{Config, begin_render, limited_tera};
 use crate::domain::Locale;
 use crate::render::TemplateError;
 use crate::wording::Wording;
@@ -69,7 +69,7 @@ pub fn check_pages(config: &Config) -> Result<Vec<String>, WebError> {
 
 /// The built-in pages, and the operator's over them.
 fn templates(own: &Own) -> Result<Tera, tera::Error> {
-    let mut tera = Tera::default();
+    let mut tera = limited_tera();
     tera.register_function("t", words);
     tera.set_fallback_prefixes([BUILT_IN])?;
     let built_in = TEMPLATES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), *text));
@@ -204,8 +204,10 @@ impl Pages {
         context.insert("lang", locale.as_str());
         context.insert("dir", &Wording::of(locale).direction());
         let name = format!("pages/{file}");
+        begin_render();
         self.tera.render(&name, &context).or_else(|error| {
             let Some(built_in) = &self.fallback else { return Err(error) };
+            begin_render();
             let rendered = built_in.render(&name, &context)?;
             let reason = TemplateError::from_tera(&error, None);
             (self.warn)("own_page", format!("Your page `{name}` fails, and visitors get the built-in one: {reason}"));

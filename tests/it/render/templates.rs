@@ -248,11 +248,15 @@ fn exported_templates_load_again() {
 fn a_template_that_does_not_end_or_is_no_template_is_refused_in_time() {
     let wrong = |name: &str, text: &str| load(&[(name, text)]).err().unwrap();
     let turn = "x".repeat(10_000);
+    let numbers = "{% set numbers = range(end=100) %}";
     let endless = format!(
-        "{{% for i in range(end=100000) %}}{{% for j in range(end=100000) %}}{turn}{{% endfor %}}{{% endfor %}}"
+        "{numbers}{{% for i in numbers %}}{{% for j in numbers %}}{turn}{{% endfor %}}{{% endfor %}}"
     );
     let said = wrong("digest.html", &endless);
     assert_eq!(said, "DIR/digest.html: it writes more than 64000000 octets; a loop in it goes on for too long");
+    let silent = "\n{% for i in range(end=99999) %}{% for j in range(end=99999) %}{% endfor %}{% endfor %}";
+    let said = wrong("digest.txt", silent);
+    assert!(said.starts_with("DIR/digest.txt:2: `range` gives more than 10000 numbers in one render; "), "{said}");
     let said = wrong("footer.html", &"x".repeat(1_000_001));
     assert!(said.contains("DIR/footer.html: it has 1000001 octets, and no template needs more than 1000000"), "{said}");
 }

@@ -1,0 +1,85 @@
+//! Loops of an operator's template come to an end: the numbers that they may count through are limited.
+
+use std::cell::Cell;
+
+use tera::{Error, Kwargs, State, Tera, TeraResult};
+
+/// How many numbers `range` gives in one render, in all: enough for each story of the longest issue, and little enough that a
+/// loop within a loop is told before anybody has waited for it.
+const NUMBERS: usize = 10_000;
+
+thread_local! {
+    /// How many of them are left in the render that this thread is at.
+    static LEFT: Cell<usize> = const { Cell::new(NUMBERS) };
+}
+
+/// Templates whose `range` is limited; each render has to be begun.
+pub(crate) fn limited_tera() -> Tera {
+    let mut tera = Tera::new();
+    tera.register_function("range", range);
+    tera
+}
+
+/// Begins a render on this thread.
+pub(crate) fn begin_render() {
+    LEFT.set(NUMBERS);
+}
+
+/// `range(end=3)`, `range(start=3, end=0, step_by=-1)`: the numbers before `end`.
+#[allow(clippy::needless_pass_by_value, reason = "the shape of a Tera function")]
+fn range(arguments: Kwargs, _: &State<'_>) -> TeraResult<Vec<i64>> {
+    let (mut at, end) = (arguments.get::<i64>("start")?.unwrap_or_default(), arguments.must_get::<i64>("end")?);
+    let step = arguments.get::<i64>("step_by")?.unwrap_or(1);
+    if step == 0 {
+        return Err(Error::message("`range` with a `step_by` of 0 does not end"));
+    }
+    let mut numbers = Vec::new();
+    while if step > 0 { at < end } else { at > end } {
+        if numbers.len() == LEFT.get() {
+            return Err(Error::message(format!(
+                "`range` gives more than {NUMBERS} numbers in one render; a loop over it goes on for too long"
+            )));
+        }
+        numbers.push(at);
+        at = at.saturating_add(step);
+        if matches!(at, i64::MIN | i64::MAX) {
+            break;
+        }
+    }
+    LEFT.set(LEFT.get() - numbers.len());
+    Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use tera::Context;
+
+    use super::*;
+
+    fn rendered(template: &str) -> Result<String, String> {
+        begin_render();
+        limited_tera().render_str(template, &Context::new(), false).map_err(|error| error.to_string())
+    }
+
+    #[rstest]
+    #[case("end=3", "0 1 2 ")]
+    #[case("start=2, end=7, step_by=2", "2 4 6 ")]
+    #[case("start=2, end=0, step_by=-1", "2 1 ")]
+    #[case("start=3, end=3", "")]
+    fn the_numbers_before_the_end_are_given(#[case] arguments: &str, #[case] numbers: &str) {
+        let template = format!("{{% for n in range({arguments}) %}}{{{{ n }}}} {{% endfor %}}");
+        assert_eq!(rendered(&template).as_deref(), Ok(numbers));
+    }
+
+    #[test]
+    fn what_would_go_on_for_too_long_is_told_with_its_line_and_the_next_render_begins_anew() {
+        let nested = "\n{% for a in range(end=9000) %}\n{% for b in range(end=9000) %}{% endfor %}{% endfor %}";
+        let said = rendered(nested).unwrap_err();
+        assert!(said.contains("more than 10000 numbers") && said.contains(":3:"), "{said}");
+        for one in ["end=9223372036854775807", "start=-1, end=-9223372036854775808, step_by=-1", "end=1, step_by=0"] {
+            assert!(rendered(&format!("{{% for n in range({one}) %}}{{% endfor %}}")).is_err(), "{one}");
+        }
+        assert!(rendered("{% for n in range(end=9000) %}{% endfor %}").is_ok());
+    }
+}
