@@ -39,7 +39,7 @@ async fn write(app: &App, args: &Args, to: &mut impl Write) -> Result<(), CliErr
     let subscribers = app.subscribers();
     let Some(email) = &args.email else {
         let count = subscribers.export_all(&mut *to).await?;
-        output::note(format!("{} people", output::count(count)));
+        output::note(output::people(count));
         return Ok(());
     };
     let held = subscribers.data_of(email).await?;

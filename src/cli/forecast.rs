@@ -74,10 +74,8 @@ impl Expected {
 
     /// For people.
     pub fn describe(&self) -> String {
-        let people = output::count(self.recipients.unsigned_abs());
-        let people = if self.recipients == 1 { "1 person".to_owned() } else { format!("{people} people") };
-        let variants = if self.variants == 1 { "1 variant".to_owned() } else { format!("{} variants", self.variants) };
-        let mut lines = vec![format!("it goes to {people} in {variants}")];
+        let people = output::people(self.recipients.unsigned_abs());
+        let mut lines = vec![format!("it goes to {people} in {}", output::counted(self.variants, "variant"))];
         for (bar, people) in &self.left_out {
             let why = match bar.as_str() {
                 "no_topic" => "none of their topics has an article",

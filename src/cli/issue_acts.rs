@@ -102,8 +102,8 @@ pub async fn correct(
 ) -> Result<(), CliError> {
     let text = read(file)?;
     let report = IssueReport::read(&app.store, id).await?;
-    let question =
-        format!("Send this correction to up to {} people?", output::count(report.totals.sent.unsigned_abs()));
+    let people = output::people(report.totals.sent.unsigned_abs());
+    let question = format!("Send this correction to up to {people}?");
     agreed(yes, &question)?;
     let actor = actor();
     let corrected = app.composer().correct(id, &text, because(why, &actor)).await?;
@@ -113,7 +113,7 @@ pub async fn correct(
         }));
     }
     let what = if corrected.fresh { "the correction is queued" } else { "this correction was queued before" };
-    output::line(format!("{what}, to {} people", output::count(corrected.recipients.unsigned_abs())))?;
+    output::line(format!("{what}, to {}", output::people(corrected.recipients.unsigned_abs())))?;
     if corrected.goes_on {
         output::line("who receives the issue from now on gets it when the issue is sent")?;
     }

@@ -135,6 +135,12 @@ pub fn count(number: impl TryInto<u64>) -> String {
     indicatif::HumanCount(number.try_into().unwrap_or_default()).to_string()
 }
 
+/// So many people, as in `1 person` and `7,931 people`.
+pub fn people(number: impl TryInto<u64>) -> String {
+    let number = count(number);
+    if number == "1" { "1 person".to_owned() } else { format!("{number} people") }
+}
+
 /// So many of what a noun with a plain plural names, as in `1 source` and `7,931 sources`.
 pub fn counted(number: impl TryInto<u64>, noun: &str) -> String {
     let number = count(number);

@@ -41,7 +41,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         // What somebody asks for out of schedule is not spread.
         output::note(Expected::of(&app, &digest, &preview, Duration::ZERO).await?.describe());
         if output::asks(args.yes) {
-            let question = format!("Send to {} people?", output::count(preview.recipients.unsigned_abs()));
+            let question = format!("Send to {}?", output::people(preview.recipients.unsigned_abs()));
             if !output::confirm(&question)? {
                 return Err(CliError::Failed("not sent".to_owned()));
             }

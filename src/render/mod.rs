@@ -35,7 +35,7 @@ pub use sample::{invented_issue, letter_names, template_names};
 pub use slots::{Slot, Slots, fill};
 pub use subject::subject;
 pub use templates::built_in_templates;
-pub(crate) use templates::meant_file;
+pub(crate) use templates::{links, meant_file};
 pub use text::one_line;
 pub use web::web_view;
 

@@ -119,6 +119,11 @@ impl Renderer {
         match letter {
             None => Err(TemplateError::NoSuchTemplate { name: name.to_owned() }),
             Some(Letter::Welcome { .. }) => self.letter(frame, &Letter::Welcome { latest: Some(issue) }, random),
+            Some(Letter::Correction { .. }) => {
+                let text = ["What was wrong, and what is right instead.".to_owned()];
+                let subject = issue.lead().map_or(issue.title.as_str(), |lead| &lead.title);
+                self.letter(frame, &Letter::Correction { text: &text, subject, date: issue.date }, random)
+            }
             Some(letter) => self.letter(frame, &letter, random),
         }
     }

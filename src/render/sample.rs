@@ -217,7 +217,7 @@ pub(super) fn letters() -> [Letter<'static>; 9] {
         Letter::Manage { valid: Valid::Hours(1) },
         Letter::Address { valid },
         Letter::Moved,
-        Letter::Goodbye { valid },
+        Letter::Goodbye { valid: Valid::Hours(24) },
         Letter::Welcome { latest: None },
         Letter::Correction { text: &[], subject: "A sample story", date: NaiveDate::default() },
         Letter::Alert { subject: "A sample warning", text: &[] },

@@ -297,7 +297,7 @@ fn wrapped(text: &str, arguments: Kwargs, _: &State<'_>) -> tera::TeraResult<Str
 
 /// `{{ text | links | safe }}`: escaped, and its web addresses are links.
 #[allow(clippy::needless_pass_by_value, reason = "the shape of a Tera filter")]
-fn links(text: &str, _: Kwargs, _: &State<'_>) -> tera::TeraResult<String> {
+pub(crate) fn links(text: &str, _: Kwargs, _: &State<'_>) -> tera::TeraResult<String> {
     let mut html = String::with_capacity(text.len());
     for (number, word) in text.split(' ').enumerate() {
         if number > 0 {

@@ -22,6 +22,9 @@ use crate::store::Store;
 const SCRIPT: &str = include_str!("../../templates/dev/follow.js");
 const STYLE: &str = include_str!("../../templates/dev/style.css");
 
+/// The heading of the page that lists them.
+const LIST: &str = "Mails";
+
 /// What the pages need.
 struct Dev {
     config: PathBuf,
@@ -118,7 +121,7 @@ async fn list(State(dev): State<Arc<Dev>>) -> Response {
             .map(|name| format!("<li><a href=\"/dev/show/{}/{name}\">{name}</a></li>", digest.id));
         html.push_str(&format!("<h2>{}</h2><ul>{}</ul>", escaped(&digest.title), links.collect::<String>()));
     }
-    page("Mails", "", &html)
+    page(LIST, "", &html)
 }
 
 /// A mail at two widths, and its text, on a page that loads them again when something is saved.
@@ -141,14 +144,16 @@ async fn mail(State(dev): State<Arc<Dev>>, Parts((digest, name, part)): Parts<(S
         Err(error) => return wrong(&error),
     };
     let Ok(address) = EmailAddress::parse("reader@example.org") else { return StatusCode::NOT_FOUND.into_response() };
+    // A sample is nobody's.
+    let link = dev.config().map(|config| config.server.public_url).unwrap_or_default();
     let slots = Slots {
         name: "",
         address: &address,
         message_id: "preview@example.org",
         date: UtcMillis(0),
-        unsubscribe_url: "#",
-        preferences_url: "#",
-        link: "#",
+        unsubscribe_url: &link,
+        preferences_url: &link,
+        link: &link,
     };
     let policy = (CONTENT_SECURITY_POLICY, "default-src 'none'; img-src * data:; style-src 'unsafe-inline'; sandbox");
     match part.as_str() {
@@ -166,13 +171,14 @@ fn wrong(error: &str) -> Response {
 
 fn page(title: &str, head: &str, body: &str) -> Response {
     let title = escaped(title);
+    let heading = if title == LIST { title.clone() } else { format!("<a href=\"/dev\">{LIST}</a> {title}") };
     let policy = (
         CONTENT_SECURITY_POLICY,
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-src 'self'",
     );
     let html = format!(
         "<!doctype html><html lang=\"en-GB\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-         <link rel=\"stylesheet\" href=\"/dev/style.css\">{head}</head><body><h1><a href=\"/dev\">Mails</a> {title}</h1>{body}</body></html>"
+         <link rel=\"stylesheet\" href=\"/dev/style.css\">{head}</head><body><h1>{heading}</h1>{body}</body></html>"
     );
     ([policy], Html(html)).into_response()
 }

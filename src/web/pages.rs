@@ -15,7 +15,7 @@ use super::own::Own;
 use super::{AppState, Warn, WebError, language, look};
 use crate::config::{Config, begin_render, limited_tera};
 use crate::domain::Locale;
-use crate::render::TemplateError;
+use crate::render::{TemplateError, links};
 use crate::wording::Wording;
 
 /// The stylesheet of all pages, and what the page of an issue has beside it.
@@ -71,6 +71,7 @@ pub fn check_pages(config: &Config) -> Result<Vec<String>, WebError> {
 fn templates(own: &Own) -> Result<Tera, tera::Error> {
     let mut tera = limited_tera();
     tera.register_function("t", words);
+    tera.register_filter("links", links);
     tera.set_fallback_prefixes([BUILT_IN])?;
     let built_in = TEMPLATES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), *text));
     tera.add_raw_templates(built_in.chain(own.pages()))?;

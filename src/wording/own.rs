@@ -127,6 +127,10 @@ fn read(code: &str, path: &Path) -> Result<(&'static str, Vec<String>), Wrong> {
     let (base, base_table) = base_of(code)?;
     let mut missing = Vec::new();
     fill(&mut table, &base_table, "", &mut missing);
+    // Where people choose among languages, its code stands for it.
+    if table.get("pages").and_then(|pages| pages.get("language")?.get(code)).is_none() {
+        missing.push(format!("pages.language.{code}"));
+    }
     table.entry("dir").or_insert_with(|| Value::String(written(code).to_owned()));
     let words: Wording = table
         .clone()
@@ -341,6 +345,7 @@ mod tests {
         assert_eq!(gaps.len(), 2, "{gaps:?}");
         assert!(gaps[0].contains("cs.toml says nothing for") && gaps[0].ends_with("; en-GB stands in"), "{}", gaps[0]);
         assert!(gaps[0].contains("preferences") && !gaps[0].contains("unsubscribe,"), "{}", gaps[0]);
+        assert!(gaps[0].contains(", pages.language.cs; "), "its own name: {}", gaps[0]);
         assert!(gaps[1].ends_with("; de stands in"), "{}", gaps[1]);
         assert_eq!(words("cs").direction(), crate::domain::Direction::LeftToRight);
     }

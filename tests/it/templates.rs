@@ -51,7 +51,10 @@ async fn the_pages_of_serve_dev_show_each_mail_as_it_is_saved_and_to_this_machin
     assert!(shown.contains("src=\"/dev/mail/weekly/goodbye/html\"") && shown.contains("/dev/follow.js"), "{shown}");
     assert_eq!(get("/show/weekly/nothing").await.0, 404);
     let (_, mail) = get("/mail/weekly/digest/text").await;
-    assert!(mail.contains("An invented story about"), "{mail}");
+    assert!(mail.contains("An invented story about") && !mail.contains("##"), "{mail}");
+    assert!(list.contains("<h1>Mails</h1>"), "{list}");
+    let (_, correction) = get("/mail/weekly/correction/text").await;
+    assert!(correction.contains("what is right instead") && correction.contains("23 November 2026"), "{correction}");
     let (_, before) = get("/stamp").await;
 
     std::fs::write(folder.join("goodbye.txt"), "So long! {{ slot.link }}").unwrap();
