@@ -319,7 +319,51 @@ pub(super) fn titles_in(locale: &Locale, config: &Config, digests: &[String]) ->
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::config::Names;
+    use crate::render::template_names;
+
+    /// What each page is given, by its own name: what the layout is given all are.
+    fn given() -> BTreeMap<String, BTreeSet<String>> {
+        let written = |text: &str| Names::of(text).written_out();
+        let layout = written(TEMPLATES.iter().find(|(name, _)| *name == "pages/layout.html").unwrap().1);
+        let of_mails: Vec<String> = template_names();
+        let of_mails: BTreeSet<&str> =
+            of_mails.iter().filter_map(|name| name.split(['.', '[']).next()).filter(|name| *name != "slot").collect();
+        let given = |(name, text): &(&str, &str)| {
+            let page = name.trim_start_matches("pages/").split('.').next().unwrap().to_owned();
+            // The page of an issue and its entry in the feed see what a mail sees.
+            let is_issue = matches!(&*page, "issue" | "entry" | "story");
+            let root = |name: &String| name.split(['.', '[']).next().unwrap_or_default().to_owned();
+            let own = written(text).into_iter().filter(|name| page == "layout" || !(layout.contains(name) || root(name) == "site"));
+            let own = own.filter(|name| !is_issue || !of_mails.contains(&*root(name)));
+            (page, own.map(|name| if root(&name) == "article" { "article".to_owned() } else { name }).collect())
+        };
+        TEMPLATES.iter().map(given).collect()
+    }
+
+    #[test]
+    fn what_each_page_sees_is_documented() {
+        let mut documented = BTreeMap::<String, BTreeSet<String>>::new();
+        let section = include_str!("../../docs/templates.md").split("\n## Pages\n").nth(1).unwrap();
+        for row in section.lines().filter_map(|line| line.strip_prefix("| `")) {
+            let mut cells = row.split(" | ");
+            let mut names = || -> Vec<String> {
+                let cell = cells.next().unwrap_or_default();
+                cell.split(['`', ',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+            };
+            let (pages, names) = (names(), names());
+            for page in pages {
+                documented.entry(page).or_default().extend(names.iter().cloned());
+            }
+        }
+        for (page, names) in given() {
+            assert_eq!(documented.remove(&page).unwrap_or_default(), names, "{page}");
+        }
+        assert!(documented.is_empty(), "{documented:?}");
+    }
 
     #[test]
     fn no_rule_names_a_side_so_that_pages_turn_with_their_language() {
