@@ -1,7 +1,10 @@
 //! `preview`: the issue as it would be composed now.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use clap::ValueEnum;
 
 use super::collect::warn_of_failures;
 use super::forecast::Expected;
@@ -11,6 +14,12 @@ use crate::compose::Preview;
 use crate::config::Digest;
 use crate::domain::{Clock, EmailAddress, PublicId, SystemClock, SystemRandom};
 use crate::render::{Message, RenderedMail, Slots, fill};
+
+/// What the names of files begin with that are opened.
+const BEGINNING: &str = "postround-";
+
+/// How long such a file is kept, when another one is opened.
+const KEPT: Duration = Duration::from_secs(3_600);
 
 /// Options of `preview`.
 #[derive(clap::Args, Debug)]
@@ -82,10 +91,11 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let Some(rendered) = rendered else { return Ok(()) };
     let file = match (&args.output, args.open) {
         (Some(file), _) => Some(file.clone()),
-        // A name that nobody can foresee: the folder is everybody's.
         (None, true) => {
-            let name = format!("postround-{}.{}", PublicId::new(&SystemRandom), format.ending());
-            Some(std::env::temp_dir().join(name))
+            let folder = std::env::temp_dir();
+            forget_earlier(&folder);
+            // A name that nobody can foresee: the folder is everybody's.
+            Some(folder.join(format!("{BEGINNING}{}.{}", PublicId::new(&SystemRandom), format.ending())))
         }
         (None, false) => None,
     };
@@ -141,8 +151,27 @@ fn summary(preview: &Preview, expected: &Expected) -> String {
     lines.join("\n")
 }
 
+/// Removes what was opened before: nobody else does. What is still being looked at may be loaded again.
+fn forget_earlier(folder: &Path) {
+    let is_ours = |path: &Path| {
+        let name = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix(BEGINNING));
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        name.is_some_and(|id| PublicId::parse(id).is_some())
+            && Format::value_variants().iter().any(|format| ending == Some(format.ending()))
+    };
+    let is_old = |path: &Path| {
+        let age = std::fs::symlink_metadata(path).and_then(|file| file.modified()).ok().and_then(|at| at.elapsed().ok());
+        age.is_some_and(|age| age > KEPT)
+    };
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    for file in files.filter(|file| is_ours(file) && is_old(file)) {
+        // It may be somebody else's.
+        let _ = std::fs::remove_file(file);
+    }
+}
+
 /// Opens the file where there is a browser, and says where it is: without one, that is all.
-fn open_in_browser(file: &std::path::Path) {
+fn open_in_browser(file: &Path) {
     let (opener, arguments): (_, &[&str]) = match std::env::consts::OS {
         "macos" => ("open", &[]),
         "windows" => ("cmd", &["/C", "start", ""]),
@@ -152,5 +181,34 @@ fn open_in_browser(file: &std::path::Path) {
     match opened {
         Ok(_) => output::note(format!("the preview is in {}", file.display())),
         Err(_) => output::note(format!("no browser was found; open {}", file.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn what_was_opened_an_hour_ago_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = || PublicId::new(&SystemRandom).to_string();
+        let kept = [
+            format!("postround-{}.html", id()),
+            format!("postround-{}.db", id()),
+            "postround-weekly.html".to_owned(),
+            format!("{}.html", id()),
+        ];
+        let gone = [format!("postround-{}.html", id()), format!("postround-{}.eml", id())];
+        for (number, name) in kept.iter().chain(&gone).enumerate() {
+            let file = File::create(folder.path().join(name)).unwrap();
+            let age = if number == 0 { KEPT / 2 } else { KEPT * 2 };
+            file.set_modified(SystemTime::now() - age).unwrap();
+        }
+        forget_earlier(folder.path());
+        assert!(kept.iter().all(|name| folder.path().join(name).exists()));
+        assert!(!gone.iter().any(|name| folder.path().join(name).exists()));
     }
 }
