@@ -34,7 +34,8 @@ fn range(arguments: Kwargs, _: &State<'_>) -> TeraResult<Vec<i64>> {
         return Err(Error::message("`range` with a `step_by` of 0 does not end"));
     }
     let mut numbers = Vec::new();
-    while if step > 0 { at < end } else { at > end } {
+    let is_before = |at: i64| if step > 0 { at < end } else { at > end };
+    while is_before(at) {
         if numbers.len() == LEFT.get() {
             return Err(Error::message(format!(
                 "`range` gives more than {NUMBERS} numbers in one render; a loop over it goes on for too long"
