@@ -1,5 +1,5 @@
 // Pictures of mails to look at: node shoot.mjs FOLDER NAME…, of FOLDER/NAME.html at 375 and 1280 px, light, dark and without
-// pictures; and NAME.webp, a small sheet of them all, as in docs/images. The files come from
+// pictures; NAME.webp, a small sheet of them all; and NAME-whole.webp, all of it on a phone in columns; as in docs/images. The files come from
 // `POSTROUND_LOOK=FOLDER cargo test --test it render::`.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,6 +16,8 @@ const LOOKS = [
 /** How wide a mail is shown on a sheet, and how much of the picture's width that is: of a wide one, the middle is enough. */
 const SHOWN = { 375: { width: 188, of: 375 }, 1280: { width: 300, of: 800 } };
 const SHEET = { height: 720, gap: 12, quality: 40 };
+/** How a whole mail is shown: in columns of that size. */
+const COLUMN = { width: 250, height: 840 };
 
 const [folder, ...names] = process.argv.slice(2);
 const browser = await launch();
@@ -30,8 +32,27 @@ for (const name of names) {
         taken.push({ path, full: look.width, ...SHOWN[look.width] });
     }
     await writeFile(join(folder, `${name}.webp`), await sheet(taken));
+    await writeFile(join(folder, `${name}-whole.webp`), await columns(taken[0].path));
 }
 await browser.close();
+
+/** All of a picture, from top to bottom in columns. */
+async function columns(path) {
+    const { gap, quality } = SHEET;
+    const { width, height } = COLUMN;
+    const data = await readFile(path, "base64");
+    const page = await browser.newPage();
+    await page.setContent(`<img style="width:${width}px" src="data:image/png;base64,${data}">`);
+    const full = await page.$eval("img", (image) => image.height);
+    const count = Math.ceil(full / height);
+    const column = (_, at) => `<div><img style="width:${width}px;margin-top:${-at * height}px" src="data:image/png;base64,${data}"></div>`;
+    const style = `body{margin:${gap}px;background:#d8d8d8;display:flex;gap:${gap}px}div{width:${width}px;height:${height}px;overflow:hidden}img{display:block}`;
+    await page.setViewport({ width: count * (width + gap) + gap, height: height + 2 * gap });
+    await page.setContent(`<style>${style}</style>${Array.from({ length: count }, column).join("")}`);
+    const picture = await page.screenshot({ type: "webp", quality });
+    await page.close();
+    return picture;
+}
 
 /** The pictures beside each other. */
 async function sheet(taken) {
