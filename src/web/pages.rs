@@ -329,16 +329,19 @@ mod tests {
     fn given() -> BTreeMap<String, BTreeSet<String>> {
         let written = |text: &str| Names::of(text).written_out();
         let layout = written(TEMPLATES.iter().find(|(name, _)| *name == "pages/layout.html").unwrap().1);
-        let of_mails: Vec<String> = template_names();
-        let of_mails: BTreeSet<&str> =
-            of_mails.iter().filter_map(|name| name.split(['.', '[']).next()).filter(|name| *name != "slot").collect();
+        let root = |name: &str| name.split(['.', '[']).next().unwrap_or_default().to_owned();
+        let of_mails: BTreeSet<String> = template_names().iter().map(|name| root(name)).collect();
         let given = |(name, text): &(&str, &str)| {
             let page = name.trim_start_matches("pages/").split('.').next().unwrap().to_owned();
             // The page of an issue and its entry in the feed see what a mail sees.
             let is_issue = matches!(&*page, "issue" | "entry" | "story");
-            let root = |name: &String| name.split(['.', '[']).next().unwrap_or_default().to_owned();
-            let own = written(text).into_iter().filter(|name| page == "layout" || !(layout.contains(name) || root(name) == "site"));
-            let own = own.filter(|name| !is_issue || !of_mails.contains(&*root(name)));
+            let is_own = |name: &String| match &*root(name) {
+                _ if page == "layout" => true,
+                "site" => false,
+                "article" => true,
+                first => !layout.contains(name) && !(is_issue && of_mails.contains(first)),
+            };
+            let own = written(text).into_iter().filter(is_own);
             (page, own.map(|name| if root(&name) == "article" { "article".to_owned() } else { name }).collect())
         };
         TEMPLATES.iter().map(given).collect()
