@@ -160,7 +160,8 @@ fn forget_earlier(folder: &Path) {
             && Format::value_variants().iter().any(|format| ending == Some(format.ending()))
     };
     let is_old = |path: &Path| {
-        let age = std::fs::symlink_metadata(path).and_then(|file| file.modified()).ok().and_then(|at| at.elapsed().ok());
+        let age =
+            std::fs::symlink_metadata(path).and_then(|file| file.modified()).ok().and_then(|at| at.elapsed().ok());
         age.is_some_and(|age| age > KEPT)
     };
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());

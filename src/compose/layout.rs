@@ -74,7 +74,8 @@ impl Composer {
         let rendered = match &topics {
             Some(topics) if known.is_none() => {
                 let articles = select::of_variant(&articles, topics, digest);
-                let content = select::content(articles, &self.config, (digest, &locale), issue.number, issue.composed_at);
+                let content =
+                    select::content(articles, &self.config, (digest, &locale), issue.number, issue.composed_at);
                 let content = linked(content, digest, counted.as_ref(), &*self.click_url);
                 Some((topics, self.renderer.digest(&content, &self.frame(digest, &locale), &*self.random)?))
             }

@@ -51,7 +51,8 @@ pub fn linked(
 ) -> IssueContent {
     for url in content.articles_mut().filter_map(|article| article.url.as_mut()) {
         *url = target(url, digest);
-        if let Some((counted, place)) = counted.and_then(|counted| Some((counted, *counted.places.get(url.as_str())?))) {
+        if let Some((counted, place)) = counted.and_then(|counted| Some((counted, *counted.places.get(url.as_str())?)))
+        {
             *url = click_url(&counted.issue, place);
         }
     }

@@ -155,7 +155,8 @@ impl Composer {
 fn find<'a>(rows: &'a [IssueArticleRow], named: &str, issue: i64) -> Result<&'a IssueArticleRow, ComposeError> {
     let named = named.trim();
     let by_id = named.parse().ok().and_then(|id: i64| rows.iter().find(|row| row.article_id == id));
-    let is_named = |row: &&IssueArticleRow| row.url.as_deref() == Some(named) || row.canonical == named || row.title == named;
+    let is_named =
+        |row: &&IssueArticleRow| row.url.as_deref() == Some(named) || row.canonical == named || row.title == named;
     let found: Vec<&IssueArticleRow> = by_id.into_iter().chain(rows.iter().filter(is_named)).collect();
     let Some(first) = found.first() else {
         return Err(ComposeError::NoArticle { id: issue, named: named.to_owned() });

@@ -23,8 +23,7 @@ impl LocalText {
         };
         let british = Locale::default();
         let exact = |wanted: &Locale| texts.iter().find(|(locale, _)| locale == wanted);
-        let same_language =
-            |wanted: &Locale| texts.iter().find(|(locale, _)| locale.language() == wanted.language());
+        let same_language = |wanted: &Locale| texts.iter().find(|(locale, _)| locale.language() == wanted.language());
         let mut wanted = [locale, fallback, &british].into_iter();
         let found = wanted.find_map(|wanted| exact(wanted).or_else(|| same_language(wanted))).or(texts.first());
         found.map_or("", |(_, text)| text)

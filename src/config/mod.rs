@@ -36,8 +36,8 @@ mod values;
 use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, Place, Problem};
-pub(crate) use nearest::{nearest, unknown_name};
 pub use local_text::LocalText;
+pub(crate) use nearest::{nearest, unknown_name};
 pub use public::{Captcha, Confirmation, DARK_GROUND, LIGHT_GROUND, READABLE, Subscribe, Web};
 pub use rate::Rate;
 pub(crate) use read::{domain_name, selector_name};

@@ -139,7 +139,8 @@ impl Names<'_> {
         let all: std::collections::BTreeSet<String> =
             self.used.iter().flat_map(|(_, path)| self.resolved(path, 0)).collect();
         let has_fields = |name: &String| {
-            let fields = |other: &String| other.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(['.', '[']));
+            let fields =
+                |other: &String| other.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(['.', '[']));
             all.iter().any(fields)
         };
         all.iter().filter(|name| !has_fields(name)).cloned().collect()
@@ -153,7 +154,10 @@ impl Names<'_> {
         let of_one = |local: &&Local<'_>| {
             let (from, each) = (local.from.iter(), if local.each { "[]" } else { "" });
             let found: Vec<String> = from.flat_map(|from| self.resolved(from, depth + 1)).collect();
-            found.into_iter().map(|name| [&[&*format!("{name}{each}")], &path[1..]].concat().join(".")).collect::<Vec<_>>()
+            found
+                .into_iter()
+                .map(|name| [&[&*format!("{name}{each}")], &path[1..]].concat().join("."))
+                .collect::<Vec<_>>()
         };
         locals.iter().flat_map(of_one).collect()
     }

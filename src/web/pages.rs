@@ -342,7 +342,8 @@ mod tests {
                 first => !layout.contains(name) && !(is_issue && of_mails.contains(first)),
             };
             let own = written(text).into_iter().filter(is_own);
-            (page, own.map(|name| if root(&name) == "article" { "article".to_owned() } else { name }).collect())
+            let names = own.map(|name| if root(&name) == "article" { "article".to_owned() } else { name }).collect();
+            (page, names)
         };
         TEMPLATES.iter().map(given).collect()
     }

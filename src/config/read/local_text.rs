@@ -23,7 +23,9 @@ pub fn local_text<'a>(field: &Field<'a>, each: impl Fn(&Field<'a>) -> Option<&'a
         }
     }
     if texts.is_empty() {
-        field.fail("has no text; write it in quotes, or by locale, as in { \"en-GB\" = \"News\", de = \"Nachrichten\" }");
+        field.fail(
+            "has no text; write it in quotes, or by locale, as in { \"en-GB\" = \"News\", de = \"Nachrichten\" }",
+        );
         return None;
     }
     Some(LocalText::Each(texts))

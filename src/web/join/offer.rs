@@ -124,7 +124,8 @@ impl<'a> Offer<'a> {
                 let fallback = digest.map_or(locale, |digest| &digest.locale);
                 let mut topics: Vec<&String> = topics.iter().collect();
                 topics.sort_by_key(|topic| has.iter().position(|known| known == *topic).unwrap_or(usize::MAX));
-                let topics: Vec<String> = topics.into_iter().map(|topic| config.topic_title(topic, locale, fallback)).collect();
+                let topics: Vec<String> =
+                    topics.into_iter().map(|topic| config.topic_title(topic, locale, fallback)).collect();
                 let topics = enumerated(locale, &topics);
                 say(locale, "join.digest_with_topics", &[("digest", &name(chosen)), ("topics", &topics)])
             }

@@ -130,7 +130,7 @@ fn every_kind() -> Vec<RenderedMail> {
         Letter::Address { valid },
         Letter::Moved,
         Letter::Goodbye { valid },
-        Letter::Welcome { wanted: Vec::new(), latest: Some(&content) },
+        Letter::Welcome { latest: Some(&content) },
         Letter::Correction { text: &words, subject: "The week — Zoë", date },
         Letter::Alert { subject: "The relay fails", text: &words },
     ];

@@ -66,7 +66,8 @@ fn assert_complete(content: &IssueContent, mail: &RenderedMail) {
     let page = Html::parse_document(&mail.html);
     let links = all(&page, "h2 a, h3 a, p.title a");
     let in_html: Vec<_> = links.iter().map(|link| (text_of(*link), link.attr("href").unwrap().to_owned())).collect();
-    let expected: Vec<_> = content.articles().map(|article| (article.title.clone(), article.url.clone().unwrap())).collect();
+    let expected: Vec<_> =
+        content.articles().map(|article| (article.title.clone(), article.url.clone().unwrap())).collect();
     assert_eq!(in_html, expected);
     let flowing = mail.text.replace('\n', " ");
     let mut from = 0;

@@ -249,9 +249,8 @@ fn a_template_that_does_not_end_or_is_no_template_is_refused_in_time() {
     let wrong = |name: &str, text: &str| load(&[(name, text)]).err().unwrap();
     let turn = "x".repeat(10_000);
     let numbers = "{% set numbers = range(end=100) %}";
-    let endless = format!(
-        "{numbers}{{% for i in numbers %}}{{% for j in numbers %}}{turn}{{% endfor %}}{{% endfor %}}"
-    );
+    let endless =
+        format!("{numbers}{{% for i in numbers %}}{{% for j in numbers %}}{turn}{{% endfor %}}{{% endfor %}}");
     let said = wrong("digest.html", &endless);
     assert_eq!(said, "DIR/digest.html: it writes more than 64000000 octets; a loop in it goes on for too long");
     let silent = "\n{% for i in range(end=99999) %}{% for j in range(end=99999) %}{% endfor %}{% endfor %}";

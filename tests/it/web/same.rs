@@ -172,7 +172,10 @@ on_both! {
                 on_page.splice(first..first, title);
             }
             assert_eq!(on_page, read, "{name}");
-            let on_page: Vec<String> = links(&page, ".sheet-foot, .read, .skip").into_iter().map(|(_, href)| href).collect();
+            let mut on_page: Vec<String> = links(&page, ".sheet-foot, .read, .skip").into_iter().map(|(_, href)| href).collect();
+            if config.digests[0].theme.logo.is_some() {
+                on_page.splice(0..0, attributes(&page, "h1 a", "href"));
+            }
             assert_eq!(on_page, addresses, "{name}");
         }
     }
