@@ -12,7 +12,7 @@ use lettre::message::{Mailbox, MessageBuilder, MultiPart};
 use postround::compose::IssueContent;
 use postround::config::Config;
 use postround::domain::{EmailAddress, Locale};
-use postround::render::{Frame, Message, RenderedMail, Renderer, fill};
+use postround::render::{Frame, Message, RenderedMail, Renderer, built_in_templates, fill};
 
 /// How often the variants are rendered for a look at the memory.
 const ROUNDS: usize = 400;
@@ -107,8 +107,17 @@ fn render_an_issue_of_40_articles_in_8_variants(bencher: Bencher<'_, '_>) {
 }
 
 #[divan::bench]
-fn load_and_try_the_templates() -> Renderer {
+fn load_the_templates() -> Renderer {
     Renderer::new(None).unwrap()
+}
+
+#[divan::bench]
+fn load_and_try_an_operators_templates(bencher: Bencher<'_, '_>) {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in built_in_templates() {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    bencher.bench(|| Renderer::new(Some(dir.path())).unwrap());
 }
 
 #[divan::bench]

@@ -22,25 +22,22 @@ const HTML_WARNING: usize = 80_000;
 const DIGEST: &str = "digest";
 const REQUIRED: [Slot; 2] = [Slot::UnsubscribeUrl, Slot::PreferencesUrl];
 
-/// The templates, loaded and tried.
+/// The templates, loaded, and tried where any is the operator's.
 pub struct Renderer {
     templates: Templates,
 }
 
 impl Renderer {
-    /// Loads the built-in templates and those of `dir`, which replace built-in ones of the same name, and tries each of them on
-    /// an invented issue.
+    /// Loads the built-in templates and those of `dir`, which replace built-in ones of the same name. Where there is any of
+    /// the operator's, all of them are tried on an invented issue; the built-in ones alone are left to the tests of the
+    /// program, since every command loads them.
     ///
     /// # Errors
     /// [`TemplateError`] for a file that cannot be read, and for the first mistake in a template.
     pub fn new(dir: Option<&Path>) -> Result<Self, TemplateError> {
         let renderer = Self { templates: Templates::load(dir)? };
-        let own = renderer.templates.own().iter().map(String::as_str);
-        for name in [DIGEST].into_iter().chain(own.filter(|name| !is_built_in(name))) {
-            renderer.try_digest(name)?;
-        }
-        for letter in sample::letters() {
-            renderer.try_letter(&letter)?;
+        if renderer.templates.has_own() {
+            renderer.try_all()?;
         }
         Ok(renderer)
     }
@@ -146,6 +143,14 @@ impl Renderer {
         Ok((html, text, fit))
     }
 
+    fn try_all(&self) -> Result<(), TemplateError> {
+        let own = self.templates.own().iter().map(String::as_str);
+        for name in [DIGEST].into_iter().chain(own.filter(|name| !is_built_in(name))) {
+            self.try_digest(name)?;
+        }
+        sample::letters().iter().try_for_each(|letter| self.try_letter(letter))
+    }
+
     fn try_digest(&self, name: &str) -> Result<(), TemplateError> {
         let marker = Marker::new(&SystemRandom);
         let (full, known) = (sample::full(&marker), sample::known());
@@ -175,8 +180,7 @@ impl Renderer {
         self.try_everyday(name, &view, &marker, letter.required())
     }
 
-    /// Tries what only real mails say, not tests, and what depends on the language. The built-in templates alone are left to
-    /// the tests of the program: every command loads them, and this is most of what trying costs.
+    /// Tries what only real mails say, not tests, and what depends on the language.
     fn try_everyday(
         &self,
         name: &str,
@@ -184,9 +188,6 @@ impl Renderer {
         marker: &Marker,
         required: &[Slot],
     ) -> Result<(), TemplateError> {
-        if !self.templates.has_own() {
-            return Ok(());
-        }
         let views = sample::everyday(view);
         for view in &views {
             for ending in [".html", ".txt"] {
