@@ -20,6 +20,8 @@ use postround::config::{Secret, StoreUrl};
 use postround::domain::{Clock, UtcMillis};
 use postround::store::Store;
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
+use url::Url;
 
 /// Monday 23 November 2026, 08:00 in London.
 pub const MONDAY: UtcMillis = UtcMillis(1_795_420_800_000);
@@ -71,9 +73,21 @@ impl TestStore {
 
     /// One on PostgreSQL, or none where no server is installed.
     pub async fn postgres() -> Option<Self> {
-        let url = StoreUrl::Postgres(Secret::new(postgres::fresh_database().await?));
+        let url = StoreUrl::Postgres(Secret::new(ready_database().await?));
         Some(Self { store: Store::open(&url).await.unwrap(), url, folder: tempfile::tempdir().unwrap() })
     }
+}
+
+/// The URL of a PostgreSQL database of a test's own that has its tables already: making them takes longer than most tests.
+pub async fn ready_database() -> Option<String> {
+    static MADE: OnceCell<Option<String>> = OnceCell::const_new();
+    let make = async || {
+        let url = postgres::fresh_database().await?;
+        let name = Url::parse(&url).unwrap().path()[1..].to_owned();
+        Store::open(&StoreUrl::Postgres(Secret::new(url))).await.unwrap().close().await;
+        Some(name)
+    };
+    postgres::copy_of(MADE.get_or_init(make).await.as_ref()?).await
 }
 
 /// A clock that stands still until it is moved.

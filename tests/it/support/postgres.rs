@@ -64,13 +64,18 @@ pub fn in_earnest() {
 }
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
-/// The URL of a database that nobody else uses; none where no server is installed.
+/// The URL of an empty database that nobody else uses; none where no server is installed.
 pub async fn fresh_database() -> Option<String> {
+    copy_of("template1").await
+}
+
+/// The URL of a new database with all that another one has, to which nobody is connected.
+pub async fn copy_of(database: &str) -> Option<String> {
     let cluster = tokio::task::spawn_blocking(|| CLUSTER.get_or_init(start)).await.unwrap().as_ref()?;
     let name = format!("test_{}", COUNTER.fetch_add(1, Ordering::Relaxed));
     let url = |database: &str| format!("postgres://postround@localhost/{database}?host={}", cluster.folder.display());
     let mut admin = connect(&url("postgres")).await;
-    admin.execute(AssertSqlSafe(format!("create database {name}"))).await.unwrap();
+    admin.execute(AssertSqlSafe(format!("create database {name} template {database}"))).await.unwrap();
     Some(url(&name))
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::site::Site;
-use super::{TestStore, postgres};
+use super::{TestStore, ready_database};
 
 /// A configured Postround with its surroundings.
 pub struct Program {
@@ -39,7 +39,7 @@ impl Program {
     pub async fn with_relay(store: &TestStore, relay_options: Options) -> Self {
         let url = match &store.url {
             StoreUrl::Sqlite(_) => "sqlite:data/postround.db".to_owned(),
-            StoreUrl::Postgres(_) => postgres::fresh_database().await.unwrap(),
+            StoreUrl::Postgres(_) => ready_database().await.unwrap(),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let relay = listener.local_addr().unwrap();
