@@ -14,16 +14,24 @@ fn rate(text: &str) -> Rate {
     Rate::parse(text).unwrap()
 }
 
-/// Messages a second by the receiver's clock, between the first and the last.
-fn received(catcher: &Catcher) -> f64 {
-    a_second(&catcher.mailbox.messages().iter().map(|mail| mail.at.0).collect::<Vec<i64>>())
+/// Fifty came in a second by the receiver's clock: usually, and over all no more. A machine that stands still for a moment
+/// costs a little of the whole, since that is not made up for.
+#[track_caller]
+fn fifty_a_second(times: &[i64]) {
+    #[allow(clippy::cast_precision_loss, reason = "a few seconds")]
+    let rate = |times: &[i64]| (times.len() - 1) as f64 * 1000.0 / (times[times.len() - 1] - times[0]) as f64;
+    let mut seconds: Vec<f64> = times.windows(51).map(rate).collect();
+    seconds.sort_by(f64::total_cmp);
+    let (usual, whole) = (seconds[seconds.len() / 2], rate(times));
+    assert!((49.0..=51.0).contains(&usual), "{usual} a second");
+    assert!((45.0..=51.0).contains(&whole), "{whole} a second over all, and {usual} usually");
 }
 
-fn a_second(times: &[i64]) -> f64 {
-    let (first, last) = (times.iter().min().unwrap(), times.iter().max().unwrap());
-    #[allow(clippy::cast_precision_loss, reason = "a few seconds")]
-    let seconds = (last - first) as f64 / 1000.0;
-    f64::from(u32::try_from(times.len()).unwrap() - 1) / seconds
+/// When the receiver got each message.
+fn times(catcher: &Catcher) -> Vec<i64> {
+    let mut times: Vec<i64> = catcher.mailbox.messages().iter().map(|mail| mail.at.0).collect();
+    times.sort_unstable();
+    times
 }
 
 async fn until_sent(world: &World, count: i64) {
@@ -111,8 +119,7 @@ on_both! {
         settings.smtp.rates = vec![rate("50/s")];
         let engine = world.engine(settings);
         engine.run(until_sent(&world, 300)).await;
-        let rate = received(&catcher);
-        assert!((49.0..=51.0).contains(&rate), "{rate} a second");
+        fifty_a_second(&times(&catcher));
     }
 
     async fn a_domain_has_a_rate_of_its_own_and_holds_up_no_other(test: TestStore) {
@@ -219,17 +226,15 @@ on_both! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_keep_to_one_rate_together() {
     let Some(times) = times_of_nodes([0, 0, 0]).await else { return };
-    let rate = a_second(&times);
-    assert!((49.0..=51.0).contains(&rate), "{rate} a second");
+    fifty_a_second(&times);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_join_and_leave_change_nothing_of_the_rate() {
     let Some(times) = times_of_nodes([0, 1500, 3000]).await else { return };
-    let rate = a_second(&times);
-    assert!((49.0..=51.0).contains(&rate), "{rate} a second");
     let least = times.windows(60).map(|window| window[59] - window[0]).min().unwrap();
     assert!(least >= 1000, "sixty came within {least} ms");
+    fifty_a_second(&times);
 }
 
 /// When the receiver got each of 500 messages at 50 a second, from nodes that begin so many milliseconds later. The second
@@ -259,9 +264,7 @@ async fn times_of_nodes(begin: [u64; 3]) -> Option<Vec<i64>> {
         let _ = done.send(());
     };
     tokio::join!(ending, futures_util::future::join_all(running));
-    let mut times: Vec<i64> = catcher.mailbox.messages().iter().map(|mail| mail.at.0).collect();
-    times.sort_unstable();
-    Some(times)
+    Some(times(&catcher))
 }
 
 /// A script is asked at each turn, so that a slow relay can be made: it takes its time for each message.
@@ -278,8 +281,7 @@ async fn a_slow_relay_does_not_make_up_for_it_beyond_the_rate() {
     settings.smtp.relays[0].rates = vec![rate("10/s")];
     let engine = world.engine(settings);
     engine.run(until_sent(&world, 20)).await;
-    let mut times: Vec<i64> = catcher.mailbox.messages().iter().map(|mail| mail.at.0).collect();
-    times.sort_unstable();
+    let times = times(&catcher);
     let most = times.windows(12).map(|window| window[11] - window[0]).min().unwrap();
     assert!(most >= 900, "twelve came within {most} ms");
 }
