@@ -33,6 +33,18 @@ queries! {
     };
     LEAVE_DELIVERIES = { "update deliveries set subscriber_id = null, address = '', name = '', link = null, answer = null
          where subscriber_id = $1" };
+    // What they have left at either address they have left: a link from before that does not bring it back.
+    MOVE_LEFT = {
+        "update subscriptions set subscriber_id = $2 where subscriber_id = $1 and state = 'left' and not exists (
+             select 1 from subscriptions s where s.subscriber_id = $2 and s.digest = subscriptions.digest)"
+    };
+    KEEP_LATER_LEFT = {
+        "update subscriptions set left_at = (
+             select g.left_at from subscriptions g where g.subscriber_id = $1 and g.digest = subscriptions.digest)
+         where subscriber_id = $2 and state = 'left' and exists (
+             select 1 from subscriptions g where g.subscriber_id = $1 and g.digest = subscriptions.digest
+               and g.state = 'left' and g.left_at > subscriptions.left_at)"
+    };
     DROP_SUBSCRIPTIONS = { "delete from subscriptions where subscriber_id = $1" };
     DROP_SUBSCRIBER = { "delete from subscribers where id = $1" };
 }
@@ -52,7 +64,7 @@ impl Session {
     }
 
     /// Makes two subscribers one: `gone` ends, and its id, former addresses, evidence and deliveries are `kept`'s from then
-    /// on. Its subscriptions go; what it waits for must have been cancelled.
+    /// on. Of its subscriptions those stay that have been left; what it waits for must have been cancelled.
     ///
     /// # Errors
     /// When the database fails.
@@ -64,6 +76,8 @@ impl Session {
         execute!(self, MOVE_REASONS, gone, kept)?;
         execute!(self, MOVE_DELIVERIES, gone, kept)?;
         execute!(self, LEAVE_DELIVERIES, gone)?;
+        execute!(self, KEEP_LATER_LEFT, gone, kept)?;
+        execute!(self, MOVE_LEFT, gone, kept)?;
         execute!(self, DROP_SUBSCRIPTIONS, gone)?;
         execute!(self, DROP_SUBSCRIBER, gone).map(|_| ())
     }

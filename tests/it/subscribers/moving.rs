@@ -5,7 +5,7 @@ use std::time::Duration;
 use postround::domain::{DeliveryState, PublicId};
 use postround::store::{ClaimedRow, Mark, Session};
 use postround::subscribers::{
-    ChangeAsked, Changed, Erased, ImportBasis, JoinRequest, Keys, Leave, Origin, Refusal, Subscribers,
+    ChangeAsked, Changed, Confirmed, Erased, ImportBasis, JoinRequest, Keys, Leave, Origin, Refusal, Subscribers,
     SubscribersError, SuppressionReason,
 };
 
@@ -197,6 +197,33 @@ on_both! {
         let hashes: Vec<_> = record.former_addresses.iter().map(|former| former.address_hash.clone()).collect();
         assert_eq!(hashes.join("\n"), text(&store, "select address_hash from former_addresses").await);
         assert_eq!(subscribers.why(&address(NEW)).await.unwrap().moved_to, None);
+    }
+
+    async fn what_somebody_had_left_at_an_address_stays_left_when_they_move_there(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        let asked = Asked::default();
+        let request = JoinRequest {
+            address: address(NEW), name: String::new(), locale: None, choice: somebody(NEW, &["monthly"]).choice, wording: String::new(),
+        };
+        let mut links = Vec::new();
+        for _ in 0..2 {
+            execute(&store, "delete from notice_slots").await;
+            subscribers.join(&request, Origin::PAGE, &asked).await.unwrap();
+            links.push(asked.token());
+            clock.advance(Duration::from_secs(60));
+        }
+        let confirm = async |link: &str| {
+            let claim = subscribers.tokens().verify_confirm(link, subscribers.now()).unwrap();
+            subscribers.confirm(&claim, "Yes?", Origin::PAGE, &asked).await.unwrap()
+        };
+        assert_eq!(confirm(&links[1]).await, Confirmed::Now);
+        subscribers.leave(&id_of(&store, NEW).await, Leave::All, Origin::PAGE).await.unwrap();
+        execute(&store, "delete from notice_slots").await;
+        assert_eq!(moves(&store, &subscribers, ANN, NEW).await, Changed::Now);
+        assert_eq!(states(&store).await, format!("{NEW} confirmed"));
+        assert_eq!(confirm(&links[0]).await, Confirmed::Stale, "the link is older than their leaving");
+        assert_eq!(text(&store, "select digest || ' ' || state from subscriptions order by digest").await, "monthly left\nweekly active");
     }
 
     async fn an_inbox_that_signs_up_itself_is_its_own_again_and_who_moves_back_is_known_by_the_other_address(store: TestStore) {
