@@ -40,6 +40,7 @@ pub fn looks(renderer: &Renderer) -> Vec<(&'static str, RenderedMail)> {
     mails.push(("arabic", digest(&arabic::issue(), &arabic::config())));
     mails.push(("branded", digest(&issue(3, 3), &branded())));
     mails.push(("wild", digest(&wild(), &config())));
+    mails.push(("unlinked", digest(&each(issue(12, 8), |article| article.url = None), &config())));
     mails
 }
 
