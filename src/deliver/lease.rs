@@ -114,7 +114,7 @@ pub async fn keep(run: &Run) {
             Ok(Beat::Goes) => {}
             Ok(Beat::Anew) => {
                 tracing::warn!("this node stood still, and others may have taken over what it had; it goes on");
-                run.let_go().await;
+                run.forget();
             }
             Err(error) => tracing::warn!(%error, "this node could not renew its lease"),
         }

@@ -312,10 +312,19 @@ impl Run {
         !self.feed.is_closed()
     }
 
-    /// Gives back all that no connection has taken, as far as nobody else has taken it over.
-    pub async fn let_go(&self) {
+    /// Gives back all that no connection has taken.
+    async fn let_go(&self) {
         let unclaimed = self.feed.take_all().iter().map(|job| self.unclaimed(&job.row)).collect();
         self.recorder.record(unclaimed).await;
+    }
+
+    /// Forgets all that no connection has taken: others may have taken it over. A mark that gives it back could come when
+    /// this node has claimed it anew, and take that claim away; what is still in its name is found as a stray.
+    pub fn forget(&self) {
+        for job in self.feed.take_all() {
+            self.counts.came_to(DeliveryState::Queued);
+            self.settle(&job.row);
+        }
     }
 
     /// Waits, unless the engine is asked to stop.

@@ -200,8 +200,7 @@ impl Node {
             (Statement::Depart(_), Ok(_)) => self.gone = true,
             (Statement::Beat(..), Ok(Answer::Was(anew))) => {
                 if self.lease.renew(self.at(since), self.at(tick), anew) {
-                    // What it had may be others' by now.
-                    self.let_go();
+                    self.forget();
                 }
                 self.ask(HEART, Statement::Others(self.id), tick);
             }
@@ -252,10 +251,10 @@ impl Node {
         self.in_hand.iter().copied().chain(unrecorded).collect()
     }
 
-    fn let_go(&mut self) {
+    /// What it had may be others' by now, and what is still in its name is found as a stray.
+    fn forget(&mut self) {
         for job in std::mem::take(&mut self.feed) {
             self.in_hand.remove(&job.delivery);
-            self.entries.push_back(Entry { marks: vec![mark(&job, State::Claimed, State::Queued)], start: None });
         }
     }
 
