@@ -194,7 +194,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
+        #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
         fn as_little_is_taken_away_as_is_needed_and_that_is_found_in_few_steps(
             stories in 1usize..120, excerpt in 0usize..250, titles in 0usize..600,

@@ -24,7 +24,7 @@ async fn join(subscribers: &Subscribers, email: &str, asked: &Asked) {
     subscribers.join(&request(email, &["weekly"], "Somebody"), Origin::PAGE, asked).await.unwrap();
 }
 
-/// The flood of the issue: ten thousand sign-ups for one address within a week, a hundred at a time.
+/// Thousands of sign-ups for one address within a week, so many at a time.
 async fn flood(subscribers: &Subscribers, clock: &TestClock, rounds: u32, at_once: u32) -> Vec<i64> {
     let mut mailed = Vec::new();
     for _ in 0..rounds {
@@ -42,12 +42,14 @@ async fn flood(subscribers: &Subscribers, clock: &TestClock, rounds: u32, at_onc
 }
 
 on_both! {
-    async fn a_flood_of_ten_thousand_for_one_address_sends_three_mails_a_week_and_one_in_ten_minutes(store: TestStore) {
+    async fn a_flood_for_one_address_sends_three_mails_a_week_and_one_in_ten_minutes(store: TestStore) {
         let (subscribers, clock) = subscribers(&store, URL).await;
-        let mailed = flood(&subscribers, &clock, 100, 100).await;
+        // Ten thousand; on PostgreSQL, where each takes longer, two thousand.
+        let rounds = if store.store.is_shared() { 20 } else { 100 };
+        let mailed = flood(&subscribers, &clock, rounds, 100).await;
         assert_eq!(mailed.len(), 3);
         assert!(mailed.windows(2).all(|pair| pair[1] - pair[0] >= 600_000), "{mailed:?}");
-        assert_eq!(text(&store, "select cast(refused as text) from notice_slots").await, "9799");
+        assert_eq!(text(&store, "select cast(refused as text) from notice_slots").await, (rounds * 100 - 201).to_string());
         assert_eq!(text(&store, "select cast(count(*) as text) from consent_events").await, "3");
         // A week after the first of them there may be another one.
         clock.advance(7 * DAY);
