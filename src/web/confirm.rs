@@ -147,18 +147,16 @@ async fn welcome(
     let now = subscribers.now();
     let mut digests = Vec::new();
     for digest in prospect.choice.iter().filter_map(|chosen| config.digest(&chosen.digest)) {
+        let link = subscribers.tokens().preferences(&claim.subscriber, &digest.id);
         digests.push(json!({
             "title": digest.title,
             "rule": cadence::rule(digest, now, locale),
             "next": cadence::next_issue(digest, now, locale),
             "latest": home::latest_issue_url(state, &digest.id).await?,
+            "preferences": format!("{}/preferences/{}", state.pages.base(), link.as_str()),
         }));
     }
     let first = prospect.choice.first();
-    let preferences = first.map(|chosen| {
-        let token = subscribers.tokens().preferences(&claim.subscriber, &chosen.digest);
-        format!("{}/preferences/{}", state.pages.base(), token.as_str())
-    });
     let sender = first.and_then(|chosen| config.digest(&chosen.digest)).map_or(&config.sender, |digest| &digest.sender);
     let choice = Offer::in_words(config, &prospect.choice, locale);
     let values = json!({
@@ -166,7 +164,7 @@ async fn welcome(
             Some(address) => say(locale, "confirmed.text_to", &[("address", address), ("choice", &choice)]),
             None => say(locale, "confirmed.text", &[("choice", &choice)]),
         },
-        "digests": digests, "preferences": preferences, "from": sender.email.as_str(), "test": false,
+        "digests": digests, "from": sender.email.as_str(), "test": false,
     });
     Ok(state.pages.page(StatusCode::OK, "confirmed", locale, &values))
 }

@@ -33,6 +33,7 @@ on_both! {
             let page = pressed.text().await.unwrap();
             assert!(page.contains("You are subscribed") && page.contains("Mondays at 08:00"), "{page}");
             assert!(page.contains("Next issue: Monday 30 November 2026 at 08:00"), "{page}");
+            assert_eq!(page.matches("Choose topics or a pause").count(), 2, "of each: {page}");
         }
         assert_eq!(known(&store).await, format!("{ANN} confirmed"));
         let events = text(&store, "select event || ' ' || coalesce(network, '') || ' ' || coalesce(wording, '') from consent_events where digest = 'weekly' order by id").await;
@@ -52,6 +53,7 @@ on_both! {
         for _ in 0..2 {
             let page = site.post(&path, FORM, "").send().await.unwrap().text().await.unwrap();
             assert!(page.contains(&format!("{ANN} gets Jobs &amp; Posts.")), "{page}");
+            assert_eq!(page.matches("Choose topics or a pause").count(), 1, "{page}");
         }
         let agreed = "select digest || ' ' || substr(wording, 1, 24) from consent_events where event = 'confirmed'";
         assert_eq!(text(&store, agreed).await, "jobs Do you want Jobs & Posts");
