@@ -1,8 +1,7 @@
 //! The page behind the link of a confirmation mail: one button says yes, and the page after it says what comes when.
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
@@ -27,17 +26,11 @@ pub(super) async fn page(State(state): State<AppState>, link: Link) -> Response 
 }
 
 /// Agrees; or, where the link is too old, asks for a new one.
-pub(super) async fn act(
-    State(state): State<AppState>,
-    visitor: Visitor,
-    link: Link,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+pub(super) async fn act(State(state): State<AppState>, visitor: Visitor, link: Link, form: Form) -> Response {
     let locale = state.language_of(&link).await;
     let answer = match claim(&state, &link.token) {
         Ok(claim) => agree(&state, &locale, &visitor, &claim).await,
-        Err(TokenError::Expired) if Form::read(&headers, &body).get("again").is_some() => {
+        Err(TokenError::Expired) if form.get("again").is_some() => {
             ask_again(&state, &locale, &visitor, &link.token).await
         }
         Err(TokenError::Expired) => return expired(&state, &locale),

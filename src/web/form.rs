@@ -1,8 +1,13 @@
 //! Reads forms: urlencoded as browsers post them, and multipart as RFC 8058 allows mail programs to.
 
 use axum::body::Bytes;
-use axum::http::HeaderMap;
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+use super::AppState;
+use super::language::Link;
 
 /// The fields of a form, in their order.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,6 +48,24 @@ impl Form {
     /// Whether a mail program unsubscribes by RFC 8058.
     pub(super) fn is_one_click(&self) -> bool {
         self.get("List-Unsubscribe") == Some("One-Click")
+    }
+}
+
+impl FromRequest<AppState> for Form {
+    type Rejection = Response;
+
+    /// A body that is too long, or breaks off, is answered with a page in the language of whoever sent it.
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let Ok(link) = Link::from_request_parts(&mut parts, state).await;
+        let headers = parts.headers.clone();
+        match Bytes::from_request(Request::from_parts(parts, body), state).await {
+            Ok(body) => Ok(Self::read(&headers, &body)),
+            Err(rejection) => {
+                let key = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE { "too_large" } else { "failed" };
+                Err(state.pages.message(rejection.status(), &state.language_of(&link).await, key))
+            }
+        }
     }
 }
 

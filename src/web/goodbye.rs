@@ -1,8 +1,7 @@
 //! The page after leaving: the way back, which is open for a day, and the question why.
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
@@ -66,18 +65,11 @@ pub(super) async fn page(State(state): State<AppState>, link: Link) -> Response 
 }
 
 /// Undoes, or takes down why.
-pub(super) async fn act(
-    State(state): State<AppState>,
-    link: Link,
-    visitor: Visitor,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+pub(super) async fn act(State(state): State<AppState>, link: Link, visitor: Visitor, form: Form) -> Response {
     let claim = match verify(&state, &link.token) {
         Ok(claim) => claim,
         Err(error) => return bad(&state, &link, error).await,
     };
-    let form = Form::read(&headers, &body);
     let done = match (form.get("reason"), form.get("do")) {
         (_, Some("undo")) => undo(&state, &claim, &visitor).await,
         (Some(reason), _) => why(&state, &claim, &link.token, reason, form.get("note").unwrap_or_default()).await,

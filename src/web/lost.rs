@@ -1,6 +1,5 @@
 //! The page for whoever has lost their link: it is mailed to the address, and the answer is the same for all.
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -21,9 +20,8 @@ pub(super) async fn page(State(state): State<AppState>, headers: HeaderMap) -> R
 }
 
 /// Mails the link, if there is one.
-pub(super) async fn act(State(state): State<AppState>, visitor: Visitor, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn act(State(state): State<AppState>, visitor: Visitor, headers: HeaderMap, fields: Form) -> Response {
     let locale = language::asked_for(&headers, &state.locale(None));
-    let fields = Form::read(&headers, &body);
     let typed = fields.get("email").unwrap_or_default();
     let Ok(address) = EmailAddress::parse(typed) else {
         return form(&state, &locale, StatusCode::UNPROCESSABLE_ENTITY, typed, Some("lost.bad_email"));

@@ -4,9 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{Days, NaiveDate};
 use serde_json::{Value, json};
@@ -60,14 +59,7 @@ pub(super) async fn page(State(state): State<AppState>, link: Link) -> Response 
 }
 
 /// Saves them.
-pub(super) async fn act(
-    State(state): State<AppState>,
-    link: Link,
-    visitor: Visitor,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let form = Form::read(&headers, &body);
+pub(super) async fn act(State(state): State<AppState>, link: Link, visitor: Visitor, form: Form) -> Response {
     let done = match claim(&state, &link.token) {
         Ok(Whose::Digest(claim)) => save(&state, &claim, &form, &visitor).await,
         Ok(Whose::Everything(claim)) => manage::act(&state, &claim, &link.token, &form, &visitor).await,

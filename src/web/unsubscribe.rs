@@ -1,8 +1,7 @@
 //! The page that leaves, and the one-click request of mail programs (RFC 8058).
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -26,14 +25,7 @@ pub(super) async fn page(State(state): State<AppState>, link: Link) -> Response 
 }
 
 /// Leaves; to the end, also when whoever asked for it does not wait for the answer.
-pub(super) async fn act(
-    State(state): State<AppState>,
-    link: Link,
-    visitor: Visitor,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let form = Form::read(&headers, &body);
+pub(super) async fn act(State(state): State<AppState>, link: Link, visitor: Visitor, form: Form) -> Response {
     let claim = state.subscribers.tokens().verify_unsubscribe(&link.token);
     let one_click = form.is_one_click();
     let claim = match claim {

@@ -162,6 +162,26 @@ on_both! {
         assert_eq!(site.states(&store).await, "jobs left\nweekly left");
     }
 
+    async fn more_than_is_read_is_answered_with_a_page_and_changes_nothing(store: TestStore) {
+        let site = Site::open(&store).await;
+        confirmed(&site.subscribers, ANN, &["weekly"]).await;
+        execute(&store, "update subscribers set locale = 'de'").await;
+        let before = everything(&store).await;
+        let (unsubscribe, preferences) = site.links(&store).await;
+        let body = format!("leave=all&pause=4w&x={}", "y".repeat(100_000));
+        let (theirs, anybodys) = ("Das ist zu viel auf einmal", "That is too much to read");
+        for (path, heading) in [
+            (unsubscribe.as_str(), theirs), (&preferences, theirs), ("/preferences", anybodys), ("/confirm/x", anybodys),
+            ("/goodbye/x", anybodys), ("/subscribe", anybodys),
+        ] {
+            let answer = site.post(path, &body).await;
+            assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+            let page = answer.text().await.unwrap();
+            assert!(page.contains("<h1>") && page.contains(heading), "{path}: {page}");
+        }
+        assert_eq!(everything(&store).await, before);
+    }
+
     async fn forged_and_malformed_links_are_not_found_and_change_nothing(store: TestStore) {
         let site = Site::open(&store).await;
         confirmed(&site.subscribers, ANN, &["weekly"]).await;
