@@ -12,14 +12,14 @@ use super::pages::{say, titles_in};
 use super::visitor::Visitor;
 use super::{AppState, cadence, home};
 use crate::domain::Locale;
-use crate::subscribers::{AskedAgain, ConfirmClaim, Confirmed, Origin, Prospect, SubscribersError, TokenError};
+use crate::subscribers::{AskedAgain, Chosen, ConfirmClaim, Confirmed, Origin, Prospect, SubscribersError, TokenError};
 
 /// Shows what would be agreed to.
 pub(super) async fn page(State(state): State<AppState>, link: Link) -> Response {
     let locale = state.language_of(&link).await;
     let answer = match claim(&state, &link.token) {
         Ok(claim) => show(&state, &locale, &claim).await,
-        Err(TokenError::Expired) => return expired(&state, &locale),
+        Err(TokenError::Expired) => expired(&state, &locale, &link.token).await,
         Err(error) => return state.bad_link(&locale, error),
     };
     answer.unwrap_or_else(|error| state.failed(&locale, &error))
@@ -33,7 +33,7 @@ pub(super) async fn act(State(state): State<AppState>, visitor: Visitor, link: L
         Err(TokenError::Expired) if form.get("again").is_some() => {
             ask_again(&state, &locale, &visitor, &link.token).await
         }
-        Err(TokenError::Expired) => return expired(&state, &locale),
+        Err(TokenError::Expired) => expired(&state, &locale, &link.token).await,
         Err(error) => return state.bad_link(&locale, error),
     };
     answer.unwrap_or_else(|error| state.failed(&locale, &error))
@@ -44,14 +44,37 @@ fn claim(state: &AppState, token: &str) -> Result<ConfirmClaim, TokenError> {
     subscribers.tokens().verify_confirm(token, subscribers.now())
 }
 
-/// The page of a link that is too old: one button sends a new one.
-fn expired(state: &AppState, locale: &Locale) -> Response {
+/// The page of a link whose time is over. Whoever has what it was for is told so; else one button sends a new one, where
+/// there is still something to ask about.
+async fn expired(state: &AppState, locale: &Locale, token: &str) -> Result<Response, SubscribersError> {
+    let claim = match state.subscribers.tokens().verify_confirm_of_any_age(token) {
+        Ok(claim) => claim,
+        Err(error) => return Ok(state.bad_link(locale, error)),
+    };
+    let prospect = state.subscribers.would_confirm(&claim).await?;
+    if prospect.verdict == Confirmed::Already && !prospect.choice.is_empty() {
+        return welcome(state, &claim, &prospect, locale).await;
+    }
+    let offered = |chosen: &Chosen| state.subscribers.config().digest(&chosen.digest).is_some();
+    if prospect.address.is_none() || !claim.choice.iter().any(offered) {
+        return Ok(over(state, locale));
+    }
     let expired = Expired::new(state, locale);
     let values = json!({
         "heading": expired.heading, "text": expired.text, "hidden": [],
         "buttons": [{ "text": expired.button, "name": "again", "value": "yes", "primary": true }], "test": false,
     });
-    state.pages.page(StatusCode::GONE, "question", locale, &values)
+    Ok(state.pages.page(StatusCode::GONE, "question", locale, &values))
+}
+
+/// The page of a link whose request is forgotten, or was for what is gone: the way to the form is all that is left.
+fn over(state: &AppState, locale: &Locale) -> Response {
+    let said = |key: &str| say(locale, &format!("confirm.over.{key}"), &[]);
+    let values = json!({
+        "heading": said("heading"), "text": said("text"), "link": format!("{}/", state.pages.base()),
+        "link_text": said("link"), "test": false,
+    });
+    state.pages.page(StatusCode::GONE, "message", locale, &values)
 }
 
 async fn ask_again(
@@ -65,7 +88,7 @@ async fn ask_again(
     let origin = visitor.at(Origin::PAGE);
     Ok(match state.subscribers.ask_again(token, &wording, origin, &*state.notices).await? {
         AskedAgain::Asked => state.pages.message(StatusCode::OK, locale, "confirm.asked_again"),
-        AskedAgain::Gone => state.pages.message(StatusCode::GONE, locale, "confirm.stale"),
+        AskedAgain::Gone => over(state, locale),
         AskedAgain::BadLink(error) => state.bad_link(locale, error),
     })
 }

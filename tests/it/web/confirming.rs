@@ -106,6 +106,48 @@ on_both! {
         assert_eq!(text(&store, "select topics from subscriptions").await, "features,news");
     }
 
+    async fn a_link_whose_time_is_over_shows_success_to_whoever_has_what_it_was_for(store: TestStore) {
+        let site = Site::open(&store).await;
+        site.join(&format!("email={ANN}&digests=weekly")).await;
+        let older = format!("/confirm/{}", link(&store, ANN).await);
+        site.clock.advance(Duration::from_secs(601));
+        site.join(&format!("email={ANN}")).await;
+        let newer = format!("/confirm/{}", link(&store, ANN).await);
+        site.post(&newer, FORM, "").send().await.unwrap();
+        site.clock.advance(Duration::from_secs(40 * 86_400));
+        let before = everything(&store).await;
+        for (path, choice) in [(&newer, "Early Help Weekly and Jobs &amp; Posts"), (&older, "Early Help Weekly")] {
+            for page in [site.get(path).await, site.post(path, FORM, "").send().await.unwrap()] {
+                assert_eq!(page.status(), StatusCode::OK);
+                let page = page.text().await.unwrap();
+                assert!(page.contains("You are subscribed") && page.contains(&format!("{ANN} gets {choice}.")), "{page}");
+            }
+        }
+        assert_eq!(everything(&store).await, before);
+        let id = site.subscribers.public_id(&address(ANN)).await.unwrap().unwrap();
+        site.subscribers.leave(&id, Leave::Digest("weekly"), Origin::ONE_CLICK).await.unwrap();
+        for page in [site.get(&older).await, site.post(&older, FORM, "").send().await.unwrap()] {
+            assert_eq!(page.status(), StatusCode::GONE);
+            assert!(page.text().await.unwrap().contains("name=\"again\" value=\"yes\""));
+        }
+    }
+
+    async fn a_link_of_a_request_that_is_forgotten_leads_to_the_form_and_has_no_button(store: TestStore) {
+        let site = Site::open(&store).await;
+        site.join(&format!("email={ANN}")).await;
+        let path = format!("/confirm/{}", link(&store, ANN).await);
+        site.clock.advance(Duration::from_secs(31 * 86_400));
+        assert_eq!(site.subscribers.forget_unconfirmed().await.unwrap(), 1);
+        let pressed = site.post(&path, FORM, "again=yes").send().await.unwrap();
+        for page in [site.get(&path).await, site.post(&path, FORM, "").send().await.unwrap(), pressed] {
+            assert_eq!(page.status(), StatusCode::GONE);
+            let page = page.text().await.unwrap();
+            assert!(page.contains("This link is over") && page.contains("href=\"/mail/\">Subscribe"), "{page}");
+            assert!(!page.contains("<button") && !page.contains("You have left"), "{page}");
+        }
+        assert_eq!(known(&store).await, "");
+    }
+
     async fn a_flood_for_one_address_mails_it_once_in_ten_minutes(store: TestStore) {
         let site = Site::open(&store).await;
         let stamp = site.stamp().await;
