@@ -8,7 +8,7 @@ use serde_json::json;
 use super::AppState;
 use super::form::Form;
 use super::language::Link;
-use super::pages::{say, title, titles_in};
+use super::pages::{say, title};
 use super::visitor::Visitor;
 use super::when::{day_of, time_of};
 use crate::domain::{Locale, UtcMillis};
@@ -22,8 +22,8 @@ struct Shown<'a> {
     /// What was left; none: everything.
     left: Option<String>,
     masked: Option<String>,
-    /// What they still get.
-    others: String,
+    /// Whether they still get other digests; not which, since mails get forwarded.
+    others: bool,
     /// What the answers of the page are posted with.
     token: Option<&'a str>,
     /// Until when it can be undone.
@@ -45,7 +45,7 @@ pub(super) async fn page_after(
     let shown = Shown {
         left: (!all).then(|| title(config, &claim.digest)),
         masked: now.as_ref().map(|now| now.masked.clone()),
-        others: now.as_ref().map(|now| titles_in(&locale, config, &now.others)).unwrap_or_default(),
+        others: now.as_ref().is_some_and(|now| !now.others.is_empty()),
         token: goodbye.why.as_ref().map(Token::as_str),
         undo_until: goodbye.undo.as_ref().map(|(_, until)| *until),
         thanked: false,
@@ -100,12 +100,19 @@ async fn undo(state: &AppState, claim: &PersonalClaim, visitor: &Visitor) -> Res
 
 fn undone_page(state: &AppState, claim: &PersonalClaim, undone: &Undone, locale: &Locale) -> Response {
     let config = state.subscribers.config();
-    let digests = match undone {
-        Undone::Now(digests) => titles_in(locale, config, digests),
-        Undone::Already => title(config, &claim.digest),
+    let key = match undone {
+        Undone::Now(digests) if !is_all_of(digests, claim) => "text_of_all",
+        Undone::Now(_) | Undone::Already => "text",
         Undone::Refused => return state.pages.message(StatusCode::GONE, locale, "goodbye.refused"),
     };
-    state.pages.message_with(StatusCode::OK, locale, "goodbye.undone", &[("digests", &digests)])
+    let said = |key: &str| say(locale, &format!("goodbye.undone.{key}"), &[("digests", &title(config, &claim.digest))]);
+    let values = json!({ "heading": said("heading"), "text": said(key), "test": false });
+    state.pages.page(StatusCode::OK, "message", locale, &values)
+}
+
+/// Whether these are the digest of the link and no other: others are not named, since mails get forwarded.
+fn is_all_of(digests: &[String], claim: &PersonalClaim) -> bool {
+    digests == [claim.digest.as_str()]
 }
 
 async fn why(
@@ -139,16 +146,17 @@ async fn show(
     let config = state.subscribers.config();
     let of_digest = DigestClaim { subscriber: claim.subscriber.clone(), digest: claim.digest.clone() };
     let (now, locale) = state.of_link(&of_digest).await?;
+    let this = || title(config, &claim.digest);
     // Who must not be mailed may say why, and has nothing to undo.
     let (left, undo_until) = match state.subscribers.would_undo(claim).await? {
-        Undone::Now(left) => (titles_in(&locale, config, &left), Some(claim.at.plus(UNDO_LIFETIME))),
-        Undone::Refused if thanked || error.is_some() => (title(config, &claim.digest), None),
+        Undone::Now(left) => (is_all_of(&left, claim).then(this), Some(claim.at.plus(UNDO_LIFETIME))),
+        Undone::Refused if thanked || error.is_some() => (Some(this()), None),
         undone => return Ok(undone_page(state, claim, &undone, &locale)),
     };
     let shown = Shown {
-        left: Some(left),
+        left,
         masked: now.as_ref().map(|now| now.masked.clone()),
-        others: String::new(),
+        others: false,
         token: Some(token),
         undo_until,
         thanked,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::form::Form;
 use super::language::Link;
-use super::pages::{say, title, titles_in};
+use super::pages::{say, title};
 use super::unsubscribe::leave;
 use super::visitor::Visitor;
 use super::when::{day_of, four_weeks, today, zone};
@@ -179,7 +179,6 @@ async fn show(
     let test = claim.subscriber == Tokens::nobody();
     let (now, locale) = state.of_link(claim).await?;
     let has = now.as_ref().map_or(Topics::All, |now| now.topics.clone());
-    let others = now.as_ref().map(|now| titles_in(&locale, config, &now.others)).unwrap_or_default();
     let unsubscribe = state.subscribers.tokens().unsubscribe(&claim.subscriber, &claim.digest);
     let values = json!({
         "test": test,
@@ -187,7 +186,8 @@ async fn show(
         "active": test || now.as_ref().is_some_and(|now| now.active),
         "masked": now.as_ref().map(|now| &now.masked),
         "topics": topics(state, &claim.digest, &has, &locale).await?,
-        "others": others,
+        // Not which: whoever was forwarded a digest shall not learn what else its reader gets.
+        "others": now.as_ref().is_some_and(|now| !now.others.is_empty()),
         "paused_until": now.and_then(|now| now.paused_until)
             .map(|until| day_of(state, &claim.digest, &locale, until)),
         "four_weeks": four_weeks(state, &claim.digest, &locale).1,

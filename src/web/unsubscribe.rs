@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::form::Form;
 use super::language::Link;
-use super::pages::{enumerated, title, titles_in};
+use super::pages::{enumerated, title};
 use super::visitor::Visitor;
 use super::when::{day_of, four_weeks};
 use super::{AppState, goodbye};
@@ -77,7 +77,7 @@ async fn show(state: &AppState, claim: &DigestClaim) -> Result<Response, Subscri
             .map(|until| day_of(state, &claim.digest, &locale, until)),
         "four_weeks": four_weeks(state, &claim.digest, &locale).1,
         "topics": (topics.len() > 1).then(|| enumerated(&locale, &mine)),
-        "others": now.as_ref().map(|now| titles_in(&locale, config, &now.others)),
+        "others": now.as_ref().is_some_and(|now| !now.others.is_empty()),
     });
     Ok(state.pages.page(StatusCode::OK, "unsubscribe", &locale, &values))
 }

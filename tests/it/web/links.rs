@@ -155,7 +155,7 @@ on_both! {
         confirmed(&site.subscribers, ANN, &["weekly", "jobs"]).await;
         let (unsubscribe, _) = site.links(&store).await;
         let page = site.post(&unsubscribe, "leave=digest").await.text().await.unwrap();
-        assert!(page.contains("You have left") && page.contains("Jobs &amp; Posts"), "{page}");
+        assert!(page.contains("You have left") && page.contains("Unsubscribe from everything"), "{page}");
         assert_eq!(site.states(&store).await, "jobs active\nweekly left");
         let page = site.post(&unsubscribe, "leave=all").await.text().await.unwrap();
         assert!(page.contains("an•••@northfold.example") && !page.contains("Jobs"), "{page}");

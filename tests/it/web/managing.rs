@@ -73,7 +73,7 @@ on_both! {
         confirmed(&site.subscribers, ANN, &["weekly", "jobs"]).await;
         let (unsubscribe, _) = ann(&store, &site).await;
         let (status, page) = site.act(&unsubscribe, "leave=digest").await;
-        assert!(status == StatusCode::OK && page.contains("You have left") && page.contains("Jobs &amp; Posts"), "{page}");
+        assert!(status == StatusCode::OK && page.contains("You have left") && page.contains("You still get other newsletters"), "{page}");
         let back = action(&page, "value=\"undo\"");
         let before = everything(&store).await;
         let (status, shown) = site.shown(&back).await;
@@ -131,6 +131,26 @@ on_both! {
         let (status, page) = site.shown(&everything_link).await;
         assert!(status == StatusCode::GONE && page.contains("href=\"/mail/preferences\""), "{page}");
         assert_eq!(site.act(&everything_link, "do=erase&sure=yes").await.0, StatusCode::GONE);
+    }
+
+    async fn a_digests_link_names_no_other_digest_wherever_it_leads(store: TestStore) {
+        let site = Site::open(&store).await;
+        confirmed(&site.subscribers, ANN, &["weekly", "jobs"]).await;
+        let (unsubscribe, preferences) = ann(&store, &site).await;
+        let mut pages = vec![site.shown(&preferences).await.1, site.shown(&unsubscribe).await.1];
+        assert!(pages.iter().all(|page| page.contains("You also get other newsletters from us.")), "{pages:#?}");
+        assert!(pages[1].contains("Unsubscribe from everything"), "{}", pages[1]);
+        pages.push(site.act(&unsubscribe, "leave=digest").await.1);
+        site.clock.advance(Duration::from_secs(60));
+        let (_, page) = site.act(&unsubscribe, "leave=all").await;
+        let goodbye = action(&page, "name=\"reason\"");
+        pages.extend([page, site.shown(&goodbye).await.1, site.act(&goodbye, "reason=other").await.1, site.act(&goodbye, "do=undo").await.1]);
+        assert!(pages[6].contains("subscribed again") && pages[6].contains("as it was"), "{}", pages[6]);
+        for page in &pages {
+            assert!(!page.contains("Jobs"), "{page}");
+        }
+        site.act(&preferences, "do=link").await;
+        assert!(site.shown(&link(&store).await).await.1.contains("Jobs &amp; Posts"), "the fresh link is theirs alone");
     }
 
     async fn a_mail_program_that_leaves_gets_a_goodbye_mail_where_the_operator_wants_it(store: TestStore) {
