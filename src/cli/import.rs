@@ -160,6 +160,11 @@ fn reasons(report: &ImportReport) -> Result<(), CliError> {
     for (reason, rows) in &report.skipped_by {
         output::line(format!("  skipped, {reason}: {}", output::count(*rows)))?;
     }
+    let unproven: Vec<String> = report.lines_without_evidence().take(SHOWN).map(|line| line.to_string()).collect();
+    if !unproven.is_empty() {
+        let more = if report.lines_without_evidence().nth(SHOWN).is_some() { ", …" } else { "" };
+        output::line(format!("  without evidence: line {}{more}", unproven.join(", ")))?;
+    }
     let first = report.refused.iter().take(SHOWN);
     first.into_iter().try_for_each(|row| output::line(format!("  line {}: {}", row.line, row.reason)))?;
     let rest = report.refused_rows.saturating_sub(SHOWN as u64);
@@ -203,6 +208,12 @@ fn hints(report: &ImportReport, import: &Import<'_>) {
     }
     if let Some(path) = &report.written {
         output::note(format!("the rows that were refused or left alone are listed in {}", path.display()));
+    }
+    if report.lines_without_evidence().next().is_some() {
+        output::note(
+            "rows without evidence are left alone. Note in their column `evidence` what proves that these people agreed, or \
+             import the file once more with --ask, which sends a confirmation to those of it who are not subscribed",
+        );
     }
     if report.is_only_report(import) && !report.would_apply {
         output::note(

@@ -34,6 +34,19 @@ on_both! {
         assert_eq!((&shown["name"], &shown["digests"][0]["topics"]), (&"Ann Marsh".into(), &serde_json::json!(["news"])));
     }
 
+    async fn rows_without_evidence_are_left_alone_with_their_lines_and_a_way_on(store: TestStore) {
+        let program = Program::on(&store).await;
+        let file = program.folder.path().join("people.csv");
+        std::fs::write(&file, "email,evidence\nann@northfold.example,paper form 7\nben@northfold.example,\ncal@northfold.example,\n").unwrap();
+        let output = program.run(&["subscriber", "import", file.to_str().unwrap()]).await;
+        assert!(output.status.success(), "{output:?}");
+        let (said, hint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(said.contains("1 added, 0 updated, 0 unchanged, 2 skipped") && said.contains("without evidence: line 3, 4"), "{said}");
+        assert!(hint.contains("--ask") && !hint.contains("--confirmed"), "{hint}");
+        let shown = program.json(&["subscriber", "show", "ann@northfold.example"]).await;
+        assert_eq!(shown["state"], "confirmed");
+    }
+
     async fn a_bad_row_ends_in_exit_code_1_with_its_line_and_can_be_skipped_with_a_report(store: TestStore) {
         let program = Program::on(&store).await;
         let file = program.folder.path().join("people.csv");

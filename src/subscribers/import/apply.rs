@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::decide::{Decision, Known, Numbered, Update, fresh, gone, left};
-use super::report::Counts;
+use super::report::{Counts, Skip};
 use super::row::Row;
 use super::{Import, ImportBasis};
 use crate::domain::{PublicId, SubscriberState, SubscriptionState, UtcMillis};
@@ -38,8 +38,13 @@ struct Changes<'c> {
 }
 
 impl Subscribers {
-    /// Says what a chunk would do.
-    pub(super) async fn plan_chunk(&self, chunk: &[Numbered], import: &Import<'_>) -> Result<Counts, SubscribersError> {
+    /// Says what a chunk would do; without `grounds`, what it would do if there were any.
+    pub(super) async fn plan_chunk(
+        &self,
+        chunk: &[Numbered],
+        import: &Import<'_>,
+        grounds: bool,
+    ) -> Result<Counts, SubscribersError> {
         let all: Vec<&Numbered> = chunk.iter().collect();
         let known = Known::look_up(&mut self.store.read().await?, &all).await?;
         let mut counts = Counts::default();
@@ -49,6 +54,9 @@ impl Subscribers {
             match known.decide(numbered, import.basis, self.now()) {
                 // They would be known by then.
                 Decision::Add(_) if numbered.again => counts.unchanged += 1,
+                Decision::Add(_) | Decision::Update(_) if grounds && row.lacks_evidence(import.basis) => {
+                    counts.skip(row, Skip::Unproven);
+                }
                 Decision::Add(state) => {
                     counts.asked += u64::from(asks && state == SubscriberState::Pending);
                     counts.add(row);
@@ -120,7 +128,12 @@ impl Subscribers {
         let (mut changed, mut later) = (HashSet::new(), Vec::new());
         for numbered in rows {
             let row = &numbered.row;
-            let decision = known.decide(numbered, import.basis, now);
+            let decision = match known.decide(numbered, import.basis, now) {
+                Decision::Add(_) | Decision::Update(_) if row.lacks_evidence(import.basis) => {
+                    Decision::Skip(Skip::Unproven)
+                }
+                decision => decision,
+            };
             if let Decision::Update(update) = &decision
                 && !changed.insert(update.row.id)
             {

@@ -50,7 +50,7 @@ impl Scene {
 pub(super) struct Checked {
     pub(super) report: ImportReport,
     pub(super) lines: Lines,
-    /// Whether all who would be mailed have evidence, or are asked.
+    /// Whether it may be written: not where people would be mailed and no row at all has evidence.
     pub(super) grounds: bool,
     pub(super) tables: Vec<Table>,
     pub(super) duplicates: Duplicates,
@@ -59,7 +59,7 @@ pub(super) struct Checked {
 /// Reads all of a file, and checks each row.
 pub(super) fn check(scene: &Scene, mut lines: Lines) -> Result<Checked, SubscribersError> {
     let mut report = ImportReport::default();
-    let (mut grounds, mut people) = (true, Collector::new());
+    let (mut lacking, mut proven, mut people) = (false, false, Collector::new());
     let mut chooser = Chooser::new(Arc::clone(&scene.config));
     let mut tables = Vec::new();
     for part in Part::all(&scene.path)? {
@@ -93,7 +93,8 @@ pub(super) fn check(scene: &Scene, mut lines: Lines) -> Result<Checked, Subscrib
                 Ok(row) => {
                     report.rows += 1;
                     let wanted = row.wanted(scene.basis);
-                    grounds &= row.has_grounds(scene.basis);
+                    lacking |= row.lacks_evidence(scene.basis);
+                    proven |= row.is_proven(scene.basis);
                     report.note_state(wanted);
                     report.unknown.extend(row.wishes.foreign.iter().cloned());
                     people.see(&row.address, wanted);
@@ -116,6 +117,7 @@ pub(super) fn check(scene: &Scene, mut lines: Lines) -> Result<Checked, Subscrib
         tables.push(table);
     }
     report.repeated = people.repeats;
+    let grounds = proven || !lacking;
     Ok(Checked { report, lines, grounds, tables, duplicates: people.finish() })
 }
 

@@ -91,7 +91,8 @@ impl<'a> Import<'a> {
 /// On what grounds the people of a file may be mailed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImportBasis<'a> {
-    /// On the evidence in each row. Where one that needs it has none, the import only reports.
+    /// On the evidence in each row. One that needs it and has none is left alone; where no row has any, the import only
+    /// reports.
     Rows,
     /// On this evidence, where a row has none of its own.
     Confirmed(&'a str),
@@ -159,7 +160,7 @@ impl Subscribers {
                     let counts = if report.applied {
                         self.apply_chunk(part, import, &mut || pace.next()).await?
                     } else {
-                        self.plan_chunk(part, import).await?
+                        self.plan_chunk(part, import, grounds).await?
                     };
                     size = next_size(size, begun.elapsed());
                     let asked = counts.asked;

@@ -29,7 +29,8 @@ pub struct ImportReport {
     pub updated: u64,
     /// Rows that say what is known.
     pub unchanged: u64,
-    /// Rows left alone, since the person has left, bounced, complained or is suppressed, or nothing is there for them.
+    /// Rows left alone, since the person has left, bounced, complained or is suppressed, nothing is there for them, or nothing
+    /// says that they agreed.
     pub skipped: u64,
     /// Bad rows; of very many the first.
     pub refused: Vec<RefusedRow>,
@@ -100,7 +101,11 @@ pub(super) enum Skip {
     Moved,
     Stranger,
     NothingHere,
+    Unproven,
 }
+
+/// What stands for a row that was left alone since nothing says that the person agreed.
+const UNPROVEN: &str = "there is no evidence that the person agreed";
 
 impl Skip {
     /// The word for counting, and the sentence for reading.
@@ -114,6 +119,7 @@ impl Skip {
             Self::Moved => ("moved", "the person has another address now"),
             Self::Stranger => ("never asked", "the person had not signed up there"),
             Self::NothingHere => ("nothing for them", "the person is in groups that are no digest or topic here"),
+            Self::Unproven => ("no evidence", UNPROVEN),
         }
     }
 }
@@ -157,6 +163,11 @@ impl ImportReport {
     /// Whether a bad row refused the whole file.
     pub fn is_refused(&self, import: &Import<'_>) -> bool {
         self.refused_rows > 0 && !import.skip_bad
+    }
+
+    /// The lines of rows that were left alone for want of evidence; of very many the first.
+    pub fn lines_without_evidence(&self) -> impl Iterator<Item = u64> {
+        self.skipped_rows.iter().filter(|row| row.reason == UNPROVEN).map(|row| row.line)
     }
 
     /// Whether it only says what it would do, since there are no grounds to do it.

@@ -146,12 +146,18 @@ impl Row {
         }
     }
 
-    /// Whether the row may be written: only who would be mailed needs evidence.
-    pub(super) fn has_grounds(&self, basis: ImportBasis<'_>) -> bool {
-        basis != ImportBasis::Rows
-            || self.claim.stranger
-            || self.wanted(basis) != SubscriberState::Confirmed
-            || self.claim.evidence.is_some()
+    /// Whether somebody would be mailed of whom nothing says that they agreed.
+    pub(super) fn lacks_evidence(&self, basis: ImportBasis<'_>) -> bool {
+        basis == ImportBasis::Rows && self.would_be_mailed(basis) && self.claim.evidence.is_none()
+    }
+
+    /// Whether the row itself proves that somebody who would be mailed agreed.
+    pub(super) fn is_proven(&self, basis: ImportBasis<'_>) -> bool {
+        self.would_be_mailed(basis) && self.claim.evidence.is_some()
+    }
+
+    fn would_be_mailed(&self, basis: ImportBasis<'_>) -> bool {
+        !self.claim.stranger && self.wanted(basis) == SubscriberState::Confirmed
     }
 }
 

@@ -118,6 +118,29 @@ on_both! {
         assert_eq!((again.added, again.updated, again.unchanged), (0, 0, 5));
     }
 
+    async fn members_without_evidence_are_left_alone_and_named_and_all_others_are_taken(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let unproven = SUBSCRIBED.replacen("\"2021-05-06 07:08:09\",2001:db8::7", ",", 1);
+        let files = [("subscribed_1.csv", unproven.as_str()), ("unsubscribed_1.csv", UNSUBSCRIBED), ("cleaned_1.csv", CLEANED)];
+        let path = zip(&store, &files);
+        for dry in [true, false] {
+            let lines = store.folder.path().join("left-alone.csv");
+            let import = Import { dry, report: Some(lines.clone()), ..Import::new(&path, ImportBasis::Rows) };
+            let report = subscribers.import(&import, &Asked::default(), |_, _| {}).await.unwrap();
+            assert_eq!((report.applied, report.added, report.skipped), (!dry, 4, 2), "{report:?}");
+            assert_eq!((report.skipped_by["no evidence"], report.lines_without_evidence().collect::<Vec<_>>()), (1, vec![3]));
+            let lines = std::fs::read_to_string(lines).unwrap();
+            assert!(lines.contains("3,skipped,bea@northfold.example,there is no evidence"), "{lines}");
+        }
+        assert_eq!(states(&store).await, "ann@northfold.example confirmed\ndot@northfold.example unsubscribed\n\
+            eli@northfold.example complained\nfay@northfold.example bounced");
+        // Where nobody has any, leavers wait for the others.
+        let nobody = unproven.replace("\"2021-03-04 05:08:00\",192.0.2.2", ",").replace("Gardening,2,,,\"2021-05-06 07:08:09\"", "Gardening,2,,,");
+        let path = zip(&store, &[("subscribed_1.csv", &nobody), ("unsubscribed_1.csv", UNSUBSCRIBED)]);
+        let report = import_zip(&subscribers, &path).await.unwrap();
+        assert_eq!((report.applied, report.lines_without_evidence().count()), (false, 0), "{report:?}");
+    }
+
     async fn a_file_of_mailchimps_leavers_is_known_without_its_name_and_a_doubtful_row_is_refused(store: TestStore) {
         let (subscribers, _clock) = subscribers(&store, URL).await;
         import(&store, &subscribers, UNSUBSCRIBED.as_bytes(), ImportBasis::Rows, false).await;
