@@ -184,6 +184,7 @@ impl Notices {
                 reminder: *reminder,
             },
             NoticeKind::AlreadySubscribed => Letter::Subscribed,
+            NoticeKind::AddressTaken => Letter::Taken,
             NoticeKind::ManageLink { expires_at, .. } => Letter::Manage { valid: valid(expires_at) },
             NoticeKind::ChangeAddress { expires_at, .. } => Letter::Address { valid: valid(expires_at) },
             NoticeKind::AddressChanged => Letter::Moved,
@@ -220,7 +221,9 @@ fn link_of(kind: &NoticeKind) -> Option<&SecretLink> {
         | NoticeKind::ManageLink { link, .. }
         | NoticeKind::ChangeAddress { link, .. }
         | NoticeKind::Goodbye { link, .. } => Some(link),
-        NoticeKind::AlreadySubscribed | NoticeKind::AddressChanged | NoticeKind::Welcome => None,
+        NoticeKind::AlreadySubscribed | NoticeKind::AddressTaken | NoticeKind::AddressChanged | NoticeKind::Welcome => {
+            None
+        }
     }
 }
 

@@ -33,6 +33,8 @@ pub enum Letter<'a> {
     },
     /// Somebody asked for what they have already.
     Subscribed,
+    /// Somebody wants their mails at an address that is subscribed itself.
+    Taken,
     /// The link to everything about them.
     Manage {
         /// How long it works.
@@ -104,7 +106,7 @@ impl Letter<'_> {
     pub fn template(&self) -> &'static str {
         match self {
             Self::Confirmation { .. } => "confirmation",
-            Self::Subscribed => "subscribed",
+            Self::Subscribed | Self::Taken => "subscribed",
             Self::Manage { .. } => "manage",
             Self::Address { .. } => "address",
             Self::Moved => "moved",
@@ -113,6 +115,11 @@ impl Letter<'_> {
             Self::Correction { .. } => "correction",
             Self::Alert { .. } => "alert",
         }
+    }
+
+    /// What its wording is under.
+    fn words(&self) -> &'static str {
+        if matches!(self, Self::Taken) { "taken" } else { self.template() }
     }
 
     /// Whether it goes to subscribers of the digest as such: then it has the headers of a list, and the links to leave.
@@ -127,6 +134,7 @@ impl Letter<'_> {
                 &[Slot::Link]
             }
             Self::Subscribed => &[Slot::PreferencesUrl],
+            Self::Taken => &[Slot::UnsubscribeUrl],
             Self::Welcome { .. } | Self::Correction { .. } => &[Slot::UnsubscribeUrl, Slot::PreferencesUrl],
             Self::Moved | Self::Alert { .. } => &[],
         }
@@ -213,7 +221,7 @@ pub(super) fn subject(frame: &Frame<'_>, letter: &Letter<'_>) -> String {
         Letter::Correction { subject, .. } => say.with("correction.subject", &[("subject", subject)], None),
         // As the log, in English.
         Letter::Alert { subject, .. } => format!("Postround: {subject}"),
-        _ => say.one(&format!("{}.subject", letter.template())),
+        _ => say.one(&format!("{}.subject", letter.words())),
     };
     one_line(&subject).into_owned()
 }
@@ -293,9 +301,9 @@ impl LetterView {
     }
 }
 
-/// Those whose wording is all under the name of their template.
+/// Those whose wording is all under one name.
 fn plain(say: &Say<'_>, letter: &Letter<'_>, common: &Common) -> (String, LetterWords) {
-    let name = letter.template();
+    let name = letter.words();
     let under = |key: &str| say.one(&format!("{name}.{key}"));
     let button = |url: &str| Some(ButtonView { label: under("button"), url: url.to_owned() });
     let (slot, note) = (&common.slot, under("note"));
@@ -307,6 +315,10 @@ fn plain(say: &Say<'_>, letter: &Letter<'_>, common: &Common) -> (String, Letter
         }
         Letter::Subscribed => {
             words.button = button(&slot.preferences_url);
+            words.note = vec![note];
+        }
+        Letter::Taken => {
+            words.button = button(&slot.unsubscribe_url);
             words.note = vec![note];
         }
         Letter::Welcome { latest } => {

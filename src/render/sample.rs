@@ -208,12 +208,13 @@ fn collect(path: &str, value: &Value, names: &mut std::collections::BTreeSet<Str
 }
 
 /// Each kind of letter once.
-pub(super) fn letters() -> [Letter<'static>; 9] {
+pub(super) fn letters() -> [Letter<'static>; 10] {
     let wanted = vec![Wanted { digest: TITLE.to_owned(), topics: vec!["News".to_owned(), "Features".to_owned()] }];
     let valid = Valid::Days(7);
     [
         Letter::Confirmation { wanted, first_issue: None, valid, days: 30, reminder: false },
         Letter::Subscribed,
+        Letter::Taken,
         Letter::Manage { valid: Valid::Hours(1) },
         Letter::Address { valid },
         Letter::Moved,

@@ -88,7 +88,7 @@ pub(super) struct SlotView {
     name: String,
     pub(super) address: String,
     greeting: String,
-    unsubscribe_url: String,
+    pub(super) unsubscribe_url: String,
     pub(super) preferences_url: String,
     pub(super) link: String,
 }

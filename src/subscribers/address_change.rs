@@ -120,13 +120,18 @@ impl Subscribers {
         let hash = self.keys.address_hash(new);
         let suppressed = session.suppression(&hash).await?.is_some();
         let owner = session.subscriber_by_hash(&hash).await?;
+        let have = session.subscriptions_among(&[owner.as_ref().map_or(0, |owner| owner.id)]).await?;
         let link = self.tokens.change_url(&row.public_id, &row.address_hash, &digest.id, new, now);
         let kind = NoticeKind::ChangeAddress { link: SecretLink(link), expires_at: now.plus(CHANGE_LIFETIME) };
         let question = Notice::to_address(row, new.clone(), &digest.id, kind);
         let notice = match owner.as_ref().map(|owner| (owner, owner.state)) {
             _ if suppressed || !granted => None,
             Some((_, SubscriberState::Complained)) => None,
-            Some((owner, SubscriberState::Confirmed)) => Notice::to(owner, &digest.id, NoticeKind::AlreadySubscribed),
+            Some((owner, SubscriberState::Confirmed)) => {
+                // With the way to leave what they get there, which need not be what the other one gets.
+                let theirs = self.wished(&have).into_iter().next().map(|chosen| chosen.digest);
+                Notice::to(owner, theirs.as_deref().unwrap_or(&digest.id), NoticeKind::AddressTaken)
+            }
             _ => Some(question.clone()),
         };
         match notice {

@@ -68,6 +68,8 @@ pub enum NoticeKind {
     },
     /// Somebody asked for what they have already; the way to their preferences.
     AlreadySubscribed,
+    /// Somebody wants their mails at this address, which is subscribed itself; what to do where both are theirs.
+    AddressTaken,
     /// The link, asked for on a page, to everything about them: all digests, their data, erasure, change of address.
     ManageLink {
         /// The link.

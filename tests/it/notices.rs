@@ -101,6 +101,7 @@ fn all() -> Vec<(NoticeKind, &'static str, bool)> {
         (confirm(vec![whole("weekly")], false), "confirmation", true),
         (confirm(vec![whole("weekly")], true), "reminder", true),
         (NoticeKind::AlreadySubscribed, "subscribed", false),
+        (NoticeKind::AddressTaken, "subscribed", false),
         (NoticeKind::ManageLink { link: link(), expires_at: in_an_hour() }, "manage", true),
         (NoticeKind::ChangeAddress { link: link(), expires_at: in_an_hour() }, "address", true),
         (NoticeKind::AddressChanged, "moved", false),
@@ -135,16 +136,16 @@ on_both! {
         for (kind, ..) in all() {
             house.notify(zoe, "zoe@reader.example", None, kind).await;
         }
-        assert_eq!(text(&house.test, mails).await, "8");
+        assert_eq!(text(&house.test, mails).await, "9");
         // As after a restart.
         let House { test, people, .. } = house;
         let again = House { people, ..House::new(test).await };
         for (kind, ..) in all() {
             again.notify(bob, "bob@reader.example", None, kind).await;
         }
-        assert_eq!(text(&again.test, mails).await, "8");
-        again.notify(bob, "bob@reader.example", Some("de"), NoticeKind::AddressChanged).await;
         assert_eq!(text(&again.test, mails).await, "9");
+        again.notify(bob, "bob@reader.example", Some("de"), NoticeKind::AddressChanged).await;
+        assert_eq!(text(&again.test, mails).await, "10");
     }
 
     async fn a_confirmation_names_every_digest_and_topic_that_was_chosen(test: TestStore) {

@@ -112,6 +112,7 @@ pub fn letters(renderer: &Renderer, config: &Config) -> Vec<(&'static str, Rende
         ("reminder", confirmation(vec![whole.clone()], None, true)),
         ("reminder_of_a_part", confirmation(vec![part.clone()], first, true)),
         ("subscribed", Letter::Subscribed),
+        ("taken", Letter::Taken),
         ("manage", Letter::Manage { valid: Valid::Hours(1) }),
         ("address", Letter::Address { valid: Valid::Hours(24) }),
         ("moved", Letter::Moved),

@@ -193,7 +193,8 @@ on_both! {
         let answer = subscribers.ask_address_change(&claim, &address(NEW), Origin::PAGE, &asked).await.unwrap();
         assert_eq!(answer, ChangeAsked::Asked);
         let told = asked.0.lock().unwrap().last().unwrap().clone();
-        assert!(matches!(told.kind, NoticeKind::AlreadySubscribed) && told.address == address(NEW));
+        assert!(matches!(told.kind, NoticeKind::AddressTaken) && told.address == address(NEW));
+        assert_eq!(told.digest, "jobs", "with the way out of what they get there");
         assert_eq!(states(&store).await, format!("{ANN} confirmed\n{NEW} confirmed"));
         let count = asked.count();
         clock.advance(SPACED);

@@ -44,7 +44,7 @@ impl World<'_> {
         match (&mails[..], silent, self.people[to].standing) {
             ([], true, _) => {}
             ([mail], false, Standing::Confirmed) => {
-                assert!(matches!(mail.kind, NoticeKind::AlreadySubscribed), "{mail:?}");
+                assert!(matches!(mail.kind, NoticeKind::AddressTaken), "{mail:?}");
             }
             ([mail], false, _) => {
                 let NoticeKind::ChangeAddress { link, .. } = &mail.kind else { panic!("{mail:?}") };
