@@ -35,9 +35,7 @@ impl Tokens {
         }
         let purposes = [Purpose::Manage, Purpose::Undo, Purpose::ChangeAddress];
         let claim = purposes.into_iter().find_map(|purpose| self.personal(purpose, token).ok())?;
-        let reader = Reader::from(&claim);
-        // A change of address has the new one after the digest.
-        Some(Reader { digest: claim.digest.split(' ').next().map(str::to_owned), ..reader })
+        Some(Reader::from(&claim))
     }
 }
 

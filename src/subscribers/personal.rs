@@ -18,6 +18,9 @@ pub const CHANGE_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a leaving can be undone.
 pub const UNDO_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Stands between the digest, whose id has no such octet, and what is hidden.
+const HIDDEN: u8 = b' ';
+
 /// What such a token says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PersonalClaim {
@@ -57,7 +60,8 @@ impl Tokens {
         self.sealed(Purpose::Manage, subscriber, &bound(address_hash, now), digest)
     }
 
-    /// The link that brings a subscriber, who has the address of that hash, to `address`.
+    /// The link that brings a subscriber, who has the address of that hash, to `address`. The address is hidden in it, since
+    /// proxies write down what is asked for.
     pub fn change_url(
         &self,
         subscriber: &PublicId,
@@ -66,8 +70,12 @@ impl Tokens {
         address: &EmailAddress,
         now: UtcMillis,
     ) -> String {
-        let text = format!("{digest} {address}");
-        self.url("address", &self.sealed(Purpose::ChangeAddress, subscriber, &bound(address_hash, now), &text))
+        let hidden = self.keys().conceal(subscriber.as_str().as_bytes(), address.as_str().as_bytes());
+        let mut bound = bound(address_hash, now);
+        bound.extend_from_slice(digest.as_bytes());
+        bound.push(HIDDEN);
+        bound.extend(hidden.unwrap_or_default());
+        self.url("address", &self.sealed(Purpose::ChangeAddress, subscriber, &bound, ""))
     }
 
     /// The link that undoes what was left at that moment.
@@ -93,10 +101,11 @@ impl Tokens {
     /// # Errors
     /// As [`Tokens::verify_manage`].
     pub fn verify_change(&self, token: &str, now: UtcMillis) -> Result<ChangeClaim, TokenError> {
-        let mut person = in_time(self.personal(Purpose::ChangeAddress, token)?, CHANGE_LIFETIME, now)?;
-        let (digest, address) = person.digest.split_once(' ').ok_or(TokenError::Malformed)?;
-        let address = EmailAddress::parse(address).map_err(|_| TokenError::Malformed)?;
-        person.digest = digest.to_owned();
+        let (person, hidden) = self.personal_parts(Purpose::ChangeAddress, token)?;
+        let person = in_time(person, CHANGE_LIFETIME, now)?;
+        let address =
+            self.keys().reveal(person.subscriber.as_str().as_bytes(), &hidden).ok_or(TokenError::Malformed)?;
+        let address = EmailAddress::parse(&utf8(address)?).map_err(|_| TokenError::Malformed)?;
         Ok(ChangeClaim { person, address })
     }
 
@@ -109,11 +118,19 @@ impl Tokens {
     }
 
     pub(super) fn personal(&self, purpose: Purpose, token: &str) -> Result<PersonalClaim, TokenError> {
+        self.personal_parts(purpose, token).map(|(claim, _)| claim)
+    }
+
+    /// The claim, and what is hidden behind it.
+    fn personal_parts(&self, purpose: Purpose, token: &str) -> Result<(PersonalClaim, Vec<u8>), TokenError> {
         let (subscriber, rest) = self.opened(purpose, token)?;
         let (binding, rest) = rest.split_at_checked(BINDING_LEN).ok_or(TokenError::Malformed)?;
         let (time, digest) = rest.split_at_checked(TIME_LEN).ok_or(TokenError::Malformed)?;
-        let at = moment(time);
-        Ok(PersonalClaim { subscriber, digest: utf8(digest.to_vec())?, at, binding: binding.to_vec() })
+        let end = digest.iter().position(|octet| *octet == HIDDEN);
+        let (digest, hidden) = digest.split_at(end.unwrap_or(digest.len()));
+        let (digest, binding) = (utf8(digest.to_vec())?, binding.to_vec());
+        let claim = PersonalClaim { subscriber, digest, at: moment(time), binding };
+        Ok((claim, hidden.get(1..).unwrap_or_default().to_vec()))
     }
 }
 

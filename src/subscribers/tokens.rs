@@ -194,6 +194,11 @@ impl Tokens {
         (time.len() == TIME_LEN).then(|| moment(&time)).ok_or(TokenError::Malformed)
     }
 
+    /// The keys behind them.
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// Purpose, subscriber, what it is bound to, text, MAC.
     pub(super) fn sealed(&self, purpose: Purpose, subscriber: &PublicId, bound: &[u8], text: &str) -> Token {
         let id = subscriber.as_str().to_ascii_uppercase();

@@ -6,7 +6,8 @@ use postround::domain::SystemRandom;
 use postround::subscribers::{Keys, KeysError, Rotated, Tokens};
 
 use super::URL;
-use crate::support::on_both;
+use crate::support::household::address;
+use crate::support::{MONDAY, on_both};
 
 on_both! {
     async fn a_running_process_knows_the_links_of_a_newer_key_and_signs_with_it_when_it_has_looked(store: TestStore) {
@@ -27,6 +28,28 @@ on_both! {
         Keys::rotate(&path, &SystemRandom).unwrap();
         assert!(running.refresh() && !running.refresh());
         assert!(old.unsubscribe(&id, "weekly") != after);
+    }
+
+    async fn a_link_to_a_new_address_does_not_show_it_and_works_whichever_key_is_newest(store: TestStore) {
+        let path = store.folder.path().join("keys");
+        let open = async || Arc::new(Keys::open(&path, &store.store, &SystemRandom).await.unwrap());
+        let (old, id, new_address) = (Tokens::new(open().await, URL), Tokens::nobody(), address("ann@saltby.example"));
+        let link = |tokens: &Tokens| {
+            let url = tokens.change_url(&id, &"a".repeat(52), "weekly", &new_address, MONDAY);
+            url.rsplit('/').next().unwrap().to_owned()
+        };
+        let before = link(&old);
+        let octets = data_encoding::BASE32_NOPAD.decode(before.to_ascii_uppercase().as_bytes()).unwrap();
+        for part in ["ann", "saltby"] {
+            assert!(!octets.windows(part.len()).any(|octets| octets.eq_ignore_ascii_case(part.as_bytes())), "{octets:?}");
+        }
+        Keys::rotate(&path, &SystemRandom).unwrap();
+        let new = Tokens::new(open().await, URL);
+        let after = link(&new);
+        for (tokens, token) in [(&old, &before), (&new, &before), (&old, &after), (&new, &after)] {
+            let claim = tokens.verify_change(token, MONDAY).unwrap();
+            assert_eq!((&claim.address, claim.person.digest.as_str()), (&new_address, "weekly"));
+        }
     }
 
     async fn with_several_nodes_a_key_signs_when_each_has_the_file(store: TestStore) {

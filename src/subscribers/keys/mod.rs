@@ -3,6 +3,8 @@
 //! A running process reads the file anew when it has changed: at once for a token that none of its keys has made, and now
 //! and then by [`Keys::refresh`]. So it does not matter which process signs with a new key first.
 
+mod veil;
+
 use std::fmt::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
