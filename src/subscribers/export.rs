@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::choice::Topics;
 use super::import::{
-    Event, Reason, Request, cut, proves, write_former, write_history, write_mark, write_subscriptions,
+    Event, Reason, Request, as_text, cut, proves, write_former, write_history, write_mark, write_subscriptions,
 };
 use super::{Keys, Subscribers, SubscribersError};
 use crate::domain::{EmailAddress, PublicId, SubscriberState, SubscriptionState, UtcMillis};
@@ -168,6 +168,7 @@ impl<'p> Held<'p> {
             write_history::<_, Request>(self.requests),
             write_history::<_, Reason>(self.reasons),
         ]
+        .map(as_text)
     }
 
     /// The addresses that they had before. The store keeps hashes of them; what they are is said by the events of that time.

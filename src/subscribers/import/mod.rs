@@ -30,7 +30,7 @@ pub use report::{ImportReport, RefusedRow, SkippedRow};
 
 pub(super) use apply::proves;
 pub(super) use history::{Event, Reason, Request, write as write_history, write_former, write_mark};
-pub(super) use values::cut;
+pub(super) use values::{as_text, cut};
 pub(super) use wishes::write_subscriptions;
 
 use super::asks::Rate;

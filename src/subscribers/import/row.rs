@@ -66,7 +66,8 @@ impl<'r> Cells<'r> {
             if !as_written && text.contains('\u{fffd}') {
                 return Err("has letters that cannot be read; save the file as UTF-8".to_owned());
             }
-            cells[*column as usize] = text.trim();
+            let text = text.trim();
+            cells[*column as usize] = if layout.format == Format::Csv { values::of_text(text) } else { text };
         }
         if record.iter().skip(layout.columns.len()).any(|text| !text.trim().is_empty()) {
             return Err(format!("has {} fields, and the header has {}", record.len(), layout.columns.len()));

