@@ -1,6 +1,7 @@
 //! The words of the domain as types that cannot hold a wrong value; every room speaks in them.
 
 mod address;
+mod bidi;
 mod colour;
 mod locale;
 mod random;
@@ -9,6 +10,7 @@ mod suggestion;
 mod time;
 
 pub use address::{AddressError, EmailAddress};
+pub use bidi::without_turns;
 pub use colour::{Colour, NoColour};
 pub use locale::{Direction, Locale, UnknownLocale};
 pub use random::{PublicId, Random, SystemRandom};

@@ -3,7 +3,7 @@
 use super::ask::Wish;
 use super::choice::{Chosen, Topics};
 use super::{Notify, Origin, Refusal, Subscribers, SubscribersError, event, refusal, unless_first};
-use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, SubscriptionState, UtcMillis};
+use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, SubscriptionState, UtcMillis, without_turns};
 use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
 
 /// Who is added, and what for.
@@ -153,7 +153,7 @@ impl Subscribers {
             drop_others(&mut session, row.id, &have, &new.choice).await?;
             session.drop_join_requests(row.id).await?;
             if !new.name.is_empty() {
-                row.name.clone_from(&new.name);
+                row.name = without_turns(&new.name);
             }
             row.locale = new.locale.as_ref().map(|locale| locale.as_str().to_owned()).or(row.locale);
             row.state = SubscriberState::Confirmed;
@@ -183,7 +183,7 @@ impl Subscribers {
             public_id: PublicId::new(self.random.as_ref()),
             email: new.address.as_str().to_owned(),
             address_hash,
-            name: new.name.clone(),
+            name: without_turns(&new.name),
             state,
             locale: new.locale.as_ref().map(|locale| locale.as_str().to_owned()),
             created_at: now,

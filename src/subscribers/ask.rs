@@ -3,7 +3,7 @@
 use super::choice::{self, Chosen};
 use super::language::{self, locale_of};
 use super::{Notice, NoticeKind, Notify, Origin, SecretLink, Subscribers, SubscribersError, event};
-use crate::domain::{EmailAddress, Locale, UtcMillis};
+use crate::domain::{EmailAddress, Locale, UtcMillis, without_turns};
 use crate::store::{JoinRequestRow, Session, SubscriberRow};
 
 /// What is asked for. Name and language count from the confirmation of this very request on.
@@ -50,7 +50,7 @@ impl Subscribers {
             subscriber_id: row.id,
             asked_at: now,
             choice: choice::pack(wish.choice),
-            name: wish.name.to_owned(),
+            name: without_turns(wish.name),
             locale: wish.locale.map(|locale| locale.as_str().to_owned()),
             reminded_at: None,
         };

@@ -7,7 +7,7 @@ use super::{
     DigestClaim, MANAGE_LIFETIME, Notice, NoticeKind, Notify, Origin, PersonalClaim, SecretLink, Subscribers,
     SubscribersError, event,
 };
-use crate::domain::{EmailAddress, Locale, SubscriberState, SubscriptionState};
+use crate::domain::{EmailAddress, Locale, SubscriberState, SubscriptionState, without_turns};
 use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow};
 
 /// The longest name, in letters.
@@ -239,7 +239,7 @@ impl Subscribers {
 /// A name as it is kept: one line of printable letters, and not endless.
 pub(super) fn plain_name(name: &str) -> String {
     let lost = |letter: char| letter.is_control() || letter == '\u{fffd}';
-    let letters: String = name.chars().map(|letter| if lost(letter) { ' ' } else { letter }).collect();
+    let letters: String = without_turns(name).chars().map(|letter| if lost(letter) { ' ' } else { letter }).collect();
     letters.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(NAME_LIMIT).collect()
 }
 

@@ -10,7 +10,7 @@ use super::language::Link;
 use super::pages::say;
 use super::visitor::Visitor;
 use crate::domain::Locale;
-use crate::subscribers::{ChangeClaim, Changed, Origin, SubscribersError, TokenError};
+use crate::subscribers::{ChangeClaim, Changed, DigestClaim, Origin, SubscribersError, TokenError};
 
 /// Shows the button.
 pub(super) async fn page(State(state): State<AppState>, link: Link) -> Response {
@@ -29,7 +29,7 @@ pub(super) async fn page(State(state): State<AppState>, link: Link) -> Response 
             });
             state.pages.page(StatusCode::OK, "question", &locale, &values)
         }
-        Ok(changed) => answer(&state, &locale, &claim, changed),
+        Ok(changed) => answer(&state, &locale, &claim, changed).await,
         Err(error) => state.failed(&locale, &error),
     }
 }
@@ -42,7 +42,7 @@ pub(super) async fn act(State(state): State<AppState>, link: Link, visitor: Visi
         Err(error) => return bad(&state, &locale, error),
     };
     match change(&state, &locale, &claim, &visitor).await {
-        Ok(changed) => answer(&state, &locale, &claim, changed),
+        Ok(changed) => answer(&state, &locale, &claim, changed).await,
         Err(error) => state.failed(&locale, &error),
     }
 }
@@ -75,10 +75,18 @@ fn question(claim: &ChangeClaim, locale: &Locale) -> (String, String, String) {
     (said("heading"), said("text"), said("button"))
 }
 
-fn answer(state: &AppState, locale: &Locale, claim: &ChangeClaim, changed: Changed) -> Response {
-    let address = [("address", claim.address.as_str())];
-    match changed {
-        Changed::Now | Changed::Already => state.pages.message_with(StatusCode::OK, locale, "address.done", &address),
-        Changed::Stale => state.pages.message(StatusCode::GONE, locale, "address.stale"),
+async fn answer(state: &AppState, locale: &Locale, claim: &ChangeClaim, changed: Changed) -> Response {
+    if changed == Changed::Stale {
+        return state.pages.message(StatusCode::GONE, locale, "address.stale");
     }
+    let person = &claim.person;
+    let of_digest = DigestClaim { subscriber: person.subscriber.clone(), digest: person.digest.clone() };
+    let gets = match state.subscribers.preferences(&of_digest).await {
+        Ok(now) => now.is_some_and(|now| now.active || !now.others.is_empty()),
+        Err(error) => return state.failed(locale, &error),
+    };
+    let said = |key: &str| say(locale, &format!("address.done.{key}"), &[("address", claim.address.as_str())]);
+    let text = said(if gets { "text" } else { "text_without_mails" });
+    let values = json!({ "heading": said("heading"), "text": text, "test": false });
+    state.pages.page(StatusCode::OK, "message", locale, &values)
 }

@@ -6,7 +6,7 @@ use super::columns::{Column, Layout};
 use super::history::{Event, Former, Mark, Reason, Request};
 use super::wishes::{Chooser, Wishes};
 use super::{Format, ImportBasis, history, values};
-use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, UtcMillis};
+use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, UtcMillis, without_turns};
 
 /// One person of a file.
 #[derive(Clone, Debug)]
@@ -111,6 +111,7 @@ impl Row {
                 values::one_line(both.join(" ").trim())?
             }
         };
+        let name = without_turns(&name);
         let own = reading.layout.format == Format::Csv;
         let wishes = if own {
             let (digests, topics) = (cells.text(Column::Digests), cells.text(Column::Topics));

@@ -21,6 +21,8 @@ pub(super) struct Table {
     pub(super) part: Part,
     encoding: &'static Encoding,
     delimiter: u8,
+    /// Whether a line for spreadsheets stands before the header, which says what is between the fields: `sep=;`.
+    told: bool,
     /// What its columns mean, or what is wrong with its header.
     pub(super) layout: Result<Layout, String>,
     /// Its columns that hold groups; found by reading it once.
@@ -45,10 +47,14 @@ impl Table {
     pub(super) fn open(part: Part, format: Format) -> Result<Self, SubscribersError> {
         let look = charset::look(|with| part.pass(|reader| with(reader))).map_err(|error| part.unreadable(error))?;
         let first = look.start.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        let delimiter = delimiter(first);
-        let mut table =
-            Self { part, encoding: look.encoding, delimiter, layout: Err(String::new()), group_columns: Vec::new() };
+        let told = told(first);
+        let delimiter = told.unwrap_or_else(|| delimiter(first));
+        let (encoding, layout) = (look.encoding, Err(String::new()));
+        let mut table = Self { part, encoding, delimiter, told: told.is_some(), layout, group_columns: Vec::new() };
         let header = table.read(|records| {
+            if table.told {
+                records.read()?;
+            }
             Ok(match records.read()? {
                 Some(Err(refused)) => Err(refused.reason),
                 Some(Ok(_)) => Ok(records.fields().clone()),
@@ -77,7 +83,9 @@ impl Table {
             return Ok(());
         }
         self.read(|records| {
-            records.read()?;
+            for _ in 0..=usize::from(self.told) {
+                records.read()?;
+            }
             while let Some(read) = records.read()? {
                 if each(read.map(|line| Record { fields: records.fields(), line })).is_break() {
                     break;
@@ -86,6 +94,12 @@ impl Table {
             Ok(())
         })
     }
+}
+
+/// The delimiter that a first line tells spreadsheets.
+fn told(first: &str) -> Option<u8> {
+    let told = first.trim().trim_matches('"').strip_prefix("sep=")?;
+    DELIMITERS.into_iter().find(|delimiter| told.as_bytes() == [*delimiter])
 }
 
 /// The delimiter with which the header has the most columns that mean something.

@@ -38,6 +38,21 @@ on_both! {
         assert_eq!(listed, 6_000);
     }
 
+    async fn a_line_that_tells_spreadsheets_the_delimiter_is_no_header(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        for (at, file) in ["sep=;\nemail;name\na0@northfold.example;Ann, Marsh\nnobody;\n", "\u{feff}sep=,\r\nemail,name\r\na1@northfold.example,Ann\r\nnobody,\r\n"].iter().enumerate() {
+            let report = import(&store, &subscribers, file.as_bytes(), PAPER, true).await;
+            assert_eq!((report.added, report.refused[0].line), (1, 4), "{at}: {:?}", report.refused);
+        }
+        assert_eq!(text(&store, "select name from subscribers order by email").await, "Ann, Marsh\nAnn");
+    }
+
+    async fn nothing_in_a_name_turns_the_words_around_it(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        import(&store, &subscribers, "email,name\na@northfold.example,Ann \u{202e}hsraM\u{2066}\n".as_bytes(), PAPER, false).await;
+        assert_eq!(text(&store, "select name from subscribers").await, "Ann hsraM");
+    }
+
     async fn lines_are_counted_as_an_editor_does(store: TestStore) {
         let (subscribers, _clock) = subscribers(&store, URL).await;
         for ending in ["\n", "\r\n", "\r"] {

@@ -323,7 +323,8 @@ on_both! {
         let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
         assert!(policy.contains("script-src https://challenge.example https://frames.challenge.example;"), "{policy}");
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
-        assert!(page.text().await.unwrap().contains("class=\"challenge\" data-sitekey=\"public\""));
+        let page = page.text().await.unwrap();
+        assert!(page.contains("class=\"challenge\" data-sitekey=\"public\"") && page.contains("<noscript><p"), "{page}");
         for answer in ["", "&challenge-response=program"] {
             let refused = site.join(&format!("email={ANN}{answer}")).await;
             assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);

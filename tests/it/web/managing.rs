@@ -194,6 +194,20 @@ on_both! {
         assert_eq!(site.shown(&preferences).await.0, StatusCode::OK, "and says nothing of anybody");
     }
 
+    async fn whoever_left_before_they_confirm_a_new_address_is_not_promised_mails(store: TestStore) {
+        let site = Site::open(&store).await;
+        confirmed(&site.subscribers, ANN, &["weekly"]).await;
+        let (unsubscribe, preferences) = ann(&store, &site).await;
+        site.act(&preferences, "do=link").await;
+        site.act(&link(&store).await, "do=address&email=ann@saltby.example").await;
+        let change = link(&store).await;
+        site.act(&unsubscribe, "leave=digest").await;
+        for (status, page) in [site.act(&change, "").await, site.shown(&change).await] {
+            assert!(status == StatusCode::OK && page.contains("It is ann@saltby.example now. No mails go there"), "{page}");
+        }
+        assert_eq!(text(&store, "select email || ' ' || state from subscribers").await, "ann@saltby.example unsubscribed");
+    }
+
     async fn a_lost_link_is_answered_the_same_for_everybody(store: TestStore) {
         let site = Site::open(&store).await;
         confirmed(&site.subscribers, ANN, &["weekly"]).await;
