@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, Notify, broadcast, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::aside;
 use super::connections;
 use super::conversation::Stop;
 use super::counts::Outcome;
@@ -239,16 +240,18 @@ impl Engine {
         let (recorder, recording) = Recorder::new(store.clone(), node.clone(), policy.durability());
         let is_shared = store.is_shared();
         let pace = Pace::new(&settings.smtp, Arc::clone(nodes), is_shared);
-        let run = Arc::new(Run::new(Arc::clone(&self.shared), Feed::new(self.ahead / 2, pace), recorder, stops));
-        let mut tasks = Tasks { workers: JoinSet::new(), recorder: JoinSet::new(), among_nodes: JoinSet::new() };
+        let run = Run::new(Arc::clone(&self.shared), Feed::new(self.ahead / 2, pace), recorder, stops);
+        let mut tasks = Tasks { workers: JoinSet::new(), recorder: JoinSet::new(), beside: JoinSet::new() };
         tasks.recorder.spawn(recording);
+        let watched = Arc::clone(&run);
+        tasks.beside.spawn(async move { aside::keep(&watched).await });
         if is_shared {
             let leased = Arc::clone(&run);
-            tasks.among_nodes.spawn(async move { lease::keep(&leased).await });
+            tasks.beside.spawn(async move { lease::keep(&leased).await });
         }
         if run.feed.pace(|pace| pace.is_shared()) {
             let paced = Arc::clone(&run);
-            tasks.among_nodes.spawn(async move { pacer::keep(&paced).await });
+            tasks.beside.spawn(async move { pacer::keep(&paced).await });
         }
         tasks.workers.spawn(connections::work(Arc::clone(&run)));
         (run, tasks, stop)
@@ -286,6 +289,7 @@ impl Engine {
         self.strays.claiming(true);
         let mut session = shared.store.marks().await?;
         let rows = match before {
+        run.feed.aside(aside::Aside::claiming);
             Some(priority) => session.claim_before(&shared.node, now, limit, priority).await?,
             None => session.claim_deliveries(&shared.node, now, limit, self.mail).await?,
         };
@@ -355,7 +359,7 @@ impl Engine {
         }
         let outcome = run.counts.outcome(self.shared.words());
         let places = self.shared.quotas.take_out(&run.feed);
-        tasks.among_nodes.shutdown().await;
+        tasks.beside.shutdown().await;
         // The recorder ends when the run, which has the way to it, is gone.
         drop(run);
         let recorded = timeout(LAST_MARKS, async { while tasks.recorder.join_next().await.is_some() {} }).await;
@@ -385,6 +389,6 @@ impl Engine {
 struct Tasks {
     workers: JoinSet<()>,
     recorder: JoinSet<()>,
-    /// What keeps the lease, and to rates that nodes share.
-    among_nodes: JoinSet<()>,
+    /// What keeps the lease, to rates that nodes share, and an eye on issues.
+    beside: JoinSet<()>,
 }

@@ -7,6 +7,7 @@
 //! for all relays, each of which is a `station`. Where mails are signed,
 //! `signing` has done so before a connection takes one.
 
+mod aside;
 mod bury;
 mod connections;
 mod conversation;
@@ -15,6 +16,7 @@ mod engine;
 mod events;
 mod failing;
 mod feed;
+mod filing;
 mod forecast;
 mod gate;
 mod health;

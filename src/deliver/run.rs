@@ -1,7 +1,7 @@
 //! What all connections of one run of the engine share, and how they turn what happened into marks.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::broadcast;
@@ -22,11 +22,11 @@ use super::reply::without_addresses;
 use super::settings::Settings;
 use super::station::Station;
 use super::tally::Tally;
-use crate::domain::{Clock, DeliveryState, IssueState, Random, UtcMillis};
+use crate::domain::{Clock, DeliveryState, Random, UtcMillis};
 use crate::store::{ClaimedRow, Mark, Store};
 
 /// When a delivery is looked at again whose issue is neither being sent, held nor cancelled.
-const LATER: Duration = Duration::from_secs(60);
+pub const LATER: Duration = Duration::from_secs(60);
 
 /// What lasts as long as the engine.
 pub struct Shared {
@@ -79,6 +79,8 @@ pub struct Run {
     pub stops: Stops,
     /// Claimed deliveries that are in the feed or at a connection.
     in_hand: Mutex<HashSet<i64>>,
+    /// For what goes on beside the connections.
+    pub me: Weak<Run>,
 }
 
 /// A delivery in the course of an attempt: claimed, or started at that time.
@@ -92,9 +94,10 @@ pub enum Attempt {
 
 impl Run {
     /// A run that has not begun.
-    pub fn new(shared: Arc<Shared>, feed: Feed, recorder: Recorder, stops: Stops) -> Self {
+    pub fn new(shared: Arc<Shared>, feed: Feed, recorder: Recorder, stops: Stops) -> Arc<Self> {
         let counts = Counts::within(Arc::clone(&shared.counts));
-        Self { shared, feed, recorder, counts, stops, in_hand: Mutex::default() }
+        let in_hand = Mutex::default();
+        Arc::new_cyclic(|me| Self { shared, feed, recorder, counts, stops, in_hand, me: Weak::clone(me) })
     }
 
     /// Whether no further message should be begun.
@@ -128,8 +131,14 @@ impl Run {
         self.recorder.record(later).await;
         match &self.shared.settings.dkim {
             Some(signer) => self.sign(signer, jobs).await,
-            None => self.feed.add(jobs),
+            None => self.offer(jobs).await,
         }
+    }
+
+    /// Feeds deliveries, but for those whose issue was stopped in the meantime.
+    pub async fn offer(&self, jobs: Vec<Job>) {
+        let unwanted = self.feed.add(jobs);
+        self.recorder.record(self.unwanted_all(&unwanted)).await;
     }
 
     /// Takes deliveries in hand; parts those that already were.
@@ -175,6 +184,7 @@ impl Run {
         if !self.shared.lease.is_held_in(term, Instant::now().into_std()) {
             // This process stood still for so long that another node may have taken the delivery over.
             let kept = Fate { state: DeliveryState::Queued, due_at: None };
+            self.learn_from_refusal(job).await;
             let words = "the lease was lost".to_owned();
             let mark = self.result(station, &job.row, Attempt::Started(started), kept, words);
             self.recorder.record(vec![mark]).await;
@@ -218,21 +228,6 @@ impl Run {
         self.counts.came_to(DeliveryState::Queued);
         self.comes_to_its_result(row);
         Mark { next: DeliveryState::Queued, ..mark(row) }
-    }
-
-    /// What becomes of a claim whose issue is not being sent, or not any more; `None`: it is, or there is none.
-    pub fn of_no_issue_under_way(&self, row: &ClaimedRow) -> Option<Mark> {
-        match row.issue_state.as_deref().map(str::parse) {
-            None | Some(Ok(IssueState::Sending)) => None,
-            Some(Ok(IssueState::Held)) => Some(self.unwanted(row, DeliveryState::Held)),
-            Some(Ok(IssueState::Cancelled)) => Some(self.unwanted(row, DeliveryState::Cancelled)),
-            Some(_) => Some(self.put_off(row, LATER)),
-        }
-    }
-
-    fn unwanted(&self, row: &ClaimedRow, next: DeliveryState) -> Mark {
-        let finished_at = (next == DeliveryState::Cancelled).then(|| self.shared.clock.now().0);
-        Mark { next, finished_at, ..self.unclaimed(row) }
     }
 
     /// A claim given back for so long; that time is not counted as one in which it was tried.
@@ -341,8 +336,8 @@ impl Run {
         if self.is_stopping() {
             let unclaimed = self.unclaimed(&job.row);
             self.recorder.record(vec![unclaimed]).await;
-        } else {
-            self.feed.put_back(station.place, job);
+        } else if let Some(unwanted) = self.feed.put_back(station.place, job) {
+            self.recorder.record(self.unwanted_all(&[unwanted])).await;
         }
     }
 
@@ -350,18 +345,7 @@ impl Run {
     fn look_after(&self, issue: Option<i64>, failed: bool) {
         let (Some(issue), Some(share)) = (issue, self.shared.settings.delivery.hold_when_failing) else { return };
         let Some((failures, of)) = self.shared.failing.count(issue, failed, share) else { return };
-        let shared = Arc::clone(&self.shared);
-        tokio::spawn(async move {
-            let reason = format!("{failures} of the latest {of} deliveries failed");
-            match super::bury::hold(&shared.store, issue, &reason, shared.clock.now()).await {
-                Ok(false) => {}
-                Ok(true) => {
-                    tracing::error!(issue, reason, "an issue is held; `issue resume` goes on with it");
-                    shared.tell(Event::IssueHeld { issue, reason });
-                }
-                Err(error) => tracing::error!(issue, reason, %error, "an issue could not be held"),
-            }
-        });
+        self.hold(issue, format!("{failures} of the latest {of} deliveries failed"));
     }
 }
 

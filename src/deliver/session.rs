@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::conversation::{Conversation, Delivered, Opened, Stop};
+use super::filing;
 use super::health::Admission;
 use super::message::Job;
-use super::outbox::Outbox;
 use super::policy::{Blame, Fate, Step, blame};
 use super::relay::{RelayError, SmtpRelay};
 use super::reply::Reply;
@@ -21,7 +21,7 @@ use super::station::{Station, Way};
 use crate::domain::{DeliveryState, UtcMillis};
 use crate::store::Mark;
 
-const SENT: Fate = Fate { state: DeliveryState::Sent, due_at: None };
+pub(super) const SENT: Fate = Fate { state: DeliveryState::Sent, due_at: None };
 const FAILED: Fate = Fate { state: DeliveryState::Failed, due_at: None };
 
 /// How long a connection that has to wait for another one waits before it looks again.
@@ -32,7 +32,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub async fn work(run: Arc<Run>, station: usize, number: usize) {
     let Some(station) = run.shared.stations.get(station) else { return };
     match &station.way {
-        Way::Outbox(outbox) => work_on_files(&run, station, outbox, number).await,
+        Way::Outbox(outbox) => filing::work(&run, station, outbox, number).await,
         Way::Smtp(relay) => Box::pin(work_on_connections(&run, station, relay, number)).await,
     }
     station.health.release(number);
@@ -40,7 +40,7 @@ pub async fn work(run: Arc<Run>, station: usize, number: usize) {
 }
 
 /// Waits until the relay may be used. `false`: no more deliveries will come.
-async fn admitted(run: &Run, station: &Station, number: usize) -> bool {
+pub(super) async fn admitted(run: &Run, station: &Station, number: usize) -> bool {
     loop {
         let wait = match station.health.admits(number, station.config.connections) {
             Admission::Go | Admission::Probe => return true,
@@ -197,6 +197,12 @@ struct Line<'r> {
 
 impl Drop for Line<'_> {
     fn drop(&mut self) {
+                // Nothing of it is begun any more, and whatever is said now would be content.
+                Ok(Opened::Ready) if !self.run.goes_on_with(&job) => {
+                    self.record().await;
+                    self.run.give_back(self.station, job).await;
+                    return End::Closed;
+                }
         self.station.closed();
     }
 }

@@ -34,7 +34,7 @@ impl Run {
         while let Some(group) = groups.next().await {
             // It fails when the runtime ends: then what is claimed is free at the next start.
             let Ok((jobs, unsigned)) = group else { return };
-            self.feed.add(jobs);
+            self.offer(jobs).await;
             let mut later = Vec::with_capacity(unsigned.len());
             for (job, error) in &unsigned {
                 tracing::error!(%error, delivery = job.row.id, "a message could not be signed; it waits");

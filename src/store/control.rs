@@ -6,6 +6,10 @@ use crate::domain::{DeliveryState, UtcMillis};
 
 queries! {
     HOLD_ISSUE = { "update issues set state = 'held', reason = $2 where id = $1 and state = 'sending'" };
+    UNDER_WAY = {
+        "select i.state, (select count(*) from mails m where m.id = $2 and m.replaced_by is not null) as replaced
+         from issues i where i.id = $1"
+    };
     RESUME_ISSUE = { "update issues set state = 'sending', reason = null where id = $1 and state = 'held'" };
     CANCEL_ISSUE = {
         "update issues set state = 'cancelled', reason = $2, finished_at = null
@@ -113,7 +117,17 @@ impl Session {
     /// # Errors
     /// When the database fails.
     pub async fn hold_issue(&mut self, issue: i64, reason: Option<&str>) -> Result<bool, StoreError> {
+        self.recalls();
         Ok(execute!(self, HOLD_ISSUE, issue, reason)? == 1)
+    }
+
+    /// The state of an issue, and whether that mail of it has been replaced.
+    ///
+    /// # Errors
+    /// When the database fails, or has no such issue.
+    pub async fn is_under_way(&mut self, issue: i64, mail: i64) -> Result<(String, bool), StoreError> {
+        let (state, replaced) = fetch_one!(self, UNDER_WAY as (String, i64), issue, mail)?;
+        Ok((state, replaced == 1))
     }
 
     /// Lets a held issue go on. Returns whether it did.
@@ -129,6 +143,7 @@ impl Session {
     /// # Errors
     /// When the database fails.
     pub async fn cancel_issue(&mut self, issue: i64, reason: Option<&str>) -> Result<bool, StoreError> {
+        self.recalls();
         Ok(execute!(self, CANCEL_ISSUE, issue, reason)? == 1)
     }
 
@@ -158,6 +173,7 @@ impl Session {
     /// # Errors
     /// When the database fails.
     pub async fn recall(&mut self, issue: i64, to: DeliveryState, now: UtcMillis) -> Result<u64, StoreError> {
+        self.recalls();
         execute!(self, RECALL, issue, to.as_str(), (to == DeliveryState::Cancelled).then_some(now))
     }
 

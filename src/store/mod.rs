@@ -48,8 +48,6 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgPool};
@@ -115,7 +113,7 @@ pub enum Durability {
 
 /// The store: SQLite or PostgreSQL. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store(Backend, Arc<Notify>);
+pub struct Store(Backend, Arc<session::Told>);
 
 #[derive(Clone, Debug)]
 enum Backend {
@@ -305,7 +303,12 @@ impl Store {
 
     /// Waits until somebody in this process has queued deliveries.
     pub async fn queued(&self) {
-        self.1.notified().await;
+        self.1.queued.notified().await;
+    }
+
+    /// Waits until somebody in this process has held, cancelled or changed an issue.
+    pub async fn recalled(&self) {
+        self.1.recalled.notified().await;
     }
 
     /// Whether claims and leases are needed, since other nodes may deliver from this store too.

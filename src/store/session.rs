@@ -17,9 +17,17 @@ use super::waiters::Waiters;
 #[derive(Debug)]
 pub struct Session {
     kind: Kind,
-    /// Told of the commit when deliveries were queued.
-    told: Arc<Notify>,
+    /// Told of the commit when deliveries were queued, or an issue was held, cancelled or changed.
+    told: Arc<Told>,
     queued: bool,
+    recalled: bool,
+}
+
+/// Who delivers in this process hears of commits by these.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub queued: Notify,
+    pub recalled: Notify,
 }
 
 #[derive(Debug)]
@@ -40,8 +48,13 @@ pub(super) enum Connection<'s> {
 }
 
 impl Session {
-    pub(super) fn new(kind: Kind, told: &Arc<Notify>) -> Self {
-        Self { kind, told: Arc::clone(told), queued: false }
+    pub(super) fn new(kind: Kind, told: &Arc<Told>) -> Self {
+        Self { kind, told: Arc::clone(told), queued: false, recalled: false }
+    }
+
+    /// Notes that an issue is held, cancelled or changed in this session, as [`Session::queues`] does.
+    pub(super) fn recalls(&mut self) {
+        self.recalled = true;
     }
 
     /// Notes that deliveries are queued in this session: whoever delivers in this process hears of its commit.
@@ -89,7 +102,10 @@ impl Session {
         }
         .map_err(|source| StoreError::Transaction { action: "commit", source })?;
         if self.queued {
-            self.told.notify_one();
+            self.told.queued.notify_one();
+        }
+        if self.recalled {
+            self.told.recalled.notify_one();
         }
         Ok(())
     }

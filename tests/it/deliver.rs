@@ -1,6 +1,7 @@
 //! What the outside sees of `deliver`: the queue of both databases, and real SMTP conversations at the other end.
 
 mod answers;
+mod aside;
 mod broken;
 mod crash;
 mod faults;

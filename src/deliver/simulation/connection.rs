@@ -139,6 +139,14 @@ impl Node {
         self.policy.unanswered(job.attempts + 1, UtcMillis(0), UtcMillis(now), &Still)
     }
 
+    /// The server says 354 when nothing is begun any more: the connection is dropped, and the claim given back.
+    pub fn give_up(&mut self, place: usize, job: &Job) {
+        self.in_hand.remove(&job.delivery);
+        self.connections[place].results.push(Mark { tries: 0, ..mark(job, State::Claimed, State::Queued) });
+        self.record(place);
+        self.connections[place].line = Line::Free;
+    }
+
     /// The connection is over: what it knows is recorded, and the message whose envelope was ahead is for another one.
     pub fn close(&mut self, place: usize, next: Option<Job>) {
         self.feed.extend(next);

@@ -262,6 +262,7 @@ impl World {
             Line::Opening(job) if self.dice.once_in(self.faults.refusal) => {
                 node.refused_before_start(number, &job, now);
             }
+            Line::Opening(job) if node.stopping => node.give_up(number, &job),
             Line::Opening(job) if self.broken == Some(Broken::StartAfterContent) => {
                 node.connections[number].line = Line::Looked { job, token: now };
             }

@@ -108,6 +108,37 @@ on_both! {
         assert_eq!(catcher.got().len(), 3);
     }
 
+    async fn a_deliverer_that_is_stopped_begins_nothing_that_it_has_announced(test: TestStore) {
+        let (world, contents) = (World::new(test).await, Arc::new(AtomicUsize::new(0)));
+        world.queue(PEOPLE).await;
+        let count = Arc::clone(&contents);
+        let catcher = Catcher::answering(move |turn| match turn.stage {
+            Stage::Content { .. } => {
+                // The next envelopes have come with these already.
+                let is_first = count.fetch_add(1, Ordering::SeqCst) < CONNECTIONS;
+                is_first.then(|| Reply::usual().after(Duration::from_millis(500)))
+            }
+            _ => None,
+        })
+        .await;
+        let mut settings = catcher.settings();
+        settings.smtp.relays[0].connections = CONNECTIONS;
+        settings.timings.stop = PATIENCE;
+        let stop = async {
+            while contents.load(Ordering::SeqCst) < CONNECTIONS {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        world.engine(settings.clone()).run(stop).await;
+        let (begun, sent) = (contents.load(Ordering::SeqCst), world.in_state(DeliveryState::Sent).await);
+        assert!(begun < 2 * CONNECTIONS, "{begun} were begun");
+        assert_eq!(begun, sent, "what was in flight is recorded");
+        assert_eq!((sent + world.in_state(DeliveryState::Queued).await) as u64, PEOPLE);
+
+        finish(&world, world.engine(settings)).await;
+        assert_eq!(contents.load(Ordering::SeqCst) as u64, PEOPLE, "nobody got it twice");
+    }
+
     async fn two_claimers_never_take_the_same_delivery(test: TestStore) {
         let world = Arc::new(World::new(test).await);
         world.queue(200).await;

@@ -76,6 +76,23 @@ impl Links for PlainLinks {
     }
 }
 
+fn mail_of(issue: i64) -> NewMail<'static> {
+    NewMail {
+        issue: Some(issue),
+        kind: "digest",
+        digest: Some("weekly"),
+        topics: "*",
+        locale: "en-GB",
+        subject: "The week",
+        html: "",
+        text: "",
+        mime: MIME,
+        marker: MARKER,
+        salt: "salt",
+        fingerprint: None,
+    }
+}
+
 impl World {
     /// A store with an issue of `weekly` in it, and nobody to send it to.
     pub async fn new(test: TestStore) -> Self {
@@ -92,21 +109,7 @@ impl World {
             scheduled_at: None,
         };
         let (issue, _) = session.insert_issue(&issue, MONDAY).await.unwrap().unwrap();
-        let mail = NewMail {
-            issue: Some(issue),
-            kind: "digest",
-            digest: Some("weekly"),
-            topics: "*",
-            locale: "en-GB",
-            subject: "The week",
-            html: "",
-            text: "",
-            mime: MIME,
-            marker: MARKER,
-            salt: "salt",
-            fingerprint: None,
-        };
-        let mail = session.insert_mail(&mail, MONDAY).await.unwrap();
+        let mail = session.insert_mail(&mail_of(issue), MONDAY).await.unwrap();
         session.commit().await.unwrap();
         Self { test, clock: Arc::new(TestClock::at(MONDAY)), issue, mail, people: AtomicU64::new(0) }
     }
@@ -114,6 +117,17 @@ impl World {
     /// The store.
     pub fn store(&self) -> &Store {
         &self.test.store
+    }
+
+    /// Replaces the issue's mail, as withdrawing an article does.
+    pub async fn replace_mail(&self) {
+        let mut session = self.store().write(Durability::Full).await.unwrap();
+        let new = session.insert_mail(&mail_of(self.issue), MONDAY).await.unwrap();
+        session.replace_mail(self.issue, self.mail, new).await.unwrap();
+        session.commit().await.unwrap();
+        let mut session = self.store().write(Durability::Full).await.unwrap();
+        session.recall(self.issue, DeliveryState::Queued, MONDAY).await.unwrap();
+        session.commit().await.unwrap();
     }
 
     /// The issue's mail.
