@@ -88,6 +88,8 @@ pub struct Conversation {
     size: Option<u64>,
     /// An envelope was refused half-way, so that the server may still have the first half.
     half_open: bool,
+    /// Whether the sender of the last envelope was taken.
+    sender_taken: bool,
     over: bool,
 }
 
@@ -104,6 +106,7 @@ impl Conversation {
             eight_bit: false,
             size: None,
             half_open: false,
+            sender_taken: false,
             over: false,
         }
     }
@@ -146,6 +149,11 @@ impl Conversation {
         self.pipelining
     }
 
+    /// Whether the server has taken the sender of the last envelope.
+    pub fn has_taken_sender(&self) -> bool {
+        self.sender_taken
+    }
+
     /// Whether the server has closed, or the connection is broken.
     pub fn is_over(&self) -> bool {
         self.over
@@ -153,6 +161,7 @@ impl Conversation {
 
     /// Sends an envelope. `Err`: the connection broke.
     pub async fn open(&mut self, envelope: Envelope<'_>) -> Result<Opened, String> {
+        self.sender_taken = false;
         if self.pipelining {
             let mut group = String::new();
             self.push_group(envelope, &mut group);
@@ -167,6 +176,7 @@ impl Conversation {
             [(Step::Mail, self.mail(envelope)), (Step::Recipient, recipient(envelope)), (Step::Data, DATA.to_owned())];
         for (step, command) in commands {
             let reply = self.say(&command, self.waits.command).await?;
+            self.sender_taken |= step == Step::Mail && reply.is_done();
             let goes_on = if step == Step::Data { reply.wants_content() } else { reply.is_done() };
             if !goes_on {
                 return Ok(self.refused(step, reply));
@@ -191,6 +201,7 @@ impl Conversation {
         let mut rest = FINAL_DOT.to_owned();
         if let Some(next) = next {
             self.push_group(next, &mut rest);
+            self.sender_taken = false;
         }
         let complete = self.outgoing.octets() + (content.len() + FINAL_DOT.len()) as u64;
         self.outgoing.goes_first(content);
@@ -258,6 +269,7 @@ impl Conversation {
             Some(reply) => reply,
             None => self.listen().await?,
         };
+        self.sender_taken = mail.is_done();
         if self.over {
             return Ok(self.refused(Step::Mail, mail));
         }

@@ -263,6 +263,7 @@ impl Engine {
         let shared = &self.shared;
         let poll = shared.settings.timings.poll;
         if let Some(until) = shared.paused_until() {
+            run.settle_refusals(false).await;
             return Ok(until.saturating_duration_since(tokio::time::Instant::now()).min(poll));
         }
         shared.quotas.restock(&shared.store, &run.feed, shared.clock.now()).await?;
@@ -279,6 +280,7 @@ impl Engine {
         let wait = deferred.and_then(|due| u64::try_from(due.0 - now.0).ok()).map_or(poll, Duration::from_millis);
         let wait = wait.clamp(Duration::from_millis(10), poll);
         let again = deferred.is_some_and(|due| due <= now);
+        run.settle_refusals(before.is_none() && !(ready || again)).await;
         if !(ready || again) {
             return Ok(wait);
         }
@@ -287,15 +289,16 @@ impl Engine {
         }
         let limit = i64::try_from(room).unwrap_or(i64::MAX);
         self.strays.claiming(true);
+        run.feed.aside(aside::Aside::claiming);
         let mut session = shared.store.marks().await?;
         let rows = match before {
-        run.feed.aside(aside::Aside::claiming);
             Some(priority) => session.claim_before(&shared.node, now, limit, priority).await?,
             None => session.claim_deliveries(&shared.node, now, limit, self.mail).await?,
         };
         drop(session);
         self.strays.claiming(false);
         run.counts.claimed(rows.len());
+        run.settle_refusals(before.is_none() && rows.is_empty()).await;
         self.feed(run, rows).await?;
         if before.is_some() {
             shared.quotas.restock(&shared.store, &run.feed, now).await?;
@@ -357,6 +360,7 @@ impl Engine {
             stop.send_replace(Stop::Now);
             tasks.workers.shutdown().await;
         }
+        run.end_refusals().await;
         let outcome = run.counts.outcome(self.shared.words());
         let places = self.shared.quotas.take_out(&run.feed);
         tasks.beside.shutdown().await;

@@ -1,18 +1,23 @@
 //! The feed: claimed deliveries on their way to whichever connection is free, no faster than the pace allows.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::aside::Aside;
 use super::gate::Wish;
 use super::message::Job;
 use super::pace::{Limit, Pace};
+use crate::domain::DeliveryState;
 
 /// A delivery that its domain lets go only after so long goes back into the queue, so that others can have its place.
 const TOO_LONG: Duration = Duration::from_secs(10);
+
+/// For how long a relay that has refused a delivery leaves it to others.
+const FOR_OTHERS: Duration = Duration::from_secs(30);
 
 /// What goes before this is urgent: answers that somebody waits for, and warnings.
 const URGENT: i64 = 15;
@@ -31,6 +36,9 @@ pub struct Feed {
 
 struct State {
     jobs: VecDeque<Job>,
+    aside: Aside,
+    /// Relays that have refused a delivery and shall leave it to others, until then.
+    kept_from: HashMap<i64, Vec<(usize, Instant)>>,
     pace: Pace,
     closed: bool,
 }
@@ -45,7 +53,8 @@ enum Taken {
 impl Feed {
     /// An empty one, which asks for more when fewer than `low` are left.
     pub fn new(low: usize, pace: Pace) -> Self {
-        let state = State { jobs: VecDeque::new(), pace, closed: false };
+        let state =
+            State { jobs: VecDeque::new(), aside: Aside::default(), kept_from: HashMap::new(), pace, closed: false };
         Self { low, state: Mutex::new(state), changed: Notify::new(), drained: Notify::new(), hungry: Notify::new() }
     }
 
@@ -104,34 +113,78 @@ impl Feed {
         taken
     }
 
-    /// Adds deliveries, each after those that matter as much.
-    pub fn add(&self, jobs: Vec<Job>) {
-        self.with(|state| {
+    /// Adds deliveries, each after those that matter as much. Gives those of issues that are not being sent any more.
+    pub fn add(&self, jobs: Vec<Job>) -> Vec<(Job, DeliveryState)> {
+        let unwanted = self.with(|state| {
             if state.jobs.is_empty() {
                 state.pace.was_idle(Instant::now());
             }
+            let mut unwanted = Vec::new();
             for job in jobs {
+                if let Some(to) = state.aside.of(job.row.issue_id) {
+                    unwanted.push((job, to));
+                    continue;
+                }
                 let place = state.jobs.partition_point(|other| other.row.priority <= job.row.priority);
                 state.jobs.insert(place, job);
             }
+            unwanted
         });
         self.changed.notify_waiters();
         self.hungry.notify_one();
+        unwanted
     }
 
-    /// Puts one back that `relay` had taken, before those that matter as much.
-    pub fn put_back(&self, relay: usize, job: Job) {
-        self.with(|state| {
+    /// Puts one back that `relay` had taken, before those that matter as much; gives it where its issue is not being sent any
+    /// more.
+    pub fn put_back(&self, relay: usize, job: Job) -> Option<(Job, DeliveryState)> {
+        let unwanted = self.with(|state| {
             state.pace.give_back(relay);
+            if let Some(to) = state.aside.of(job.row.issue_id) {
+                return Some((job, to));
+            }
             let place = state.jobs.partition_point(|other| other.row.priority < job.row.priority);
             state.jobs.insert(place, job);
+            None
         });
+        self.changed.notify_waiters();
+        unwanted
+    }
+
+    /// What `relay` had taken to `domain` has not gone out: the connection was dead.
+    pub fn give_back_turn(&self, relay: usize, domain: &str) {
+        self.with(|state| state.pace.give_back_turn(relay, domain, Instant::now()));
         self.changed.notify_waiters();
     }
 
     /// Takes out all that nobody has taken.
     pub fn take_all(&self) -> Vec<Job> {
-        self.with(|state| state.jobs.drain(..).collect())
+        self.take_out(|_| true)
+    }
+
+    /// Takes out those that nobody has taken, and that are such.
+    pub fn take_out(&self, are_such: impl Fn(&Job) -> bool) -> Vec<Job> {
+        self.with(|state| state.take_out(are_such))
+    }
+
+    /// Looks at the issues of which nothing more goes out, or changes them.
+    pub fn aside<T>(&self, act: impl FnOnce(&mut Aside) -> T) -> T {
+        self.with(|state| act(&mut state.aside))
+    }
+
+    /// Of `issue` nothing goes out any more. Gives what waits of it, and the state that it comes to. `known`: whether the
+    /// store knows of it.
+    pub fn set_aside(&self, issue: i64, to: DeliveryState, known: bool) -> Vec<(Job, DeliveryState)> {
+        let waiting = self.with(|state| {
+            state.aside.insert(issue, to, known);
+            state.take_out(|job| job.row.issue_id == Some(issue))
+        });
+        waiting.into_iter().map(|job| (job, to)).collect()
+    }
+
+    /// The issues of which something waits.
+    pub fn issues(&self) -> BTreeSet<i64> {
+        self.with(|state| state.jobs.iter().filter_map(|job| job.row.issue_id).collect())
     }
 
     /// Tells those of `jobs`, and of what is there, that their domain lets go much later only, each with the time until
@@ -169,6 +222,25 @@ impl Feed {
     /// Waits until there may be something to ask the store for.
     pub async fn hungry(&self) {
         self.hungry.notified().await;
+    }
+
+    /// `relay` has refused that delivery: others may try it. `false`: they have all.
+    pub fn keep_from(&self, relay: usize, delivery: i64) -> bool {
+        let now = Instant::now();
+        self.with(|state| {
+            let relays = state.pace.relays();
+            state.kept_from.retain(|_, refused| {
+                refused.retain(|(_, until)| *until > now);
+                !refused.is_empty()
+            });
+            let refused = state.kept_from.entry(delivery).or_default();
+            refused.push((relay, now + FOR_OTHERS));
+            let is_for_others = (0..relays).any(|other| refused.iter().all(|(relay, _)| *relay != other));
+            if !is_for_others {
+                state.kept_from.remove(&delivery);
+            }
+            is_for_others
+        })
     }
 
     /// A relay does not work: the others need not wait for it.
@@ -239,11 +311,11 @@ impl State {
             later => return Taken::Later(later),
         }
         let mut place = Some(0);
-        if self.pace.has_domains() {
-            place = self.jobs.iter().position(|job| self.pace.domain_opens(job.to.domain(), now) <= now);
+        if self.pace.has_domains() || !self.kept_from.is_empty() {
+            place = self.jobs.iter().position(|job| self.job_opens(job, relay, now) <= now);
         }
         let Some(place) = place else {
-            return Taken::Later(self.jobs.iter().map(|job| self.pace.domain_opens(job.to.domain(), now)).min());
+            return Taken::Later(self.jobs.iter().map(|job| self.job_opens(job, relay, now)).min());
         };
         if !self.jobs.get(place).is_some_and(fits) {
             return Taken::Later(None);
@@ -255,6 +327,19 @@ impl State {
             }
             None => Taken::Later(None),
         }
+    }
+
+    /// When a delivery may go by `relay`, as far as it alone is concerned.
+    fn job_opens(&self, job: &Job, relay: usize, now: Instant) -> Instant {
+        let opens = self.pace.domain_opens(job.to.domain(), now);
+        let refused = self.kept_from.get(&job.row.id).and_then(|all| all.iter().find(|(by, _)| *by == relay));
+        refused.map_or(opens, |(_, until)| opens.max(*until))
+    }
+
+    fn take_out(&mut self, are_such: impl Fn(&Job) -> bool) -> Vec<Job> {
+        let (out, rest): (VecDeque<Job>, _) = std::mem::take(&mut self.jobs).into_iter().partition(are_such);
+        self.jobs = rest;
+        out.into()
     }
 
     fn sift(&mut self, jobs: Vec<Job>) -> (Vec<Job>, Vec<(Job, Duration)>) {

@@ -110,6 +110,14 @@ impl Gate {
         }
     }
 
+    /// One that went has not been used: another may go at once.
+    pub fn give_back(&mut self, now: Instant) {
+        match &mut self.way {
+            Way::Own(next) => *next = next.checked_sub(self.step).map_or(now, |before| before.max(now)),
+            Way::Shared(places, _) => places.push_front(Places { next: now, step: self.step, left: 1 }),
+        }
+    }
+
     /// There was nothing to let through until `now`, since it came late, or there was nothing at all.
     pub fn was_idle(&mut self, now: Instant) {
         if let Way::Own(next) = &mut self.way {
@@ -213,6 +221,24 @@ mod tests {
         let at = gate.opens(first);
         gate.pass(at);
         assert_eq!(gate.opens(at) - at, STEP, "half a second is not owed for ever");
+    }
+
+    #[tokio::test]
+    async fn a_place_that_was_not_used_is_another_ones_and_never_two_at_once() {
+        for mut gate in [Gate::own(fifty()), Gate::shared(fifty())] {
+            let now = Instant::now();
+            if let Some(wish) = gate.wish(100, Duration::ZERO, now) {
+                gate.add(&wish, now);
+            }
+            gate.was_idle(now);
+            gate.pass(now);
+            let later = now + Duration::from_millis(5);
+            assert!(gate.opens(later) > later);
+            gate.give_back(later);
+            assert_eq!(gate.opens(later), later);
+            gate.pass(later);
+            assert!(gate.opens(later) > later);
+        }
     }
 
     #[tokio::test]

@@ -31,6 +31,7 @@ mod provider;
 mod quotas;
 mod reason;
 mod recorder;
+mod refusals;
 mod relay;
 mod reply;
 mod run;

@@ -152,6 +152,11 @@ impl Pace {
         scopes.chain(self.domains.values_mut())
     }
 
+    /// How many relays there are.
+    pub fn relays(&self) -> usize {
+        self.relays.len()
+    }
+
     /// Whether relays share the work.
     pub fn has_shares(&self) -> bool {
         self.shares.len() > 1
@@ -212,6 +217,12 @@ impl Pace {
         for scope in [&mut self.all, &mut self.relays[relay]] {
             scope.places = scope.places.map(|places| places + 1);
         }
+    }
+
+    /// What `relay` had taken to `domain` has not been heard of at all by anybody: its turn is the next one's.
+    pub fn give_back_turn(&mut self, relay: usize, domain: &str, now: Instant) {
+        let scopes = [&mut self.all, &mut self.relays[relay]].into_iter().filter_map(|scope| scope.gate.as_mut());
+        scopes.chain(self.domains.get_mut(domain)).for_each(|gate| gate.give_back(now));
     }
 
     /// `relay` does not work: the others need not wait for it.

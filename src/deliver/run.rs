@@ -154,6 +154,11 @@ impl Run {
         in_hand.into_iter().chain(self.recorder.unrecorded()).collect()
     }
 
+    /// How many deliveries are in the feed or at a connection.
+    pub fn count_in_hand(&self) -> usize {
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// A result of this row will be recorded.
     fn comes_to_its_result(&self, row: &ClaimedRow) {
         self.recorder.expect(row.id);
@@ -179,12 +184,12 @@ impl Run {
         };
         if !self.recorder.start(results, start).await {
             self.settle(&job.row);
+            self.learn_from_refusal(job).await;
             return None;
         }
         if !self.shared.lease.is_held_in(term, Instant::now().into_std()) {
             // This process stood still for so long that another node may have taken the delivery over.
             let kept = Fate { state: DeliveryState::Queued, due_at: None };
-            self.learn_from_refusal(job).await;
             let words = "the lease was lost".to_owned();
             let mark = self.result(station, &job.row, Attempt::Started(started), kept, words);
             self.recorder.record(vec![mark]).await;
@@ -286,15 +291,6 @@ impl Run {
         tracing::warn!(relay, error, pause = pause.as_secs_f32(), "the relay asks for less speed");
         self.shared.tell(Event::RelayThrottled { relay: relay.clone(), words: error });
         pause
-    }
-
-    /// The relay has taken a message.
-    pub async fn worked(&self, station: &Station) {
-        if station.health.words().is_some() {
-            self.shared.tell(Event::RelayWorks { relay: station.config.id.clone() });
-        }
-        station.health.worked();
-        self.forgive(station).await;
     }
 
     /// Gives back all that no connection has taken when no relay is connected or can be used, so that other nodes can

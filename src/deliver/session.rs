@@ -36,7 +36,6 @@ pub async fn work(run: Arc<Run>, station: usize, number: usize) {
         Way::Smtp(relay) => Box::pin(work_on_connections(&run, station, relay, number)).await,
     }
     station.health.release(number);
-    run.forgive(station).await;
 }
 
 /// Waits until the relay may be used. `false`: no more deliveries will come.
@@ -58,41 +57,6 @@ pub(super) async fn admitted(run: &Run, station: &Station, number: usize) -> boo
     }
 }
 
-async fn work_on_files(run: &Run, station: &Station, outbox: &Outbox, number: usize) {
-    let mut results = Vec::new();
-    while admitted(run, station, number).await {
-        let Some(job) = next_or_record(run, station, &mut results).await else { break };
-        let Some(started) = run.start(station, &job, std::mem::take(&mut results)).await else { continue };
-        let mut message = Vec::new();
-        job.write(&*run.shared.links, started, &mut message);
-        match outbox.put(job.row.id, message).await {
-            Ok(()) => {
-                run.worked(station).await;
-                let words = "written".to_owned();
-                results.push(run.result(station, &job.row, Attempt::Started(started), SENT, words));
-            }
-            Err(error) => {
-                let kept = Fate { state: DeliveryState::Queued, due_at: None };
-                results.push(run.result(station, &job.row, Attempt::Started(started), kept, error.to_string()));
-                run.relay_failed(station, &error.to_string());
-                run.recorder.record(std::mem::take(&mut results)).await;
-                run.after_failure().await;
-            }
-        }
-    }
-    run.recorder.record(results).await;
-}
-
-/// The next delivery; before it waits for one it records what is known.
-async fn next_or_record(run: &Run, station: &Station, results: &mut Vec<Mark>) -> Option<Job> {
-    if let Some(job) = run.feed.try_next(station.place) {
-        return Some(job);
-    }
-    run.recorder.record(std::mem::take(results)).await;
-    run.forgive(station).await;
-    run.feed.next(station.place).await
-}
-
 async fn work_on_connections(run: &Run, station: &Station, relay: &SmtpRelay, number: usize) {
     let mut open: Option<Line<'_>> = None;
     let mut failures = 0;
@@ -102,7 +66,6 @@ async fn work_on_connections(run: &Run, station: &Station, relay: &SmtpRelay, nu
             None => {
                 // Nobody shall wait for a trial that has nothing to try with.
                 station.health.release(number);
-                run.forgive(station).await;
                 match &open {
                     None => run.feed.next(station.place).await,
                     Some(_) => match timeout(run.shared.settings.timings.idle, run.feed.next(station.place)).await {
@@ -121,6 +84,7 @@ async fn work_on_connections(run: &Run, station: &Station, relay: &SmtpRelay, nu
             None => match run.connect(station, relay).await {
                 Ok(conversation) => Line::new(run, station, number, conversation),
                 Err(error) => {
+                    run.feed.give_back_turn(station.place, job.to.domain());
                     run.give_back(station, job).await;
                     if !rest_after(run, station, &error, failures).await {
                         break;
@@ -189,6 +153,8 @@ struct Line<'r> {
     conversation: Conversation,
     /// Envelopes that it has seen.
     used: usize,
+    /// When the envelope of the message in hand went out, as its relay's refusals are counted.
+    date: u64,
     /// Whether it has brought a message to its answer.
     worked: bool,
     /// Results that wait for the next start, to be committed with it.
@@ -197,19 +163,13 @@ struct Line<'r> {
 
 impl Drop for Line<'_> {
     fn drop(&mut self) {
-                // Nothing of it is begun any more, and whatever is said now would be content.
-                Ok(Opened::Ready) if !self.run.goes_on_with(&job) => {
-                    self.record().await;
-                    self.run.give_back(self.station, job).await;
-                    return End::Closed;
-                }
         self.station.closed();
     }
 }
 
 impl<'r> Line<'r> {
     fn new(run: &'r Run, station: &'r Station, number: usize, conversation: Conversation) -> Self {
-        Self { run, station, number, conversation, used: 0, worked: false, results: Vec::new() }
+        Self { run, station, number, conversation, used: 0, date: 0, worked: false, results: Vec::new() }
     }
 
     /// Takes leave of the server.
@@ -237,6 +197,12 @@ impl<'r> Line<'r> {
                 None => self.open(&job).await,
             };
             match step {
+                // Nothing of it is begun any more, and whatever is said now would be content.
+                Ok(Opened::Ready) if !self.run.goes_on_with(&job) => {
+                    self.record().await;
+                    self.run.give_back(self.station, job).await;
+                    return End::Closed;
+                }
                 Ok(Opened::Ready) => {}
                 Ok(Opened::Refused(step, reply)) if reply.closes() && blame(step, &reply) != Blame::Throttled => {
                     return self.lost(job, &reply.words()).await;
@@ -258,7 +224,7 @@ impl<'r> Line<'r> {
             let Some(started) = self.start(&job).await else { return End::Closed };
             let mut content = self.conversation.buffer();
             job.write_stuffed(&*self.run.shared.links, started, &mut content);
-            let ahead = self.ahead();
+            let (ahead, date) = (self.ahead(), self.station.refusals.date());
             let flight = self.run.recorder.flight();
             let (delivered, next_opened) = self.conversation.deliver(content, ahead.as_ref().map(envelope)).await;
             drop(flight);
@@ -268,9 +234,11 @@ impl<'r> Line<'r> {
                 }
                 return self.relay_failed().await;
             }
+            self.date = date;
             match (ahead, next_opened) {
                 (Some(next), Some(step)) => (job, opened) = (next, Some(step)),
                 (Some(next), None) => {
+                    self.run.feed.give_back_turn(self.station.place, next.to.domain());
                     self.run.give_back(self.station, next).await;
                     return self.end().await;
                 }
@@ -284,6 +252,7 @@ impl<'r> Line<'r> {
 
     async fn open(&mut self, job: &Job) -> Result<Opened, String> {
         self.used += 1;
+        self.date = self.station.refusals.date();
         self.conversation.open(envelope(job)).await
     }
 
@@ -316,7 +285,8 @@ impl<'r> Line<'r> {
 
     fn has_room(&self) -> bool {
         let is_used_up = self.used >= self.station.config.messages_per_connection;
-        !is_used_up && !self.run.is_stopping() && self.station.health.goes_on(self.number)
+        let is_welcome = !self.station.refuses_us();
+        !is_used_up && is_welcome && !self.run.is_stopping() && self.station.health.goes_on(self.number)
     }
 
     /// Notes what became of a content. `true`: the relay itself failed.
@@ -325,7 +295,7 @@ impl<'r> Line<'r> {
             Delivered::Answered(reply) if reply.is_done() => {
                 self.worked = true;
                 self.station.group_worked();
-                self.run.worked(self.station).await;
+                self.run.worked(self.station, self.date).await;
                 self.results.push(self.result(job, Attempt::Started(started), SENT, reply.words()));
                 false
             }
@@ -356,6 +326,9 @@ impl<'r> Line<'r> {
 
     /// The connection broke while `job`'s envelope was under way.
     async fn lost(mut self, job: Job, why: &str) -> End<'r> {
+        if !self.conversation.has_taken_sender() {
+            self.run.feed.give_back_turn(self.station.place, job.to.domain());
+        }
         if self.worked {
             // Connections end; the message that happened to be next is not to blame, and is free to go at once.
             self.run.give_back(self.station, job).await;

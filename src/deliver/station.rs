@@ -1,20 +1,14 @@
 //! A relay as the engine sees it: the way to it, how it is doing, and what it has refused lately.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::health::Health;
 use super::outbox::Outbox;
-use super::policy::grudge;
+use super::refusals::Refusals;
 use super::relay::SmtpRelay;
-use super::reply::Reply;
-use super::run::Attempt;
 use super::settings::Settings;
 use crate::config::{self, RelayUrl};
-use crate::store::ClaimedRow;
-
-/// So many refusals in a row for one reason that is no message's are about us.
-const MANY: usize = 10;
 
 /// After so many conversations that ended in the middle of their first group, no more groups are sent.
 const GROUPS_TRIED: usize = 2;
@@ -25,28 +19,6 @@ pub enum Way {
     Outbox(Outbox),
     /// A server.
     Smtp(Box<SmtpRelay>),
-}
-
-/// A message that was refused for a reason that may be about us.
-pub struct Refused {
-    /// The delivery.
-    pub row: ClaimedRow,
-    /// How far it had come.
-    pub attempt: Attempt,
-    /// The relay's words.
-    pub words: String,
-    /// Whether it was refused for good.
-    pub for_good: bool,
-}
-
-/// What became of a refusal that may be about us.
-pub enum Borne {
-    /// It is none.
-    Not(Box<Refused>),
-    /// It is kept back; these, for another reason, are not any more: they were not many.
-    Kept(Vec<Refused>),
-    /// These are many in a row for one reason.
-    Enough(Vec<Refused>),
 }
 
 /// How a relay is, for whoever looks on.
@@ -70,10 +42,11 @@ pub struct Station {
     pub way: Way,
     /// How it is doing.
     pub health: Arc<Health>,
+    /// What it has refused since it last got a message through.
+    pub refusals: Refusals,
     open: AtomicUsize,
     groups: AtomicBool,
     groups_broken: AtomicUsize,
-    grudge: Mutex<(String, Vec<Refused>)>,
 }
 
 impl Station {
@@ -92,9 +65,14 @@ impl Station {
             open: AtomicUsize::new(0),
             groups: AtomicBool::new(config.pipelining),
             groups_broken: AtomicUsize::new(0),
-            grudge: Mutex::default(),
+            refusals: Refusals::default(),
             config: config.clone(),
         }
+    }
+
+    /// Whether it refuses us, and rests from that.
+    pub fn refuses_us(&self) -> bool {
+        self.refusals.are_about_us() && self.health.paused_until().is_some()
     }
 
     /// How it is.
@@ -149,24 +127,5 @@ impl Station {
     /// A group was answered as it should be.
     pub fn group_worked(&self) {
         self.groups_broken.store(0, Ordering::Relaxed);
-    }
-
-    /// Keeps a refusal back that may be about us.
-    pub fn bear(&self, refused: Refused, reply: &Reply) -> Borne {
-        let Some(reason) = grudge(reply) else { return Borne::Not(Box::new(refused)) };
-        let mut grudge = self.grudge.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut other = Vec::new();
-        if grudge.0 != reason {
-            other = std::mem::take(&mut grudge.1);
-            grudge.0 = reason;
-        }
-        grudge.1.push(refused);
-        // Those for another reason are never many: they would have been taken before.
-        if grudge.1.len() < MANY { Borne::Kept(other) } else { Borne::Enough(std::mem::take(&mut grudge.1)) }
-    }
-
-    /// What was kept back and is each message's own after all.
-    pub fn forgive(&self) -> Vec<Refused> {
-        std::mem::take(&mut self.grudge.lock().unwrap_or_else(PoisonError::into_inner).1)
     }
 }

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::events::Event;
 use super::message::Job;
-use super::policy::{Blame, Fate, Step, blame};
+use super::policy::{Blame, Fate, Step, blame, grudge};
+use super::refusals::{self, Refused};
 use super::reply::Reply;
 use super::run::{Attempt, Run, Shared, first_due};
-use super::station::{Borne, Refused, Station};
+use super::station::Station;
 use crate::domain::DeliveryState;
 use crate::store::{ClaimedRow, Mark};
 
@@ -39,36 +43,104 @@ impl Run {
             }
             Blame::Failed | Blame::Deferred => {}
         }
-        let for_good = blame != Blame::Deferred;
-        let refused = Refused { row: row.clone(), attempt, words: reply.words(), for_good };
-        let refused = match station.bear(refused, reply) {
-            Borne::Not(refused) => *refused,
-            Borne::Enough(all) => {
-                let pause = self.relay_failed(station, &reply.words());
-                let marks = all.into_iter().map(|one| self.kept(station, &one.row, one.attempt, pause, one.words));
-                return (marks.collect(), true);
-            }
-            Borne::Kept(others) => {
-                return (others.into_iter().map(|one| self.own_fault(station, one)).collect(), false);
-            }
+        let (words, for_good) = (reply.words(), blame != Blame::Deferred);
+        let Some(reason) = grudge(reply) else {
+            return (vec![self.own_fault(station, row, attempt, words, for_good)], false);
         };
-        (vec![self.own_fault(station, refused)], false)
+        let Some(all) = station.refusals.keep(Refused { row: row.clone(), attempt, words, reason, for_good }) else {
+            return (Vec::new(), false);
+        };
+        let rest = self.relay_failed(station, &reply.words());
+        // Another relay may have them at once.
+        let pause = if self.others_work(station) { Duration::ZERO } else { rest };
+        (self.all_kept(station, all, pause), true)
     }
 
-    /// The result of a refusal that was kept back, and is the message's own.
-    pub fn own_fault(&self, station: &Station, refused: Refused) -> Mark {
-        let Refused { row, attempt, words, for_good } = refused;
+    fn others_work(&self, station: &Station) -> bool {
+        let works = |other: &Station| other.health.words().is_none();
+        self.shared.stations.iter().any(|other| other.place != station.place && works(other))
+    }
+
+    fn all_kept(&self, station: &Station, all: Vec<Refused>, pause: Duration) -> Vec<Mark> {
+        all.into_iter().map(|one| self.kept(station, &one.row, one.attempt, pause, one.words)).collect()
+    }
+
+    fn all_own(&self, station: &Station, all: Vec<Refused>) -> Vec<Mark> {
+        let own = |one: Refused| self.own_fault(station, &one.row, one.attempt, one.words, one.for_good);
+        all.into_iter().map(own).collect()
+    }
+
+    /// The result of a refusal that is the message's own.
+    fn own_fault(&self, station: &Station, row: &ClaimedRow, attempt: Attempt, words: String, for_good: bool) -> Mark {
         if for_good {
-            return self.result(station, &row, attempt, FAILED, words);
+            return self.result(station, row, attempt, FAILED, words);
         }
         let fate = |first, now| self.shared.policy.refused(row.attempts + 1, first, now, &*self.shared.random);
-        self.tried(station, &row, attempt, fate, words)
+        self.tried(station, row, attempt, fate, words)
     }
 
-    /// Records what `station` has refused, was kept back, and was not about us.
-    pub async fn forgive(&self, station: &Station) {
-        let marks = station.forgive().into_iter().map(|refused| self.own_fault(station, refused)).collect();
-        self.recorder.record(marks).await;
+    /// The relay has taken a message whose envelope went out at that date of its refusals.
+    pub async fn worked(&self, station: &Station, date: u64) {
+        let Some(own) = station.refusals.worked(date) else { return };
+        if station.health.words().is_some() {
+            self.shared.tell(Event::RelayWorks { relay: station.config.id.clone() });
+        }
+        station.health.worked();
+        if !own.is_empty() {
+            self.recorder.record(self.all_own(station, own)).await;
+        }
+    }
+
+    /// Settles the refusals that are kept back where nothing else will: of relays that rest, and where there is `nothing_more`
+    /// to do. What other relays have not been asked for goes to them. Of the rest, some for one reason to several domains
+    /// are about us, and put off; others are each message's own.
+    pub async fn settle_refusals(&self, nothing_more: bool) {
+        let kept: usize = self.shared.stations.iter().map(|station| station.refusals.count()).sum();
+        if kept == 0 || self.is_stopping() {
+            return;
+        }
+        // What was claimed and has no result yet is with a relay, or waits for one.
+        let is_over = nothing_more && self.count_in_hand() <= kept;
+        for station in &self.shared.stations {
+            let marks = if let Some(until) = station.health.paused_until() {
+                let rest = if self.others_work(station) {
+                    Duration::ZERO
+                } else {
+                    until.saturating_duration_since(Instant::now())
+                };
+                self.all_kept(station, station.refusals.take(), rest)
+            } else if is_over {
+                self.judged(station, station.refusals.take())
+            } else {
+                continue;
+            };
+            self.recorder.record(marks).await;
+        }
+    }
+
+    /// Settles the last of them; what nobody can know of goes back into the queue.
+    pub async fn end_refusals(&self) {
+        self.settle_refusals(true).await;
+        for station in &self.shared.stations {
+            self.recorder.record(self.all_kept(station, station.refusals.take(), Duration::ZERO)).await;
+        }
+    }
+
+    /// The results of refusals by a relay that has nothing more to do.
+    fn judged(&self, station: &Station, all: Vec<Refused>) -> Vec<Mark> {
+        let (for_others, last) = all.into_iter().partition(|one| self.feed.keep_from(station.place, one.row.id));
+        let mut marks = self.all_kept(station, for_others, Duration::ZERO);
+        if !last.is_empty() {
+            self.shared.stations.iter().for_each(|station| station.refusals.forget());
+        }
+        let (about_us, own) = refusals::part(last);
+        if let Some(one) = about_us.first() {
+            self.relay_failed(station, &one.words);
+        }
+        let put_off = about_us.into_iter().map(|one| self.own_fault(station, &one.row, one.attempt, one.words, false));
+        marks.extend(put_off);
+        marks.extend(self.all_own(station, own));
+        marks
     }
 
     /// The result of an attempt that the relay is to blame for: it does not count.

@@ -87,6 +87,61 @@ on_both! {
         assert_eq!(world.totals().await.sent, 40);
     }
 
+    async fn what_was_under_way_when_the_relay_began_to_refuse_us_is_no_proof_that_it_takes_our_mail(test: TestStore) {
+        let (taken, refusing) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(true)));
+        let refuses = Arc::clone(&refusing);
+        let catcher = Catcher::answering(move |turn| match turn.stage {
+            Stage::Command(Command::Recipient { .. }) => {
+                let is_welcome = taken.fetch_add(1, Ordering::SeqCst) < 20 || !refuses.load(Ordering::SeqCst);
+                (!is_welcome).then(|| Reply::new(554, "5.7.1 Client host blocked"))
+            }
+            Stage::Content { .. } => Some(Reply::usual().after(Duration::from_millis(30))),
+            _ => None,
+        })
+        .await;
+        let world = World::new(test).await;
+        world.queue(100).await;
+        let mut settings = catcher.settings();
+        settings.smtp.relays[0].connections = 10;
+        let engine = world.engine(settings);
+        for _ in 0..3 {
+            engine.deliver_one_batch().await.unwrap();
+            world.clock.advance(Duration::from_secs(60));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let totals = world.totals().await;
+        assert_eq!((totals.sent, totals.failed), (20, 0), "{totals:?}");
+        refusing.store(false, Ordering::SeqCst);
+        world.deliver_all(&engine).await;
+        assert_eq!(world.totals().await.sent, 100);
+    }
+
+    async fn a_relay_that_refuses_all_of_a_few_by_policy_refuses_us_where_they_are_of_several_domains(test: TestStore) {
+        let (catcher, refusing) = refusing_all(550, "5.7.1 <ADDRESS>: your network is blocked").await;
+        let world = World::new(test).await;
+        for address in ["a@x.example", "b@y.example", "c@z.example"] {
+            world.queue_to(address, "").await;
+        }
+        let engine = world.engine(catcher.settings());
+        let outcome = engine.deliver_one_batch().await.unwrap();
+        assert_eq!((outcome.failed, outcome.deferred), (0, 3), "{outcome:?}");
+        assert!(outcome.relay.unwrap().contains("your network is blocked"));
+        refusing.store(false, Ordering::SeqCst);
+        world.deliver_all(&engine).await;
+        assert_eq!(world.totals().await.sent, 3);
+    }
+
+    async fn a_policy_refusal_of_all_for_longer_than_they_are_tried_ends_them(test: TestStore) {
+        let (catcher, _) = refusing_all(550, "5.7.1 <ADDRESS>: your network is blocked").await;
+        let world = World::new(test).await;
+        for address in ["a@x.example", "b@y.example", "c@z.example"] {
+            world.queue_to(address, "").await;
+        }
+        let engine = world.engine(catcher.settings());
+        world.deliver_all(&engine).await;
+        assert_eq!(world.totals().await.failed, 3);
+    }
+
     async fn a_few_policy_refusals_are_their_messages_own(test: TestStore) {
         let catcher = Catcher::answering(|turn| match turn.stage {
             Stage::Command(Command::Recipient { to, .. }) if to.starts_with("reader2") => {

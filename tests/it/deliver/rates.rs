@@ -185,6 +185,22 @@ on_both! {
         assert!(turn.owed < Duration::from_millis(50), "{turn:?}");
     }
 
+    async fn a_relay_that_hangs_up_after_each_message_gets_them_at_the_full_rate(test: TestStore) {
+        let catcher = Catcher::answering(|turn| {
+            matches!(turn.stage, Stage::Content { .. }).then(|| Reply::usual().then_close())
+        })
+        .await;
+        let world = World::new(test).await;
+        world.queue(15).await;
+        let mut settings = catcher.settings();
+        settings.smtp.rates = vec![rate("10/s")];
+        world.engine(settings).run(until_sent(&world, 15)).await;
+        let times = times(&catcher);
+        let took = times[14] - times[0];
+        // A turn lost with each connection would make it 2.8 seconds.
+        assert!((1300..2100).contains(&took), "{took} ms");
+    }
+
     async fn a_warm_up_begins_with_few(test: TestStore) {
         let (world, catcher) = (World::new(test).await, Catcher::plain().await);
         world.queue(20).await;

@@ -67,6 +67,37 @@ on_both! {
         assert!(first.mailbox.len() > 20, "{} to {}", first.mailbox.len(), second.mailbox.len());
     }
 
+    async fn a_few_that_one_relay_refuses_by_policy_are_tried_by_the_other(test: TestStore) {
+        let first = Catcher::answering(|turn| match turn.stage {
+            Stage::Command(Command::Recipient { .. }) => Some(Reply::new(550, "5.7.1 Blocked")),
+            _ => None,
+        })
+        .await;
+        let second = Catcher::plain().await;
+        let world = World::new(test).await;
+        world.queue(6).await;
+        let mut settings = both(&first, &second);
+        // Enough for the first one to have some of them for certain.
+        settings.smtp.relays[0].connections = 3;
+        finish(&world, world.engine(settings)).await;
+        let totals = world.totals().await;
+        assert_eq!((totals.sent, totals.failed, second.mailbox.len()), (6, 0, 6));
+    }
+
+    async fn what_all_relays_refuse_by_policy_has_failed(test: TestStore) {
+        let refusing = || {
+            Catcher::answering(|turn| match turn.stage {
+                Stage::Command(Command::Recipient { .. }) => Some(Reply::new(550, "5.7.1 Not this one")),
+                _ => None,
+            })
+        };
+        let (first, second) = (refusing().await, refusing().await);
+        let world = World::new(test).await;
+        world.queue(2).await;
+        finish(&world, world.engine(both(&first, &second))).await;
+        assert_eq!(world.totals().await.failed, 2);
+    }
+
     async fn a_relay_that_refuses_us_leaves_its_messages_to_the_other(test: TestStore) {
         let first = Catcher::answering(|turn| match turn.stage {
             Stage::Command(Command::Mail { .. }) => Some(Reply::new(550, "5.7.1 Not you")),
