@@ -15,6 +15,7 @@ use super::conversation::Stop;
 use super::counts::Outcome;
 use super::failing::Failing;
 use super::feed::Feed;
+use super::forward::Forward;
 use super::lease::{self, Lease};
 use super::message::{Job, Links, Mails};
 use super::pace::Pace;
@@ -58,6 +59,7 @@ pub struct Engine {
     mail: Option<i64>,
     wake: Notify,
     strays: Strays,
+    pub(super) forward: Arc<Forward>,
     /// Whether the store did not take the last look for what is due.
     pub(super) store_fails: AtomicBool,
     /// One run at a time: what this node has in hand when a run begins is left over from a broken one.
@@ -121,6 +123,7 @@ impl Engine {
             mail: None,
             wake: Notify::new(),
             strays,
+            forward: Arc::default(),
             store_fails: AtomicBool::new(false),
             running: Mutex::new(()),
             lock,
@@ -272,7 +275,7 @@ impl Engine {
         if room == 0 || !shared.lease.is_held() {
             return Ok(poll);
         }
-        let now = shared.clock.now();
+        let now = self.forward.now(shared.clock.now(), std::time::Instant::now());
         let mut session = shared.store.read().await?;
         let deferred = session.next_deferred().await?;
         let ready = session.has_due_delivery(now, before).await?;
@@ -301,7 +304,7 @@ impl Engine {
         run.settle_refusals(before.is_none() && rows.is_empty()).await;
         self.feed(run, rows).await?;
         if before.is_some() {
-            shared.quotas.restock(&shared.store, &run.feed, now).await?;
+            shared.quotas.restock(&shared.store, &run.feed, shared.clock.now()).await?;
         }
         Ok(wait)
     }

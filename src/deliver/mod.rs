@@ -18,6 +18,7 @@ mod failing;
 mod feed;
 mod filing;
 mod forecast;
+mod forward;
 mod gate;
 mod health;
 mod lease;
