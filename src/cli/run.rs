@@ -91,6 +91,16 @@ async fn follow(app: &App, issue: i64) -> Result<(), CliError> {
             );
         });
     };
+    let stop = super::serve::asked_to_stop()?;
+    // What is in flight is finished, and its result recorded.
+    let look = async {
+        tokio::select! {
+            done = look => done,
+            () = stop => Err(CliError::Failed(
+                "stopped; what is still queued is sent by `serve` or another run".to_owned(),
+            )),
+        }
+    };
     let done = app.delivering(None, trouble, look).await?;
     bar.finish_and_clear();
     done

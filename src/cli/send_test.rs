@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::collect::warn_of_failures;
@@ -102,9 +101,9 @@ async fn follow(app: &App, mail: i64) -> Result<Vec<Followed>, CliError> {
     let trouble = |words| {
         tell.send_replace(words);
     };
+    let stop = super::serve::asked_to_stop()?;
     let look = async {
         let mut told = told;
-        let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
             followed = look => followed,
             words = told.wait_for(|words| !words.is_empty()) => {
@@ -115,8 +114,7 @@ async fn follow(app: &App, mail: i64) -> Result<Vec<Followed>, CliError> {
                 let seconds = PATIENCE.as_secs();
                 Err(CliError::Failed(format!("no answer from the relay within {seconds} s; the test was taken back")))
             }
-            _ = tokio::signal::ctrl_c() => Err(CliError::Failed("the test was taken back".to_owned())),
-            _ = terminate.recv() => Err(CliError::Failed("the test was taken back".to_owned())),
+            () = stop => Err(CliError::Failed("the test was taken back".to_owned())),
         }
     };
     app.delivering(Some(mail), trouble, look).await?

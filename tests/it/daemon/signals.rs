@@ -41,6 +41,25 @@ on_both! {
         assert_eq!((&shown["sending"], &shown["uncertain"]), (&0.into(), &0.into()), "{shown}");
     }
 
+    async fn a_run_that_is_waited_for_and_asked_to_stop_finishes_the_messages_in_flight_and_records_them(store: TestStore) {
+        let program = Program::with_relay(&store, slow(Duration::from_secs(2))).await;
+        readers(&program, 9).await;
+        for signal in ["INT", "TERM"] {
+            let before = program.mailbox.len();
+            let run = program.command(&["run", "weekly", "--wait", "--yes"]).spawn().unwrap();
+            program.mailbox.wait_for(before + 2, Duration::from_secs(20)).await.unwrap();
+            let done = std::process::Command::new("sh").arg("-c").arg(format!("kill -{signal} {}", run.id())).status().unwrap();
+            assert!(done.success());
+            let output = tokio::task::spawn_blocking(move || run.wait_with_output().unwrap()).await.unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.code() == Some(1) && said.contains("sent by `serve` or another run"), "{said}");
+            let issues = program.json(&["issue", "list"]).await;
+            let of = |state: &str| issues.as_array().unwrap().iter().map(|issue| issue[state].as_u64().unwrap()).sum::<u64>();
+            assert_eq!((of("sent"), of("sending"), of("uncertain")), (program.mailbox.len() as u64, 0, 0), "{issues}");
+            program.site.publish(story("next", "What comes next", "2026-11-21"));
+        }
+    }
+
     async fn a_hangup_in_the_middle_of_an_issue_loses_and_repeats_nothing(store: TestStore) {
         let program = Program::with_relay(&store, slow(Duration::from_millis(60))).await;
         readers(&program, 50).await;
