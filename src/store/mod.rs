@@ -101,6 +101,10 @@ const MARKS: [(&str, &str); 5] = [
 /// Longest wait for a connection, or for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Longest wait for a connection to PostgreSQL: whoever looks at a page does not wait longer for being told that the database
+/// is gone.
+const PLACE: Duration = Duration::from_secs(10);
+
 /// How surely a commit survives a loss of power.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Durability {
@@ -162,14 +166,14 @@ impl Store {
         let options = options.application_name("postround");
         let all = PgPoolOptions::new()
             .max_connections(16)
-            .acquire_timeout(PATIENCE)
+            .acquire_timeout(PLACE)
             .connect_with(options.clone())
             .await
             .map_err(open)?;
         POSTGRES_MIGRATIONS.run(&all).await?;
         // The recorder repeats what failed, so that nothing needs to ask first whether the connection still works.
         let marks = |options| {
-            let pool = PgPoolOptions::new().max_connections(4).acquire_timeout(PATIENCE).test_before_acquire(false);
+            let pool = PgPoolOptions::new().max_connections(4).acquire_timeout(PLACE).test_before_acquire(false);
             pool.connect_lazy_with(options)
         };
         let options = options.options(MARKS);

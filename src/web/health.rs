@@ -1,14 +1,16 @@
 //! For supervisors and Prometheus: whether the process lives, whether it can do its work, and its numbers.
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::AppState;
 use super::visitor::{Visitor, is_forwarded};
+use crate::status::StoreState;
 
 /// The format that Prometheus reads.
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -23,6 +25,20 @@ pub(super) async fn healthz(State(state): State<AppState>) -> Json<Value> {
 pub(super) async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
     let (ready, words) = state.status.readiness().await;
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(words))
+}
+
+/// Nobody waits for a page from a store that is known to be gone. What people do is tried all the same.
+pub(super) async fn at_once_where_the_store_is_gone(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if !request.method().is_safe() || state.status.store() != StoreState::Gone {
+        return next.run(request).await;
+    }
+    let mut page = state.pages.message(StatusCode::SERVICE_UNAVAILABLE, &state.locale(None), "failed");
+    page.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
+    page
 }
 
 /// The numbers, for this machine and the networks of `server.metrics_from`.

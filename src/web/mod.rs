@@ -206,9 +206,6 @@ pub fn router(state: AppState) -> Router {
     let routes = Router::new()
         .route("/", get(home::page))
         .route("/subscribe", post(join::act).get(join::form).options(join::preflight))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
         .route("/confirm/{token}", get(confirm::page).post(confirm::act))
         .route("/unsubscribe/{token}", get(unsubscribe::page).post(unsubscribe::act))
         .route("/goodbye/{token}", get(goodbye::page).post(goodbye::act))
@@ -220,6 +217,10 @@ pub fn router(state: AppState) -> Router {
         .route("/archive/{digest}/feed.xml", get(archive_feed::show))
         .route("/archive/{digest}/{issue}", get(archive_issue::show))
         .route("/r/{token}", get(clicks::follow))
+        .route_layer(middleware::from_fn_with_state(state.clone(), health::at_once_where_the_store_is_gone))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
         .route("/static/{file}", get(pages::file));
     let base = state.pages.base().to_owned();
     let routes = match base.as_str() {

@@ -28,6 +28,9 @@ async fn a_database_that_stops_and_starts_again_under_a_daemon_costs_nothing_and
     assert_eq!((status, &ready["store"]), (StatusCode::SERVICE_UNAVAILABLE, &"no answer".into()));
     assert_eq!(daemon.get("/healthz").await.0, StatusCode::OK, "the process lives");
     daemon.until(|ready| ready["parts"]["deliver"] == "failing").await;
+    let asked = std::time::Instant::now();
+    assert_eq!(daemon.get("/").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(asked.elapsed() < Duration::from_secs(5), "nobody waits for a store that is known to be gone");
     // What had been started is finished, nothing more is.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let sent = program.mailbox.len();
