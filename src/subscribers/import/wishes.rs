@@ -17,7 +17,7 @@ const REMEMBERED: usize = 4096;
 pub(super) struct Wishes {
     /// The digests and topics that a person gets who is not known.
     pub(super) choice: Vec<Chosen>,
-    /// Whether the row itself says so; else `choice` is "all".
+    /// Whether the row itself says so; else `choice` is all that is public.
     pub(super) chosen: bool,
     /// The subscriptions as they stood where they come from; `subscriber_id` is empty.
     pub(super) exact: Vec<SubscriptionRow>,
@@ -69,7 +69,7 @@ impl Chooser {
         }
         let wishes = Arc::new(if exact.is_empty() {
             let (digests, topics) = (super::values::list(digests), super::values::list(topics));
-            let choice = choice::resolve(&self.config, &digests, &topics).map_err(said)?;
+            let choice = choice::resolve_for_others(&self.config, &digests, &topics).map_err(said)?;
             Wishes { choice, chosen: !digests.is_empty() || !topics.is_empty(), ..Wishes::default() }
         } else {
             self.exactly(exact)?
@@ -105,7 +105,7 @@ impl Chooser {
         self.offers.contains_key(group)
     }
 
-    /// The wishes of whoever is in `groups`, in small letters; none of them means all. What is called as nothing here
+    /// The wishes of whoever is in `groups`, in small letters; none of them means all that is public. What is called as nothing here
     /// counts for nothing, so that the wishes can be empty.
     pub(super) fn of_groups(&mut self, groups: &[String]) -> Result<Arc<Wishes>, String> {
         if groups.is_empty() {

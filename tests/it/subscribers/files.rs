@@ -2,16 +2,31 @@
 
 use std::fmt::Write as _;
 
+use postround::config::Config;
 use postround::subscribers::{Import, ImportBasis, ImportReport};
 use proptest::prelude::*;
 
 use super::{URL, import, states};
-use crate::support::household::{Asked, execute, subscribers, text};
+use crate::support::household::{Asked, execute, subscribers, subscribers_with, text};
 use crate::support::on_both;
 
 const PAPER: ImportBasis<'static> = ImportBasis::Confirmed("paper forms");
 
 on_both! {
+    async fn where_a_file_names_no_digest_it_means_those_that_everybody_is_offered(store: TestStore) {
+        let closed = |config: &mut Config| config.digests[1].public = false;
+        let (subscribers, _clock) = subscribers_with(&store, URL, closed).await;
+        import(&store, &subscribers, b"email\nann@northfold.example\n", PAPER, false).await;
+        let got = "select s.email || ' ' || d.digest from subscribers s join subscriptions d on d.subscriber_id = s.id order by 1";
+        assert_eq!(text(&store, got).await, "ann@northfold.example weekly");
+        import(&store, &subscribers, b"email,digests\nben@northfold.example,jobs\n", PAPER, false).await;
+        assert_eq!(text(&store, got).await, "ann@northfold.example weekly\nben@northfold.example jobs", "by name");
+        let all_closed = |config: &mut Config| config.digests.iter_mut().for_each(|digest| digest.public = false);
+        let (subscribers, _clock) = subscribers_with(&store, URL, all_closed).await;
+        import(&store, &subscribers, b"email\ncat@northfold.example\n", PAPER, false).await;
+        assert!(text(&store, got).await.ends_with("cat@northfold.example jobs\ncat@northfold.example weekly"));
+    }
+
     async fn a_long_file_is_written_in_short_transactions_and_read_again_without_a_change(store: TestStore) {
         let (subscribers, _clock) = subscribers(&store, URL).await;
         let mut file = "email,name,digests\n".to_owned();
