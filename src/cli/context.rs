@@ -2,10 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::CliError;
 use crate::app::App;
 use crate::config::{Config, ConfigError, Digest, Source};
+use crate::store::Store;
+
+/// How long closing the store may take.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// The options that stand before any command.
 #[derive(Debug)]
@@ -14,12 +19,13 @@ pub struct Context {
     /// Whether results are printed as JSON.
     pub json: bool,
     config: std::sync::OnceLock<Arc<Config>>,
+    store: std::sync::OnceLock<Store>,
 }
 
 impl Context {
     /// From the command line.
     pub fn new(file: Option<PathBuf>, json: bool) -> Self {
-        Self { file, json, config: std::sync::OnceLock::new() }
+        Self { file, json, config: std::sync::OnceLock::new(), store: std::sync::OnceLock::new() }
     }
 
     /// The configuration's file, as the command line names it.
@@ -44,7 +50,18 @@ impl Context {
     /// # Errors
     /// When the configuration, a template, the keys or the store are not usable.
     pub async fn open(&self) -> Result<App, CliError> {
-        Ok(App::open(self.config()?).await?)
+        let app = App::open(self.config()?).await?;
+        // A second one of the same command is closed with the process.
+        let _ = self.store.set(app.store.clone());
+        Ok(app)
+    }
+
+    /// Closes the store, if it was opened: the last of its processes brings SQLite's log into the file.
+    pub async fn close(&self) {
+        if let Some(store) = self.store.get() {
+            // What still reads or writes in a thread of its own is not worth a wait.
+            let _ = tokio::time::timeout(CLOSING, store.close()).await;
+        }
     }
 
     /// The digest of that id.

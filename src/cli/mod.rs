@@ -117,7 +117,11 @@ pub fn main() -> ExitCode {
         }
     };
     let context = Context::new(cli.config, cli.json);
-    let done = runtime.block_on(dispatch(&context, &cli.command));
+    let done = runtime.block_on(async {
+        let done = dispatch(&context, &cli.command).await;
+        context.close().await;
+        done
+    });
     // What still blocks a thread, such as looking up a name, is nobody's any more.
     runtime.shutdown_timeout(LAST_THREADS);
     match done {

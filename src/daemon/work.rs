@@ -199,6 +199,7 @@ pub(super) async fn housekeep(desk: Desk, part: Part) {
                 reminded,
                 subscribers.forget_unconfirmed().await?,
                 subscribers.forget_networks().await?,
+                subscribers.leave_no_traces().await?,
             ))
         };
         match unless_stopped(&desk.stopped, composer.fold()).await {
@@ -209,7 +210,7 @@ pub(super) async fn housekeep(desk: Desk, part: Part) {
         }
         match unless_stopped(&desk.stopped, step).await {
             None => return,
-            Some(Ok((reminded, forgotten, networks))) => {
+            Some(Ok((reminded, forgotten, networks, _))) => {
                 if reminded > 0 {
                     tracing::info!(reminded, "asked once more who had not answered");
                 }

@@ -5,7 +5,9 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use rusqlite::OpenFlags;
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -24,6 +26,9 @@ const WRITER_CACHE: &str = "-24000";
 /// After how many pages SQLite brings its log into the file. More pages are written once instead of several times in a
 /// large import, and fewer keep the pause short.
 pub(super) const CHECKPOINT: &str = "4000";
+
+/// How long emptying the log may keep others from writing, when it has to wait for a reader.
+const EMPTYING: Duration = Duration::from_secs(1);
 
 /// A store on SQLite. Writers take turns on one connection; readers have others, and wait for nobody.
 #[derive(Debug)]
@@ -65,7 +70,14 @@ impl SqliteFile {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
-            .connect_with(options.clone().pragma("cache_size", WRITER_CACHE).pragma("wal_autocheckpoint", CHECKPOINT))
+            .connect_with(
+                options
+                    .clone()
+                    .pragma("cache_size", WRITER_CACHE)
+                    .pragma("wal_autocheckpoint", CHECKPOINT)
+                    // What is deleted is overwritten with zeros.
+                    .pragma("secure_delete", "on"),
+            )
             .await
             .map_err(open)?;
         MIGRATIONS.run(&write).await?;
@@ -145,6 +157,19 @@ impl SqliteFile {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(StoreError::File { path: self.path.clone(), source }),
         }
+    }
+
+    /// Brings the log into the file, and empties it. `false`: somebody reads or writes for too long.
+    pub(super) async fn empty_log(&self) -> Result<bool, StoreError> {
+        let path = self.path.clone();
+        let emptying = tokio::task::spawn_blocking(move || {
+            let connection = rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            connection.busy_timeout(EMPTYING)?;
+            connection.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get(0))
+        });
+        let ended = |_| StoreError::Transaction { action: "wait for", source: sqlx::Error::WorkerCrashed };
+        let busy: i64 = emptying.await.map_err(ended)?.map_err(StoreError::Mark)?;
+        Ok(busy == 0)
     }
 
     /// Closes all connections.

@@ -97,6 +97,7 @@ impl Session {
         execute!(self, DETACH_DELIVERIES, &ids, now)?;
         execute!(self, FORGET_CONSENT, &ids)?;
         execute!(self, FORGET_SUBSCRIPTIONS, &ids)?;
+        self.note_forgotten().await?;
         // Their requests go with them.
         execute!(self, FORGET_SUBSCRIBERS, &ids)
     }

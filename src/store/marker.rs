@@ -18,9 +18,10 @@ use crate::domain::UtcMillis;
 /// How many prepared statements are kept.
 const STATEMENTS: usize = 64;
 
-/// `synchronous` as for all marks; a small cache, since deliveries are marked in about the order of their rows.
+/// `synchronous` as for all marks; a small cache, since deliveries are marked in about the order of their rows. What
+/// a change leaves behind is zeroed, so that nothing is left of whoever is erased later.
 const SETTINGS: &str = "pragma synchronous = normal; pragma foreign_keys = on; pragma temp_store = memory;
-    pragma cache_size = -4000";
+    pragma cache_size = -4000; pragma secure_delete = on";
 
 /// A value that a statement takes.
 #[derive(Clone, Copy)]

@@ -8,6 +8,11 @@ queries! {
     META = { "select value from meta where name = $1" };
     META_BEGINNING_WITH = { "select name from meta where substr(name, 1, length(cast($1 as text))) = $1" };
     CLAIM_META = { "insert into meta (name, value) values ($1, $2) on conflict (name) do nothing" };
+    NOTE_FORGOTTEN = {
+        "insert into meta (name, value) values ('forgotten', '1')
+         on conflict (name) do update set value = cast(cast(meta.value as bigint) + 1 as text)"
+    };
+    DROP_FORGOTTEN = { "delete from meta where name = 'forgotten' and value = $1" };
     // A row of its own, so that nobody waits for it.
     PROBE = {
         "insert into meta (name, value) values ('probe', $1) on conflict (name) do update set value = excluded.value"
@@ -45,6 +50,30 @@ impl Session {
     pub async fn claim_meta(&mut self, name: &str, value: &str) -> Result<String, StoreError> {
         execute!(self, CLAIM_META, name, value)?;
         Ok(fetch_one!(self, META as (String,), name)?.0)
+    }
+
+    /// Notes that somebody has been forgotten, of whom there may still be traces in files beside the tables.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note_forgotten(&mut self) -> Result<(), StoreError> {
+        execute!(self, NOTE_FORGOTTEN).map(|_| ())
+    }
+
+    /// Which forgetting has been noted last; none: there are no traces.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forgotten(&mut self) -> Result<Option<String>, StoreError> {
+        self.meta("forgotten").await
+    }
+
+    /// Drops that note, unless there is a newer one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn drop_forgotten(&mut self, noted: &str) -> Result<(), StoreError> {
+        execute!(self, DROP_FORGOTTEN, noted).map(|_| ())
     }
 
     /// Writes something that nobody needs, to see whether anything can be written.

@@ -320,6 +320,18 @@ impl Store {
         matches!(self.0, Backend::Postgres(_))
     }
 
+    /// Sees to it that nothing of what has been deleted is left in SQLite's log. PostgreSQL looks after its own files.
+    /// `false`: somebody reads or writes for too long, and it is to be tried again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn empty_log(&self) -> Result<bool, StoreError> {
+        match &self.0 {
+            Backend::Sqlite(file) => file.empty_log().await,
+            Backend::Postgres(_) => Ok(true),
+        }
+    }
+
     /// Closes all connections.
     pub async fn close(&self) {
         match &self.0 {

@@ -29,6 +29,7 @@ impl Subscribers {
         let Some(row) = locked(&mut session, claim).await? else { return Ok(Erased::Unknown) };
         self.erase_within(&mut session, &row).await?;
         session.commit().await?;
+        self.after_erasing().await;
         Ok(Erased::Now)
     }
 
@@ -55,10 +56,37 @@ impl Subscribers {
                     None if scrubbed == 0 => return Ok(Erased::Unknown),
                     None => session.suppress(&self.kept(&hash, SuppressionReason::Erased)).await?,
                 }
+                session.note_forgotten().await?;
             }
         }
         session.commit().await?;
+        self.after_erasing().await;
         Ok(Erased::Now)
+    }
+
+    async fn after_erasing(&self) {
+        // Where it cannot be now, housekeeping does it.
+        match self.leave_no_traces().await {
+            Ok(true) => {}
+            Ok(false) => tracing::info!("traces of who was erased are still in the log of the store, which is busy"),
+            Err(error) => tracing::warn!(%error, "traces of who was erased are still in the log of the store"),
+        }
+    }
+
+    /// Sees to it that whoever has been forgotten is not in the store's log either, which outlives a deleted row.
+    /// `false`: the store is busy, and it is to be tried again.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn leave_no_traces(&self) -> Result<bool, SubscribersError> {
+        let Some(noted) = self.store.read().await?.forgotten().await? else { return Ok(true) };
+        if !self.store.empty_log().await? {
+            return Ok(false);
+        }
+        let mut session = self.store.write(Durability::Normal).await?;
+        session.drop_forgotten(&noted).await?;
+        session.commit().await?;
+        Ok(true)
     }
 
     async fn erase_within(&self, session: &mut Session, row: &SubscriberRow) -> Result<(), SubscribersError> {

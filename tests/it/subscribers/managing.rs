@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postround::config::Config;
+use postround::config::{Config, StoreUrl};
 use postround::domain::{PublicId, UtcMillis};
 use postround::store::{Durability, SuppressionRow};
 use postround::subscribers::{
@@ -52,6 +52,14 @@ async fn suppress(store: &TestStore, email: &str, reason: &str) {
     let row = SuppressionRow { address_hash, reason: reason.to_owned(), note: String::new(), created_at: MONDAY };
     session.suppress(&row).await.unwrap();
     session.commit().await.unwrap();
+}
+
+/// Those of these texts that stand in a file of the store's, where its files are known.
+fn in_files<'t>(store: &TestStore, texts: &[&'t str]) -> Vec<&'t str> {
+    let StoreUrl::Sqlite(path) = &store.url else { return Vec::new() };
+    let files = ["", "-wal"].map(|ending| std::fs::read(format!("{}{ending}", path.display())).unwrap_or_default());
+    let holds = |text: &str| files.iter().any(|file| file.windows(text.len()).any(|part| part == text.as_bytes()));
+    texts.iter().copied().filter(|text| holds(text)).collect()
 }
 
 on_both! {
@@ -287,7 +295,13 @@ on_both! {
              insert into former_addresses (address_hash, subscriber_id, moved_at) select 'traced', id, 0 from subscribers;
              update deliveries set link = 'https://post.example/traced', address_hash = 'traced';
              update consent_events set source = 'Traced', network = 'Traced', agent = 'Traced', wording = 'Traced', evidence = 'Traced'").await;
+        // Some of it in the file of the database, some in its log.
+        store.store.empty_log().await.unwrap();
+        execute(&store, "update deliveries set answer = 'said: call me on 0123'").await;
+        let is_sqlite = matches!(store.url, StoreUrl::Sqlite(_));
+        assert_eq!(in_files(&store, &[ANN, "on 0123", "Traced.csv"]).len(), if is_sqlite { 3 } else { 0 });
         assert_eq!(subscribers.erase(&claim).await.unwrap(), Erased::Now);
+        assert_eq!(in_files(&store, &[ANN, "on 0123", "Traced.csv"]), Vec::<&str>::new());
         assert_eq!(subscribers.erase(&claim).await.unwrap(), Erased::Unknown);
         assert_eq!(subscribers.erase_address(&address(ANN)).await.unwrap(), Erased::Already);
         assert_eq!(subscribers.erase_address(&address("x@northfold.example")).await.unwrap(), Erased::Unknown);

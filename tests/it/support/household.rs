@@ -170,7 +170,9 @@ pub async fn execute(store: &TestStore, sql: &str) {
         StoreUrl::Sqlite(path) => {
             let url = format!("sqlite:{}", path.display());
             let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
-            sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+            // As the store's own connections: what was there before a change does not stay.
+            let sql = format!("pragma secure_delete = on; {sql}");
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
         }
         StoreUrl::Postgres(url) => {
             let mut connection = sqlx::PgConnection::connect(url.reveal()).await.unwrap();
