@@ -117,8 +117,8 @@ pub fn resolve(config: &Config, digests: &[String], topics: &[String]) -> Result
         return Err(ChoiceError::Digest { word: word.clone(), known: known() });
     }
     let all = digests.is_empty();
-    let candidates = config.digests.iter().filter(|digest| all || digests.contains(&digest.id)).collect();
-    among(config, candidates, all, topics)
+    let candidates: Vec<&Digest> = config.digests.iter().filter(|digest| all || digests.contains(&digest.id)).collect();
+    among(config, &candidates, all, topics)
 }
 
 /// The same for people whom somebody else brings: where no digest is named, those that are offered to everybody, since nobody
@@ -131,12 +131,12 @@ pub fn resolve_for_others(config: &Config, digests: &[String], topics: &[String]
     if public.is_empty() || !digests.is_empty() {
         resolve(config, digests, topics)
     } else {
-        among(config, public, true, topics)
+        among(config, &public, true, topics)
     }
 }
 
 /// The choice of topics among digests, `all` that may be meant or those that were named.
-fn among(config: &Config, candidates: Vec<&Digest>, all: bool, topics: &[String]) -> Result<Vec<Chosen>, ChoiceError> {
+fn among(config: &Config, candidates: &[&Digest], all: bool, topics: &[String]) -> Result<Vec<Chosen>, ChoiceError> {
     let offered: Vec<(&Digest, Vec<String>)> =
         candidates.iter().map(|digest| (*digest, topics_of(config, digest))).collect();
     if let Some(word) = topics.iter().find(|topic| !offered.iter().any(|(_, has)| has.contains(topic))) {
