@@ -9,11 +9,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::run::Attempt;
 use crate::store::ClaimedRow;
 
-/// So many in a row for one reason that is no message's are about us.
+/// So many in a row for one reason that is no message's are about us, and so many for each connection: before a message that
+/// went out after a refusal gets through, each may have one or two more.
 const MANY: usize = 10;
+const MANY_EACH: usize = 2;
 
-/// So many in a row are, whatever the reasons.
-const MANY_OF_ALL: usize = 50;
+/// So many times as many in a row are, whatever the reasons.
+const OF_ALL: usize = 5;
 
 /// When a relay has nothing more to do, so many to several domains are.
 const SOME: usize = 3;
@@ -53,15 +55,16 @@ impl Refusals {
         self.state().seen
     }
 
-    /// Keeps one back. Gives all that are kept when they are about us.
-    pub fn keep(&self, refused: Refused) -> Option<Vec<Refused>> {
+    /// Keeps one back, by a relay with so many connections. Gives all that are kept when they are about us.
+    pub fn keep(&self, refused: Refused, connections: usize) -> Option<Vec<Refused>> {
         let mut state = self.state();
         state.seen += 1;
         let number = state.seen;
         state.row.push((number, refused.reason.clone()));
         let alike = state.row.iter().filter(|(_, reason)| *reason == refused.reason).count();
         state.kept.push((number, refused));
-        if state.about_us.is_none() && alike < MANY && state.row.len() < MANY_OF_ALL {
+        let many = MANY.max(MANY_EACH * connections);
+        if state.about_us.is_none() && alike < many && state.row.len() < OF_ALL * many {
             return None;
         }
         state.about_us = Some(number);
@@ -127,7 +130,8 @@ pub fn part(all: Vec<Refused>) -> (Vec<Refused>, Vec<Refused>) {
     let of_reason = |reason: &str| {
         let alike = all.iter().filter(|one| one.reason == reason);
         let domains: BTreeSet<String> = alike.clone().map(|one| domain(&one.row)).collect();
-        alike.count() >= SOME && domains.len() > 1
+        let count = alike.count();
+        count >= MANY || count >= SOME && domains.len() > 1
     };
     let about_us: BTreeSet<String> =
         all.iter().map(|one| &one.reason).filter(|one| of_reason(one.as_str())).cloned().collect();
@@ -162,7 +166,7 @@ mod tests {
     }
 
     fn keep(refusals: &Refusals, ids: std::ops::RangeInclusive<i64>) -> usize {
-        ids.filter_map(|id| refusals.keep(refused(id, "x.example", "no"))).map(|all| all.len()).sum()
+        ids.filter_map(|id| refusals.keep(refused(id, "x.example", "no"), 1)).map(|all| all.len()).sum()
     }
 
     #[test]
@@ -174,6 +178,13 @@ mod tests {
         assert!(refusals.worked(10).is_none(), "it was under way");
         assert!(refusals.worked(11).is_some_and(|own| own.is_empty()));
         assert_eq!((refusals.are_about_us(), keep(&refusals, 12..=20)), (false, 0), "it counts anew");
+    }
+
+    #[test]
+    fn of_many_connections_each_may_have_two_before_they_are_about_us() {
+        let refusals = Refusals::default();
+        let mut all = (1..).map(|id| refusals.keep(refused(id, "x.example", "no"), 20));
+        assert_eq!(all.position(|all| all.is_some()), Some(39));
     }
 
     #[test]
@@ -206,8 +217,8 @@ mod tests {
     fn many_refusals_in_ever_other_words_are_about_us_too() {
         let refusals = Refusals::default();
         let reason = |id: i64| char::from(b'A' + u8::try_from(id).unwrap()).to_string();
-        let all = (0..).find_map(|id| refusals.keep(refused(id, "x.example", &reason(id)))).unwrap();
-        assert_eq!(all.len(), MANY_OF_ALL);
+        let all = (0..).find_map(|id| refusals.keep(refused(id, "x.example", &reason(id)), 1)).unwrap();
+        assert_eq!(all.len(), OF_ALL * MANY);
     }
 
     #[test]
@@ -220,5 +231,6 @@ mod tests {
         assert_eq!(of(&[("x.example", "no"), ("y.example", "no"), ("X.example", "no"), ("z.example", "spam")]), (3, 1));
         assert_eq!(of(&[("x.example", "no"), ("x.example", "no"), ("x.example", "no")]), (0, 3), "the domain's own");
         assert_eq!(of(&[("x.example", "no"), ("y.example", "no")]), (0, 2), "too few to say");
+        assert_eq!(of(&[("x.example", "no"); MANY]), (MANY, 0), "many");
     }
 }

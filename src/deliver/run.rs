@@ -272,11 +272,15 @@ impl Run {
 
     /// The relay has failed, and no message is to blame. Gives the pause that it gets.
     pub fn relay_failed(&self, station: &Station, words: &str) -> Duration {
-        let was_well = station.health.words().is_none();
+        let (was_well, rests) = (station.health.words().is_none(), station.health.paused_until().is_some());
         let pause = station.health.failed(words, &*self.shared.random);
         self.feed.leave_out(station.place);
         let (relay, error) = (&station.config.id, without_addresses(words));
-        tracing::warn!(relay, error, pause = pause.as_secs_f32(), "the relay failed; the messages are kept");
+        if rests {
+            tracing::debug!(relay, error, "the relay has failed on another connection too");
+        } else {
+            tracing::warn!(relay, error, pause = pause.as_secs_f32(), "the relay failed; the messages are kept");
+        }
         if was_well {
             self.shared.tell(Event::RelayFailed { relay: relay.clone(), words: error });
         }

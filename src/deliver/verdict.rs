@@ -47,7 +47,8 @@ impl Run {
         let Some(reason) = grudge(reply) else {
             return (vec![self.own_fault(station, row, attempt, words, for_good)], false);
         };
-        let Some(all) = station.refusals.keep(Refused { row: row.clone(), attempt, words, reason, for_good }) else {
+        let refused = Refused { row: row.clone(), attempt, words, reason, for_good };
+        let Some(all) = station.refusals.keep(refused, station.config.connections) else {
             return (Vec::new(), false);
         };
         let rest = self.relay_failed(station, &reply.words());
