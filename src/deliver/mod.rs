@@ -27,6 +27,7 @@ mod message;
 mod outbox;
 mod pace;
 mod pacer;
+mod phrases;
 mod policy;
 mod provider;
 mod quotas;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::phrases;
 use super::reply::Reply;
 use crate::config::AfterCrash;
 use crate::domain::{DeliveryState, Random, UtcMillis};
@@ -43,26 +44,39 @@ pub enum Blame {
 /// Statuses of an address that is dead: no such user or host, bad syntax, moved, takes no mail (RFC 3463, RFC 7505).
 const DEAD: [(u16, u16); 6] = [(1, 1), (1, 2), (1, 3), (1, 6), (1, 10), (2, 1)];
 
-/// Statuses of a sender that is not welcome: its address or domain, or its signatures (RFC 3463, RFC 7372).
-const SENDER: [(u16, u16); 9] = [(1, 7), (1, 8), (7, 20), (7, 21), (7, 22), (7, 23), (7, 25), (7, 26), (7, 27)];
-
-/// Words by which servers ask for less speed.
-const SLOWER: [&str; 9] = [
-    "rate limit",
-    "ratelimit",
-    "throttl",
-    "too many messages",
-    "sending rate",
-    "sending limit",
-    "sending quota",
-    "message quota exceeded",
-    "messages per hour",
+/// Statuses of a sender that is not welcome, be it its address, its domain, its signatures, its account or its network
+/// (RFC 3463, RFC 7372; those of three digits are Microsoft's).
+const SENDER: [(u16, u16); 20] = [
+    (1, 7),
+    (1, 8),
+    (2, 252),
+    (7, 20),
+    (7, 21),
+    (7, 22),
+    (7, 23),
+    (7, 25),
+    (7, 26),
+    (7, 27),
+    (7, 57),
+    (7, 60),
+    (7, 500),
+    (7, 501),
+    (7, 502),
+    (7, 503),
+    (7, 511),
+    (7, 515),
+    (7, 705),
+    (7, 708),
 ];
 
 /// Whose business it is that `step` was answered with `reply`, which is not the answer that goes on.
 pub fn blame(step: Step, reply: &Reply) -> Blame {
     let status = reply.status();
-    if status == Some((7, 28)) || asks_for_less(&reply.text) {
+    let is_one_of = |statuses: &[(u16, u16)]| status.is_some_and(|status| statuses.contains(&status));
+    if phrases::is_flooded(reply) {
+        return Blame::Deferred;
+    }
+    if status == Some((7, 28)) || phrases::asks_for_less(reply) {
         return Blame::Throttled;
     }
     match reply.code {
@@ -70,33 +84,21 @@ pub fn blame(step: Step, reply: &Reply) -> Blame {
         454 if status == Some((7, 0)) => Blame::Relay,
         530 | 534 | 535 | 538 => Blame::Relay,
         _ if step == Step::Mail && reply.is_permanent() => Blame::Relay,
-        _ if reply.is_permanent() && status.is_some_and(|status| SENDER.contains(&status)) => Blame::Relay,
+        // A refusal for now of the same kind lasts as long as its cause does: whole lists must not fail of it in the end.
+        _ if is_one_of(&SENDER) || phrases::is_about_us(reply) => Blame::Relay,
         // The relay does not know us as somebody it relays for: whole lists must not fail of it at once.
-        _ if step == Step::Recipient && denies_relaying(&reply.text) => Blame::Deferred,
-        _ if reply.is_permanent() && status.is_some_and(|status| DEAD.contains(&status)) => Blame::Address,
+        _ if step == Step::Recipient && phrases::denies_relaying(reply) => Blame::Deferred,
+        _ if reply.is_permanent() && is_one_of(&DEAD) => Blame::Address,
         _ if reply.is_permanent() => Blame::Failed,
         _ => Blame::Deferred,
     }
-}
-
-/// A limit of messages for each connection is none on the speed: the next connection is welcome.
-fn asks_for_less(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    let of_one_connection = ["connection", "session"].iter().any(|word| text.contains(word));
-    !(of_one_connection && text.contains("too many messages")) && SLOWER.iter().any(|words| text.contains(words))
-}
-
-fn denies_relaying(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    text.contains("relay")
-        && ["denied", "not permitted", "not allowed", "prohibited"].iter().any(|no| text.contains(no))
 }
 
 /// What many refusals in a row have in common when they are about us: a policy, and the words without what belongs to
 /// one message. `None`: it is no such refusal.
 pub fn grudge(reply: &Reply) -> Option<String> {
     let policy = reply.is_permanent() && reply.status().is_some_and(|(subject, _)| subject == 7);
-    if !policy && !denies_relaying(&reply.text) {
+    if !policy && !phrases::denies_relaying(reply) {
         return None;
     }
     let plain = |word: &&str| !word.contains('@') && !word.bytes().any(|byte| byte.is_ascii_digit());
@@ -215,6 +217,24 @@ mod tests {
     fn a_sender_that_is_not_welcome_is_not_the_message_s_failure_wherever_it_is_said() {
         assert_eq!(blame(Step::Recipient, &reply(550, "5.1.8 Bad sender's address")), Blame::Relay);
         assert_eq!(blame(Step::Content, &reply(550, "5.7.26 Unauthenticated mail")), Blame::Relay);
+        assert_eq!(blame(Step::Content, &reply(554, "5.2.252 SendAsDenied; not allowed")), Blame::Relay);
+        assert_eq!(blame(Step::Content, &reply(554, "Email address is not verified.")), Blame::Relay);
+    }
+
+    #[test]
+    fn a_sender_that_is_not_welcome_for_now_is_no_more_the_message_s_failure() {
+        let unknown = "4.1.8 <digest@x.example>: Sender address rejected: Domain not found";
+        assert_eq!(blame(Step::Recipient, &reply(450, unknown)), Blame::Relay);
+        assert_eq!(blame(Step::Recipient, &reply(450, "<d@x.example>: Sender address rejected")), Blame::Relay);
+        let busy = "4.7.500 Server busy. Please try again later from [192.0.2.1]";
+        assert_eq!(blame(Step::Recipient, &reply(451, busy)), Blame::Relay);
+    }
+
+    #[test]
+    fn a_mailbox_that_gets_too_much_for_now_is_not_dead() {
+        let flooded = "5.2.1 The user you are trying to contact is receiving mail at a rate that prevents it";
+        assert_eq!(blame(Step::Recipient, &reply(550, flooded)), Blame::Deferred);
+        assert_eq!(blame(Step::Recipient, &reply(550, "5.2.1 The account is disabled")), Blame::Address);
     }
 
     #[test]

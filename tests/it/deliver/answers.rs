@@ -52,6 +52,37 @@ on_both! {
         assert_eq!(state, SubscriberState::Confirmed);
     }
 
+    async fn a_mailbox_that_gets_too_much_for_now_is_tried_again_and_not_suppressed(test: TestStore) {
+        let rate = "5.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages";
+        let (catcher, refusing) = refusing_all(550, rate).await;
+        let world = World::new(test).await;
+        world.queue(1).await;
+        let engine = world.engine(catcher.settings());
+        assert_eq!(engine.deliver_one_batch().await.unwrap(), outcome(1, 0, 1, 0));
+        assert!(world.store().read().await.unwrap().suppression(&reader(1)).await.unwrap().is_none());
+        refusing.store(false, Ordering::SeqCst);
+        world.deliver_all(&engine).await;
+        assert_eq!(world.totals().await.sent, 1);
+    }
+
+    async fn an_account_that_may_not_send_keeps_every_message_of_however_few(test: TestStore) {
+        let world = World::new(test).await;
+        for (sent, code, words) in [
+            (4, 554, "Message rejected: Email address is not verified. The following identities failed the check"),
+            (8, 450, "4.1.8 Sender address rejected: Domain not found"),
+        ] {
+            let (catcher, refusing) = refusing_all(code, words).await;
+            world.queue(4).await;
+            let engine = world.engine(catcher.settings());
+            let outcome = engine.deliver_one_batch().await.unwrap();
+            assert_eq!((outcome.failed, outcome.deferred, outcome.sent), (0, 0, 0), "{outcome:?}");
+            assert!(outcome.relay.unwrap().contains(words));
+            refusing.store(false, Ordering::SeqCst);
+            world.deliver_all(&engine).await;
+            assert_eq!(world.totals().await.sent, sent);
+        }
+    }
+
     async fn a_dead_address_weakens_no_complaint_and_no_suppression_by_hand(test: TestStore) {
         let (catcher, _) = refusing_all(550, "5.1.1 No such user").await;
         let world = World::new(test).await;
