@@ -198,7 +198,7 @@ on_both! {
         let mut events = engine.events();
         let held = async {
             let event = events.recv().await.unwrap();
-            assert!(matches!(&event, Event::IssueHeld { reason, .. } if reason.contains("of the latest 50")), "{event:?}");
+            assert!(matches!(&event, Event::IssueHeld { reason, .. } if reason.contains("5 of the latest 5 ")), "{event:?}");
         };
         engine.run(async { tokio::time::timeout(crate::deliver::world::PATIENCE, held).await.unwrap() }).await;
         let issue = world.store().read().await.unwrap().issue(world.issue).await.unwrap().unwrap();
