@@ -80,6 +80,28 @@ impl Feed {
         }
     }
 
+    /// Waits until there is a delivery for `relay` whose time has come, and leaves it there. `false`: there will be no more.
+    pub async fn ready(&self, relay: usize) -> bool {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let (found, shared) = self.with(|state| (state.find(relay, Instant::now()), state.pace.is_shared()));
+            if shared {
+                self.hungry.notify_one();
+            }
+            match found {
+                Ok(_) => return true,
+                Err(None) if self.is_closed() => return false,
+                Err(None) => changed.await,
+                Err(Some(at)) => tokio::select! {
+                    () = changed => {}
+                    () = sleep_until(at) => {}
+                },
+            }
+        }
+    }
+
     /// The next delivery, if there is one now.
     pub fn try_next(&self, relay: usize) -> Option<Job> {
         self.try_next_if(relay, |_| true)
@@ -302,20 +324,27 @@ impl Feed {
 }
 
 impl State {
-    fn take(&mut self, relay: usize, now: Instant, fits: impl FnOnce(&Job) -> bool) -> Taken {
+    /// The place of the next one for `relay`; else when to look again.
+    fn find(&self, relay: usize, now: Instant) -> Result<usize, Option<Instant>> {
         if self.jobs.is_empty() {
-            return Taken::Later(None);
+            return Err(None);
         }
         match self.pace.opens(relay, now) {
             Some(at) if at <= now => {}
-            later => return Taken::Later(later),
+            later => return Err(later),
         }
-        let mut place = Some(0);
-        if self.pace.has_domains() || !self.kept_from.is_empty() {
-            place = self.jobs.iter().position(|job| self.job_opens(job, relay, now) <= now);
+        if !self.pace.has_domains() && self.kept_from.is_empty() {
+            return Ok(0);
         }
-        let Some(place) = place else {
-            return Taken::Later(self.jobs.iter().map(|job| self.job_opens(job, relay, now)).min());
+        let opens = |job: &Job| self.job_opens(job, relay, now);
+        let open = self.jobs.iter().position(|job| opens(job) <= now);
+        open.ok_or_else(|| self.jobs.iter().map(opens).min())
+    }
+
+    fn take(&mut self, relay: usize, now: Instant, fits: impl FnOnce(&Job) -> bool) -> Taken {
+        let place = match self.find(relay, now) {
+            Ok(place) => place,
+            Err(later) => return Taken::Later(later),
         };
         if !self.jobs.get(place).is_some_and(fits) {
             return Taken::Later(None);

@@ -61,24 +61,26 @@ async fn work_on_connections(run: &Run, station: &Station, relay: &SmtpRelay, nu
     let mut open: Option<Line<'_>> = None;
     let mut failures = 0;
     while admitted(run, station, number).await {
-        let job = match run.feed.try_next(station.place) {
-            Some(job) => Some(job),
-            None => {
-                // Nobody shall wait for a trial that has nothing to try with.
-                station.health.release(number);
-                match &open {
-                    None => run.feed.next(station.place).await,
-                    Some(_) => match timeout(run.shared.settings.timings.idle, run.feed.next(station.place)).await {
-                        Ok(job) => job,
-                        Err(_) => {
-                            quit(open.take()).await;
-                            continue;
-                        }
-                    },
-                }
+        let Some(job) = run.feed.try_next(station.place) else {
+            // Nobody shall wait for a trial that has nothing to try with.
+            station.health.release(number);
+            // Whoever has waited asks again whether the relay may be used: the others have waited too.
+            let ready = run.feed.ready(station.place);
+            let more = match &open {
+                None => ready.await,
+                Some(_) => match timeout(run.shared.settings.timings.idle, ready).await {
+                    Ok(more) => more,
+                    Err(_) => {
+                        quit(open.take()).await;
+                        true
+                    }
+                },
+            };
+            if more {
+                continue;
             }
+            break;
         };
-        let Some(job) = job else { break };
         let line = match open.take() {
             Some(line) => line,
             None => match run.connect(station, relay).await {

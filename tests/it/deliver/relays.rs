@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use postround::config::{Secret, Tls};
 use postround::deliver::Settings;
-use postround::demo::catcher::{Options, Reply, Stage};
+use postround::demo::catcher::{Answers, Command, Options, Reply, Stage, Turn};
 use postround::domain::DeliveryState;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -90,6 +91,13 @@ async fn relay(
     Some(())
 }
 
+/// Where a relay may refuse all that we send, whichever the message.
+const REFUSALS: [(&str, fn(&Turn<'_>) -> bool); 3] = [
+    ("greeting", |turn| matches!(turn.stage, Stage::Connect)),
+    ("AUTH", |turn| matches!(turn.stage, Stage::Command(Command::Auth { .. }))),
+    ("MAIL", |turn| matches!(turn.stage, Stage::Command(Command::Mail { .. }))),
+];
+
 on_both! {
     async fn an_outbox_gets_one_file_for_each_message(test: TestStore) {
         let world = World::new(test).await;
@@ -150,6 +158,43 @@ on_both! {
         finish(&world, world.engine(settings)).await;
         assert_eq!(world.totals().await.sent, 40);
         assert!(catcher.got().values().all(|mails| *mails == 1));
+    }
+
+    async fn a_relay_that_rests_is_tried_by_one_connection_whatever_it_refuses(test: TestStore) {
+        const CONNECTIONS: usize = 10;
+        let world = World::new(test).await;
+        for (number, (point, is_there)) in (1..).zip(REFUSALS) {
+            let (refusing, tries) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+            let (refuses, tried) = (Arc::clone(&refusing), Arc::clone(&tries));
+            let answers = Answers::script(move |turn| {
+                let now = is_there(turn) && refuses.load(Ordering::SeqCst);
+                now.then(|| {
+                    tried.fetch_add(1, Ordering::SeqCst);
+                    Reply::new(if matches!(turn.stage, Stage::Connect) { 554 } else { 535 }, "5.7.8 No").then_close()
+                })
+            });
+            let login = Some(("user".to_owned(), "right".to_owned()));
+            let catcher = Catcher::start(Options { login, answers, ..Options::default() }).await;
+            world.queue(30).await;
+            let mut settings = catcher.settings();
+            let relay = &mut settings.smtp.relays[0];
+            (relay.connections, relay.username, relay.password) = (CONNECTIONS, "user".to_owned(), Secret::new("right"));
+            settings.timings.relay_pause = Duration::from_millis(100);
+            settings.timings.relay_pause_max = Duration::from_millis(100);
+            let engine = world.engine(settings);
+            let over = async {
+                tokio::time::sleep(Duration::from_millis(900)).await;
+                let tries = tries.load(Ordering::SeqCst);
+                assert!((2..=2 * CONNECTIONS).contains(&tries), "{point}: {tries} tries");
+                refusing.store(false, Ordering::SeqCst);
+                while world.totals().await.sent < 30 * number {
+                    world.clock.advance(Duration::from_secs(1));
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            let patient = async { tokio::time::timeout(crate::deliver::world::PATIENCE, over).await.unwrap() };
+            Box::pin(engine.run(patient)).await;
+        }
     }
 
     async fn an_account_is_signed_in_and_a_wrong_password_keeps_every_message(test: TestStore) {
