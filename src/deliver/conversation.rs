@@ -114,7 +114,7 @@ impl Conversation {
     /// Asks for the extensions once more: lettre knows neither PIPELINING nor keywords in small letters, and what is
     /// offered may have changed with the authentication. `pipelining`: whether it may be used.
     pub async fn ask_extensions(&mut self, hello: &ClientId, pipelining: bool) -> Result<(), String> {
-        let limit = self.waits.command;
+        let limit = self.waits.connect;
         let answer = waited(&mut self.stops, limit, self.connection.command(Ehlo::new(hello.clone()))).await?;
         let Ok(response) = answer else { return Ok(()) };
         for line in response.message().skip(1) {

@@ -114,7 +114,7 @@ impl SmtpRelay {
         if !connection.can_starttls() {
             return Err(RelayError::NoStartTls);
         }
-        let reply = self.within(connection.command(Starttls)).await?;
+        let reply = within(self.waits.connect, connection.command(Starttls)).await?;
         if reply.code != 220 {
             return Err(RelayError::Tls(reply.words()));
         }
@@ -146,9 +146,9 @@ impl SmtpRelay {
 
     async fn greet(&self, stream: Stream) -> Result<AsyncSmtpConnection, RelayError> {
         let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello);
-        timeout(self.waits.command, greeting)
+        timeout(self.waits.connect, greeting)
             .await
-            .map_err(|_| RelayError::Silent(self.waits.command))?
+            .map_err(|_| RelayError::Silent(self.waits.connect))?
             .map_err(refused)
     }
 
@@ -183,8 +183,9 @@ impl SmtpRelay {
     async fn by_token(&self, connection: &mut AsyncSmtpConnection, token: &str) -> Result<Reply, RelayError> {
         let response = format!("user={}\x01auth=Bearer {token}\x01\x01", self.config.username);
         let command = format!("AUTH XOAUTH2 {}\r\n", BASE64.encode(response.as_bytes()));
-        let reply = self.within(connection.command(command)).await?;
-        if reply.code == 334 { self.within(connection.command("\r\n")).await } else { Ok(reply) }
+        let limit = self.waits.command;
+        let reply = within(limit, connection.command(command)).await?;
+        if reply.code == 334 { within(limit, connection.command("\r\n")).await } else { Ok(reply) }
     }
 
     /// The password; out of its file anew, where it has one: access tokens do not live for long.
@@ -194,15 +195,14 @@ impl SmtpRelay {
         let failed = |error| RelayError::Authentication(format!("cannot read {}: {error}", file.display()));
         Ok(read.map_err(failed)?.trim_end_matches(['\r', '\n']).to_owned())
     }
+}
 
-    async fn within(
-        &self,
-        answer: impl Future<Output = Result<smtp::response::Response, smtp::Error>>,
-    ) -> Result<Reply, RelayError> {
-        let answer = timeout(self.waits.command, answer).await;
-        let answer = answer.map_err(|_| RelayError::Silent(self.waits.command))?;
-        Reply::read(answer).map_err(|error| RelayError::Refused(error.to_string()))
-    }
+async fn within(
+    limit: Duration,
+    answer: impl Future<Output = Result<smtp::response::Response, smtp::Error>>,
+) -> Result<Reply, RelayError> {
+    let answer = timeout(limit, answer).await.map_err(|_| RelayError::Silent(limit))?;
+    Reply::read(answer).map_err(|error| RelayError::Refused(error.to_string()))
 }
 
 fn refused(error: smtp::Error) -> RelayError {

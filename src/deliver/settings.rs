@@ -64,12 +64,14 @@ pub struct Timings {
     pub lease: Duration,
 }
 
-/// How long a server may take for what: the times of RFC 5321 (4.5.3.2), in proportion to that for a command.
+/// How long a server may take for what: the times of RFC 5321 (4.5.3.2), in proportion to that for a command. It has less
+/// for its greeting than there.
 #[derive(Clone, Copy, Debug)]
 pub struct Waits {
-    /// For a TCP connection, and for a TLS handshake.
+    /// For a TCP connection, a TLS handshake, and the answers to both: a server that works gives them at once, and one that
+    /// does not shall not keep what others could take.
     pub connect: Duration,
-    /// For the greeting and for the answer to a command.
+    /// For the answer to a command.
     pub command: Duration,
     /// For the answer to the final dot, the sending of the content included.
     pub content: Duration,

@@ -110,4 +110,33 @@ on_both! {
         finish(&world, world.engine(both(&first, &second))).await;
         assert_eq!((second.mailbox.len(), world.totals().await.sent), (30, 30));
     }
+
+    async fn what_a_relay_that_never_greets_had_in_hand_goes_through_the_other(test: TestStore) {
+        let first = Catcher::answering(|turn| match turn.stage {
+            Stage::Connect => Some(Reply::usual().after(Duration::from_secs(60))),
+            _ => None,
+        })
+        .await;
+        let second = Catcher::plain().await;
+        let world = World::new(test).await;
+        world.queue(30).await;
+        let mut settings = both(&first, &second);
+        settings.smtp.relays[0].connections = 5;
+        settings.smtp.relays[0].timeout = Duration::from_secs(10);
+        let engine = world.engine(settings);
+        let mut events = engine.events();
+        let over = async {
+            let event = events.recv().await.unwrap();
+            let silent = |words: &str| words.contains("did not answer within 1s");
+            assert!(matches!(&event, Event::RelayFailed { relay, words } if relay == "first" && silent(words)), "{event:?}");
+            assert_eq!(engine.relays().iter().map(|relay| relay.works).collect::<Vec<_>>(), [false, true]);
+            while world.totals().await.sent < 30 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        // Less than a command of the first may take.
+        let patient = async { tokio::time::timeout(Duration::from_secs(9), over).await.unwrap() };
+        Box::pin(engine.run(patient)).await;
+        assert_eq!(second.mailbox.len(), 30);
+    }
 }
