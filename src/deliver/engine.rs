@@ -106,6 +106,7 @@ impl Engine {
             lease: Lease::new(&store, &settings.timings),
             quotas: Quotas::new(&settings.smtp, settings.timings.poll),
             failing: Failing::default(),
+            reached: std::sync::Mutex::default(),
             events: broadcast::Sender::new(EVENTS),
             nodes: Arc::new(AtomicU32::new(1)),
             counts: Arc::default(),
@@ -242,7 +243,8 @@ impl Engine {
         let Shared { store, node, policy, settings, nodes, .. } = &*self.shared;
         let (recorder, recording) = Recorder::new(store.clone(), node.clone(), policy.durability());
         let is_shared = store.is_shared();
-        let pace = Pace::new(&settings.smtp, Arc::clone(nodes), is_shared);
+        let mut pace = Pace::new(&settings.smtp, Arc::clone(nodes), is_shared);
+        pace.follow(&self.shared.reached());
         let run = Run::new(Arc::clone(&self.shared), Feed::new(self.ahead / 2, pace), recorder, stops);
         let mut tasks = Tasks { workers: JoinSet::new(), recorder: JoinSet::new(), beside: JoinSet::new() };
         tasks.recorder.spawn(recording);
@@ -366,6 +368,7 @@ impl Engine {
         run.end_refusals().await;
         let outcome = run.counts.outcome(self.shared.words());
         let places = self.shared.quotas.take_out(&run.feed);
+        *self.shared.reached() = run.feed.pace(|pace| pace.reached());
         tasks.beside.shutdown().await;
         // The recorder ends when the run, which has the way to it, is gone.
         drop(run);

@@ -78,6 +78,21 @@ impl Gate {
         self.step
     }
 
+    /// When its next one may go, for a gate that follows it; none: the store knows.
+    pub fn reached(&self) -> Option<Instant> {
+        match self.way {
+            Way::Own(next) => Some(next),
+            Way::Shared(..) => None,
+        }
+    }
+
+    /// It follows a gate that has reached this.
+    pub fn follow(&mut self, reached: Instant) {
+        if let Way::Own(next) = &mut self.way {
+            *next = reached;
+        }
+    }
+
     /// The most places that are asked for at a time.
     fn block(&self) -> u32 {
         u32::try_from(BLOCK.as_nanos() / self.step.as_nanos().max(1)).unwrap_or(u32::MAX).max(1)

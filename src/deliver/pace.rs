@@ -137,13 +137,34 @@ impl Pace {
 
     /// The store has granted a wish, from that time on.
     pub fn grant(&mut self, limit: &Limit, wish: &Wish, from: Instant) {
-        let gate = match limit {
-            Limit::All => self.all.gate.as_mut(),
-            Limit::Relay(relay) => self.relays.get_mut(*relay).and_then(|relay| relay.gate.as_mut()),
-            Limit::Domain(domain) => self.domains.get_mut(domain),
-        };
-        if let Some(gate) = gate {
+        if let Some(gate) = self.gate(limit) {
             gate.add(wish, from);
+        }
+    }
+
+    /// When the next one may go within each rate, for a pace that follows this one.
+    pub fn reached(&self) -> HashMap<Limit, Instant> {
+        let relays = self.relays.iter().enumerate().map(|(place, relay)| (Limit::Relay(place), relay));
+        let scopes = std::iter::once((Limit::All, &self.all)).chain(relays);
+        let gates = scopes.filter_map(|(limit, scope)| Some((limit, scope.gate.as_ref()?)));
+        let domains = self.domains.iter().map(|(domain, gate)| (Limit::Domain(domain.clone()), gate));
+        gates.chain(domains).filter_map(|(limit, gate)| Some((limit, gate.reached()?))).collect()
+    }
+
+    /// It follows a pace that has reached this: beginning anew is no leave to go at once.
+    pub fn follow(&mut self, reached: &HashMap<Limit, Instant>) {
+        for (limit, at) in reached {
+            if let Some(gate) = self.gate(limit) {
+                gate.follow(*at);
+            }
+        }
+    }
+
+    fn gate(&mut self, limit: &Limit) -> Option<&mut Gate> {
+        match limit {
+            Limit::All => self.all.gate.as_mut(),
+            Limit::Relay(relay) => self.relays.get_mut(*relay)?.gate.as_mut(),
+            Limit::Domain(domain) => self.domains.get_mut(domain),
         }
     }
 
@@ -319,6 +340,24 @@ mod tests {
         let mut pace = pace(|smtp| smtp.rates = rate("50/s"));
         let passed: u32 = in_ten_seconds(&mut pace, &[0, 1]).iter().sum();
         assert!((499..=506).contains(&passed), "{passed}");
+    }
+
+    #[tokio::test]
+    async fn a_pace_that_follows_another_goes_on_where_that_was() {
+        let limit = |smtp: &mut Smtp| {
+            smtp.rates = rate("5/s");
+            smtp.relays[1].rates = rate("10/s");
+            smtp.per_domain = vec![("x.example".to_owned(), Rate::parse("2/s").unwrap())];
+        };
+        let now = Instant::now();
+        let mut before = pace(limit);
+        before.was_idle(now);
+        before.pass(1, "x.example", now);
+        let mut after = pace(limit);
+        after.follow(&before.reached());
+        let opens = |pace: &Pace| [pace.opens(0, now), pace.opens(1, now), Some(pace.domain_opens("x.example", now))];
+        assert_eq!(opens(&after), opens(&before));
+        assert!(opens(&after).iter().all(|opens| opens.is_some_and(|opens| opens > now)));
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! What all connections of one run of the engine share, and how they turn what happened into marks.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::broadcast;
@@ -14,6 +14,7 @@ use super::failing::Failing;
 use super::feed::Feed;
 use super::lease::Lease;
 use super::message::{Job, Links, Mails};
+use super::pace::Limit;
 use super::policy::{Fate, Policy};
 use super::quotas::Quotas;
 use super::recorder::Recorder;
@@ -42,6 +43,8 @@ pub struct Shared {
     pub lease: Lease,
     pub quotas: Quotas,
     pub failing: Failing,
+    /// How far the last run has used its rates.
+    pub reached: Mutex<HashMap<Limit, Instant>>,
     pub events: broadcast::Sender<Event>,
     /// Nodes that deliver from this store.
     pub nodes: Arc<std::sync::atomic::AtomicU32>,
@@ -61,6 +64,11 @@ impl Shared {
     /// What a relay failed with, unless it has worked since.
     pub fn words(&self) -> Option<String> {
         self.stations.iter().find_map(|station| station.health.words())
+    }
+
+    /// How far the last run has used its rates.
+    pub fn reached(&self) -> MutexGuard<'_, HashMap<Limit, Instant>> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells whoever listens.

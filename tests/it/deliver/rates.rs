@@ -122,6 +122,21 @@ on_both! {
         fifty_a_second(&times(&catcher));
     }
 
+    async fn new_settings_again_and_again_make_no_rate_faster(test: TestStore) {
+        let (world, catcher) = (World::new(test).await, Catcher::plain().await);
+        world.queue(100).await;
+        let mut settings = catcher.settings();
+        settings.smtp.relays[0].connections = 5;
+        settings.smtp.rates = vec![rate("5/s")];
+        let (mut engine, started) = (world.engine(settings.clone()), Instant::now());
+        for _ in 0..20 {
+            engine.run(tokio::time::sleep(Duration::from_millis(100))).await;
+            engine = world.successor(&engine, settings.clone());
+        }
+        let (got, most) = (catcher.mailbox.len(), 5 * started.elapsed().as_millis() / 1000 + 2);
+        assert!((1..=most).contains(&(got as u128)), "{got} in {:?}", started.elapsed());
+    }
+
     async fn a_domain_has_a_rate_of_its_own_and_holds_up_no_other(test: TestStore) {
         let (world, catcher) = (World::new(test).await, Catcher::plain().await);
         for number in 0..60 {

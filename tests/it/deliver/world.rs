@@ -209,6 +209,11 @@ impl World {
         Engine::new(self.store().clone(), lock, settings, Arc::new(PlainLinks), self.clock.clone(), random)
     }
 
+    /// An engine with these settings in the place of one whose run is over.
+    pub fn successor(&self, engine: &Engine, settings: Settings) -> Engine {
+        engine.successor(settings, Arc::new(PlainLinks))
+    }
+
     /// Delivers batch after batch until nothing is open, an hour passing wherever nothing is due.
     pub async fn deliver_all(&self, engine: &Engine) {
         for _ in 0..200 {
