@@ -308,6 +308,11 @@ impl Feed {
         }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.with(|state| state.jobs.is_empty())
+    }
+
     /// How many urgent ones there are.
     pub fn urgent(&self) -> usize {
         self.with(|state| state.jobs.partition_point(|job| job.row.priority < URGENT))

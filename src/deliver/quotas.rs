@@ -60,8 +60,15 @@ impl Quotas {
         Self { scopes: std::iter::once(all).chain(relays).flatten().collect(), rest: poll * LOOKS }
     }
 
-    /// Takes places where few are left in hand; of those that are kept, as many as there is urgent to send.
+    /// Takes places where few are left in hand; of those that are kept, as many as there is urgent to send. Where there is
+    /// nothing to send it gives back what is in hand: others may need it, and what the store has is what is left.
     pub async fn restock(&self, store: &Store, feed: &Feed, now: UtcMillis) -> Result<(), StoreError> {
+        if self.scopes.is_empty() {
+            return Ok(());
+        }
+        if feed.is_empty() && !has_something_due(store, now).await? {
+            return self.give_back(store, &self.take_out(feed), now).await;
+        }
         for scope in &self.scopes {
             let quotas = scope.quotas(now);
             let block = quotas.iter().map(|quota| quota.count.div_ceil(20)).min().unwrap_or(1).clamp(1, BLOCK);
@@ -105,6 +112,11 @@ impl Quotas {
         let places = |scope: &Scope| feed.pace(|pace| pace.take_places(scope.relay));
         self.scopes.iter().map(places).enumerate().filter(|(_, places)| *places > 0).collect()
     }
+}
+
+async fn has_something_due(store: &Store, now: UtcMillis) -> Result<bool, StoreError> {
+    let mut session = store.read().await?;
+    Ok(session.has_due_delivery(now, None).await? || session.next_deferred().await?.is_some_and(|due| due <= now))
 }
 
 impl Scope {

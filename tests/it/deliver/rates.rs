@@ -122,6 +122,29 @@ on_both! {
         fifty_a_second(&times(&catcher));
     }
 
+    async fn nobody_has_places_of_a_quota_in_hand_when_there_is_nothing_to_send(test: TestStore) {
+        let (world, catcher) = (World::new(test).await, Catcher::plain().await);
+        let mut settings = catcher.settings();
+        settings.smtp.rates = vec![rate("100/h")];
+        let engine = world.engine(settings);
+        let taken = async || {
+            let now = postround::domain::Clock::now(&*world.clock);
+            world.store().read().await.unwrap().quota_taken("*", 60, now).await.unwrap()
+        };
+        let sent = async {
+            for sent in [0, 3, 6] {
+                let all = async {
+                    while taken().await != sent || world.totals().await.sent != sent {
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
+                };
+                tokio::time::timeout(PATIENCE, all).await.unwrap();
+                world.queue(3).await;
+            }
+        };
+        Box::pin(engine.run(sent)).await;
+    }
+
     async fn new_settings_again_and_again_make_no_rate_faster(test: TestStore) {
         let (world, catcher) = (World::new(test).await, Catcher::plain().await);
         world.queue(100).await;
