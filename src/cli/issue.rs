@@ -227,7 +227,7 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
             let report = IssueReport::read(&app.store, *id).await?;
             let trouble = trouble(&app.store, *id).await?;
             let details = Details::read(&app.store, *id).await?;
-            let progress = Progress::read(&app.store, &report, app.clock.now()).await?;
+            let progress = Progress::read(&app, &report).await?;
             if context.json {
                 let (report, trouble, progress, details) = (&report, &trouble, &progress, &details);
                 return output::json(&Shown { report, progress, trouble, details });

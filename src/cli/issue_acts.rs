@@ -147,7 +147,7 @@ pub async fn watch(context: &Context, app: &App, id: i64) -> Result<(), CliError
         }
         if tell_at <= Instant::now() {
             let began = Instant::now();
-            let progress = Progress::read(&app.store, &report, app.clock.now()).await?.describe();
+            let progress = Progress::read(app, &report).await?.describe();
             tell_at = Instant::now() + TELL.max(began.elapsed() * SHARE);
             if bar.is_hidden() {
                 output::note(&progress);
@@ -158,5 +158,5 @@ pub async fn watch(context: &Context, app: &App, id: i64) -> Result<(), CliError
     };
     bar.finish_and_clear();
     issue::show(context, &report)?;
-    if context.json { Ok(()) } else { Progress::read(&app.store, &report, app.clock.now()).await?.print(&report) }
+    if context.json { Ok(()) } else { Progress::read(app, &report).await?.print(&report) }
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::issue::IssueReport;
 use super::{CliError, output};
+use crate::app::App;
 use crate::domain::UtcMillis;
 use crate::status::{self, Standing};
 use crate::store::{DeferralRow, Store, StoreError};
@@ -37,13 +38,16 @@ impl Progress {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn read(store: &Store, report: &IssueReport, now: UtcMillis) -> Result<Self, StoreError> {
-        let mut session = store.read().await?;
+    pub async fn read(app: &App, report: &IssueReport) -> Result<Self, StoreError> {
+        let now = app.clock.now();
+        let mut session = app.store.read().await?;
         let deferrals = session.deferrals(report.id, REASONS).await?.into_iter().map(Deferral::of).collect();
         let pace = session.issue_pace(report.id, status::Progress::since(now)).await?;
         let last_due = session.last_due(report.id).await?;
         let (state, recipients, totals) = (report.state, report.recipients, report.totals);
-        let progress = status::Progress::of(&Standing { state, recipients, totals, pace, last_due }, now);
+        let issue = (report.id, state, &totals);
+        let takes = status::Progress::takes(&mut session, &app.config.smtp, issue, now).await?;
+        let progress = status::Progress::of(&Standing { state, recipients, totals, pace, last_due, takes }, now);
         Ok(Self { progress: progress.part, rate_per_second: progress.rate, estimated_end: progress.end, deferrals })
     }
 

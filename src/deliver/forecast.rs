@@ -31,6 +31,13 @@ struct Scope<'a> {
     taken_today: u64,
 }
 
+/// All that limits how fast mails go, but for the domains.
+struct Limits<'a> {
+    all: Scope<'a>,
+    /// Each relay's weight and limits.
+    relays: Vec<(u64, Scope<'a>)>,
+}
+
 impl Forecast {
     /// Of so many mails, of which so many go to the domains that have a limit of their own.
     ///
@@ -43,21 +50,66 @@ impl Forecast {
         at_domains: &[(Rate, u64)],
         now: UtcMillis,
     ) -> Result<Self, StoreError> {
+        let limits = Limits::read(session, smtp, now).await?;
+        let by_domain = at_domains.iter().map(|(rate, people)| per_second(*rate, *people)).max().unwrap_or_default();
+        let takes = least(|seconds| limits.capacity(seconds, now) >= people);
+        let takes = takes.map(|seconds| Duration::from_secs(seconds.max(by_domain)));
+        let quota = limits.quota(now);
+        Ok(Self { takes, quota: (quota < u64::MAX).then_some(quota) })
+    }
+
+    /// Of what still waits of an issue, so many mails.
+    ///
+    /// # Errors
+    /// When the store cannot say what was sent lately, or what waits.
+    pub async fn of_issue(
+        session: &mut Session,
+        smtp: &Smtp,
+        issue: i64,
+        waiting: u64,
+        now: UtcMillis,
+    ) -> Result<Self, StoreError> {
+        let mut at_domains = Vec::with_capacity(smtp.per_domain.len());
+        for (domain, rate) in &smtp.per_domain {
+            at_domains.push((*rate, session.waiting_at(issue, domain).await?.unsigned_abs()));
+        }
+        Self::of(session, smtp, waiting, &at_domains, now).await
+    }
+}
+
+impl<'a> Limits<'a> {
+    async fn read(session: &mut Session, smtp: &'a Smtp, now: UtcMillis) -> Result<Self, StoreError> {
         let all = Scope::read(session, "*", &smtp.rates, smtp.warm_up, now).await?;
         let mut relays = Vec::with_capacity(smtp.relays.len());
         for relay in &smtp.relays {
-            relays.push(Scope::read(session, &relay.id, &relay.rates, relay.warm_up, now).await?);
+            let scope = Scope::read(session, &relay.id, &relay.rates, relay.warm_up, now).await?;
+            relays.push((relay.weight as u64, scope));
         }
-        let capacity = |seconds: u64| {
-            let relays = relays.iter().fold(0_u64, |sum, relay| sum.saturating_add(relay.capacity(seconds, now)));
-            relays.min(all.capacity(seconds, now))
-        };
-        let by_domain = at_domains.iter().map(|(rate, people)| per_second(*rate, *people)).max().unwrap_or_default();
-        let takes =
-            least(|seconds| capacity(seconds) >= people).map(|seconds| Duration::from_secs(seconds.max(by_domain)));
-        let quota = relays.iter().fold(0_u64, |sum, relay| sum.saturating_add(relay.quota(0, now)));
-        let quota = quota.min(all.quota(0, now));
-        Ok(Self { takes, quota: (quota < u64::MAX).then_some(quota) })
+        Ok(Self { all, relays })
+    }
+
+    /// How many get through within so many seconds.
+    fn capacity(&self, seconds: u64, now: UtcMillis) -> u64 {
+        let together = |sum: u64, (_, relay): &(u64, Scope<'_>)| sum.saturating_add(relay.capacity(seconds, now));
+        let relays = self.relays.iter().fold(0, together);
+        relays.min(self.by_weight(seconds, now)).min(self.all.capacity(seconds, now))
+    }
+
+    /// How many that are while the relays keep to their weights: the slowest for its weight holds up the others. One whose
+    /// quota is used up does not.
+    fn by_weight(&self, seconds: u64, now: UtcMillis) -> u64 {
+        let whole: u64 = self.relays.iter().map(|(weight, _)| weight).sum();
+        let bounds = self.relays.iter().filter_map(|(weight, relay)| {
+            let steady = relay.steady(seconds)?;
+            (steady <= relay.quota(seconds, now)).then(|| steady.saturating_mul(whole) / weight.max(&1))
+        });
+        bounds.min().unwrap_or(u64::MAX)
+    }
+
+    /// How many the quotas let through at once.
+    fn quota(&self, now: UtcMillis) -> u64 {
+        let together = |sum: u64, (_, relay): &(u64, Scope<'_>)| sum.saturating_add(relay.quota(0, now));
+        self.relays.iter().fold(0, together).min(self.all.quota(0, now))
     }
 }
 
@@ -88,9 +140,13 @@ impl<'a> Scope<'a> {
 
     /// How many it lets through within so many seconds.
     fn capacity(&self, seconds: u64, now: UtcMillis) -> u64 {
+        self.steady(seconds).unwrap_or(u64::MAX).min(self.quota(seconds, now))
+    }
+
+    /// The same by its rates per second alone, where it has one.
+    fn steady(&self, seconds: u64) -> Option<u64> {
         let steady = self.rates.iter().filter(|rate| rate.per == SECOND);
-        let steady = steady.map(|rate| u64::from(rate.count.get()).saturating_mul(seconds)).min();
-        steady.unwrap_or(u64::MAX).min(self.quota(seconds, now))
+        steady.map(|rate| u64::from(rate.count.get()).saturating_mul(seconds)).min()
     }
 
     /// The same by its quotas alone. What was taken lately counts until a whole window is over.
@@ -155,6 +211,19 @@ mod tests {
         assert_eq!(takes(&scope(&rates, &[100]), 375), Some(0), "25 are kept for confirmations");
         assert_eq!(takes(&scope(&rates, &[100]), 376), Some(3600));
         assert_eq!(takes(&scope(&rates, &[700]), 1001), Some(3 * 3600));
+    }
+
+    #[test]
+    fn a_relay_that_is_slow_for_its_weight_holds_up_the_others_until_its_quota_is_used_up() {
+        let [slow, fast] = [[Rate::parse("10/s").unwrap()], [Rate::parse("50/s").unwrap()]];
+        let scarce = [slow[0], Rate::parse("100/h").unwrap()];
+        let takes = |weight: u64, first: Scope<'_>, people: u64| {
+            let limits = Limits { all: scope(&[], &[]), relays: vec![(weight, first), (1, scope(&fast, &[0]))] };
+            least(|seconds| limits.capacity(seconds, UtcMillis(0)) >= people)
+        };
+        assert_eq!(takes(1, scope(&slow, &[0]), 600), Some(30), "ten each second through each");
+        assert_eq!(takes(3, scope(&slow, &[0]), 600), Some(45), "ten through the one, three through the other");
+        assert_eq!(takes(1, scope(&scarce, &[0, 0]), 10_095), Some(200), "95 through the one");
     }
 
     #[test]

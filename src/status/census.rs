@@ -1,6 +1,7 @@
 //! What the store counts for the metrics. Counting a large list takes time, so that each count is kept for a multiple of
 //! the time that it took: however often somebody asks, only a small part of the time goes into it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex as Plain, PoisonError};
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, timeout};
 
 use super::Progress;
+use crate::config::Smtp;
 use crate::domain::UtcMillis;
-use crate::store::{Census as Counts, PeopleCensus, Store, StoreError};
+use crate::store::{Census as Counts, PeopleCensus, Store, StoreError, UnderWay};
 
 /// The least time that a count is kept.
 const LEAST: Duration = Duration::from_secs(1);
@@ -23,10 +25,21 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The longest that a count may take.
 const LONGEST: Duration = Duration::from_secs(300);
 
+/// What there is of issues, deliveries and sources.
+#[derive(Clone)]
+pub struct Work {
+    /// The counts.
+    pub counts: Counts,
+    /// How long the limits hold up what waits of each issue that is under way.
+    pub takes: BTreeMap<i64, Option<Duration>>,
+    /// When it was counted.
+    pub at: UtcMillis,
+}
+
 /// Counts that are kept for a while.
 pub struct Census {
     store: Store,
-    work: Slot<(Counts, UtcMillis)>,
+    work: Slot<Work>,
     people: Slot<PeopleCensus>,
 }
 
@@ -42,11 +55,10 @@ impl Census {
         timeout(PATIENCE, ping).await.is_ok_and(|answer| answer.is_ok())
     }
 
-    /// What there is of issues, deliveries and sources, and when that was counted. `None`: the store does not answer.
-    pub async fn work(&self, now: UtcMillis) -> Option<(Counts, UtcMillis)> {
-        let store = self.store.clone();
-        let count = || async move { Ok((store.read().await?.census(Progress::since(now)).await?, now)) };
-        self.work.get(count).await
+    /// What there is of issues, deliveries and sources, where these limits are set. `None`: the store does not answer.
+    pub async fn work(&self, smtp: &Smtp, now: UtcMillis) -> Option<Work> {
+        let (store, smtp) = (self.store.clone(), smtp.clone());
+        self.work.get(|| count(store, smtp, now)).await
     }
 
     /// What there is of people.
@@ -54,6 +66,16 @@ impl Census {
         let store = self.store.clone();
         self.people.get(|| async move { store.read().await?.people_census().await }).await
     }
+}
+
+async fn count(store: Store, smtp: Smtp, now: UtcMillis) -> Result<Work, StoreError> {
+    let mut session = store.read().await?;
+    let counts = session.census(Progress::since(now)).await?;
+    let mut takes = BTreeMap::new();
+    for UnderWay { id, state, totals, .. } in &counts.under_way {
+        takes.insert(*id, Progress::takes(&mut session, &smtp, (*id, *state, totals), now).await?);
+    }
+    Ok(Work { counts, takes, at: now })
 }
 
 /// A count, and whoever makes the next one.

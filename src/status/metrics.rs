@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::census::Work;
 use super::text::{Exposition, Family, Kind};
 use super::{Inner, Progress, Standing, StoreState, lock};
 use crate::compose::DIGEST_PRIORITY;
@@ -18,13 +19,14 @@ pub(super) async fn metrics(status: &Inner, config: &Config, now: UtcMillis) -> 
     results(&mut text, status);
     polls(&mut text, status);
     schedule(&mut text, config, now);
-    let (store, work, people) = tokio::join!(status.store_now(), status.census.work(now), status.census.people());
+    let work = status.census.work(&config.smtp, now);
+    let (store, work, people) = tokio::join!(status.store_now(), work, status.census.people());
     gauge(&mut text, "postround_store_up", "Whether the store can be read and written")
         .sample(&[], store == StoreState::Ok);
-    if let Some((work, counted)) = &work {
-        queue(&mut text, work, now);
-        issues(&mut text, work, *counted);
-        sources(&mut text, config, work);
+    if let Some(work) = &work {
+        queue(&mut text, &work.counts, now);
+        issues(&mut text, work);
+        sources(&mut text, config, &work.counts);
     }
     if let Some(people) = &people {
         subscribers(&mut text, people);
@@ -140,13 +142,15 @@ fn queue(text: &mut Exposition, work: &Census, now: UtcMillis) {
     }
 }
 
-fn issues(text: &mut Exposition, work: &Census, counted: UtcMillis) {
+fn issues(text: &mut Exposition, work: &Work) {
     let under_way: Vec<_> = work
+        .counts
         .under_way
         .iter()
         .map(|issue| {
-            let UnderWay { state, recipients, totals, pace, last_due, .. } = *issue;
-            let progress = Progress::of(&Standing { state, recipients, totals, pace, last_due }, counted);
+            let UnderWay { id, state, recipients, totals, pace, last_due, .. } = *issue;
+            let takes = work.takes.get(&id).copied().flatten();
+            let progress = Progress::of(&Standing { state, recipients, totals, pace, last_due, takes }, work.at);
             (issue, issue.id.to_string(), progress)
         })
         .collect();

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::config::Smtp;
+use crate::deliver::Forecast;
 use crate::domain::{IssueState, UtcMillis};
-use crate::store::{PaceRow, Totals};
+use crate::store::{PaceRow, Session, StoreError, Totals};
 
 /// The speed is that of this time.
 const LATELY: Duration = Duration::from_secs(60);
@@ -24,6 +26,8 @@ pub struct Standing {
     pub pace: PaceRow,
     /// When the last of those is due that wait for their turn, or to be tried again.
     pub last_due: Option<UtcMillis>,
+    /// How long the limits that are set hold up what waits; none: for longer than anybody foresees.
+    pub takes: Option<Duration>,
 }
 
 /// How an issue goes.
@@ -43,9 +47,26 @@ impl Progress {
         now.minus(LATELY)
     }
 
+    /// How long the limits hold up what waits of an issue that stands so.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn takes(
+        session: &mut Session,
+        smtp: &Smtp,
+        (issue, state, totals): (i64, IssueState, &Totals),
+        now: UtcMillis,
+    ) -> Result<Option<Duration>, StoreError> {
+        let waiting = waiting(totals).unsigned_abs();
+        if state != IssueState::Sending || waiting == 0 {
+            return Ok(Some(Duration::ZERO));
+        }
+        Ok(Forecast::of_issue(session, smtp, issue, waiting, now).await?.takes)
+    }
+
     /// Of an issue that stands so.
     pub fn of(standing: &Standing, now: UtcMillis) -> Self {
-        let Standing { state, recipients, totals, pace, last_due } = standing;
+        let Standing { state, recipients, totals, pace, last_due, takes } = standing;
         let goes = *state == IssueState::Sending;
         let (done, until) = if goes { (pace.lately, Some(now)) } else { (totals.sent, pace.last_end) };
         let since = pace.first_start.map(|first| if goes { first.max(Self::since(now)) } else { first });
@@ -53,8 +74,15 @@ impl Progress {
         let waiting = totals.queued + totals.sending;
         let by_rate = rate.filter(|_| goes && waiting > 0).map(|rate| now.plus(seconds(waiting, rate)));
         let last_due = last_due.filter(|due| goes && *due > now);
-        Self { part: part(totals.settled(), *recipients), rate, end: by_rate.max(last_due) }
+        let by_limits = takes.filter(|takes| goes && !takes.is_zero()).map(|takes| now.plus(takes));
+        let end = takes.and_then(|_| by_rate.max(last_due).max(by_limits));
+        Self { part: part(totals.settled(), *recipients), rate, end }
     }
+}
+
+/// How many have still to go.
+fn waiting(totals: &Totals) -> i64 {
+    totals.queued + totals.sending + totals.deferred
 }
 
 #[allow(clippy::cast_precision_loss, reason = "it is shown with one digit")]
@@ -77,11 +105,13 @@ fn part(done: i64, of: i64) -> f64 {
 mod tests {
     use super::*;
 
+    const NONE: Option<Duration> = Some(Duration::ZERO);
+
     const START: UtcMillis = UtcMillis(1_795_420_800_000);
 
     fn standing(totals: Totals, lately: i64) -> Standing {
         let pace = PaceRow { first_start: Some(START), last_end: None, lately };
-        Standing { state: IssueState::Sending, recipients: totals.all(), totals, pace, last_due: None }
+        Standing { state: IssueState::Sending, recipients: totals.all(), totals, pace, last_due: None, takes: NONE }
     }
 
     #[test]
@@ -109,5 +139,17 @@ mod tests {
         assert_eq!(by_rate.end, Some(UtcMillis(START.0 + 100_000)));
         let spread = Standing { last_due: Some(UtcMillis(START.0 + 7_200_000)), ..standing(totals, 10) };
         assert_eq!(Progress::of(&spread, now).end, Some(UtcMillis(START.0 + 7_200_000)));
+    }
+
+    #[test]
+    fn it_ends_no_sooner_than_the_limits_let_it_however_fast_it_has_gone() {
+        let totals = Totals { queued: 90, sent: 10, ..Totals::default() };
+        let now = UtcMillis(START.0 + 10_000);
+        let end = |takes, lately| Progress::of(&Standing { takes, ..standing(totals, lately) }, now).end;
+        let hours = Duration::from_secs(7_200);
+        assert_eq!(end(Some(hours), 10), Some(now.plus(hours)));
+        assert_eq!(end(Some(hours), 0), Some(now.plus(hours)), "nothing goes for now");
+        assert_eq!(end(Some(Duration::from_secs(1)), 10), Some(UtcMillis(START.0 + 100_000)), "the relay is slower");
+        assert_eq!((end(NONE, 0), end(None, 10)), (None, None), "nobody can say");
     }
 }

@@ -28,7 +28,11 @@ queries! {
     };
     LAST_DUE = {
         "select max(due_at) from deliveries
-         where issue_id = $1 and state not in ('claimed', 'sending', 'sent') and state = 'deferred'"
+         where issue_id = $1 and state not in ('claimed', 'sending', 'sent') and state in ('queued', 'deferred')"
+    };
+    WAITING_AT = {
+        "select count(*) from deliveries
+         where issue_id = $1 and state in ('queued', 'claimed', 'sending', 'deferred') and lower(address) like $2"
     };
     // Those who have not left, by what keeps a digest from them now; `''`: nothing does.
     BARS = {
@@ -91,12 +95,20 @@ impl Session {
         Ok(PaceRow { first_start, last_end: row.last_end.max(last), ..row })
     }
 
-    /// When the last of an issue's deliveries that wait is due.
+    /// When the last of an issue's deliveries that wait is due: what was put off, and what a relay kept.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn last_due(&mut self, issue: i64) -> Result<Option<UtcMillis>, StoreError> {
         Ok(fetch_one!(self, LAST_DUE as (Option<UtcMillis>,), issue)?.0)
+    }
+
+    /// How many deliveries of an issue wait to go to a domain.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn waiting_at(&mut self, issue: i64, domain: &str) -> Result<i64, StoreError> {
+        Ok(fetch_one!(self, WAITING_AT as (i64,), issue, format!("%@{}", domain.to_lowercase()))?.0)
     }
 
     /// How many of those who have not left a digest are barred from it now, by what bars them: `pending`, `unsubscribed`,

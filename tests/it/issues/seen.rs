@@ -91,6 +91,22 @@ on_both! {
         }
     }
 
+    async fn an_issue_under_way_ends_when_the_limits_let_it_as_run_has_said(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(3).await;
+        desk.program.subscribe("ana@slow.example", &[]).await;
+        set(&desk, "rate = \"2/d\"");
+        let issue = desk.issue().await.to_string();
+        let shown = desk.program.json(&["issue", "show", &issue]).await;
+        let tomorrow = (chrono::Utc::now() + chrono::TimeDelta::hours(23)).to_rfc3339();
+        assert!(shown["estimated_end"].as_str().unwrap() > tomorrow.as_str(), "{shown}");
+        let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
+        desk.program.configure(&config.replace("rate = \"2/d\"", "per_domain = { \"slow.example\" = \"1/s\" }"));
+        let shown = desk.program.json(&["issue", "show", &issue]).await;
+        let end = shown["estimated_end"].as_str().unwrap();
+        assert!(end < tomorrow.as_str() && end > shown["composed_at"].as_str().unwrap(), "{shown}");
+    }
+
     async fn a_preview_counts_the_time_over_which_the_issue_is_spread(store: TestStore) {
         let desk = Desk::new(&store).await;
         desk.subscribe(2).await;
