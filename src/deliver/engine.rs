@@ -243,8 +243,7 @@ impl Engine {
         let Shared { store, node, policy, settings, nodes, .. } = &*self.shared;
         let (recorder, recording) = Recorder::new(store.clone(), node.clone(), policy.durability());
         let is_shared = store.is_shared();
-        let mut pace = Pace::new(&settings.smtp, Arc::clone(nodes), is_shared);
-        pace.follow(&self.shared.reached());
+        let pace = Pace::new(&settings.smtp, Arc::clone(nodes), is_shared).following(&self.shared.reached());
         let run = Run::new(Arc::clone(&self.shared), Feed::new(self.ahead / 2, pace), recorder, stops);
         let mut tasks = Tasks { workers: JoinSet::new(), recorder: JoinSet::new(), beside: JoinSet::new() };
         tasks.recorder.spawn(recording);

@@ -43,13 +43,6 @@ struct State {
     closed: bool,
 }
 
-/// What asking for a delivery came to.
-enum Taken {
-    Job(Box<Job>),
-    /// Nothing until then; none: until something changes.
-    Later(Option<Instant>),
-}
-
 impl Feed {
     /// An empty one, which asks for more when fewer than `low` are left.
     pub fn new(low: usize, pace: Pace) -> Self {
@@ -60,24 +53,12 @@ impl Feed {
 
     /// The next delivery for `relay`, when there is one and its time has come. `None`: there will be no more.
     pub async fn next(&self, relay: usize) -> Option<Job> {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            // Before the look, so that what comes between the look and the wait is not missed.
-            changed.as_mut().enable();
-            let later = match self.take(relay, |_| true) {
-                Taken::Job(job) => return Some(*job),
-                Taken::Later(later) => later,
-            };
-            match later {
-                None if self.is_closed() => return None,
-                None => changed.await,
-                Some(at) => tokio::select! {
-                    () = changed => {}
-                    () = sleep_until(at) => {}
-                },
+        while self.ready(relay).await {
+            if let Some(job) = self.try_next(relay) {
+                return Some(job);
             }
         }
+        None
     }
 
     /// Waits until there is a delivery for `relay` whose time has come, and leaves it there. `false`: there will be no more.
@@ -85,6 +66,7 @@ impl Feed {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
+            // Before the look, so that what comes between the look and the wait is not missed.
             changed.as_mut().enable();
             let (found, shared) = self.with(|state| (state.find(relay, Instant::now()), state.pace.is_shared()));
             if shared {
@@ -109,30 +91,22 @@ impl Feed {
 
     /// The next delivery, if there is one now and it fits.
     pub fn try_next_if(&self, relay: usize, fits: impl FnOnce(&Job) -> bool) -> Option<Job> {
-        match self.take(relay, fits) {
-            Taken::Job(job) => Some(*job),
-            Taken::Later(_) => None,
-        }
-    }
-
-    fn take(&self, relay: usize, fits: impl FnOnce(&Job) -> bool) -> Taken {
         let now = Instant::now();
-        let (taken, left, others, shared) = self.with(|state| {
-            let taken = state.take(relay, now, fits);
-            (taken, state.jobs.len(), state.pace.has_shares(), state.pace.is_shared())
+        let (job, left, others, shared) = self.with(|state| {
+            let job = state.take(relay, now, fits);
+            (job, state.jobs.len(), state.pace.has_shares(), state.pace.is_shared())
         });
         if shared {
             self.hungry.notify_one();
         }
-        let has_one = matches!(taken, Taken::Job(_));
-        if has_one && left < self.low {
+        if job.is_some() && left < self.low {
             self.drained.notify_one();
         }
-        if others && has_one {
+        if others && job.is_some() {
             // A relay that was ahead of its share may not be any more.
             self.changed.notify_waiters();
         }
-        taken
+        job
     }
 
     /// Adds deliveries, each after those that matter as much. Gives those of issues that are not being sent any more.
@@ -346,21 +320,11 @@ impl State {
         open.ok_or_else(|| self.jobs.iter().map(opens).min())
     }
 
-    fn take(&mut self, relay: usize, now: Instant, fits: impl FnOnce(&Job) -> bool) -> Taken {
-        let place = match self.find(relay, now) {
-            Ok(place) => place,
-            Err(later) => return Taken::Later(later),
-        };
-        if !self.jobs.get(place).is_some_and(fits) {
-            return Taken::Later(None);
-        }
-        match self.jobs.remove(place) {
-            Some(job) => {
-                self.pace.pass(relay, job.to.domain(), now);
-                Taken::Job(Box::new(job))
-            }
-            None => Taken::Later(None),
-        }
+    fn take(&mut self, relay: usize, now: Instant, fits: impl FnOnce(&Job) -> bool) -> Option<Job> {
+        let place = self.find(relay, now).ok()?;
+        let job = if self.jobs.get(place).is_some_and(fits) { self.jobs.remove(place) } else { None }?;
+        self.pace.pass(relay, job.to.domain(), now);
+        Some(job)
     }
 
     /// When a delivery may go by `relay`, as far as it alone is concerned.

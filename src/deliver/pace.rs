@@ -151,13 +151,15 @@ impl Pace {
         gates.chain(domains).filter_map(|(limit, gate)| Some((limit, gate.reached()?))).collect()
     }
 
-    /// It follows a pace that has reached this: beginning anew is no leave to go at once.
-    pub fn follow(&mut self, reached: &HashMap<Limit, Instant>) {
+    /// The same, in the place of one that has reached this: beginning anew is no leave to go at once.
+    #[must_use]
+    pub fn following(mut self, reached: &HashMap<Limit, Instant>) -> Self {
         for (limit, at) in reached {
             if let Some(gate) = self.gate(limit) {
                 gate.follow(*at);
             }
         }
+        self
     }
 
     fn gate(&mut self, limit: &Limit) -> Option<&mut Gate> {
@@ -353,8 +355,7 @@ mod tests {
         let mut before = pace(limit);
         before.was_idle(now);
         before.pass(1, "x.example", now);
-        let mut after = pace(limit);
-        after.follow(&before.reached());
+        let after = pace(limit).following(&before.reached());
         let opens = |pace: &Pace| [pace.opens(0, now), pace.opens(1, now), Some(pace.domain_opens("x.example", now))];
         assert_eq!(opens(&after), opens(&before));
         assert!(opens(&after).iter().all(|opens| opens.is_some_and(|opens| opens > now)));
