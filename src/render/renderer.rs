@@ -165,19 +165,23 @@ impl Renderer {
             let place = self.templates.place(&self.file(name, ".html"));
             return Err(TemplateError::TooLong { place, octets: html.len() });
         }
+        self.parts(name, &sample::titles_alone(&marker), &marker, &REQUIRED)?;
         self.parts(name, &sample::wild(&marker), &marker, &REQUIRED)?;
         Ok(())
     }
 
-    /// A letter's template, with what this letter says and with everything that a letter can have.
+    /// A letter's template, with what this letter says alone and with everything that a letter can have.
     fn try_letter(&self, letter: &Letter<'_>) -> Result<(), TemplateError> {
         let marker = Marker::new(&SystemRandom);
-        let (name, view, known) = (letter.template(), sample::letter(letter, &marker), sample::known());
+        let (name, known) = (letter.template(), sample::known());
         for ending in [".html", ".txt"] {
             self.templates.check_names(&self.file(name, ending), &known)?;
         }
-        self.parts(name, &view, &marker, letter.required())?;
-        self.try_everyday(name, &view, &marker, letter.required())
+        for view in [sample::bare_letter(letter, &marker), sample::letter_of_issue(letter, &marker)] {
+            self.parts(name, &view, &marker, letter.required())?;
+            self.try_everyday(name, &view, &marker, letter.required())?;
+        }
+        Ok(())
     }
 
     /// Tries what only real mails say, not tests, and what depends on the language.

@@ -38,7 +38,7 @@ pub(super) fn full(marker: &Marker) -> IssueView {
         }),
         lead: Some(article("news")),
         sections: ["news", "features", "interviews"].map(section).into(),
-        listed: vec![article("news")],
+        listed: vec![article("news"), without_all(article("news"))],
         plain: false,
         unlisted: Some("And 2 more stories".to_owned()),
         count: 10,
@@ -56,36 +56,29 @@ pub(super) fn bare(marker: &Marker) -> IssueView {
     view.sections.clear();
     view.listed.clear();
     view.count = 1;
-    view.common.theme = ThemeView::of(&Theme::default());
-    view.common.home_url = None;
-    view.common.privacy_url = None;
-    view.common.sender = SenderView {
-        replies: false,
-        postal_address: String::new(),
-        legal: String::new(),
-        contact_url: None,
-        social: Vec::new(),
-        ..view.common.sender
-    };
-    view.lead = view.lead.map(|lead| ArticleView {
-        url: None,
-        date: None,
-        source: String::new(),
-        excerpt: String::new(),
-        author: None,
-        image: None,
-        meta: String::new(),
-        beside: None,
-        dir: None,
-        quoted: false,
-        ..lead
-    });
+    view.common = bare_common(marker);
+    view.lead = view.lead.map(without_all);
+    view
+}
+
+/// An issue of many articles of which only the titles are known.
+pub(super) fn titles_alone(marker: &Marker) -> IssueView {
+    let mut view = full(marker);
+    for section in &mut view.sections {
+        section.articles = std::mem::take(&mut section.articles).into_iter().map(without_all).collect();
+    }
+    view.listed = view.listed.into_iter().map(without_all).collect();
+    view.lead = view.lead.map(without_all);
     view
 }
 
 /// An issue whose texts are as wild as feeds can make them.
 pub(super) fn wild(marker: &Marker) -> IssueView {
     let mut view = full(marker);
+    for section in &mut view.sections {
+        section.pictured = true;
+        section.articles.iter_mut().for_each(|article| article.image = Some(URL.to_owned()));
+    }
     let sections = view.sections.iter_mut().flat_map(|section| &mut section.articles);
     let texts =
         ["</td></table>{{ lead }}", "<!--[if mso]>", "\u{202e}", "क्षत्रिय ที่นี่ 👩\u{200d}👧\u{200d}👦", "\u{200b}"];
@@ -128,7 +121,7 @@ pub(super) fn known() -> Value {
     let wanted = vec![Wanted { digest: TITLE.to_owned(), topics: vec![TITLE.to_owned()] }];
     let confirmation =
         Letter::Confirmation { wanted, first_issue: None, valid: Valid::Days(7), days: 30, reminder: false };
-    let mut known = serde_json::to_value(letter(&confirmation, &marker)).unwrap_or_default();
+    let mut known = serde_json::to_value(letter_of_issue(&confirmation, &marker)).unwrap_or_default();
     let issue = serde_json::to_value(full(&marker)).unwrap_or_default();
     if let (Value::Object(known), Value::Object(issue)) = (&mut known, issue) {
         known.extend(issue);
@@ -225,21 +218,41 @@ pub(super) fn letters() -> [Letter<'static>; 10] {
     ]
 }
 
+/// What a letter's template sees before there is an issue, of a sender who says little.
+pub(super) fn bare_letter(letter: &Letter<'_>, marker: &Marker) -> LetterView {
+    LetterView::new(bare_common(marker), &Locale::default(), letter)
+}
+
 /// What a letter's template sees, with the stories of an issue.
-pub(super) fn letter(letter: &Letter<'_>, marker: &Marker) -> LetterView {
+pub(super) fn letter_of_issue(letter: &Letter<'_>, marker: &Marker) -> LetterView {
     let IssueView { issue, listed, .. } = full(marker);
     let view = LetterView::new(common(marker), &Locale::default(), letter);
     LetterView { issue: Some(issue), listed, ..view }
 }
 
 fn section(topic: &str) -> SectionView {
-    let mut plain = article(topic);
-    plain.image = None;
     SectionView {
         topic: topic.to_owned(),
         title: "Sample".to_owned(),
         pictured: false,
-        articles: vec![article(topic), plain],
+        articles: vec![article(topic), without_all(article(topic))],
+    }
+}
+
+/// An article of which only the title is known.
+fn without_all(article: ArticleView) -> ArticleView {
+    ArticleView {
+        url: None,
+        date: None,
+        source: String::new(),
+        excerpt: String::new(),
+        author: None,
+        image: None,
+        meta: String::new(),
+        beside: None,
+        dir: None,
+        quoted: false,
+        ..article
     }
 }
 
@@ -287,6 +300,25 @@ fn common(marker: &Marker) -> Common {
         },
         words: Words::new(Wording::of(&locale), TITLE),
         slot: SlotView::new(marker, &locale),
+    }
+}
+
+/// The same of a sender who says no more than they must, without a logo.
+fn bare_common(marker: &Marker) -> Common {
+    let common = common(marker);
+    Common {
+        theme: ThemeView::of(&Theme::default()),
+        home_url: None,
+        privacy_url: None,
+        sender: SenderView {
+            replies: false,
+            postal_address: String::new(),
+            legal: String::new(),
+            contact_url: None,
+            social: Vec::new(),
+            ..common.sender
+        },
+        ..common
     }
 }
 

@@ -239,6 +239,33 @@ fn a_template_that_fails_on_an_empty_or_a_wild_issue_is_refused() {
     assert!(message.starts_with("DIR/digest.txt:1: "), "{message}");
 }
 
+#[rstest]
+#[case("layout.html", "{% block dateline %}", "{{ issue.label }}")]
+#[case("layout.html", "{% block dateline %}", "{{ sender.contact_url | upper }}")]
+#[case("welcome.html", "{% block more %}", "{{ issue.label }}")]
+#[case("welcome.txt", "{% block more %}", "{{ issue.label }}")]
+#[case("story.html", "<div class=\"card\">", "{{ article.date | upper }}")]
+#[case("story.html", "<div class=\"card\">", "{{ article.url | replace(from='http:', to='https:') }}")]
+#[case("story.txt", "{{ article.title | wrap }}", "{{ article.author | upper }}")]
+#[case("feature.html", "</h3>", "{{ article.image | upper }}")]
+#[case("titles.html", "{% for article in listed %}", "{{ article.beside | upper }}")]
+#[case(
+    "digest.html",
+    "{% for section in sections %}",
+    "{% for a in section.articles %}{{ a.date | upper }}{% endfor %}"
+)]
+fn a_template_that_fails_on_a_mail_without_what_it_names_is_refused(
+    #[case] file: &str,
+    #[case] place: &str,
+    #[case] wrong: &str,
+) {
+    let built_in = built_in_templates().iter().find(|(name, _)| *name == file).unwrap().1;
+    let own = built_in.replacen(place, &format!("{place}{wrong}"), 1);
+    assert_ne!(own, built_in);
+    let message = load(&[(file, &own)]).err().unwrap();
+    assert!(message.starts_with(&format!("DIR/{file}:")), "{message}");
+}
+
 #[test]
 fn exported_templates_load_again_and_so_the_built_in_ones_pass_what_an_operators_must() {
     assert_eq!(load(built_in_templates()).err(), None);
