@@ -295,22 +295,21 @@ fn wrapped(text: &str, arguments: Kwargs, _: &State<'_>) -> tera::TeraResult<Str
     Ok(wrap(text, width, arguments.get::<usize>("indent")?.unwrap_or_default()))
 }
 
-/// `{{ text | links | safe }}`: escaped, and its web addresses are links.
+/// `{{ text | links | safe }}`: escaped, and its web addresses are links, without the marks of the sentence around them.
 #[allow(clippy::needless_pass_by_value, reason = "the shape of a Tera filter")]
 pub(crate) fn links(text: &str, _: Kwargs, _: &State<'_>) -> tera::TeraResult<String> {
+    let escaped = |text: &str| {
+        let mut out = String::with_capacity(text.len());
+        html_pieces(text, |piece| out.push_str(piece));
+        out
+    };
     let mut html = String::with_capacity(text.len());
     for (number, word) in text.split(' ').enumerate() {
         if number > 0 {
             html.push(' ');
         }
-        let before = word.len() - word.trim_start_matches(['(', '“', '"', '<']).len();
-        let (before, rest) = word.split_at(before);
-        let address = rest.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '”', '"', '>']);
-        let escaped = |text: &str| {
-            let mut out = String::with_capacity(text.len());
-            html_pieces(text, |piece| out.push_str(piece));
-            out
-        };
+        let rest = word.trim_start_matches(|c: char| !c.is_alphanumeric());
+        let (before, address) = (&word[..word.len() - rest.len()], without_last_marks(rest));
         match web_link(address) {
             Some(url) => {
                 let (url, shown, after) = (escaped(&url), escaped(address), escaped(&rest[address.len()..]));
@@ -323,6 +322,20 @@ pub(crate) fn links(text: &str, _: Kwargs, _: &State<'_>) -> tera::TeraResult<St
     Ok(html)
 }
 
+/// A web address without the marks at its end that belong to the sentence. A bracket that it opened itself is its own.
+fn without_last_marks(word: &str) -> &str {
+    let mut address = word;
+    while let Some(last) = address.chars().next_back() {
+        let closes =
+            |open: char, close: char| last == close && address.matches(open).count() >= address.matches(close).count();
+        if last.is_alphanumeric() || "/_-=&#~+%$*@".contains(last) || closes('(', ')') || closes('[', ']') {
+            break;
+        }
+        address = &address[..address.len() - last.len_utf8()];
+    }
+    address
+}
+
 /// `{{ title | underline(with="-") }}`: a heading of the text part, with a line below.
 #[allow(clippy::needless_pass_by_value, reason = "the shape of a Tera filter")]
 fn underlined(text: &str, arguments: Kwargs, _: &State<'_>) -> tera::TeraResult<String> {
@@ -330,4 +343,39 @@ fn underlined(text: &str, arguments: Kwargs, _: &State<'_>) -> tera::TeraResult<
     let heading = wrap(text, WIDTH, 0);
     let length = heading.lines().map(UnicodeWidthStr::width).max().unwrap_or_default();
     Ok(format!("{heading}\n{}", line.repeat(length)))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const LEEDS: &str = "https://en.wikipedia.org/wiki/Leeds_(disambiguation)";
+
+    #[rstest]
+    #[case("See https://en.wikipedia.org/wiki/Leeds_(disambiguation) for more.", "See ", LEEDS, " for more.")]
+    #[case("(https://en.wikipedia.org/wiki/Leeds_(disambiguation)).", "(", LEEDS, ").")]
+    #[case("See <https://a.example/b>.", "See &lt;", "https://a.example/b", "&gt;.")]
+    #[case("اقرأ https://a.example/b، ثم", "اقرأ ", "https://a.example/b", "، ثم")]
+    #[case("https://a.example/b؟", "", "https://a.example/b", "؟")]
+    #[case("(siehe „https://a.example/b“)", "(siehe „", "https://a.example/b", "“)")]
+    #[case("«https://a.example/b»;", "«", "https://a.example/b", "»;")]
+    #[case("‘https://a.example/b’…", "‘", "https://a.example/b", "’…")]
+    #[case("[https://a.example/b]", "[", "https://a.example/b", "]")]
+    #[case("https://a.example/?a[]", "", "https://a.example/?a[]", "")]
+    #[case("https://a.example/?a=1#b/", "", "https://a.example/?a=1#b/", "")]
+    fn a_link_ends_where_the_address_does_in_every_language(
+        #[case] text: &str,
+        #[case] before: &str,
+        #[case] address: &str,
+        #[case] after: &str,
+    ) {
+        let mut tera = limited_tera();
+        tera.register_filter("links", links);
+        let mut context = Context::new();
+        context.insert("text", text);
+        let html = tera.render_str("{{ text | links | safe }}", &context, true).unwrap();
+        assert_eq!(html, format!("{before}<a class=\"a\" href=\"{address}\">{address}</a>{after}"));
+    }
 }
