@@ -9,9 +9,10 @@ use crate::config::{Locals, Names};
 pub struct PageNames(Value);
 
 impl PageNames {
-    /// What the built-in pages use. The page of an issue sees what its mails see.
+    /// What the built-in pages use. The page of an issue sees what its mails see, but for what is each reader's own.
     pub fn of<'t>(built_in: impl IntoIterator<Item = &'t str>) -> Self {
         let mut known = sample::known();
+        known.as_object_mut().and_then(|names| names.remove("slot"));
         for page in built_in {
             Names::of(page).paths().for_each(|path| learn(&mut known, path));
         }
@@ -53,6 +54,7 @@ mod tests {
             assert_eq!(unknown(good), None, "{good}");
         }
         assert_eq!(unknown("\n{{ headng }}").unwrap(), "2: `headng` is not known here; did you mean `heading`?");
+        assert!(unknown("{{ slot.greeting }}").unwrap().starts_with("1: `slot"), "pages have no reader");
         assert_eq!(
             unknown("{% if site.lgo %}{% endif %}").unwrap(),
             "1: `site.lgo` is not known here; did you mean `site.logo`?"
