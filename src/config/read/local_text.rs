@@ -12,7 +12,13 @@ pub fn local_text<'a>(field: &Field<'a>, each: impl Fn(&Field<'a>) -> Option<&'a
         return each(field).map(LocalText::from);
     }
     let mut texts: Vec<(Locale, String)> = Vec::new();
-    for (code, entry) in field.entries()? {
+    let entries = field.entries()?;
+    if entries.is_empty() {
+        field.fail(
+            "has no text; write it in quotes, or by locale, as in { \"en-GB\" = \"News\", de = \"Nachrichten\" }",
+        );
+    }
+    for (code, entry) in entries {
         let (Some(locale), Some(text)) = (entry.accept(locale(code)), each(&entry)) else { continue };
         if texts.iter().any(|(known, _)| *known == locale) {
             entry.fail(format!("comes twice, in other letters; keep one text for `{locale}`"));
@@ -22,13 +28,7 @@ pub fn local_text<'a>(field: &Field<'a>, each: impl Fn(&Field<'a>) -> Option<&'a
             texts.push((locale, text.to_owned()));
         }
     }
-    if texts.is_empty() {
-        field.fail(
-            "has no text; write it in quotes, or by locale, as in { \"en-GB\" = \"News\", de = \"Nachrichten\" }",
-        );
-        return None;
-    }
-    Some(LocalText::Each(texts))
+    (!texts.is_empty()).then_some(LocalText::Each(texts))
 }
 
 /// The same, each in one line.
