@@ -67,8 +67,8 @@ pub struct IssueArticle {
     pub title: String,
     /// An http or https address; none: it has no page of its own.
     pub url: Option<String>,
-    /// The address that copies of the story share.
-    #[serde(skip)]
+    /// What copies of the story share and no other story has; empty in pages of issues that were frozen without it.
+    #[serde(default)]
     pub canonical: String,
     /// When it was published, where the source says so.
     #[serde(skip)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ComposeError, IssueContent};
+use super::{ComposeError, IssueArticle, IssueContent};
 use crate::config::{Banner, Digest};
 use crate::domain::Locale;
 use crate::store::{NewPage, PageRow, Session};
@@ -44,13 +44,13 @@ impl IssuePage {
         Digest { title: self.content.title.clone(), banner, ..now.clone() }
     }
 
-    /// Takes articles out, by address and title.
-    pub fn withdraw(&mut self, gone: impl Fn(Option<&str>, &str) -> bool) {
+    /// Takes articles out.
+    pub fn withdraw(&mut self, gone: impl Fn(&IssueArticle) -> bool) {
         for section in &mut self.content.sections {
-            section.articles.retain(|article| !gone(article.url.as_deref(), &article.title));
+            section.articles.retain(|article| !gone(article));
         }
         self.content.sections.retain(|section| !section.articles.is_empty());
-        self.content.listed.retain(|article| !gone(article.url.as_deref(), &article.title));
+        self.content.listed.retain(|article| !gone(article));
     }
 
     /// Stores it.

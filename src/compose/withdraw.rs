@@ -1,7 +1,5 @@
 //! Withdrawing an article: the one change to an issue that is frozen.
 
-use std::collections::BTreeSet;
-
 use super::composer::{locale_of, new_mail};
 use super::control::{event, wrong_state};
 use super::links::{Counted, linked};
@@ -47,11 +45,11 @@ impl Composer {
         let rows = self.store.read().await?.articles_of_issue(id).await?;
         let found = find(&rows, article, id)?;
         let withdrawn = Withdrawn { title: found.title.clone(), url: found.url.clone(), mails: 0 };
-        let gone: BTreeSet<(Option<&str>, &str)> = rows
-            .iter()
-            .filter(|row| row.canonical == found.canonical)
-            .map(|row| (row.url.as_deref(), row.title.as_str()))
-            .collect();
+        let copies = || rows.iter().filter(|row| row.canonical == found.canonical);
+        let gone = |article: &IssueArticle| match article.canonical.as_str() {
+            "" => copies().any(|row| row.url == article.url && row.title == article.title),
+            canonical => canonical == found.canonical,
+        };
         let mails = self.rendered_anew(&issue, digest, &found.canonical).await?;
 
         let mut session = self.store.write(Durability::Full).await?;
@@ -66,7 +64,7 @@ impl Composer {
             return Err(ComposeError::Contended { digest: digest.id.clone() });
         }
         let withdrawn = Withdrawn { mails: self.replace(&mut session, &issue, digest, mails).await?, ..withdrawn };
-        self.rewrite_page(&mut session, &issue, digest, |url, title| gone.contains(&(url, title))).await?;
+        self.rewrite_page(&mut session, &issue, digest, gone).await?;
         let what = match &withdrawn.url {
             Some(url) => format!("{} <{url}>", withdrawn.title),
             None => withdrawn.title.clone(),
@@ -138,7 +136,7 @@ impl Composer {
         session: &mut Session,
         issue: &IssueRow,
         digest: &Digest,
-        gone: impl Fn(Option<&str>, &str) -> bool,
+        gone: impl Fn(&IssueArticle) -> bool,
     ) -> Result<(), ComposeError> {
         let Some(row) = session.page(issue.id).await? else { return Ok(()) };
         let mut page = IssuePage::read(issue.id, &row)?;

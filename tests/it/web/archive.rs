@@ -11,7 +11,7 @@ use tempfile::tempdir;
 
 use super::{ANA, Pages};
 use crate::support::household::execute;
-use crate::support::site::story;
+use crate::support::site::{Story, story};
 use crate::support::{MONDAY, TestClock, TestStore, on_both};
 
 const BECAUSE: Because<'static> = Because { actor: "a test", note: None };
@@ -223,6 +223,24 @@ on_both! {
         let (status, page) = pages.archive("/weekly/1").await;
         assert!(status == StatusCode::OK && page.contains("All stories of this issue have been withdrawn"), "{page}");
         assert_eq!(pages.archive("/weekly/feed.xml").await.0, StatusCode::OK);
+    }
+
+    async fn withdrawing_a_story_without_a_page_leaves_its_namesake(store: TestStore) {
+        let pages = Pages::serve(&store).await;
+        for path in ["first", "second"] {
+            let excerpt = "The week in short.".to_owned();
+            pages.program.site.publish(Story { excerpt, has_page: false, ..story(path, "Weekly bulletin", "2026-11-20") });
+        }
+        pages.subscribe(ANA).await;
+        let issue = pages.compose().await;
+        pages.deliver().await;
+        let rows = pages.app.store.read().await.unwrap().articles_of_issue(issue).await.unwrap();
+        assert_eq!(rows.len(), 2);
+        pages.app.composer().withdraw(issue, &rows[0].article_id.to_string(), BECAUSE).await.unwrap();
+        let (_, page) = pages.archive("/weekly/1").await;
+        let left = texts(&page, ".sheet h2, .sheet h3").into_iter().filter(|title| title == "Weekly bulletin");
+        assert_eq!(left.count(), 1, "{page}");
+        assert!(pages.archive("/weekly").await.1.contains("1 story"));
     }
 
     async fn a_page_shows_what_was_frozen_whatever_has_changed_since(store: TestStore) {
