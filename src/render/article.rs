@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use unicode_normalization::char::is_combining_mark;
+use unicode_segmentation::UnicodeSegmentation;
 use url::{Host, Url};
 
 use super::text::{cut_at_word, one_line};
@@ -23,6 +24,8 @@ const BORROWED_TITLE: usize = 80;
 const ADDRESS: usize = 2_048;
 /// How many marks may sit on one letter. Scripts that stack them need three or four.
 const MARKS: usize = 5;
+/// The longest letter as a reader counts them, in octets: joiners hold any number of characters together. A family has 35.
+const LETTER: usize = 64;
 
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ArticleView {
@@ -107,10 +110,10 @@ fn title(article: &IssueArticle, excerpt: &str, url: Option<&str>) -> String {
     candidates.into_iter().find(|text| is_visible(text)).unwrap_or("…").to_owned()
 }
 
-/// A text from a feed on one line, with no letter under a heap of marks, and cut where it is endless.
+/// A text from a feed on one line, with no letter that is endless or under a heap of marks, and cut where it is endless itself.
 fn clean(text: &str, limit: usize) -> String {
     let line = one_line(text);
-    let line = if line.is_ascii() { line } else { Cow::Owned(few_marks(&line)) };
+    let line = if line.is_ascii() { line } else { Cow::Owned(short_letters(&few_marks(&line))) };
     cut_at_word(&line, limit).into_owned()
 }
 
@@ -121,6 +124,18 @@ fn few_marks(text: &str) -> String {
         marks <= MARKS
     };
     text.chars().filter(keep).collect()
+}
+
+fn short_letters(text: &str) -> String {
+    let short = |letter: &str| {
+        if letter.len() <= LETTER {
+            return letter.len();
+        }
+        // Nothing that would take hold of the next letter stays at the end.
+        let holds = |c: char| is_combining_mark(c) || ('\u{200b}'..='\u{200f}').contains(&c) || c == '\u{2060}';
+        letter[..letter.floor_char_boundary(LETTER)].trim_end_matches(holds).len()
+    };
+    text.graphemes(true).map(|letter| &letter[..short(letter)]).collect()
 }
 
 /// Whether a reader sees anything of the text: zero-width characters and marks alone are nothing.
@@ -187,6 +202,21 @@ mod tests {
         assert_eq!(clean(&heap, TITLE), format!("a{}b", "\u{301}".repeat(MARKS)));
         for whole in ["शक्ति हिन्दी", "ที่นี่ นํ้า", "👩\u{200d}👩\u{200d}👧", "Việt Nam", "e\u{301}\u{327}"]
         {
+            assert_eq!(clean(whole, TITLE), whole);
+        }
+    }
+
+    #[test]
+    fn no_letter_is_endless_whatever_holds_it_together() {
+        let (joiner, family) = ("\u{200d}", "👩🏽\u{200d}❤\u{fe0f}\u{200d}💋\u{200d}👨🏽");
+        let england = "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}";
+        assert_eq!(clean(&format!("a{} b", joiner.repeat(1_900)), TITLE), "a b");
+        for held in [format!("👩{joiner}").repeat(400), "क\u{94d}".repeat(600), format!("{family}{joiner}").repeat(60)]
+        {
+            let short = clean(&format!("{held}x {held}👩"), TITLE);
+            assert!(short.graphemes(true).all(|letter| letter.len() <= LETTER), "{short:?}");
+        }
+        for whole in [family, england, "क्षत्रिय", "རྒྱལ་རྩེ"] {
             assert_eq!(clean(whole, TITLE), whole);
         }
     }
