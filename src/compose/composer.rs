@@ -194,7 +194,7 @@ impl Composer {
             }
             self.freeze_mails(&mut session, id, digest, &variants, now).await?;
             note_shortened(&mut session, id, variants.mails.values()).await?;
-            IssuePage::of(content, digest).put(&mut session, id, &digest.locale).await?;
+            IssuePage::of(content, digest, &self.config).put(&mut session, id, &digest.locale).await?;
             for (url, place) in counted.iter().flat_map(Counted::places) {
                 session.put_link(id, place, url).await?;
             }
@@ -289,6 +289,18 @@ impl Composer {
         Ok(variants)
     }
 
+    /// Configuration and digest of an issue as they were when it was frozen, for mails that are rendered later.
+    pub(super) async fn as_frozen(
+        &self,
+        reader: &mut Session,
+        issue: i64,
+        digest: &Digest,
+    ) -> Result<(Config, Digest), ComposeError> {
+        let Some(row) = reader.page(issue).await? else { return Ok(((*self.config).clone(), digest.clone())) };
+        let page = IssuePage::read(issue, &row)?;
+        Ok((page.config(&self.config), page.digest(digest)))
+    }
+
     pub(super) fn frame<'a>(&'a self, digest: &'a Digest, locale: &'a Locale) -> Frame<'a> {
         Frame { digest, config: &self.config, locale, test: false }
     }
@@ -299,7 +311,7 @@ pub(super) fn locale_of(code: &str, digest: &Digest) -> Locale {
     Locale::parse(code).unwrap_or_else(|_| digest.locale.clone())
 }
 
-/// Notes the most that was taken away from a mail of an issue, for the operator.
+/// Notes the most that was taken away from one of these mails of an issue, for the operator. What was noted before stays.
 pub(super) async fn note_shortened(
     session: &mut Session,
     issue: i64,

@@ -56,12 +56,13 @@ impl Composer {
         Ok(())
     }
 
-    /// Decides the mail of a choice that came up after the issue was composed, from its frozen articles.
+    /// Decides the mail of a choice that came up after the issue was composed, from what was frozen with it.
     async fn add_variant(&self, issue: &IssueRow, digest: &Digest, choice: &Choice) -> Result<(), ComposeError> {
         let mut reader = self.store.read().await?;
         let articles = reader.issue_articles(issue.id).await?;
         let mails = reader.issue_mails(issue.id).await?;
         let counted = Counted::recorded(&issue.public_id, reader.issue_links(issue.id).await?);
+        let (config, digest) = &self.as_frozen(&mut reader, issue.id, digest).await?;
         drop(reader);
         let frozen = articles.len();
         let articles: Vec<_> = articles.iter().map(|row| IssueArticle::from_row(row, digest.timezone())).collect();
@@ -74,8 +75,7 @@ impl Composer {
         let rendered = match &topics {
             Some(topics) if known.is_none() => {
                 let articles = select::of_variant(&articles, topics, digest);
-                let content =
-                    select::content(articles, &self.config, (digest, &locale), issue.number, issue.composed_at);
+                let content = select::content(articles, config, (digest, &locale), issue.number, issue.composed_at);
                 let content = linked(content, digest, counted.as_ref(), &*self.click_url);
                 Some((topics, self.renderer.digest(&content, &self.frame(digest, &locale), &*self.random)?))
             }

@@ -1,9 +1,10 @@
-//! The whole issue as the archive shows it: frozen when the issue is, in the digest's own locale.
+//! The whole issue as the archive shows it: frozen when the issue is, in the digest's own locale; and with it all that mails need
+//! which are rendered later.
 
 use serde::{Deserialize, Serialize};
 
 use super::{ComposeError, IssueArticle, IssueContent};
-use crate::config::{Banner, Digest};
+use crate::config::{Banner, Config, Digest, Intro, LocalText, Topic, Utm};
 use crate::domain::Locale;
 use crate::store::{NewPage, PageRow, Session};
 
@@ -14,34 +15,75 @@ pub struct IssuePage {
     pub content: IssueContent,
     /// Its campaign line.
     banner: Option<FrozenBanner>,
+    /// What its mails say beside the articles; none in issues that were frozen without it.
+    #[serde(default)]
+    said: Option<Said>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct FrozenBanner {
-    text: String,
+    text: LocalText,
     url: Option<String>,
+}
+
+/// What the configuration had for the mails of an issue, in every language: some are rendered after it was frozen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Said {
+    locale: String,
+    subject: String,
+    intro: Option<Intro>,
+    topics: Vec<(String, LocalText)>,
+    sections: Vec<String>,
+    max_articles: usize,
+    utm: Option<Utm>,
 }
 
 impl IssuePage {
     /// The page of an issue that is being composed.
-    pub fn of(content: IssueContent, digest: &Digest) -> Self {
+    pub fn of(content: IssueContent, digest: &Digest, config: &Config) -> Self {
         let banner = digest.banner.as_ref().filter(|banner| banner.is_for(content.date));
         let banner = banner.map(|banner| FrozenBanner {
-            text: banner.text.of(&digest.locale, &digest.locale).to_owned(),
+            text: banner.text.clone(),
             url: banner.url.as_ref().map(ToString::to_string),
         });
-        Self { content, banner }
+        let said = Said {
+            locale: digest.locale.as_str().to_owned(),
+            subject: digest.subject.clone(),
+            intro: digest.intro.clone(),
+            topics: config.topics.iter().map(|topic| (topic.id.clone(), topic.title.clone())).collect(),
+            sections: digest.sections.clone(),
+            max_articles: digest.max_articles,
+            utm: digest.utm.clone(),
+        };
+        Self { content, banner, said: Some(said) }
     }
 
     /// The digest as it was then: what its readers saw.
     pub fn digest(&self, now: &Digest) -> Digest {
         let banner = self.banner.as_ref().map(|banner| Banner {
-            text: banner.text.clone().into(),
+            text: banner.text.clone(),
             url: banner.url.as_deref().and_then(|url| url.parse().ok()),
             from: None,
             until: None,
         });
-        Digest { title: self.content.title.clone(), banner, ..now.clone() }
+        let then = Digest { title: self.content.title.clone(), banner, ..now.clone() };
+        let Some(said) = self.said.clone() else { return then };
+        Digest {
+            locale: Locale::parse(&said.locale).unwrap_or(then.locale),
+            subject: said.subject,
+            intro: said.intro,
+            sections: said.sections,
+            max_articles: said.max_articles,
+            utm: said.utm,
+            ..then
+        }
+    }
+
+    /// The configuration with the topics called as they were then.
+    pub fn config(&self, now: &Config) -> Config {
+        let topic = |(id, title): (String, LocalText)| Topic { id, title, description: LocalText::default() };
+        let topics = self.said.clone().map(|said| said.topics.into_iter().map(topic).collect());
+        Config { topics: topics.unwrap_or_else(|| now.topics.clone()), ..now.clone() }
     }
 
     /// Takes articles out.

@@ -88,6 +88,7 @@ impl Composer {
         let rows: Vec<StoryRow> = reader.issue_articles(issue.id).await?;
         let mails = reader.issue_mails(issue.id).await?;
         let counted = Counted::recorded(&issue.public_id, reader.issue_links(issue.id).await?);
+        let (config, digest) = &self.as_frozen(&mut reader, issue.id, digest).await?;
         drop(reader);
         let left = rows.iter().filter(|row| row.canonical != canonical);
         let left: Vec<_> = left.map(|row| IssueArticle::from_row(row, digest.timezone())).collect();
@@ -99,7 +100,7 @@ impl Composer {
                 continue;
             }
             let locale = locale_of(&mail.locale, digest);
-            let content = select::content(articles, &self.config, (digest, &locale), issue.number, issue.composed_at);
+            let content = select::content(articles, config, (digest, &locale), issue.number, issue.composed_at);
             let content = linked(content, digest, counted.as_ref(), &*self.click_url);
             let rendered = self.renderer.digest(&content, &self.frame(digest, &locale), &*self.random)?;
             anew.push((mail, Some(rendered)));
@@ -141,6 +142,7 @@ impl Composer {
         let Some(row) = session.page(issue.id).await? else { return Ok(()) };
         let mut page = IssuePage::read(issue.id, &row)?;
         page.withdraw(gone);
+        let digest = &page.digest(digest);
         let locale = locale_of(&row.locale, digest);
         page.put(session, issue.id, &locale).await?;
         // The subject is mostly that of the lead story.

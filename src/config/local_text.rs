@@ -1,5 +1,8 @@
 //! An operator's text for readers: one for all languages, or one for each.
 
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::domain::Locale;
@@ -72,6 +75,35 @@ impl Serialize for LocalText {
     }
 }
 
+/// The same read back. A text for a locale that is not there any more is nobody's.
+impl<'de> Deserialize<'de> for LocalText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Stored)
+    }
+}
+
+struct Stored;
+
+impl<'de> Visitor<'de> for Stored {
+    type Value = LocalText;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, or one for each locale")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<LocalText, E> {
+        Ok(LocalText::from(text))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LocalText, A::Error> {
+        let mut texts = Vec::new();
+        while let Some((code, text)) = map.next_entry::<String, String>()? {
+            texts.extend(Locale::parse(&code).ok().map(|locale| (locale, text)));
+        }
+        Ok(LocalText::Each(texts))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -93,6 +125,8 @@ mod tests {
         let text = LocalText::Each(each.map(|(code, text)| (locale_of(code), text.to_owned())).into());
         assert_eq!(text.of(&locale_of(locale), &locale_of(fallback)), expected);
         assert_eq!(LocalText::from("News").of(&locale_of(locale), &locale_of(fallback)), "News");
+        let stored = serde_json::to_string(&[text.clone(), LocalText::from("News")]).unwrap();
+        assert_eq!(serde_json::from_str::<[LocalText; 2]>(&stored).unwrap(), [text, "News".into()]);
         let without = LocalText::Each(vec![(locale_of("cy"), "Newyddion".to_owned())]);
         assert_eq!(without.of(&locale_of(locale), &locale_of(fallback)), "Newyddion", "better than nothing");
     }

@@ -277,7 +277,7 @@ impl Banner {
 }
 
 /// What stands above the lead story of a digest.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Intro {
     /// What it says; an empty line begins a paragraph.
     pub text: LocalText,

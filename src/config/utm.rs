@@ -1,9 +1,9 @@
 //! `utm` of a digest: the campaign that the links of its articles name.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The campaign that the article links of a mail name; what is empty is left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Utm {
     /// `utm_source`.
     pub source: String,

@@ -1,10 +1,33 @@
 //! Withdrawing an article from an issue that is frozen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use postround::compose::Occasion;
+use postround::domain::SystemClock;
 
 use super::{BECAUSE, Desk};
 use crate::support::on_both;
 use crate::support::site::story;
+
+/// What the configuration says, in two languages; `when` is in each text.
+fn said(when: &str, most: usize) -> String {
+    format!(
+        r#"
+subject = "The {when} subject: {{{{ lead.title }}}}"
+max_articles = {most}
+banner = {{ text = {{ "en-GB" = "The {when} banner", de = "Banner: {when}" }} }}
+intro = {{ text = {{ "en-GB" = "The {when} intro", de = "Intro: {when}" }}, by = "The {when} editor" }}
+utm = {{ source = "{when}" }}
+[[topic]]
+id = "news"
+title = {{ "en-GB" = "The {when} topic", de = "Thema: {when}" }}
+[[topic]]
+id = "interviews"
+title = "Interviews"
+"#
+    )
+}
 
 const PEOPLE: usize = 60;
 const GONE: &str = "Family hubs win an extra year";
@@ -84,11 +107,52 @@ on_both! {
         assert_eq!(desk.got().len(), 1);
     }
 
+    async fn a_mail_that_is_rendered_after_the_freeze_says_what_was_said_then(store: TestStore) {
+        let mut desk = Desk::new(&store).await;
+        desk.program.site.publish(story("third", "A third story", "2026-11-21"));
+        let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
+        desk.program.configure(&format!("{config}{}", said("autumn", 5)));
+        desk.app = desk.program.app(Arc::new(SystemClock)).await;
+        desk.subscribe(1).await;
+        let digest = desk.app.config.digest("weekly").unwrap().clone();
+        let issue = desk.app.composer().compose(&digest, Occasion::Extra).await.unwrap().issue;
+
+        let later = config.replace("Exampleton Weekly\"\nsources", "A winter name\"\nsources");
+        let later = later.replace("locale = \"en-GB\"", "locale = \"de\"");
+        assert_ne!(later, config);
+        desk.program.configure(&format!("{later}{}", said("winter", 1)));
+        desk.app = desk.program.app(Arc::new(SystemClock)).await;
+        for (name, locale) in [("dora", "de"), ("cleo", "cy")] {
+            desk.program.subscribe(&format!("{name}@saltby.example"), &["--locale", locale]).await;
+        }
+        desk.tend().await;
+        let frozen = |got: &BTreeMap<String, Vec<(String, String)>>| {
+            for (to, (subject, text)) in got.iter().flat_map(|(to, mails)| mails.iter().map(move |mail| (to, mail))) {
+                assert!(subject.starts_with("The autumn subject: "), "{to}: {subject}");
+                let own = match to.starts_with("dora") {
+                    true => ["Banner: autumn", "Intro: autumn", "THEMA: AUTUMN"],
+                    false => ["The autumn banner", "The autumn intro", "THE AUTUMN TOPIC"],
+                };
+                let all = ["Exampleton Weekly", "What happened in hubs", "utm_source=autumn", "The autumn editor"];
+                assert!(own.iter().chain(&all).all(|said| text.contains(said)), "{to}: {text}");
+                assert!(!text.contains("winter"), "{to}: {text}");
+            }
+        };
+        desk.app.composer().withdraw(issue, "A third story", BECAUSE).await.unwrap();
+        desk.deliver_all(issue).await;
+        let got = desk.got();
+        assert_eq!(got.len(), 3);
+        assert!(got.values().flatten().all(|(_, text)| !text.contains("A third story")));
+        frozen(&got);
+        let shown = desk.program.json(&["issue", "show", &issue.to_string()]).await;
+        assert_eq!(shown["subject"], "The autumn subject: Health visitor posts fill");
+    }
+
     async fn what_is_withdrawn_before_the_layout_reaches_nobody(store: TestStore) {
         let desk = Desk::new(&store).await;
         desk.subscribe(2).await;
         let digest = desk.app.config.digest("weekly").unwrap().clone();
-        let issue = desk.app.composer().compose(&digest, postround::compose::Occasion::Extra).await.unwrap().issue;
+        let issue = desk.app.composer().compose(&digest, Occasion::Extra).await.unwrap().issue;
         desk.app.composer().withdraw(issue, GONE, BECAUSE).await.unwrap();
         // A choice that nobody had when the issue was composed.
         desk.program.subscribe("bo@saltby.example", &["--topics", "news"]).await;

@@ -34,7 +34,7 @@ pub async fn publish(store: &TestStore, config: &Config, content: &IssueContent)
     let issue = text(store, "select cast(id as text) from issues").await.parse().unwrap();
     let mut session = store.store.write(Durability::Normal).await.unwrap();
     let digest = &config.digests[0];
-    IssuePage::of(content.clone(), digest).put(&mut session, issue, &digest.locale).await.unwrap();
+    IssuePage::of(content.clone(), digest, config).put(&mut session, issue, &digest.locale).await.unwrap();
     session.commit().await.unwrap();
     site
 }
