@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use postround::deliver::Event;
+use postround::deliver::{Engine, Event};
 use postround::demo::catcher::{Command, Reply, Stage};
 use postround::domain::{DeliveryState, IssueState};
 use postround::store::{Durability, Store};
@@ -43,6 +43,15 @@ async fn stop(store: &Store, issue: i64, to: DeliveryState) {
     let mut session = store.write(Durability::Full).await.unwrap();
     session.recall(issue, to, MONDAY).await.unwrap();
     session.commit().await.unwrap();
+}
+
+/// Lets the deliveries of an issue that goes on follow it, as whoever tends does, also those that were set aside late.
+async fn tend(world: &World, engine: &Engine) {
+    let mut session = world.store().write(Durability::Full).await.unwrap();
+    session.put_back(world.issue, 1000, MONDAY).await.unwrap();
+    session.commit().await.unwrap();
+    engine.wake();
+    tokio::time::sleep(Duration::from_millis(10)).await;
 }
 
 /// Stops an issue by `store` in the middle, and says to how many more than it got it the relay was asked to take it.
@@ -92,22 +101,15 @@ on_both! {
             for _ in 0..3 {
                 let sent = world.totals().await.sent;
                 while world.totals().await.sent < sent + 3 {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    tend(&world, &engine).await;
                 }
                 stop(world.store(), world.issue, DeliveryState::Held).await;
                 let mut session = world.store().write(Durability::Full).await.unwrap();
                 assert!(session.resume_issue(world.issue).await.unwrap());
-                session.put_back(world.issue, 1000, MONDAY).await.unwrap();
                 session.commit().await.unwrap();
-                engine.wake();
             }
             while world.totals().await.open() > 0 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                // What was set aside after that is found by whoever tends.
-                let mut session = world.store().write(Durability::Full).await.unwrap();
-                session.put_back(world.issue, 1000, MONDAY).await.unwrap();
-                session.commit().await.unwrap();
-                engine.wake();
+                tend(&world, &engine).await;
             }
         };
         tokio::time::timeout(PATIENCE, engine.run(over)).await.unwrap();
