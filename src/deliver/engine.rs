@@ -213,13 +213,6 @@ impl Engine {
         self.finish(run, tasks, &stop).await
     }
 
-    fn store_failed(&self, error: &StoreError, told: &mut Told) {
-        self.store_fails.store(true, Ordering::Relaxed);
-        if told.again() {
-            tracing::warn!(%error, "delivering waits for the store");
-        }
-    }
-
     /// Frees what is left over from runs that were broken off: on a store of one's own of all, else of this node.
     async fn take_over(&self) -> Result<(), StoreError> {
         let Shared { store, node, policy, lease, clock, nodes, .. } = &*self.shared;

@@ -8,6 +8,8 @@ use super::counts::Outcome;
 use super::engine::Engine;
 use super::events::Event;
 use super::station::{RelayState, Station};
+use super::told::Told;
+use crate::store::StoreError;
 
 impl Engine {
     /// How each relay is.
@@ -23,6 +25,14 @@ impl Engine {
     /// Whether it waits for the store.
     pub fn waits_for_store(&self) -> bool {
         self.store_fails.load(Ordering::Relaxed)
+    }
+
+    /// It waits for the store, which has failed; that is said now and then.
+    pub(super) fn store_failed(&self, error: &StoreError, told: &mut Told) {
+        self.store_fails.store(true, Ordering::Relaxed);
+        if told.again() {
+            tracing::warn!(%error, "delivering waits for the store");
+        }
     }
 
     /// What it has done so far, in all its runs.
