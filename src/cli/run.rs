@@ -62,7 +62,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
 
 /// Looks after the open issues; fails when this one could not be laid out. Others are not this command's business.
 async fn tend(app: &App, issue: i64) -> Result<(), CliError> {
-    match app.composer().tend().await?.into_iter().find(|(failed, _)| *failed == issue) {
+    match Box::pin(app.composer().tend()).await?.into_iter().find(|(failed, _)| *failed == issue) {
         Some((_, error)) => Err(error.into()),
         None => Ok(()),
     }

@@ -141,7 +141,7 @@ pub(super) async fn compose(desk: Desk, part: Part) {
 pub(super) async fn tend(desk: Desk, part: Part) {
     let composer = desk.app.composer();
     loop {
-        let Some(tended) = unless_stopped(&desk.stopped, composer.tend()).await else { return };
+        let Some(tended) = unless_stopped(&desk.stopped, Box::pin(composer.tend())).await else { return };
         match tended {
             Ok(failed) if failed.is_empty() => part.works(),
             Ok(failed) => {

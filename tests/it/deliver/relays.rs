@@ -91,8 +91,10 @@ async fn relay(
     Some(())
 }
 
+type Place = fn(&Turn<'_>) -> bool;
+
 /// Where a relay may refuse all that we send, whichever the message.
-const REFUSALS: [(&str, fn(&Turn<'_>) -> bool); 3] = [
+const REFUSALS: [(&str, Place); 3] = [
     ("greeting", |turn| matches!(turn.stage, Stage::Connect)),
     ("AUTH", |turn| matches!(turn.stage, Stage::Command(Command::Auth { .. }))),
     ("MAIL", |turn| matches!(turn.stage, Stage::Command(Command::Mail { .. }))),
