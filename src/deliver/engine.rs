@@ -286,7 +286,7 @@ impl Engine {
         }
         let limit = i64::try_from(room).unwrap_or(i64::MAX);
         self.strays.claiming(true);
-        run.feed.aside(aside::Aside::claiming);
+        run.claiming();
         let mut session = shared.store.marks().await?;
         let rows = match before {
             Some(priority) => session.claim_before(&shared.node, now, limit, priority).await?,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
+use super::aside::Aside;
 use super::conversation::{Conversation, Envelope, Stop, Stops};
 use super::counts::Counts;
 use super::events::Event;
@@ -87,6 +88,8 @@ pub struct Run {
     pub stops: Stops,
     /// Claimed deliveries that are in the feed or at a connection.
     in_hand: Mutex<HashSet<i64>>,
+    /// What was in hand, or had a mark on its way, when the last claim began.
+    before_claim: Mutex<HashSet<i64>>,
     /// For what goes on beside the connections.
     pub me: Weak<Run>,
 }
@@ -104,8 +107,8 @@ impl Run {
     /// A run that has not begun.
     pub fn new(shared: Arc<Shared>, feed: Feed, recorder: Recorder, stops: Stops) -> Arc<Self> {
         let counts = Counts::within(Arc::clone(&shared.counts));
-        let in_hand = Mutex::default();
-        Arc::new_cyclic(|me| Self { shared, feed, recorder, counts, stops, in_hand, me: Weak::clone(me) })
+        let (in_hand, before_claim) = (Mutex::default(), Mutex::default());
+        Arc::new_cyclic(|me| Self { shared, feed, recorder, counts, stops, in_hand, before_claim, me: Weak::clone(me) })
     }
 
     /// Whether no further message should be begun.
@@ -149,10 +152,18 @@ impl Run {
         self.recorder.record(self.unwanted_all(&unwanted)).await;
     }
 
-    /// Takes deliveries in hand; parts those that already were.
+    /// Takes deliveries in hand; parts those that already were, or whose last claim is still to be given back: the mark that
+    /// does so would undo this claim, and their start would be refused.
     fn first_taken(&self, jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
+        let before = self.before_claim.lock().unwrap_or_else(PoisonError::into_inner);
         let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.into_iter().partition(|job| in_hand.insert(job.row.id))
+        jobs.into_iter().partition(|job| !before.contains(&job.row.id) && in_hand.insert(job.row.id))
+    }
+
+    /// A claim begins: whatever is in hand now, or has a mark on its way, may be marked after it.
+    pub fn claiming(&self) {
+        self.feed.aside(Aside::claiming);
+        *self.before_claim.lock().unwrap_or_else(PoisonError::into_inner) = self.in_hand().into_iter().collect();
     }
 
     /// What has been shared out and has no recorded result yet.
