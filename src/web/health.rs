@@ -1,19 +1,24 @@
 //! For supervisors and Prometheus: whether the process lives, whether it can do its work, and its numbers.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use super::AppState;
 use super::visitor::{Visitor, is_forwarded};
+use super::{AppState, join};
 use crate::status::StoreState;
 
 /// The format that Prometheus reads.
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// When to come back to a store that is gone.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// The process lives.
 pub(super) async fn healthz(State(state): State<AppState>) -> Json<Value> {
@@ -37,7 +42,7 @@ pub(super) async fn at_once_where_the_store_is_gone(
         return next.run(request).await;
     }
     let mut page = state.pages.message(StatusCode::SERVICE_UNAVAILABLE, &state.locale(None), "failed");
-    page.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
+    join::come_back(&mut page, AGAIN);
     page
 }
 
