@@ -54,17 +54,21 @@ async fn tend(world: &World, engine: &Engine) {
     tokio::time::sleep(Duration::from_millis(10)).await;
 }
 
-/// Stops an issue by `store` in the middle, and says to how many more than it got it the relay was asked to take it.
-async fn asked_in_vain(world: &World, store: &Store, to: DeliveryState) -> usize {
+/// An engine that delivers to `people` through [`slow`]'s catcher.
+async fn delivering(world: &World, people: u64) -> (Catcher, Arc<AtomicUsize>, Engine) {
     let (catcher, asked) = slow().await;
-    world.queue(PEOPLE).await;
+    world.queue(people).await;
     let mut settings = catcher.settings();
     settings.smtp.relays[0].connections = CONNECTIONS;
     let engine = world.engine(settings);
+    (catcher, asked, engine)
+}
+
+/// Stops an issue by `store` in the middle, and says to how many more than it got it the relay was asked to take it.
+async fn asked_in_vain(world: &World, store: &Store, to: DeliveryState) -> usize {
+    let (catcher, asked, engine) = delivering(world, PEOPLE).await;
     let over = async {
-        while catcher.mailbox.len() < 8 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        catcher.mailbox.wait_for(8, PATIENCE).await.unwrap();
         stop(store, world.issue, to).await;
         // Nothing of it is claimed any more, and the relay has answered what was under way.
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -150,16 +154,10 @@ on_both! {
     }
 
     async fn deliveries_of_a_mail_that_is_replaced_go_out_with_the_new_one(test: TestStore) {
-        let (catcher, asked) = slow().await;
         let world = World::new(test).await;
-        world.queue(60).await;
-        let mut settings = catcher.settings();
-        settings.smtp.relays[0].connections = CONNECTIONS;
-        let engine = world.engine(settings);
+        let (catcher, asked, engine) = delivering(&world, 60).await;
         let over = async {
-            while catcher.mailbox.len() < 8 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            catcher.mailbox.wait_for(8, PATIENCE).await.unwrap();
             world.replace_mail().await;
             while world.totals().await.open() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
