@@ -24,7 +24,7 @@ pub enum Provider {
 impl Provider {
     /// Of an address, by the name of its domain alone.
     pub fn of(address: &str) -> Self {
-        let domain = address.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
+        let domain = domain_of(address);
         match domain.as_str() {
             "gmail.com" | "googlemail.com" => return Self::Gmail,
             "msn.com" => return Self::Microsoft,
@@ -62,6 +62,11 @@ impl Provider {
             Self::Other => "other",
         }
     }
+}
+
+/// The domain of an address, in small letters.
+pub(super) fn domain_of(address: &str) -> String {
+    address.rsplit('@').next().unwrap_or_default().to_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::provider::domain_of;
 use super::run::Attempt;
 use crate::store::ClaimedRow;
 
@@ -126,10 +127,9 @@ impl State {
 /// Parts refusals by a relay that has nothing more to do, and got nothing through since: those that are about us, as there are
 /// some to several domains for one reason, and those that are each message's own.
 pub fn part(all: Vec<Refused>) -> (Vec<Refused>, Vec<Refused>) {
-    let domain = |row: &ClaimedRow| row.address.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
     let of_reason = |reason: &str| {
         let alike = all.iter().filter(|one| one.reason == reason);
-        let domains: BTreeSet<String> = alike.clone().map(|one| domain(&one.row)).collect();
+        let domains: BTreeSet<String> = alike.clone().map(|one| domain_of(&one.row.address)).collect();
         let count = alike.count();
         count >= MANY || count >= SOME && domains.len() > 1
     };
