@@ -4,6 +4,7 @@ mod asking;
 mod coming_back;
 mod editing;
 mod files;
+mod foreseeing;
 mod joining;
 mod leaving;
 mod limits;

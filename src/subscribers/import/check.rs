@@ -158,15 +158,15 @@ pub(super) fn read_again(
             for former in row.past.iter_mut().flat_map(|past| &mut past.former) {
                 former.address_hash = scene.keys.address_hash(&former.address);
             }
-            let mut again = false;
-            if let Some((strictest, before)) = duplicates.next(&row.address) {
-                again = before;
+            let next = duplicates.next(&row.address);
+            let (repeated, again) = (next.is_some(), next.is_some_and(|(_, before)| before));
+            if let Some((strictest, _)) = next {
                 // So that nobody counts as subscribed until the row comes that says they have left.
                 if gone(strictest) {
                     row.claim.state = Some(strictest);
                 }
             }
-            batch.push(Numbered { row, again });
+            batch.push(Numbered { row, repeated, again });
             octets += record.fields.as_slice().len();
             if batch.len() < BATCH && octets < BATCH_OCTETS {
                 return ControlFlow::Continue(());

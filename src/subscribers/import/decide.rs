@@ -33,19 +33,22 @@ pub(super) struct Update {
     pub(super) ask: bool,
 }
 
-/// A row of a chunk, and whether the file had one for this person before.
+/// A row of a chunk.
 pub(super) struct Numbered {
     pub(super) row: Row,
+    /// Whether the file has more than one for this person.
+    pub(super) repeated: bool,
+    /// Whether it had one before.
     pub(super) again: bool,
 }
 
 /// What the store knows of the people of a chunk.
 pub(super) struct Known {
-    rows: HashMap<String, SubscriberRow>,
-    subscriptions: HashMap<i64, Vec<SubscriptionRow>>,
-    suppressed: HashMap<String, SuppressionReason>,
+    pub(super) rows: HashMap<String, SubscriberRow>,
+    pub(super) subscriptions: HashMap<i64, Vec<SubscriptionRow>>,
+    pub(super) suppressed: HashMap<String, SuppressionReason>,
     /// Who had an address before they moved, by its hash.
-    moved: HashMap<String, SubscriberRow>,
+    pub(super) moved: HashMap<String, SubscriberRow>,
     /// Public ids of the chunk that somebody has.
     pub(super) taken: HashSet<PublicId>,
 }
@@ -75,7 +78,22 @@ impl Known {
         Ok(Self { rows, subscriptions, suppressed, moved, taken: taken.into_iter().collect() })
     }
 
+    /// The row ids of those whom a row is about: who has its address, and who had it before.
+    pub(super) fn about(&self, row: &Row) -> impl Iterator<Item = i64> {
+        self.rows.get(&row.address_hash).into_iter().chain(self.moved.get(&row.address_hash)).map(|person| person.id)
+    }
+
     pub(super) fn decide(&self, numbered: &Numbered, basis: ImportBasis<'_>, now: UtcMillis) -> Decision {
+        match self.decide_proven(numbered, basis, now) {
+            Decision::Add(_) | Decision::Update(_) if numbered.row.lacks_evidence(basis) => {
+                Decision::Skip(Skip::Unproven)
+            }
+            decision => decision,
+        }
+    }
+
+    /// What is to be done where something proves that whoever would be mailed agreed.
+    fn decide_proven(&self, numbered: &Numbered, basis: ImportBasis<'_>, now: UtcMillis) -> Decision {
         let row = &numbered.row;
         if row.claim.stranger {
             return Decision::Skip(Skip::Stranger);

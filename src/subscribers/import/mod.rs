@@ -4,6 +4,7 @@
 //! before somebody pulled the plug is `unchanged` the next time, so that importing the file again goes on from there.
 
 mod apply;
+mod changes;
 mod charset;
 mod check;
 mod columns;
@@ -11,6 +12,7 @@ mod decide;
 mod duplicates;
 mod foreign;
 mod history;
+mod plan;
 mod records;
 mod report;
 mod row;
@@ -28,7 +30,7 @@ use tokio::sync::mpsc;
 
 pub use report::{ImportReport, RefusedRow, SkippedRow};
 
-pub(super) use apply::proves;
+pub(super) use changes::proves;
 pub(super) use history::{Event, Reason, Request, write as write_history, write_former, write_mark};
 pub(super) use values::{as_text, cut};
 pub(super) use wishes::write_subscriptions;
@@ -38,6 +40,7 @@ use super::{Notify, Subscribers, SubscribersError};
 use crate::domain::SubscriberState;
 use check::{Checked, Scene};
 use decide::Numbered;
+use plan::Plan;
 use report::Lines;
 
 /// How many rows are written in one transaction at most: so few that whoever leaves meanwhile does not wait.
@@ -75,6 +78,11 @@ impl<'a> Import<'a> {
     /// That file on those grounds, with everything else as usual.
     pub fn new(path: &'a Path, basis: ImportBasis<'a>) -> Self {
         Self { path, basis, skip_bad: false, format: Format::Detect, rate: Rate::default(), report: None, dry: false }
+    }
+
+    /// Whether each is asked to confirm.
+    fn asks(&self) -> bool {
+        self.basis == ImportBasis::Ask
     }
 
     /// Where the report by line goes.
@@ -151,6 +159,7 @@ impl Subscribers {
             // Moved in here, so that reading ends when writing fails.
             let mut chunks = chunks;
             let (mut done, mut size) = (0, CHUNK);
+            let mut plan = Plan::of(import, grounds);
             while let Some(chunk) = chunks.recv().await {
                 let mut rest = chunk.as_slice();
                 while !rest.is_empty() {
@@ -160,7 +169,7 @@ impl Subscribers {
                     let counts = if report.applied {
                         self.apply_chunk(part, import, &mut || pace.next()).await?
                     } else {
-                        self.plan_chunk(part, import, grounds).await?
+                        self.plan_chunk(part, &mut plan).await?
                     };
                     size = next_size(size, begun.elapsed());
                     let asked = counts.asked;

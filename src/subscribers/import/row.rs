@@ -139,6 +139,11 @@ impl Row {
         })
     }
 
+    /// The addresses that they had before.
+    pub(super) fn former(&self) -> impl Iterator<Item = &Former> {
+        self.past.iter().flat_map(|past| &past.former)
+    }
+
     /// The state that the row asks for.
     pub(super) fn wanted(&self, basis: ImportBasis<'_>) -> SubscriberState {
         match self.claim.state {

@@ -1,0 +1,146 @@
+//! Says what an import would do: decides on each chunk as the import does, and writes nothing down.
+
+use std::collections::{HashMap, HashSet};
+
+use super::changes::{Changes, subscriptions_of};
+use super::decide::{Known, Numbered};
+use super::report::Counts;
+use super::{Import, ImportBasis};
+use crate::domain::UtcMillis;
+use crate::store::{SubscriberRow, SubscriptionRow};
+use crate::subscribers::{Origin, Subscribers, SubscribersError, SuppressionReason};
+
+/// An import that is only thought through, with what it would have done so far.
+pub(super) struct Plan<'a> {
+    import: Import<'a>,
+    foreseen: Foreseen,
+}
+
+impl<'a> Plan<'a> {
+    /// Of that import; without `grounds`, as if there were any.
+    pub(super) fn of(import: &Import<'a>, grounds: bool) -> Self {
+        let basis = if grounds { import.basis } else { ImportBasis::Confirmed("") };
+        Self { import: Import { basis, ..import.clone() }, foreseen: Foreseen::default() }
+    }
+}
+
+/// What would be known by now. It holds those alone who may come again in the file, so that memory stays as it is for all the
+/// others.
+#[derive(Default)]
+struct Foreseen {
+    /// Those who were changed, and those who are new: these have ids below zero.
+    people: HashMap<i64, (SubscriberRow, Vec<SubscriptionRow>)>,
+    /// Who is new, by the hash of their address.
+    new: HashMap<String, i64>,
+    /// Who of them had an address before, by its hash.
+    moved: HashMap<String, i64>,
+    suppressed: HashMap<String, SuppressionReason>,
+}
+
+impl Subscribers {
+    /// Says what a chunk would do.
+    pub(super) async fn plan_chunk(&self, chunk: &[Numbered], plan: &mut Plan<'_>) -> Result<Counts, SubscribersError> {
+        let mut session = self.store.read().await?;
+        let (mut counts, mut rest) = (Counts::default(), chunk.iter().collect::<Vec<_>>());
+        while !rest.is_empty() {
+            let mut known = Known::look_up(&mut session, &rest).await?;
+            plan.foreseen.add_to(&mut known, &rest);
+            let people: Vec<i64> = rest.iter().flat_map(|numbered| known.about(&numbered.row)).collect();
+            let movers = match people.is_empty() {
+                true => HashSet::new(),
+                false => session.have_moved_among(&people).await?.into_iter().collect(),
+            };
+            let again = may_come_again(&rest, &known, &movers);
+            let (changes, later) = self.decide(&known, counts, rest, &plan.import, Origin::COMMAND_LINE);
+            plan.foreseen.note(
+                &changes,
+                &known,
+                |person| again.contains(&person.address_hash) || movers.contains(&person.id),
+                self.now(),
+            );
+            let suppressed = changes.suppressions.iter().filter(|row| again.contains(&row.address_hash));
+            let suppressed = suppressed.map(|row| (row.address_hash.clone(), SuppressionReason::parse(&row.reason)));
+            plan.foreseen.suppressed.extend(suppressed);
+            (counts, rest) = (changes.counts, later);
+        }
+        Ok(counts)
+    }
+}
+
+/// The hashes of the addresses of those who may come again: by this address, or by one that they had before.
+fn may_come_again(rows: &[&Numbered], known: &Known, movers: &HashSet<i64>) -> HashSet<String> {
+    let again = rows.iter().filter(|numbered| {
+        let row = &numbered.row;
+        let moved = known.rows.get(&row.address_hash).is_some_and(|person| movers.contains(&person.id));
+        numbered.repeated || moved || row.former().next().is_some()
+    });
+    again.map(|numbered| numbered.row.address_hash.clone()).collect()
+}
+
+impl Foreseen {
+    /// Brings what the store knows up to what it would know by now.
+    fn add_to(&self, known: &mut Known, rows: &[&Numbered]) {
+        if self.people.is_empty() && self.suppressed.is_empty() {
+            return;
+        }
+        for Numbered { row, .. } in rows {
+            let hash = &row.address_hash;
+            let person = |ids: &HashMap<String, i64>| Some(self.people.get(ids.get(hash)?)?.0.clone());
+            if let Some(new) = person(&self.new) {
+                known.rows.insert(hash.clone(), new);
+            }
+            if let Some(moved) = person(&self.moved) {
+                known.moved.entry(hash.clone()).or_insert(moved);
+            }
+        }
+        let Known { rows: people, moved, subscriptions, suppressed, .. } = known;
+        for person in people.values_mut().chain(moved.values_mut()) {
+            if let Some((row, have)) = self.people.get(&person.id) {
+                person.clone_from(row);
+                subscriptions.insert(row.id, have.clone());
+            }
+            if let Some(reason) = self.suppressed.get(&person.address_hash) {
+                suppressed.insert(person.address_hash.clone(), *reason);
+            }
+        }
+        for Numbered { row, .. } in rows {
+            if let Some(reason) = self.suppressed.get(&row.address_hash) {
+                suppressed.insert(row.address_hash.clone(), *reason);
+            }
+        }
+    }
+
+    /// Notes what would be changed of those who may come again.
+    fn note(
+        &mut self,
+        changes: &Changes<'_>,
+        known: &Known,
+        may_come_again: impl Fn(&SubscriberRow) -> bool,
+        now: UtcMillis,
+    ) {
+        for person in &changes.updates {
+            if !self.people.contains_key(&person.id) && !may_come_again(person) {
+                continue;
+            }
+            let had = || known.subscriptions.get(&person.id).cloned().unwrap_or_default();
+            let (_, mut have) = self.people.remove(&person.id).unwrap_or_else(|| (person.clone(), had()));
+            let theirs = |id: i64, digest: &str, have: &SubscriptionRow| id == person.id && have.digest == digest;
+            have.retain(|have| {
+                let put = changes.put.iter().any(|put| theirs(put.subscriber_id, &put.digest, have));
+                !put && !changes.drop.iter().any(|(id, digest)| theirs(*id, digest, have))
+            });
+            have.extend(changes.put.iter().filter(|put| put.subscriber_id == person.id).cloned());
+            self.people.insert(person.id, (person.clone(), have));
+        }
+        for (person, row) in changes.new.iter().filter(|(person, _)| may_come_again(person)) {
+            let id = -1 - i64::try_from(self.people.len()).unwrap_or_default();
+            let person = SubscriberRow { id, ..person.clone() };
+            self.new.insert(person.address_hash.clone(), id);
+            for former in row.former() {
+                self.moved.entry(former.address_hash.clone()).or_insert(id);
+            }
+            let have = subscriptions_of(&person, row, now).collect();
+            self.people.insert(id, (person, have));
+        }
+    }
+}
