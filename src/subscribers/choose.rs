@@ -8,8 +8,9 @@ use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow};
 /// What somebody gets of one digest, as their preferences page shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preferences {
-    /// The address with its middle hidden: digests get forwarded.
-    pub masked: String,
+    /// The address with its middle hidden: digests get forwarded. None of somebody who has moved, since the links in the mails
+    /// to their old address work on, and whoever reads that mailbox now need not learn where they went.
+    pub masked: Option<String>,
     /// Whether mails go there at all: confirmed, and not left.
     pub active: bool,
     /// The topics.
@@ -46,8 +47,9 @@ impl Subscribers {
         let wanted = |have: &&SubscriptionRow| confirmed && have.state != SubscriptionState::Left;
         let this = have.iter().find(|have| have.digest == claim.digest);
         let others = have.iter().filter(|have| have.digest != claim.digest).filter(wanted);
+        let moved = !session.have_moved_among(&[row.id]).await?.is_empty();
         Ok(Some(Preferences {
-            masked: mask(&row.email),
+            masked: (!moved).then(|| mask(&row.email)),
             active: this.filter(wanted).is_some(),
             topics: this.map_or(Topics::All, |this| Topics::parse(&this.topics)),
             paused_until: this.and_then(|this| paused_until(this, now)),

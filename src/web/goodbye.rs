@@ -44,7 +44,7 @@ pub(super) async fn page_after(
     let (now, locale) = state.of_link(claim).await?;
     let shown = Shown {
         left: (!all).then(|| title(config, &claim.digest)),
-        masked: now.as_ref().map(|now| now.masked.clone()),
+        masked: now.as_ref().and_then(|now| now.masked.clone()),
         others: now.as_ref().is_some_and(|now| !now.others.is_empty()),
         token: goodbye.why.as_ref().map(Token::as_str),
         undo_until: goodbye.undo.as_ref().map(|(_, until)| *until),
@@ -155,7 +155,7 @@ async fn show(
     };
     let shown = Shown {
         left,
-        masked: now.as_ref().map(|now| now.masked.clone()),
+        masked: now.as_ref().and_then(|now| now.masked.clone()),
         others: false,
         token: Some(token),
         undo_until,

@@ -184,7 +184,8 @@ async fn show(
         "test": test,
         "digest": title(config, &claim.digest),
         "active": test || now.as_ref().is_some_and(|now| now.active),
-        "masked": now.as_ref().map(|now| &now.masked),
+        "known": now.is_some(),
+        "masked": now.as_ref().and_then(|now| now.masked.as_ref()),
         "topics": topics(state, &claim.digest, &has, &locale).await?,
         // Not which: whoever was forwarded a digest shall not learn what else its reader gets.
         "others": now.as_ref().is_some_and(|now| !now.others.is_empty()),

@@ -71,7 +71,7 @@ async fn show(state: &AppState, claim: &DigestClaim) -> Result<Response, Subscri
         "test": test,
         "digest": title(config, &claim.digest),
         "active": test || now.as_ref().is_some_and(|now| now.active),
-        "masked": now.as_ref().map(|now| &now.masked),
+        "masked": now.as_ref().and_then(|now| now.masked.as_ref()),
         "preferences": format!("{}/preferences/{}", state.pages.base(), link.as_str()),
         "paused_until": now.as_ref().and_then(|now| now.paused_until)
             .map(|until| day_of(state, &claim.digest, &locale, until)),

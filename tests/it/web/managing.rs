@@ -208,6 +208,30 @@ on_both! {
         assert_eq!(text(&store, "select email || ' ' || state from subscribers").await, "ann@saltby.example unsubscribed");
     }
 
+    async fn whoever_reads_the_mailbox_that_somebody_moved_away_from_is_not_shown_where_to(store: TestStore) {
+        let site = Site::open(&store).await;
+        confirmed(&site.subscribers, ANN, &["weekly", "jobs"]).await;
+        let (unsubscribe, preferences) = ann(&store, &site).await;
+        site.act(&preferences, "do=link").await;
+        let everything_link = link(&store).await;
+        site.act(&everything_link, "do=address&email=ann@saltby.example").await;
+        let (status, page) = site.act(&link(&store).await, "").await;
+        assert!(status == StatusCode::OK && page.contains("ann@saltby.example"), "{page}");
+        let mut pages = vec![site.shown(&preferences).await.1, site.shown(&unsubscribe).await.1, site.shown(&everything_link).await.1];
+        assert!(pages[0].contains("to the address that this newsletter goes to"), "{}", pages[0]);
+        // What a forwarded mail may do, theirs may too; what takes a fresh link is mailed to the new address.
+        execute(&store, "delete from notice_slots").await;
+        pages.push(site.act(&preferences, "do=link").await.1);
+        assert_eq!(text(&store, "select address from deliveries where kind = 'manage' order by id desc limit 1").await, "ann@saltby.example");
+        pages.push(site.act(&preferences, "pause=4w").await.1);
+        pages.push(site.act(&unsubscribe, "leave=digest").await.1);
+        let goodbye = action(&pages[5], "value=\"undo\"");
+        pages.extend([site.shown(&goodbye).await.1, site.act(&goodbye, "reason=other").await.1, site.shown(&unsubscribe).await.1]);
+        for page in &pages {
+            assert!(page.contains("<h1>") && !page.contains("saltby") && !page.contains("•••"), "{page}");
+        }
+    }
+
     async fn a_lost_link_is_answered_the_same_for_everybody(store: TestStore) {
         let site = Site::open(&store).await;
         confirmed(&site.subscribers, ANN, &["weekly"]).await;
