@@ -2,7 +2,6 @@
 
 use super::notice::NoMails;
 use super::together::Leaving;
-use super::undo::may_not_return;
 use super::{
     Notice, NoticeKind, Notify, Origin, SecretLink, Subscribers, SubscribersError, Token, UNDO_LIFETIME, event,
     unless_first,
@@ -35,11 +34,9 @@ pub enum Left {
 pub struct Goodbye {
     /// What it did.
     pub left: Left,
-    /// What a reason can be given with. Only who left now has it: whoever else has the link, since mails get forwarded, must
-    /// not get the way back by pressing again.
-    pub why: Option<Token>,
-    /// What undoes it, and until when that works; none for those who must not be mailed.
-    pub undo: Option<(Token, UtcMillis)>,
+    /// What opens the page that asks why, and for a day undoes it. Only who left now has it: whoever else has the link, since
+    /// mails get forwarded, must not get the way back by pressing again.
+    pub way: Option<Token>,
 }
 
 /// What leaving did, to whom, and when.
@@ -84,11 +81,10 @@ impl Subscribers {
         notify: &impl Notify,
     ) -> Result<Goodbye, SubscribersError> {
         let done = self.leave_alone(subscriber, what, origin, Some((digest, notify))).await?;
-        let Some((row, left_at)) = done.trace else { return Ok(Goodbye { left: done.left, why: None, undo: None }) };
-        let token = self.tokens.undo(&row.public_id, &row.address_hash, digest, left_at);
-        let out = may_not_return(&mut self.store.read().await?, &row).await?;
-        let undo = (!out).then(|| (token.clone(), left_at.plus(UNDO_LIFETIME)));
-        Ok(Goodbye { left: done.left, why: Some(token), undo })
+        let way = |(row, left_at): &(SubscriberRow, UtcMillis)| {
+            self.tokens.undo(&row.public_id, &row.address_hash, digest, *left_at)
+        };
+        Ok(Goodbye { left: done.left, way: done.trace.as_ref().map(way) })
     }
 
     /// In a transaction of its own, which is tried again where another one was in its way.

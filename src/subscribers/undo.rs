@@ -49,8 +49,30 @@ pub enum Undone {
     Now(Vec<String>),
     /// They come already: it was undone before, or there was a new subscription since.
     Already,
+    /// These stay left, since the address must not be mailed; only from [`Subscribers::would_undo`].
+    Barred(Vec<String>),
     /// The address must not be mailed, or is not theirs any more, or they have left once more since.
     Refused,
+}
+
+impl Undone {
+    fn of(past: &Past) -> Self {
+        let digests = past.left.iter().map(|left| left.digest.clone()).collect();
+        match (past.barred, past.left.is_empty()) {
+            (true, false) => Self::Barred(digests),
+            (true, true) => Self::Refused,
+            (false, true) => Self::Already,
+            (false, false) => Self::Now(digests),
+        }
+    }
+}
+
+/// Who left, and what they left then and have not taken up again.
+struct Past {
+    row: SubscriberRow,
+    left: Vec<SubscriptionRow>,
+    /// Whether they may not have it back.
+    barred: bool,
 }
 
 impl Subscribers {
@@ -59,13 +81,8 @@ impl Subscribers {
     /// # Errors
     /// When the store fails.
     pub async fn would_undo(&self, claim: &PersonalClaim) -> Result<Undone, SubscribersError> {
-        let mut session = self.store.read().await?;
-        let Some((_, left)) = undoable(&mut session, claim).await? else { return Ok(Undone::Refused) };
-        if left.is_empty() {
-            Ok(Undone::Already)
-        } else {
-            Ok(Undone::Now(left.into_iter().map(|left| left.digest).collect()))
-        }
+        let past = past(&mut self.store.read().await?, claim).await?;
+        Ok(past.as_ref().map_or(Undone::Refused, Undone::of))
     }
 
     /// Brings back what was left at the moment of the claim, as it was then: topics, pause, and what the leaving had
@@ -85,10 +102,10 @@ impl Subscribers {
         if let Some(row) = session.subscriber_by_public_id(&claim.subscriber).await? {
             session.lock_subscriber(row.id).await?;
         }
-        let Some((mut row, left)) = undoable(&mut session, claim).await? else { return Ok(Undone::Refused) };
-        if left.is_empty() {
-            return Ok(Undone::Already);
-        }
+        let past = past(&mut session, claim).await?.filter(|past| !past.barred);
+        let Some(past) = past else { return Ok(Undone::Refused) };
+        let undone = Undone::of(&past);
+        let (Undone::Now(_), Past { mut row, left, .. }) = (&undone, past) else { return Ok(undone) };
         self.admit_change(&mut session, &row, origin).await?;
         let now = self.now();
         for left in &left {
@@ -114,7 +131,7 @@ impl Subscribers {
             session.update_subscriber(&row).await?;
         }
         session.commit().await?;
-        Ok(Undone::Now(left.into_iter().map(|left| left.digest).collect()))
+        Ok(undone)
     }
 
     /// Takes down why somebody left at the moment of the claim; a second answer takes the place of the first. `false`:
@@ -149,13 +166,10 @@ impl Subscribers {
     }
 }
 
-/// The person, and what they left then and have not taken up again; `None`: they may not have it back.
-async fn undoable(
-    session: &mut Session,
-    claim: &PersonalClaim,
-) -> Result<Option<(SubscriberRow, Vec<SubscriptionRow>)>, SubscribersError> {
+/// What the claim is about; `None`: the address is not theirs any more, or they have left once more since.
+async fn past(session: &mut Session, claim: &PersonalClaim) -> Result<Option<Past>, SubscribersError> {
     let Some(row) = session.subscriber_by_public_id(&claim.subscriber).await? else { return Ok(None) };
-    if !claim.is_bound_to(&row.address_hash) || may_not_return(session, &row).await? {
+    if !claim.is_bound_to(&row.address_hash) {
         return Ok(None);
     }
     let have = session.subscriptions_among(&[row.id]).await?;
@@ -164,11 +178,12 @@ async fn undoable(
     if left.is_empty() && have.iter().any(left_since) {
         return Ok(None);
     }
-    Ok(Some((row, left)))
+    let barred = may_not_return(session, &row).await?;
+    Ok(Some(Past { row, left, barred }))
 }
 
 /// Whether nothing that they left can be given back to them: they complained, bounced or are suppressed.
-pub(super) async fn may_not_return(session: &mut Session, row: &SubscriberRow) -> Result<bool, SubscribersError> {
+async fn may_not_return(session: &mut Session, row: &SubscriberRow) -> Result<bool, SubscribersError> {
     let out = matches!(row.state, SubscriberState::Complained | SubscriberState::Bounced);
     Ok(out || session.suppression(&row.address_hash).await?.is_some())
 }

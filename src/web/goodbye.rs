@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
 use super::AppState;
@@ -13,8 +13,8 @@ use super::visitor::Visitor;
 use super::when::{day_of, time_of};
 use crate::domain::{Locale, UtcMillis};
 use crate::subscribers::{
-    DigestClaim, Goodbye, NOTE_LIMIT, Origin, PersonalClaim, Reader, Reason, SubscribersError, Token, TokenError,
-    Tokens, UNDO_LIFETIME, Undone,
+    DigestClaim, Goodbye, NOTE_LIMIT, Origin, PersonalClaim, Reader, Reason, SubscribersError, TokenError, Tokens,
+    UNDO_LIFETIME, Undone,
 };
 
 /// What the page shows beside the way back.
@@ -33,21 +33,26 @@ struct Shown<'a> {
     note: &'a str,
 }
 
-/// The page that answers a leaving.
-pub(super) async fn page_after(
+/// Answers a leaving: whoever left now is led to the page of the way back, which is theirs and shows the same when it is
+/// loaded again. Whoever had left before sees that, and no more.
+pub(super) async fn after(
     state: &AppState,
     claim: &DigestClaim,
     all: bool,
     goodbye: &Goodbye,
 ) -> Result<Response, SubscribersError> {
+    if let Some(token) = &goodbye.way {
+        let page = format!("{}/goodbye/{}", state.pages.base(), token.as_str());
+        return Ok(Redirect::to(&page).into_response());
+    }
     let config = state.subscribers.config();
     let (now, locale) = state.of_link(claim).await?;
     let shown = Shown {
         left: (!all).then(|| title(config, &claim.digest)),
         masked: now.as_ref().and_then(|now| now.masked.clone()),
         others: now.as_ref().is_some_and(|now| !now.others.is_empty()),
-        token: goodbye.why.as_ref().map(Token::as_str),
-        undo_until: goodbye.undo.as_ref().map(|(_, until)| *until),
+        token: None,
+        undo_until: None,
         thanked: false,
         error: None,
         note: "",
@@ -55,7 +60,7 @@ pub(super) async fn page_after(
     Ok(render(state, claim, StatusCode::OK, &locale, &shown))
 }
 
-/// Shows the way back, from a mail that said goodbye.
+/// Shows the way back, after leaving and from a mail that said goodbye.
 pub(super) async fn page(State(state): State<AppState>, link: Link) -> Response {
     let shown = match verify(&state, &link.token) {
         Ok(claim) => show(&state, &claim, &link.token, StatusCode::OK, false, None, "").await,
@@ -103,7 +108,7 @@ fn undone_page(state: &AppState, claim: &PersonalClaim, undone: &Undone, locale:
     let key = match undone {
         Undone::Now(digests) if !is_all_of(digests, claim) => "text_of_all",
         Undone::Now(_) | Undone::Already => "text",
-        Undone::Refused => return state.pages.message(StatusCode::GONE, locale, "goodbye.refused"),
+        Undone::Barred(_) | Undone::Refused => return state.pages.message(StatusCode::GONE, locale, "goodbye.refused"),
     };
     let said = |key: &str| say(locale, &format!("goodbye.undone.{key}"), &[("digests", &title(config, &claim.digest))]);
     let values = json!({ "heading": said("heading"), "text": said(key), "test": false });
@@ -150,13 +155,14 @@ async fn show(
     // Who must not be mailed may say why, and has nothing to undo.
     let (left, undo_until) = match state.subscribers.would_undo(claim).await? {
         Undone::Now(left) => (is_all_of(&left, claim).then(this), Some(claim.at.plus(UNDO_LIFETIME))),
+        Undone::Barred(left) => (is_all_of(&left, claim).then(this), None),
         Undone::Refused if thanked || error.is_some() => (Some(this()), None),
         undone => return Ok(undone_page(state, claim, &undone, &locale)),
     };
     let shown = Shown {
         left,
         masked: now.as_ref().and_then(|now| now.masked.clone()),
-        others: false,
+        others: now.as_ref().is_some_and(|now| !now.others.is_empty()),
         token: Some(token),
         undo_until,
         thanked,

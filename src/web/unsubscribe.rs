@@ -92,5 +92,5 @@ pub(super) async fn leave(
     let origin = visitor.at(Origin { source: "unsubscribe page", ..Origin::PAGE });
     let goodbye =
         state.subscribers.say_goodbye(&claim.subscriber, &claim.digest, what, origin, &*state.notices).await?;
-    goodbye::page_after(state, claim, what == Leave::All, &goodbye).await
+    goodbye::after(state, claim, what == Leave::All, &goodbye).await
 }

@@ -17,7 +17,7 @@ use crate::support::{TestStore, on_both};
 
 async fn leave(subscribers: &Subscribers, id: &PublicId, what: Leave<'_>, asked: &Asked) -> Option<String> {
     let goodbye = subscribers.say_goodbye(id, "weekly", what, Origin::PAGE, asked).await.unwrap();
-    goodbye.undo.map(|(token, _)| token.as_str().to_owned())
+    goodbye.way.map(|token| token.as_str().to_owned())
 }
 
 async fn subscriptions(store: &TestStore) -> String {
@@ -59,7 +59,7 @@ on_both! {
         assert_eq!(subscribers.leave(&id, Leave::Digest("weekly"), Origin::ONE_CLICK).await.unwrap(), Left::Now);
         let again = subscribers.say_goodbye(&id, "weekly", Leave::Digest("weekly"), Origin::PAGE, &asked).await.unwrap();
         assert_eq!(again.left, Left::Already);
-        assert!(again.undo.is_none() && again.why.is_none(), "the link of a forwarded mail");
+        assert!(again.way.is_none(), "the link of a forwarded mail");
         assert!(leave(&subscribers, &postround::subscribers::Tokens::nobody(), Leave::All, &asked).await.is_none());
     }
 
@@ -90,8 +90,9 @@ on_both! {
         execute(&store, "update subscribers set state = 'complained'").await;
         let (id, asked) = (public_id(&store).await, Asked::default());
         let goodbye = subscribers.say_goodbye(&id, "weekly", Leave::All, Origin::PAGE, &asked).await.unwrap();
-        assert!(goodbye.left == Left::Now && goodbye.undo.is_none());
-        let claim = subscribers.tokens().verify_undo(goodbye.why.unwrap().as_str(), subscribers.now()).unwrap();
+        assert_eq!(goodbye.left, Left::Now);
+        let claim = subscribers.tokens().verify_undo(goodbye.way.unwrap().as_str(), subscribers.now()).unwrap();
+        assert_eq!(subscribers.would_undo(&claim).await.unwrap(), Undone::Barred(vec!["weekly".to_owned()]));
         assert!(subscribers.say_why(&claim, Reason::Other, "").await.unwrap());
     }
 

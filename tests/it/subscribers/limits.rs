@@ -71,7 +71,7 @@ on_both! {
         assert_eq!(subscribers.choose(&claim, None, None, Origin::COMMAND_LINE).await.unwrap(), Chose::Now, "an operator's change");
         let left = subscribers.say_goodbye(&id, "weekly", Leave::All, Origin::PAGE, &asked).await.unwrap();
         assert_eq!(left.left, Left::Now);
-        let undo = subscribers.tokens().verify_undo(left.undo.unwrap().0.as_str(), subscribers.now()).unwrap();
+        let undo = subscribers.tokens().verify_undo(left.way.unwrap().as_str(), subscribers.now()).unwrap();
         assert!(subscribers.undo(&undo, "", Origin::PAGE).await.is_err(), "else both could be had for ever");
         clock.advance(CHANGES_WINDOW);
         assert!(subscribers.undo(&undo, "", Origin::PAGE).await.is_ok());

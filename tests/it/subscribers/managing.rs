@@ -281,7 +281,7 @@ on_both! {
         let (subscribers, clock, id, asked) = begin(&store).await;
         let claim = manage(&subscribers, &id, &asked).await;
         let left = subscribers.say_goodbye(&id, "weekly", Leave::All, Origin::PAGE, &asked).await.unwrap();
-        let undo = subscribers.tokens().verify_undo(left.undo.unwrap().0.as_str(), subscribers.now()).unwrap();
+        let undo = subscribers.tokens().verify_undo(left.way.unwrap().as_str(), subscribers.now()).unwrap();
         subscribers.say_why(&undo, postround::subscribers::Reason::Other, "call me on 0123").await.unwrap();
         execute(&store,
             "insert into mails (kind, topics, locale, subject, html, body_text, mime, marker, salt, created_at)

@@ -101,7 +101,7 @@ on_both! {
         confirmed(&here, "lee@northfold.example", &["weekly"]).await;
         let lee = PublicId::parse(&text(&store, "select public_id from subscribers where email like 'lee%'").await).unwrap();
         let goodbye = here.say_goodbye(&lee, "weekly", Leave::All, Origin::PAGE, &asked).await.unwrap();
-        let why = here.tokens().verify_undo(goodbye.why.unwrap().as_str(), here.now()).unwrap();
+        let why = here.tokens().verify_undo(goodbye.way.unwrap().as_str(), here.now()).unwrap();
         here.say_why(&why, postround::subscribers::Reason::Other, "too; \"often\"").await.unwrap();
         confirmed(&here, "old@northfold.example", &["weekly"]).await;
         let old = PublicId::parse(&text(&store, "select public_id from subscribers where email like 'old%'").await).unwrap();

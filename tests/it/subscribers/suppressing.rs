@@ -152,7 +152,7 @@ on_both! {
         confirmed(&subscribers, ANN, &["weekly", "jobs"]).await;
         let (id, asked) = (public_id(&store).await, Asked::default());
         let left = subscribers.say_goodbye(&id, "jobs", Leave::Digest("jobs"), Origin::PAGE, &asked).await.unwrap();
-        let undo = subscribers.tokens().verify_undo(left.undo.unwrap().0.as_str(), subscribers.now()).unwrap();
+        let undo = subscribers.tokens().verify_undo(left.way.unwrap().as_str(), subscribers.now()).unwrap();
         clock.advance(Duration::from_secs(60));
         subscribers.suppress(&address(ANN), SuppressionReason::Complaint, "", Origin::COMMAND_LINE).await.unwrap();
         clock.advance(Duration::from_secs(60));

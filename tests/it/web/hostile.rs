@@ -237,7 +237,7 @@ on_both! {
                 let agent: String = text.chars().filter(|letter| !letter.is_control()).collect();
                 let request = site.post(&path, kind, body).header("user-agent", agent.as_bytes());
                 let request = request.header("x-forwarded-for", agent.as_bytes()).header("accept-language", agent.as_bytes());
-                let answer = request.send().await.unwrap();
+                let answer = site.follow(request.send().await.unwrap()).await;
                 assert!(answer.status().as_u16() < 500, "{} {path} {field}={text:?}", answer.status());
                 let page = answer.text().await.unwrap();
                 assert!(page.contains("<h1>") || page.ends_with(".\n"), "{page}");

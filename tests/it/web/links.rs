@@ -39,6 +39,16 @@ impl Site {
         request.body(body.to_owned()).send().await.unwrap()
     }
 
+    /// Presses a button, and goes where the answer leads to.
+    async fn press(&self, path: &str, body: &str) -> String {
+        let answer = self.post(path, body).await;
+        let leads_to = answer.headers().get("location").map(|path| path.to_str().unwrap().to_owned());
+        match leads_to {
+            Some(path) => self.get(&path).await.text().await.unwrap(),
+            None => answer.text().await.unwrap(),
+        }
+    }
+
     /// The paths of Ann's unsubscribe and preferences links of the weekly.
     async fn links(&self, store: &TestStore) -> (String, String) {
         let id = text(store, &format!("select public_id from subscribers where email = '{ANN}'")).await;
@@ -154,10 +164,10 @@ on_both! {
         let site = Site::open(&store).await;
         confirmed(&site.subscribers, ANN, &["weekly", "jobs"]).await;
         let (unsubscribe, _) = site.links(&store).await;
-        let page = site.post(&unsubscribe, "leave=digest").await.text().await.unwrap();
+        let page = site.press(&unsubscribe, "leave=digest").await;
         assert!(page.contains("You have left") && page.contains("Unsubscribe from everything"), "{page}");
         assert_eq!(site.states(&store).await, "jobs active\nweekly left");
-        let page = site.post(&unsubscribe, "leave=all").await.text().await.unwrap();
+        let page = site.press(&unsubscribe, "leave=all").await;
         assert!(page.contains("an•••@northfold.example") && !page.contains("Jobs"), "{page}");
         assert_eq!(site.states(&store).await, "jobs left\nweekly left");
     }

@@ -18,7 +18,7 @@ const ANN: &str = "ann.marsh@northfold.example";
 
 impl Site {
     async fn act(&self, path: &str, body: &str) -> (StatusCode, String) {
-        let response = self.post(path, FORM, body.to_owned()).send().await.unwrap();
+        let response = self.follow(self.post(path, FORM, body.to_owned()).send().await.unwrap()).await;
         (response.status(), response.text().await.unwrap())
     }
 
@@ -30,7 +30,8 @@ impl Site {
 
 /// A link without what is before its path.
 fn path(url: &str) -> String {
-    url.strip_prefix("https://post.northfold.example/mail").unwrap().to_owned()
+    let path = url.strip_prefix("https://post.northfold.example").unwrap_or(url);
+    path.strip_prefix("/mail").unwrap().to_owned()
 }
 
 async fn link(store: &TestStore) -> String {
@@ -92,6 +93,54 @@ on_both! {
         site.clock.advance(Duration::from_secs(86_400));
         assert_eq!(site.shown(&back).await.0, StatusCode::GONE);
         assert_eq!(site.act(&back, "do=undo").await.0, StatusCode::GONE);
+    }
+
+    async fn the_way_back_is_there_when_the_page_after_leaving_is_loaded_again(store: TestStore) {
+        let site = Site::open(&store).await;
+        confirmed(&site.subscribers, ANN, &["weekly", "jobs"]).await;
+        let (unsubscribe, preferences) = ann(&store, &site).await;
+        for (at, fields) in [(&unsubscribe, "leave=digest"), (&preferences, "leave=all")] {
+            let answer = site.post(at, FORM, fields).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+            let goodbye = path(answer.headers()["location"].to_str().unwrap());
+            let before = everything(&store).await;
+            let first = site.shown(&goodbye).await;
+            assert!(first.0 == StatusCode::OK && first.1.contains("You have left") && first.1.contains("value=\"undo\""), "{}", first.1);
+            assert_eq!(site.shown(&goodbye).await, first);
+            // Whoever goes back and presses once more is not the one who left.
+            let again = site.post(at, FORM, fields).send().await.unwrap();
+            assert_eq!(again.status(), StatusCode::OK);
+            assert!(!again.text().await.unwrap().contains("undo"));
+            assert!(!site.shown(&unsubscribe).await.1.contains("undo"));
+            assert_eq!(everything(&store).await, before);
+            assert!(site.act(&goodbye, "do=undo").await.1.contains("subscribed again"));
+            assert!(site.shown(&goodbye).await.1.contains("subscribed again"));
+            site.clock.advance(Duration::from_secs(60));
+        }
+    }
+
+    async fn whoever_must_not_be_mailed_leaves_and_may_say_why_and_has_no_way_back(store: TestStore) {
+        let site = Site::open(&store).await;
+        confirmed(&site.subscribers, ANN, &["weekly"]).await;
+        let (unsubscribe, _) = ann(&store, &site).await;
+        site.subscribers.suppress(&address(ANN), SuppressionReason::Manual, "", Origin::COMMAND_LINE).await.unwrap();
+        let (status, page) = site.act(&unsubscribe, "leave=digest").await;
+        assert!(status == StatusCode::OK && page.contains("You have left") && !page.contains("value=\"undo\""), "{page}");
+        let why = action(&page, "name=\"reason\"");
+        assert!(site.act(&why, "reason=too-often").await.1.contains("helps us"));
+        assert_eq!(site.act(&why, "do=undo").await.0, StatusCode::GONE);
+    }
+
+    async fn a_mail_program_that_leaves_is_never_led_elsewhere(store: TestStore) {
+        let site = Site::open(&store).await;
+        confirmed(&site.subscribers, ANN, &["weekly"]).await;
+        let (unsubscribe, _) = ann(&store, &site).await;
+        for _ in 0..2 {
+            let answer = site.post(&unsubscribe, FORM, "List-Unsubscribe=One-Click").send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK);
+            assert!(answer.headers().get("location").is_none());
+        }
+        assert_eq!(text(&store, "select state from subscribers").await, "unsubscribed");
     }
 
     async fn a_digests_link_shows_no_address_and_mails_the_link_to_everything(store: TestStore) {

@@ -57,7 +57,10 @@ async fn pages(store: &TestStore, config: &Config, content: &IssueContent) -> Ve
     let site = publish(store, config, content).await;
     remember(store, content).await;
     let root = &config.server.public_url;
-    let act = async |path: &str, body: String| site.post(path, FORM, body).send().await.unwrap().text().await.unwrap();
+    let act = async |path: &str, body: String| {
+        let answer = site.post(path, FORM, body).send().await.unwrap();
+        site.follow(answer).await.text().await.unwrap()
+    };
     let mut pages = vec![
         ("home", site.text("/").await),
         ("archive", site.text("/archive/weekly").await),

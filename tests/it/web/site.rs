@@ -60,6 +60,14 @@ impl Site {
         self.client.get(format!("{}{path}", self.root)).send().await.unwrap()
     }
 
+    /// Goes where an answer leads to, as a browser does.
+    pub async fn follow(&self, answer: Response) -> Response {
+        match answer.headers().get("location") {
+            Some(path) => self.get(path.to_str().unwrap()).await,
+            None => answer,
+        }
+    }
+
     pub async fn text(&self, path: &str) -> String {
         self.get(path).await.text().await.unwrap()
     }

@@ -18,7 +18,7 @@ async fn page(site: &Site, path: &str, posted: Option<&str>) -> (StatusCode, Str
         Some(form) => site.post(path, FORM, form.to_owned()),
         None => site.client.get(format!("{}{path}", site.root)),
     };
-    let response = request.header("accept-language", "fr").send().await.unwrap();
+    let response = site.follow(request.header("accept-language", "fr").send().await.unwrap()).await;
     (response.status(), response.text().await.unwrap())
 }
 
