@@ -2,7 +2,7 @@
 
 use super::{CliError, Context, export, import, output, person, why};
 use crate::app::App;
-use crate::domain::{EmailAddress, Locale};
+use crate::domain::{EmailAddress, Locale, SubscriptionState};
 use crate::subscribers::{Added, NewSubscriber, Origin, Record, resolve_choice};
 
 /// Subcommands of `subscriber`.
@@ -125,7 +125,10 @@ fn describe(record: &Record) -> Result<(), CliError> {
     for digest in &record.digests {
         let topics = if digest.all_topics { "all topics".to_owned() } else { digest.topics.join(", ") };
         let pause = digest.paused_until.map(|until| format!(", until {until}")).unwrap_or_default();
-        output::line(format!("  {}: {}{pause} ({topics})", digest.id, digest.state))?;
+        // Of what they have left or paused, the state says it.
+        let why_not = digest.why_not.as_ref().filter(|_| digest.state == SubscriptionState::Active);
+        let why_not = why_not.map(|why| format!("; nothing is mailed: {why}")).unwrap_or_default();
+        output::line(format!("  {}: {}{pause} ({topics}){why_not}", digest.id, digest.state))?;
     }
     for former in &record.former_addresses {
         output::line(format!("  {}  moved here from an address that is kept as a keyed hash", former.moved_at))?;

@@ -144,8 +144,11 @@ impl<'p> Held<'p> {
     }
 
     fn record(&self, row: &SubscriberRow, keys: &Keys) -> [String; HEADER.len()] {
-        let wanted: Vec<&SubscriptionRow> =
-            self.subscriptions.iter().filter(|have| have.state != SubscriptionState::Left).collect();
+        // What they get, or would once they confirm; `subscriptions` keeps what they chose.
+        let mailed = matches!(row.state, SubscriberState::Pending | SubscriberState::Confirmed);
+        let gets = mailed && self.suppressions.is_empty();
+        let wanted = self.subscriptions.iter().filter(|have| gets && have.state != SubscriptionState::Left);
+        let wanted: Vec<&SubscriptionRow> = wanted.collect();
         let digests: Vec<&str> = wanted.iter().map(|have| have.digest.as_str()).collect();
         let network = self.events.iter().rev().find_map(|event| event.network.clone());
         let ids = std::iter::once(&row.public_id).chain(self.ids.iter().map(|(_, id)| id)).map(PublicId::as_str);

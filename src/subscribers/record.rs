@@ -1,12 +1,15 @@
 //! What is held of a subscriber, as `subscriber show` and `subscriber list` give it.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::choice::{Topics, topics_of};
 use super::choose::paused_until;
+use super::why::{WhySuppressed, bar};
 use super::{Subscribers, SubscribersError};
 use crate::domain::{EmailAddress, PublicId, SubscriberState, SubscriptionState, UtcMillis};
-use crate::store::{ConsentRow, ReasonRow, Session, SubscriberRow, SubscriptionRow};
+use crate::store::{ConsentRow, ReasonRow, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
 
 /// How many subscribers a list reads at once.
 const PAGE: i64 = 500;
@@ -77,6 +80,12 @@ pub struct RecordDigest {
     pub all_topics: bool,
     /// Until when nothing is sent.
     pub paused_until: Option<UtcMillis>,
+    /// Whether its issues go to them: somebody who never confirmed, bounced, complained or is suppressed gets none, whatever
+    /// they are subscribed to.
+    pub gets: bool,
+    /// Why not, in a sentence.
+    #[serde(skip)]
+    pub why_not: Option<String>,
 }
 
 /// A consent event.
@@ -147,13 +156,14 @@ impl Subscribers {
         let events = session.consent_between(row.id, row.id).await?;
         let reasons = session.reasons_of_subscriber(row.id).await?;
         let former = session.former_addresses_between(row.id, row.id).await?;
+        let suppression = session.suppression(&row.address_hash).await?;
         let former = former
             .into_iter()
             .map(|row| RecordFormerAddress { address_hash: row.address_hash, moved_at: row.moved_at });
         Ok(Record {
             former_addresses: former.collect(),
             reasons: reasons.into_iter().map(RecordReason::from).collect(),
-            ..self.record(row, subscriptions, events)
+            ..self.record(row, suppression, subscriptions, events)
         })
     }
 
@@ -184,6 +194,10 @@ impl Subscribers {
         let (first, last) = (first.id, last.id);
         let mut subscriptions = session.subscriptions_between(first, last).await?.into_iter().peekable();
         let mut events = session.consent_between(first, last).await?.into_iter().peekable();
+        let hashes: Vec<&str> = rows.iter().map(|row| row.address_hash.as_str()).collect();
+        let suppressed = session.suppressions_among(&hashes).await?.into_iter();
+        let mut suppressed: HashMap<String, SuppressionRow> =
+            suppressed.map(|row| (row.address_hash.clone(), row)).collect();
         let mut page = Vec::with_capacity(rows.len());
         for row in rows {
             let id = row.id;
@@ -191,14 +205,26 @@ impl Subscribers {
             let mine = mine.filter(|have| have.subscriber_id == id).collect();
             let evidence = std::iter::from_fn(|| events.next_if(|event| event.subscriber_id <= id));
             let evidence = evidence.filter(|event| event.subscriber_id == id).collect();
-            page.push((id, self.record(row, mine, evidence)));
+            let suppression = suppressed.remove(&row.address_hash);
+            page.push((id, self.record(row, suppression, mine, evidence)));
         }
         Ok(page)
     }
 
-    fn record(&self, row: SubscriberRow, subscriptions: Vec<SubscriptionRow>, events: Vec<ConsentRow>) -> Record {
+    fn record(
+        &self,
+        row: SubscriberRow,
+        suppression: Option<SuppressionRow>,
+        subscriptions: Vec<SubscriptionRow>,
+        events: Vec<ConsentRow>,
+    ) -> Record {
         let now = self.now();
+        let suppressed = suppression.map(WhySuppressed::from);
         let digests = subscriptions.into_iter().map(|have| {
+            let why_not = match self.config.digest(&have.digest) {
+                Some(_) => bar(Some(&row), suppressed.as_ref(), Some(&have), now),
+                None => Some("the configuration has no such digest".to_owned()),
+            };
             let paused_until = paused_until(&have, now);
             let (topics, all_topics) = match Topics::parse(&have.topics) {
                 Topics::Only(topics) => (topics.into_iter().collect(), false),
@@ -209,10 +235,11 @@ impl Subscribers {
             };
             let over = have.state == SubscriptionState::Paused && paused_until.is_none();
             let state = if over { SubscriptionState::Active } else { have.state };
-            RecordDigest { id: have.digest, state, topics, all_topics, paused_until }
+            RecordDigest { id: have.digest, state, topics, all_topics, paused_until, gets: why_not.is_none(), why_not }
         });
+        let digests = digests.collect();
         Record {
-            digests: digests.collect(),
+            digests,
             reasons: Vec::new(),
             former_addresses: Vec::new(),
             consent: events.into_iter().map(RecordEvent::from).collect(),

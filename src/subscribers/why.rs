@@ -6,7 +6,7 @@ use super::choose::paused_until;
 use super::{Subscribers, SubscribersError};
 use crate::config::{Digest, WhenEmpty};
 use crate::domain::{DeliveryState, EmailAddress, IssueState, SubscriberState, SubscriptionState, UtcMillis};
-use crate::store::{IssueForRow, SubscriberRow, SubscriptionRow};
+use crate::store::{IssueForRow, SubscriberRow, SubscriptionRow, SuppressionRow};
 
 /// How many issues of each digest are told of.
 const LATEST: i64 = 10;
@@ -35,6 +35,12 @@ pub struct WhySuppressed {
     pub reason: String,
     /// Since when.
     pub since: UtcMillis,
+}
+
+impl From<SuppressionRow> for WhySuppressed {
+    fn from(row: SuppressionRow) -> Self {
+        Self { reason: row.reason, since: row.created_at }
+    }
 }
 
 /// Whether somebody would get the next issue of a digest.
@@ -96,8 +102,7 @@ impl Subscribers {
         let now = self.clock.now();
         let hash = self.keys.address_hash(address);
         let mut session = self.store.read().await?;
-        let suppressed = session.suppression(&hash).await?;
-        let suppressed = suppressed.map(|row| WhySuppressed { reason: row.reason, since: row.created_at });
+        let suppressed = session.suppression(&hash).await?.map(WhySuppressed::from);
         let row = session.subscriber_by_hash(&hash).await?;
         let moved_to = match &row {
             None => session.moved_from(&hash).await?.map(|person| person.email),
@@ -127,7 +132,7 @@ impl Subscribers {
 }
 
 /// What keeps a digest from somebody now.
-fn bar(
+pub(super) fn bar(
     row: Option<&SubscriberRow>,
     suppressed: Option<&WhySuppressed>,
     subscription: Option<&SubscriptionRow>,

@@ -106,6 +106,22 @@ on_both! {
         assert!(String::from_utf8_lossy(&again.stdout).contains("nothing is held but a keyed hash"), "{again:?}");
     }
 
+    async fn what_is_shown_of_somebody_says_where_nothing_is_mailed(store: TestStore) {
+        let program = Program::on(&store).await;
+        program.subscribe("ann@northfold.example", &[]).await;
+        let shown = program.json(&["subscriber", "show", "ann@northfold.example"]).await;
+        assert_eq!((&shown["digests"][0]["state"], &shown["digests"][0]["gets"]), (&"active".into(), &true.into()));
+        let app = program.app(Arc::new(TestClock::at(MONDAY))).await;
+        app.subscribers().suppress(&address("ann@northfold.example"), SuppressionReason::Complaint, "", Origin::COMMAND_LINE).await.unwrap();
+        let shown = program.json(&["subscriber", "show", "ann@northfold.example"]).await;
+        assert_eq!((&shown["digests"][0]["state"], &shown["digests"][0]["gets"]), (&"active".into(), &false.into()));
+        let said = program.run(&["subscriber", "show", "ann@northfold.example"]).await.stdout;
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.contains("weekly: active (all topics); nothing is mailed: the address is suppressed (complaint)"), "{said}");
+        let listed = String::from_utf8(program.run(&["subscriber", "list", "--json"]).await.stdout).unwrap();
+        assert!(listed.contains("\"gets\":false"), "{listed}");
+    }
+
     async fn an_address_that_was_suppressed_by_hand_gets_nothing_until_it_is_lifted(store: TestStore) {
         let program = Program::on(&store).await;
         assert_eq!(program.json(&["suppression", "list"]).await, serde_json::json!([]));

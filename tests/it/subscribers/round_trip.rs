@@ -89,6 +89,29 @@ on_both! {
         assert_eq!((again.added, again.updated), (0, 0), "{again:?}");
     }
 
+    async fn of_whom_nothing_is_mailed_to_an_export_says_so_and_keeps_what_they_chose(store: TestStore) {
+        let (here, _clock) = subscribers(&store, URL).await;
+        for name in ["ann", "ben", "cal"] {
+            confirmed(&here, &format!("{name}@northfold.example"), &["weekly"]).await;
+        }
+        here.suppress(&address("ben@northfold.example"), SuppressionReason::Complaint, "", Origin::COMMAND_LINE).await.unwrap();
+        here.suppress(&address("cal@northfold.example"), SuppressionReason::Manual, "", Origin::COMMAND_LINE).await.unwrap();
+        let csv = export(&here).await;
+        let mut reader = csv::Reader::from_reader(csv.as_bytes());
+        let shown: Vec<_> = reader.records().map(|row| row.unwrap()).map(|row| (row[4].to_owned(), row[8].starts_with("weekly=* since="))).collect();
+        assert_eq!(shown, [("weekly".to_owned(), true), (String::new(), true), (String::new(), true)]);
+        let mut gets = Vec::new();
+        here.list(|record| {
+            gets.push((record.digests[0].gets, record.digests[0].state));
+            Ok::<_, postround::subscribers::SubscribersError>(())
+        }).await.unwrap();
+        assert_eq!(gets, [true, false, false].map(|gets| (gets, SubscriptionState::Active)));
+        let other = TestStore::sqlite().await;
+        let (there, _clock) = subscribers(&other, URL).await;
+        assert_eq!(import(&other, &there, &csv).await.added, 3);
+        assert_eq!(rows(&export(&there).await, true), rows(&csv, false));
+    }
+
     async fn what_waits_for_an_answer_why_somebody_left_and_where_they_were_before_come_back_too(store: TestStore) {
         let (here, clock) = subscribers(&store, URL).await;
         let (asked, keys) = (Asked::default(), store.folder.path().join("keys"));
