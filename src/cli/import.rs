@@ -90,7 +90,7 @@ pub async fn run(context: &Context, app: &App, args: &Args) -> Result<(), CliErr
         if plan.is_refused(&import) {
             return Err(refused(&plan));
         }
-        preview(&plan)?;
+        preview(&plan, &import)?;
         if plan.would_apply && !output::confirm("Import this?")? {
             output::note("nothing was imported");
             return Ok(());
@@ -100,7 +100,7 @@ pub async fn run(context: &Context, app: &App, args: &Args) -> Result<(), CliErr
     if context.json {
         output::json(&report)?;
     } else {
-        summarise(&report)?;
+        summarise(&report, &import)?;
     }
     hints(&report, &import);
     if report.is_refused(&import) { Err(refused(&report)) } else { Ok(()) }
@@ -129,7 +129,7 @@ fn refused(report: &ImportReport) -> CliError {
 }
 
 /// What would happen, before it is asked whether it shall.
-fn preview(plan: &ImportReport) -> Result<(), CliError> {
+fn preview(plan: &ImportReport, import: &Import<'_>) -> Result<(), CliError> {
     let states: Vec<String> =
         plan.states.iter().map(|(state, rows)| format!("{} {state}", output::count(*rows))).collect();
     output::line(format!("{}, in these states: {}", output::counted(plan.rows, "row"), states.join(", ")))?;
@@ -146,6 +146,7 @@ fn preview(plan: &ImportReport) -> Result<(), CliError> {
         }
     }
     reasons(plan)?;
+    digests(plan, import)?;
     if plan.asked > 0 {
         output::line(format!(
             "{} are asked to confirm; they get nothing else before they agree",
@@ -171,7 +172,27 @@ fn reasons(report: &ImportReport) -> Result<(), CliError> {
     if rest > 0 { output::line(format!("  and {} more", output::count(rest))) } else { Ok(()) }
 }
 
-fn summarise(report: &ImportReport) -> Result<(), CliError> {
+/// Which digests come to people by it.
+fn digests(report: &ImportReport, import: &Import<'_>) -> Result<(), CliError> {
+    let gets = match (import.basis, report.applied) {
+        (ImportBasis::Ask, true) => "are asked about",
+        (ImportBasis::Ask, false) => "would be asked about",
+        (_, true) => "get",
+        (_, false) => "would get",
+    };
+    for (digest, people) in &report.digests {
+        output::line(format!("  {:>10} {gets} {digest}", output::count(*people)))?;
+    }
+    if report.without_choice == 0 {
+        return Ok(());
+    }
+    output::line(format!(
+        "  no digest or topic named: {}; these get what is public",
+        output::count(report.without_choice)
+    ))
+}
+
+fn summarise(report: &ImportReport, import: &Import<'_>) -> Result<(), CliError> {
     let would = if report.applied { "" } else { "would be " };
     output::line(format!(
         "{}: {would}{} added, {} updated, {} unchanged, {} skipped, {} refused",
@@ -183,6 +204,7 @@ fn summarise(report: &ImportReport) -> Result<(), CliError> {
         output::count(report.refused_rows),
     ))?;
     reasons(report)?;
+    digests(report, import)?;
     if report.applied && report.asked > 0 {
         output::line(format!(
             "{} are asked to confirm; `serve` asks them at the rate given",

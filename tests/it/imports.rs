@@ -47,6 +47,19 @@ on_both! {
         assert_eq!(shown["state"], "confirmed");
     }
 
+    async fn an_import_says_which_digests_people_get(store: TestStore) {
+        let program = Program::on(&store).await;
+        let file = program.folder.path().join("people.csv");
+        std::fs::write(&file, "email,digests\nann@northfold.example,weekly\nben@northfold.example,\n").unwrap();
+        let looking = ["subscriber", "import", file.to_str().unwrap(), "--confirmed", "--evidence", "Forms", "--dry-run"];
+        let said = String::from_utf8(program.run(&looking).await.stdout).unwrap();
+        assert!(said.contains(" 2 would get weekly\n") && said.contains("no digest or topic named: 1; these get what is public"), "{said}");
+        let report = program.json(&looking).await;
+        assert_eq!((&report["digests"], &report["without_choice"]), (&serde_json::json!({ "weekly": 2 }), &1.into()));
+        let said = String::from_utf8(program.run(&looking[..6]).await.stdout).unwrap();
+        assert!(said.contains(" 2 get weekly\n"), "{said}");
+    }
+
     async fn a_bad_row_ends_in_exit_code_1_with_its_line_and_can_be_skipped_with_a_report(store: TestStore) {
         let program = Program::on(&store).await;
         let file = program.folder.path().join("people.csv");

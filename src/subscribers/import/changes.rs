@@ -59,7 +59,9 @@ impl Subscribers {
                 continue;
             }
             // Also of somebody who is left alone otherwise.
-            if let Some(suppression) = known.new_suppression(row, now) {
+            let suppression = known.new_suppression(row, now);
+            let mailed = suppression.is_none();
+            if let Some(suppression) = suppression {
                 changed.extend(known.about(row));
                 changes.suppressions.push(suppression);
             }
@@ -67,6 +69,10 @@ impl Subscribers {
                 Decision::Add(state) => {
                     changes.counts.add(row);
                     changes.counts.asked += u64::from(import.asks() && state == SubscriberState::Pending);
+                    if mailed && !gone(state) {
+                        let new = fresh(row, 0, now).into_iter().filter(|have| have.state != SubscriptionState::Left);
+                        self.count_digests(&mut changes.counts, row, new.map(|have| have.digest));
+                    }
                     // An id that somebody has stays theirs.
                     let own = row.past.as_ref().into_iter().flat_map(|past| &past.ids);
                     let mut own = own.filter(|id| taken.insert((*id).clone())).cloned();
@@ -78,6 +84,9 @@ impl Subscribers {
                 Decision::Update(update) => {
                     changes.counts.update(row);
                     changes.counts.asked += u64::from(import.asks() && update.ask);
+                    if mailed {
+                        self.count_digests(&mut changes.counts, row, update.gets.iter().cloned());
+                    }
                     changed.insert(update.row.id);
                     changes.update(*update, row, import, origin, now);
                 }
@@ -86,6 +95,16 @@ impl Subscribers {
             }
         }
         (changes, later)
+    }
+
+    /// Notes which digests come to somebody by a row.
+    fn count_digests(&self, counts: &mut Counts, row: &Row, gets: impl Iterator<Item = String>) {
+        let mut some = false;
+        for digest in gets.filter(|digest| self.config.digest(digest).is_some()) {
+            *counts.digests.entry(digest).or_default() += 1;
+            some = true;
+        }
+        counts.without_choice += u64::from(some && !row.wishes.chosen);
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Update {
     pub(super) confirms: bool,
     /// Whether they are pending and want more, so that what they were asked before does not cover it.
     pub(super) ask: bool,
+    /// The digests that come to them from now on, or once they confirm.
+    pub(super) gets: Vec<String>,
 }
 
 /// A row of a chunk.
@@ -206,6 +208,7 @@ impl Known {
             drop: Vec::new(),
             confirms: false,
             ask: false,
+            gets: Vec::new(),
         };
         Decision::Update(Box::new(update))
     }
@@ -247,6 +250,8 @@ impl Known {
         if agreed {
             put.extend(fresh(row, known.id, now).into_iter().filter(|new| !stands(&new.digest)));
         }
+        let gets =
+            put.iter().filter(|new| new.state != SubscriptionState::Left).map(|new| new.digest.clone()).collect();
         let ask = !put.is_empty() && next.state == SubscriberState::Pending;
         let replaced = have.iter().filter(|have| confirms && is_wanted(have));
         let drop: Vec<String> = replaced.map(|have| have.digest.clone()).collect();
@@ -266,7 +271,7 @@ impl Known {
             cancel = have.iter().map(|have| have.digest.clone()).collect();
         }
         next.updated_at = now;
-        Decision::Update(Box::new(Update { row: next, put, cancel, drop, confirms, ask }))
+        Decision::Update(Box::new(Update { row: next, put, cancel, drop, confirms, ask, gets }))
     }
 }
 
@@ -303,6 +308,7 @@ fn leave(known: &SubscriberRow, have: &[SubscriptionRow], wanted: SubscriberStat
         drop: Vec::new(),
         confirms: false,
         ask: false,
+        gets: Vec::new(),
     }
 }
 

@@ -46,6 +46,10 @@ pub struct ImportReport {
     pub repeated: u64,
     /// How many are asked to confirm.
     pub asked: u64,
+    /// How many get each digest by it, or are asked whether they want it.
+    pub digests: BTreeMap<String, u64>,
+    /// How many of them their rows name no digest and no topic for, so that it is the public ones.
+    pub without_choice: u64,
     /// Whose export it was read as.
     pub format: Format,
     /// Whether anything was written: not when a bad row refuses the file, nor without grounds.
@@ -131,6 +135,8 @@ pub(super) struct Counts {
     pub(super) updated: u64,
     pub(super) unchanged: u64,
     pub(super) asked: u64,
+    pub(super) digests: BTreeMap<String, u64>,
+    pub(super) without_choice: u64,
     pub(super) skipped: Vec<(SkippedRow, &'static str)>,
     pub(super) examples: Vec<(&'static str, String)>,
 }
@@ -180,6 +186,10 @@ impl ImportReport {
         self.updated += counts.updated;
         self.unchanged += counts.unchanged;
         self.asked += counts.asked;
+        for (digest, people) in counts.digests {
+            *self.digests.entry(digest).or_default() += people;
+        }
+        self.without_choice += counts.without_choice;
         self.skipped += counts.skipped.len() as u64;
         for (outcome, email) in counts.examples {
             let examples = self.examples.entry(outcome).or_default();

@@ -6,18 +6,29 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::URL;
-use crate::support::household::{Asked, address, confirmed, everything, execute, subscribers, text};
+use crate::support::household::{Asked, address, confirmed, everything, execute, subscribers, subscribers_with, text};
 use crate::support::{TestStore, on_both};
 
 const NAMES: [&str; 6] = ["ann", "ben", "cal", "dot", "eli", "fay"];
 
 /// What a report counts.
-type Counts = (u64, u64, u64, u64, u64, Vec<(&'static str, u64)>, Vec<u64>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Counts {
+    people: [u64; 5],
+    why: Vec<(&'static str, u64)>,
+    lines: Vec<u64>,
+    digests: Vec<(String, u64)>,
+    without_choice: u64,
+}
 
 fn counts(report: &ImportReport) -> Counts {
-    let lines = report.skipped_rows.iter().map(|row| row.line).collect();
-    let why = report.skipped_by.clone().into_iter().collect();
-    (report.added, report.updated, report.unchanged, report.skipped, report.asked, why, lines)
+    Counts {
+        people: [report.added, report.updated, report.unchanged, report.skipped, report.asked],
+        why: report.skipped_by.clone().into_iter().collect(),
+        lines: report.skipped_rows.iter().map(|row| row.line).collect(),
+        digests: report.digests.clone().into_iter().collect(),
+        without_choice: report.without_choice,
+    }
 }
 
 /// Looks, then imports: what each of them said.
@@ -118,7 +129,7 @@ on_both! {
         let file = "email,evidence\nann@northfold.example,\nann@northfold.example,a form\n";
         let (foreseen, done) = foreseen_and_done(&store, &subscribers, file, ImportBasis::Rows).await;
         assert_eq!(foreseen, done);
-        assert_eq!(done, (1, 0, 0, 1, 0, vec![("no evidence", 1)], vec![2]));
+        assert_eq!((done.people, done.why, done.lines), ([1, 0, 0, 1, 0], vec![("no evidence", 1)], vec![2]));
         assert_eq!(text(&store, "select state from subscribers").await, "confirmed");
     }
 
@@ -127,7 +138,28 @@ on_both! {
         let file = "email,digests,evidence\nann@northfold.example,weekly,a form\nann@northfold.example,jobs,a form\n\
                     ann@northfold.example,jobs,a form\n";
         let (foreseen, done) = foreseen_and_done(&store, &subscribers, file, ImportBasis::Rows).await;
-        assert_eq!((foreseen, (done.0, done.1, done.2)), (done.clone(), (1, 1, 1)));
+        assert_eq!((foreseen, done.people), (done.clone(), [1, 1, 1, 0, 0]));
+    }
+
+    async fn which_digests_people_get_by_a_file_is_said_beforehand(store: TestStore) {
+        let (subscribers, _clock) = subscribers_with(&store, URL, |config| config.digests[1].public = false).await;
+        confirmed(&subscribers, "ann@northfold.example", &["weekly"]).await;
+        let file = "email,digests,state\nann@northfold.example,weekly;jobs,\nben@northfold.example,,\ncal@northfold.example,,\n\
+                    dot@northfold.example,weekly,\neli@northfold.example,weekly,unsubscribed\n";
+        let path = store.folder.path().join("people.csv");
+        std::fs::write(&path, file).unwrap();
+        for basis in [ImportBasis::Rows, ImportBasis::Ask] {
+            let look = Import { dry: true, ..Import::new(&path, basis) };
+            let foreseen = counts(&subscribers.import(&look, &Asked::default(), |_, _| {}).await.unwrap());
+            // Whoever is confirmed is not asked about more.
+            let jobs = (basis == ImportBasis::Rows).then(|| ("jobs".to_owned(), 1));
+            let all: Vec<_> = jobs.into_iter().chain([("weekly".to_owned(), 3)]).collect();
+            assert_eq!((foreseen.digests, foreseen.without_choice), (all, 2), "{basis:?}");
+        }
+        let (foreseen, done) = foreseen_and_done(&store, &subscribers, file, ImportBasis::Confirmed("paper forms")).await;
+        assert_eq!(foreseen, done);
+        let active = "select digest || ' ' || count(*) from subscriptions where state = 'active' group by digest order by 1";
+        assert_eq!(text(&store, active).await, "jobs 1\nweekly 4");
     }
 
     async fn an_import_does_what_a_dry_run_said(store: TestStore) {
