@@ -1,5 +1,7 @@
 //! A stranger types an address: whatever it stands for here, the answer is the same, and what differs is mailed to it.
 
+use std::time::Instant;
+
 use super::ask::Wish;
 use super::choice::{Chosen, Topics};
 use super::language::locale_of;
@@ -49,7 +51,8 @@ impl Subscribers {
     /// Takes what a stranger typed. New, pending, unsubscribed, erased and bounced addresses are asked to confirm it,
     /// and confirmed ones what they do not have yet, or are told that they have it all. Those who complained or were
     /// suppressed by hand are mailed nothing. It tells nobody which of these it was, and takes one durable transaction
-    /// and the making of one mail for each.
+    /// and the making of one mail for each. Gives the moment until which it had done the same for every address: an answer
+    /// that goes by this one, and leaves long enough after it, tells nothing by its time however busy the store is.
     ///
     /// # Errors
     /// When the store fails or the mail cannot be queued; then nothing happened.
@@ -58,7 +61,7 @@ impl Subscribers {
         request: &JoinRequest,
         origin: Origin<'_>,
         notify: &impl Notify,
-    ) -> Result<(), SubscribersError> {
+    ) -> Result<Instant, SubscribersError> {
         unless_first(|| self.try_join(request, origin, notify)).await
     }
 
@@ -67,7 +70,7 @@ impl Subscribers {
         request: &JoinRequest,
         origin: Origin<'_>,
         notify: &impl Notify,
-    ) -> Result<(), SubscribersError> {
+    ) -> Result<Instant, SubscribersError> {
         let hash = self.keys.address_hash(&request.address);
         let mut session = self.store.write(Durability::Full).await?;
         let granted = self.take_notice_slot(&mut session, &request.address).await?;
@@ -80,6 +83,7 @@ impl Subscribers {
             refusal::of_asking(Some(person), suppression)
         };
         let moved = add::of_moved(&mut session, None, &hash, theirs).await?;
+        let alike_until = Instant::now();
         let answer = match granted && moved.is_none() {
             true => answer(known.as_ref(), suppression.as_ref(), &have, &request.choice),
             false => Answer::Nothing,
@@ -109,7 +113,7 @@ impl Subscribers {
             }
         }
         session.commit().await?;
-        Ok(())
+        Ok(alike_until)
     }
 
     /// Asks anew what the confirmation link of `token` asked, as if it had been typed into the form again: for a link

@@ -1,6 +1,8 @@
 //! Everything about one subscriber, for whoever reads the mails to their address: a link that works for an hour is mailed
 //! there, and opens all digests, the name and the language, the data and the address.
 
+use std::time::Instant;
+
 use super::add::{drop_others, subscription};
 use super::choice::{Chosen, Topics};
 use super::{
@@ -57,7 +59,7 @@ impl Subscribers {
 
     /// Mails the link to an address that a stranger typed, who says that it was lost. Whoever has not confirmed yet is
     /// asked once more; others who are not known, gone, or suppressed get nothing. The answer is the same for all, and
-    /// takes about the same time.
+    /// takes about the same time; gives the moment until which it had done the same, as [`Subscribers::join`] does.
     ///
     /// # Errors
     /// As [`Subscribers::mail_manage_link`].
@@ -66,7 +68,7 @@ impl Subscribers {
         address: &EmailAddress,
         origin: Origin<'_>,
         notify: &impl Notify,
-    ) -> Result<(), SubscribersError> {
+    ) -> Result<Instant, SubscribersError> {
         let hash = self.keys.address_hash(address);
         let mut session = self.store.write(Durability::Full).await?;
         let granted = self.take_notice_slot(&mut session, address).await?;
@@ -77,6 +79,7 @@ impl Subscribers {
         let digest =
             digest.map(|have| have.digest.clone()).or(self.config.digests.first().map(|first| first.id.clone()));
         let digest = digest.unwrap_or_default();
+        let alike_until = Instant::now();
         match known {
             Some(row) if self.may_have_link(&mut session, &row).await? => {
                 if let Some(notice) = self.manage_notice(&row, &digest) {
@@ -93,7 +96,8 @@ impl Subscribers {
             }
             _ => self.rehearse_link(&mut session, address, &digest, notify).await?,
         }
-        Ok(session.commit().await?)
+        session.commit().await?;
+        Ok(alike_until)
     }
 
     /// What the link shows; `None`: it is not for this address any more, or there is nobody.

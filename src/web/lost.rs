@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::form::Form;
-use super::join::{self, Barred};
+use super::join::{self, AlikeUntil, Barred};
 use super::pages::say;
 use super::visitor::Visitor;
 use super::{AppState, home, language};
@@ -50,10 +50,12 @@ pub(super) async fn act(State(state): State<AppState>, visitor: Visitor, headers
     let (acting, said) = (state.clone(), locale.clone());
     let work = async move {
         let origin = visitor.at(Origin { source: "lost link page", ..Origin::PAGE });
-        acting.subscribers.mail_lost_link(&address, origin, &*acting.notices).await?;
-        Ok(acting.pages.message(StatusCode::OK, &said, "lost.sent"))
+        let alike_until = acting.subscribers.mail_lost_link(&address, origin, &*acting.notices).await?;
+        let mut sent = acting.pages.message(StatusCode::OK, &said, "lost.sent");
+        sent.extensions_mut().insert(AlikeUntil(alike_until));
+        Ok(sent)
     };
-    join::in_steps(state.to_the_end(&locale, work)).await
+    join::in_even_steps(state.to_the_end(&locale, work)).await
 }
 
 fn form(state: &AppState, locale: &Locale, status: StatusCode, typed: &str, error: Option<&str>) -> Response {

@@ -43,6 +43,10 @@ use wish::Wish;
 /// takes a small part of one.
 const STEP: Duration = Duration::from_millis(250);
 
+/// Nor do they leave before this time after what is done alike for every address. On a busy store that alone waits in a queue;
+/// what comes after it, which is more for some than for others, has this time to be done in and does not count.
+const SETTLE: Duration = Duration::from_millis(150);
+
 /// How long a form may lie open before it counts as one of somebody else's.
 const FORM_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -146,14 +150,15 @@ async fn take(reply: &Reply<'_>, visitor: &Visitor, headers: &HeaderMap, body: &
     if let Err(answer) = guard(reply, visitor, &fields, &wish).await {
         return answer.unwrap_or_else(|wrong| Answer::Returned(fields, wrong));
     }
-    let joined = join(reply, visitor, &fields, &offer, wish).await;
-    step(started).await;
+    let (joined, alike_until) = join(reply, visitor, &fields, &offer, wish).await;
+    step(started, alike_until).await;
     joined
 }
 
 /// Waits until an answer to what came at `started` may leave.
-async fn step(started: Instant) {
-    let steps = u32::try_from(started.elapsed().as_millis() / STEP.as_millis()).unwrap_or(u32::MAX - 1) + 1;
+async fn step(started: Instant, alike_until: Option<Instant>) {
+    let earliest = alike_until.map_or(started, |alike| alike + SETTLE).max(Instant::now());
+    let steps = u32::try_from((earliest - started).as_millis() / STEP.as_millis()).unwrap_or(u32::MAX - 1) + 1;
     tokio::time::sleep_until(started + STEP * steps).await;
 }
 
@@ -161,7 +166,19 @@ async fn step(started: Instant) {
 pub(super) async fn in_steps<T>(work: impl Future<Output = T>) -> T {
     let started = Instant::now();
     let done = work.await;
-    step(started).await;
+    step(started, None).await;
+    done
+}
+
+/// The moment until which the work behind an answer was the same for every address.
+#[derive(Clone, Copy)]
+pub(super) struct AlikeUntil(pub(super) std::time::Instant);
+
+/// The same for an answer that has an [`AlikeUntil`].
+pub(super) async fn in_even_steps(work: impl Future<Output = Response>) -> Response {
+    let started = Instant::now();
+    let done = work.await;
+    step(started, done.extensions().get::<AlikeUntil>().map(|alike| alike.0.into())).await;
     done
 }
 
@@ -255,8 +272,14 @@ async fn guard(
     })
 }
 
-/// Joins in a task of its own, so that somebody who goes away does not undo it.
-async fn join(reply: &Reply<'_>, visitor: &Visitor, fields: &Fields, offer: &Offer<'_>, wish: Wish) -> Answer {
+/// Joins in a task of its own, so that somebody who goes away does not undo it; and says until when that was the same for all.
+async fn join(
+    reply: &Reply<'_>,
+    visitor: &Visitor,
+    fields: &Fields,
+    offer: &Offer<'_>,
+    wish: Wish,
+) -> (Answer, Option<Instant>) {
     let state = reply.state.clone();
     let usual = state.locale(wish.choice.first().map(|chosen| chosen.digest.as_str()));
     let request = JoinRequest {
@@ -275,14 +298,14 @@ async fn join(reply: &Reply<'_>, visitor: &Visitor, fields: &Fields, offer: &Off
         state.subscribers.join(&request, origin, &*state.notices).await
     });
     match joined.await {
-        Ok(Ok(())) => Answer::Taken(wish.choice, locale),
+        Ok(Ok(alike_until)) => (Answer::Taken(wish.choice, locale), Some(alike_until.into())),
         Ok(Err(error)) => {
             tracing::error!(%error, "a sign-up could not be taken");
-            Answer::Failed
+            (Answer::Failed, None)
         }
         Err(error) => {
             tracing::error!(%error, "a sign-up fell over");
-            Answer::Failed
+            (Answer::Failed, None)
         }
     }
 }
