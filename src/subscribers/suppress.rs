@@ -2,6 +2,8 @@
 //!
 //! The store keeps a keyed hash of each, so that a suppression outlives the data of the person.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Serialize;
 
 use super::import::suppressions::Entry;
@@ -228,43 +230,22 @@ async fn suppress(
     session.lock_subscribers_among(&hashes).await?;
     session.lock_moved_among(&hashes).await?;
     let have = session.suppressions_among(&hashes).await?;
-    let known = session.subscribers_among(&hashes).await?;
-    let moved = session.moved_among(&hashes).await?;
-    let mut rows = Vec::new();
-    for entry in entries {
-        let reason = entry.reason.unwrap_or(otherwise);
-        let before = have.iter().find(|row| row.address_hash == entry.hash);
-        if before.is_some_and(|row| SuppressionReason::parse(&row.reason).weight() >= reason.weight()) {
-            continue;
-        }
-        rows.push(SuppressionRow {
-            address_hash: entry.hash.clone(),
-            reason: reason.as_str().to_owned(),
-            note: entry.note.clone(),
-            created_at: entry.since.filter(|since| *since <= now).unwrap_or(now),
-        });
-    }
+    let owners = Owners::look_up(session, &hashes).await?;
+    let rows = heavier(entries, &have, otherwise, now);
     session.suppress_many(&rows).await?;
-    let people: Vec<Option<&SubscriberRow>> = entries
-        .iter()
-        .map(|entry| {
-            let here = known.iter().find(|person| person.address_hash == entry.hash);
-            // Whoever complains at an address that they had before means our mails, wherever they go now.
-            let reported = entry.reason.unwrap_or(otherwise) == SuppressionReason::Complaint;
-            let gone = moved.iter().find(|moved| reported && moved.former_hash == entry.hash);
-            here.or(gone.map(|moved| &moved.person))
-        })
-        .collect();
+    let people: Vec<Option<&SubscriberRow>> =
+        entries.iter().map(|entry| owners.of(&entry.hash, entry.reason.unwrap_or(otherwise))).collect();
     hashes.extend(people.iter().flatten().map(|person| person.address_hash.as_str()));
     // Also where it was suppressed before: nothing must be on its way.
     let stopped = session.cancel_everything(&hashes, &addresses, now).await?;
+    let new: HashSet<&str> = rows.iter().map(|row| row.address_hash.as_str()).collect();
     let (mut updates, mut events) = (Vec::new(), Vec::new());
     for (entry, person) in entries.iter().zip(people) {
         let Some(person) = person else { continue };
         let reason = entry.reason.unwrap_or(otherwise);
         // A suppression that weighs more may be lifted one day: that they complained, or bounced, is known by then.
         let state = state_after(person.state, reason);
-        if state.is_none() && !rows.iter().any(|row| row.address_hash == entry.hash) {
+        if state.is_none() && !new.contains(entry.hash.as_str()) {
             continue;
         }
         updates.extend(state.map(|state| SubscriberRow { state, updated_at: now, ..person.clone() }));
@@ -279,6 +260,55 @@ async fn suppress(
         session.add_consents(&events).await?;
     }
     Ok((rows.len() as u64, stopped))
+}
+
+/// Whose addresses those are that are suppressed.
+struct Owners {
+    here: HashMap<String, SubscriberRow>,
+    /// Who had an address before they moved, by its hash.
+    moved: HashMap<String, SubscriberRow>,
+}
+
+impl Owners {
+    async fn look_up(session: &mut Session, hashes: &[&str]) -> Result<Self, StoreError> {
+        let here = session.subscribers_among(hashes).await?.into_iter();
+        let moved = session.moved_among(hashes).await?.into_iter();
+        Ok(Self {
+            here: here.map(|person| (person.address_hash.clone(), person)).collect(),
+            moved: moved.map(|moved| (moved.former_hash, moved.person)).collect(),
+        })
+    }
+
+    /// Whoever complains at an address that they had before means our mails, wherever they go now.
+    fn of(&self, hash: &str, reason: SuppressionReason) -> Option<&SubscriberRow> {
+        let moved = || self.moved.get(hash).filter(|_| reason == SuppressionReason::Complaint);
+        self.here.get(hash).or_else(moved)
+    }
+}
+
+/// The suppressions that are new, or weigh more than those that there are.
+fn heavier(
+    entries: &[Entry],
+    have: &[SuppressionRow],
+    otherwise: SuppressionReason,
+    now: UtcMillis,
+) -> Vec<SuppressionRow> {
+    let weights = have.iter().map(|row| (row.address_hash.as_str(), SuppressionReason::parse(&row.reason).weight()));
+    let weights: HashMap<&str, _> = weights.collect();
+    let mut rows = Vec::new();
+    for entry in entries {
+        let reason = entry.reason.unwrap_or(otherwise);
+        if weights.get(entry.hash.as_str()).is_some_and(|weight| *weight >= reason.weight()) {
+            continue;
+        }
+        rows.push(SuppressionRow {
+            address_hash: entry.hash.clone(),
+            reason: reason.as_str().to_owned(),
+            note: entry.note.clone(),
+            created_at: entry.since.filter(|since| *since <= now).unwrap_or(now),
+        });
+    }
+    rows
 }
 
 /// Where somebody stands whose address is suppressed for that reason; `None`: where they stood.

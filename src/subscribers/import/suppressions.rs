@@ -152,6 +152,42 @@ fn rows(
     part.pass(pass).map_err(unreadable)
 }
 
+/// Reads all of a file, and checks each row.
+fn check(part: &Part, keys: &Keys, note: &str, mut lines: Lines) -> Result<(ImportReport, Lines), SubscribersError> {
+    let mut report = ImportReport::default();
+    let mut failed = None;
+    rows(part, keys, note, &mut |entry| {
+        let noted = match entry {
+            Ok(_) => {
+                report.rows += 1;
+                Ok(())
+            }
+            Err(refused) => report.refuse(refused, &mut lines),
+        };
+        failed = noted.err();
+        if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    failed.map_or(Ok((report, lines)), Err)
+}
+
+/// Reads a file that was checked once more, and gives its good rows in chunks, in which no address comes twice.
+fn read_again(part: &Part, keys: &Keys, note: &str, send: &Sender<Vec<Entry>>) -> Result<(), SubscribersError> {
+    let (mut chunk, mut seen) = (Vec::new(), HashSet::new());
+    rows(part, keys, note, &mut |entry| {
+        let Ok(entry) = entry else { return ControlFlow::Continue(()) };
+        if !seen.insert(entry.hash.clone()) || chunk.len() == CHUNK {
+            seen = HashSet::from([entry.hash.clone()]);
+            if give(&mut chunk, send).is_break() {
+                return ControlFlow::Break(());
+            }
+        }
+        chunk.push(entry);
+        ControlFlow::Continue(())
+    })?;
+    let _ = give(&mut chunk, send);
+    Ok(())
+}
+
 fn give(chunk: &mut Vec<Entry>, send: &Sender<Vec<Entry>>) -> ControlFlow<()> {
     let full = std::mem::take(chunk);
     if full.is_empty() || send.blocking_send(full).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -167,25 +203,10 @@ impl Subscribers {
         write: impl AsyncFn(Vec<Entry>) -> Result<u64, SubscribersError>,
     ) -> Result<ImportReport, SubscribersError> {
         let part = Part::plain(import.path)?;
-        let (keys, text, mut lines) = (Arc::clone(&self.keys), note.to_owned(), import.lines());
+        let (keys, text, lines) = (Arc::clone(&self.keys), note.to_owned(), import.lines());
         let (mut report, lines, part, text) = in_background(move || {
-            let mut report = ImportReport::default();
-            let mut failed = None;
-            rows(&part, &keys, &text, &mut |entry| {
-                let noted = match entry {
-                    Ok(_) => {
-                        report.rows += 1;
-                        Ok(())
-                    }
-                    Err(refused) => report.refuse(refused, &mut lines),
-                };
-                failed = noted.err();
-                if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })?;
-            match failed {
-                Some(error) => Err(error),
-                None => Ok((report, lines, part, text)),
-            }
+            let (report, lines) = check(&part, &keys, &text, lines)?;
+            Ok::<_, SubscribersError>((report, lines, part, text))
         })
         .await??;
         Lines::finish(lines)?;
@@ -195,22 +216,7 @@ impl Subscribers {
         report.applied = true;
         let (send, chunks) = mpsc::channel::<Vec<Entry>>(2);
         let keys = Arc::clone(&self.keys);
-        let reading = in_background(move || {
-            let (mut chunk, mut seen) = (Vec::new(), HashSet::new());
-            rows(&part, &keys, &text, &mut |entry| {
-                let Ok(entry) = entry else { return ControlFlow::Continue(()) };
-                if !seen.insert(entry.hash.clone()) || chunk.len() == CHUNK {
-                    seen = HashSet::from([entry.hash.clone()]);
-                    if give(&mut chunk, &send).is_break() {
-                        return ControlFlow::Break(());
-                    }
-                }
-                chunk.push(entry);
-                ControlFlow::Continue(())
-            })?;
-            let _ = give(&mut chunk, &send);
-            Ok::<_, SubscribersError>(())
-        });
+        let reading = in_background(move || read_again(&part, &keys, &text, &send));
         let writing = async {
             // Moved in here, so that reading ends when writing fails.
             let mut chunks = chunks;
