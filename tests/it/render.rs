@@ -7,6 +7,7 @@ mod design;
 pub mod fixture;
 pub mod looks;
 mod messages;
+mod parity;
 mod parts;
 mod templates;
 

@@ -1,17 +1,22 @@
 //! The design of the digest: its scales, its theme, its limits, and what no text from a feed can do to it.
 
+use std::cell::Cell;
 use std::sync::LazyLock;
 
 use postround::compose::{Intro, IssueContent};
+use postround::config::Config;
 use postround::domain::{Colour, Locale};
 use postround::render::{RenderedMail, built_in_templates};
+use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 use scraper::{Html, Selector};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::fixture::{config, day, each, issue};
 use super::looks::{branded, letters};
+use super::parity::assert_same_addresses;
 use super::{RENDERER, arabic, render};
 
 fn count(page: &Html, selector: &str) -> usize {
@@ -185,7 +190,7 @@ fn a_backlog_of_a_thousand_stories_fits_too_and_says_how_many_are_left_out() {
     assert_eq!(rest.first(), Some(&said), "it leads to the page that has them all");
     assert!(mail.html.contains(&said) && mail.text.contains(&said), "{listed} listed: {said}");
     assert!(listed > 100, "{listed}");
-    assert_same(&mail);
+    assert_same_addresses(&mail);
 }
 
 #[test]
@@ -197,28 +202,6 @@ fn excerpts_get_no_shorter_than_the_mail_needs() {
     // Nearly all of the room is used; from 80,000 on the operator hears of it.
     assert!((85_000..100_000).contains(&mail.html.len()), "{}", mail.html.len());
     assert_eq!(texts(&mail.html, "h3").len(), 39);
-}
-
-/// Both parts link to the same addresses in the same order.
-#[track_caller]
-fn assert_same(mail: &RenderedMail) {
-    let page = Html::parse_document(&mail.html);
-    let mut in_html: Vec<&str> = Vec::new();
-    for link in page.select(&Selector::parse("a").unwrap()).filter_map(|link| link.attr("href")) {
-        if in_html.last() != Some(&link) {
-            in_html.push(link);
-        }
-    }
-    let is_link = |line: &&str| line.contains("://") || line.starts_with(&mail.marker);
-    let in_text: Vec<&str> = mail.text.lines().filter_map(|line| line.split(": ").last()).filter(is_link).collect();
-    assert_eq!(in_html, in_text);
-}
-
-#[test]
-fn both_parts_link_to_the_same_addresses_in_the_same_order() {
-    for content in [issue(1, 1), issue(12, 8), issue(40, 20)] {
-        assert_same(&render(&content, &config()));
-    }
 }
 
 /// Texts as feeds should not have them.
@@ -240,40 +223,76 @@ fn wild() -> impl Strategy<Value = String> {
         Just(String::new()),
         Just("\r\nBcc: x@example.org\r\n\r\n<p>".to_owned()),
     ];
-    proptest::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat())
+    vec(piece, 0..4).prop_map(|pieces| pieces.concat())
 }
 
 /// How often each element of the layout occurs.
 fn skeleton(mail: &RenderedMail) -> Vec<(String, usize)> {
     let page = Html::parse_document(&mail.html);
-    let names = ["html", "body", "body > *", "table", "td", "h1", "h2", "h3", "p", "a", "div", "style", "td td td"];
+    let names =
+        ["html", "body", "body > *", "table", "td", "h1", "h2", "h3", "p", "a", "div", "img", "style", "td td td"];
     let mut counts: Vec<_> = names.iter().map(|name| ((*name).to_owned(), count(&page, name))).collect();
     counts.push(("conditions".to_owned(), mail.html.matches("<!--[if").count()));
     counts.push(("their ends".to_owned(), mail.html.matches("<![endif]-->").count()));
     counts
 }
 
-fn plain() -> IssueContent {
+/// Addresses as feeds should not have them; whether a link leads there, and whether a picture may come from there.
+fn wild_address() -> impl Strategy<Value = (Option<String>, bool, bool)> {
+    let given = |address: &str, leads, shows| Just((Some(address.to_owned()), leads, shows));
+    prop_oneof![
+        4 => wild().prop_map(|text| {
+            let text: String = text.chars().take(60).collect();
+            (Some(format!("https://wild.example/{text}")), true, true)
+        }),
+        1 => Just((None, false, false)),
+        1 => given("", false, false),
+        1 => given("/news/1", false, false),
+        1 => given("https://[", false, false),
+        1 => given("javascript:alert(1)//https://wild.example/", false, false),
+        1 => given("data:image/svg+xml,<svg onload=alert(1)>", false, false),
+        1 => Just((Some(format!("https://wild.example/{}", "x".repeat(5_000))), false, false)),
+        1 => given("http://wild.example/a", true, false),
+        1 => given(" https://wild.example/a\r\n b\" onerror=\"x ", true, true),
+        1 => given("HTTPS://User:Pass@Wild.Example:8443/?a=1&amp;b='2'#<!--[if mso]>-->", true, true),
+        1 => given("https://مثال.example/صورة?{{ slot.name }}", true, true),
+    ]
+}
+
+/// An issue of ordinary texts: each story has an address, and a picture, as `has` says.
+fn plain(has: &[(bool, bool)]) -> IssueContent {
+    let at = Cell::new(0);
     each(issue(10, 8), |article| {
+        let number = at.replace(at.get() + 1);
+        let (leads, shows) = has[number];
+        article.url = leads.then(|| format!("https://plain.example/{number}"));
+        article.image = shows.then(|| format!("https://plain.example/{number}.png"));
         article.excerpt = "An excerpt.".into();
         article.date = Some(day("2026-11-20"));
     })
 }
 
-static PLAIN: LazyLock<Vec<(String, usize)>> = LazyLock::new(|| skeleton(&render(&plain(), &config())));
+static DIRECTIONS: LazyLock<[Config; 2]> = LazyLock::new(|| [config(), arabic::config()]);
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
-    fn no_text_of_an_article_changes_the_layout(title in wild(), excerpt in wild(), source in wild()) {
+    fn no_text_or_address_of_an_article_changes_the_layout(
+        title in wild(), excerpt in wild(), source in wild(),
+        urls in vec(wild_address(), 10), images in vec(wild_address(), 10), config in select(&DIRECTIONS[..]),
+    ) {
+        let has: Vec<(bool, bool)> = urls.iter().zip(&images).map(|(url, image)| (url.1, image.2)).collect();
+        let at = Cell::new(0);
         // What is empty after cleaning is left out of the layout on purpose, so that each text has a letter.
-        let content = each(plain(), |article| {
+        let content = each(plain(&has), |article| {
+            let number = at.replace(at.get() + 1);
             article.title.clone_from(&title);
             article.excerpt = format!("{excerpt} a");
             article.source = format!("{source} a");
+            (article.url, article.image) = (urls[number].0.clone(), images[number].0.clone());
         });
-        let mail = render(&content, &config());
-        prop_assert_eq!(&skeleton(&mail), &*PLAIN);
+        let mail = render(&content, &config);
+        prop_assert_eq!(skeleton(&mail), skeleton(&render(&plain(&has), &config)));
         prop_assert!(mail.html.len() < 100_000);
         prop_assert!(!mail.subject.contains(char::is_control) && mail.subject.graphemes(true).count() < 100);
         let overrides = ['\u{202e}', '\u{2066}'];
@@ -284,5 +303,6 @@ proptest! {
         for line in mail.text.lines() {
             prop_assert!(line.contains("://") || line.width() <= 72 || line.graphemes(true).count() == 1, "{}", line);
         }
+        assert_same_addresses(&mail);
     }
 }
