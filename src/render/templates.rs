@@ -31,7 +31,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 30] = files![
+const FILES: [(&str, &str); 32] = files![
     "address.html",
     "address.txt",
     "alert.html",
@@ -55,6 +55,8 @@ const FILES: [(&str, &str); 30] = files![
     "moved.txt",
     "note.html",
     "note.txt",
+    "story-body.html",
+    "story-end.html",
     "story.html",
     "story.txt",
     "subscribed.html",
