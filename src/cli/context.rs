@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::CliError;
 use crate::app::App;
 use crate::config::{Config, ConfigError, Digest, Source};
+use crate::domain::Locale;
 use crate::store::Store;
 
 /// How long closing the store may take.
@@ -74,6 +75,15 @@ impl Context {
             let known: Vec<_> = config.digests.iter().map(|digest| digest.id.as_str()).collect();
             CliError::Usage(format!("there is no digest `{id}`; the digests are: {}", known.join(", ")))
         })
+    }
+
+    /// The locale of that code: of the program, or an operator's, which are known once the configuration has been read.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn locale(&self, code: &str) -> Result<Locale, CliError> {
+        self.config()?;
+        Locale::parse(code).map_err(|error| CliError::Usage(error.to_string()))
     }
 
     /// The source of that id.

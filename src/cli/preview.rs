@@ -1,4 +1,4 @@
-//! `preview`: the issue as it would be composed now.
+//! `preview`: the issue as it would be composed now, or one as it was frozen.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use super::{CliError, Context, output};
 use crate::app::App;
 use crate::compose::Preview;
 use crate::config::Digest;
-use crate::domain::{Clock, EmailAddress, PublicId, SystemClock, SystemRandom};
+use crate::domain::{Clock, EmailAddress, Locale, PublicId, SystemClock, SystemRandom};
 use crate::render::{Message, RenderedMail, Slots, fill};
 
 /// What the names of files begin with that are opened.
@@ -25,7 +25,14 @@ const KEPT: Duration = Duration::from_secs(3_600);
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The digest's id
-    digest: String,
+    #[arg(required_unless_present = "issue")]
+    digest: Option<String>,
+    /// Show this issue as it was frozen instead
+    #[arg(long, value_name = "ID", conflicts_with = "digest")]
+    issue: Option<i64>,
+    /// For a reader of this language, as in de [default: the digest's own]
+    #[arg(long, value_name = "LOCALE")]
+    locale: Option<String>,
     /// What to print [default: text, and html to open]
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -59,19 +66,27 @@ impl Format {
     }
 }
 
-/// Composes without storing, and prints or writes the result; says on stderr to how many it would go.
+/// Composes without storing, or takes what is frozen, and prints or writes the result; says on stderr what it is.
 pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
-    let digest = context.digest(&args.digest)?;
+    let locale = args.locale.as_deref().map(|code| context.locale(code)).transpose()?;
+    match (args.issue, &args.digest) {
+        (Some(issue), _) => frozen(context, args, issue, locale.as_ref()).await,
+        (None, digest) => next(context, args, digest.as_deref().unwrap_or_default(), locale).await,
+    }
+}
+
+/// The issue that would be next.
+async fn next(context: &Context, args: &Args, digest: &str, locale: Option<Locale>) -> Result<(), CliError> {
+    let digest = context.digest(digest)?;
+    let locale = locale.unwrap_or_else(|| digest.locale.clone());
     let app = context.open().await?;
-    let preview = app.composer().preview(&digest, false).await?;
+    let preview = app.composer().preview(&digest, &locale, false).await?;
     warn_of_failures(&preview.polled);
     let expected = Expected::of(&app, &digest, &preview, digest.spread).await?;
-    let format = args.format.unwrap_or(if args.open { Format::Html } else { Format::Text });
-    let rendered = preview.mail.as_ref().map(|mail| show(&app, &digest, mail, format)).transpose()?;
-
     if context.json {
         output::json(&serde_json::json!({
             "digest": digest.id,
+            "locale": locale.as_str(),
             "subject": preview.mail.as_ref().map(|mail| &mail.subject),
             "articles": preview.articles,
             "recipients": expected.recipients,
@@ -88,7 +103,30 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     } else {
         output::note(summary(&preview, &expected));
     }
-    let Some(rendered) = rendered else { return Ok(()) };
+    match &preview.mail {
+        Some(mail) => give(context, args, &app, &digest, mail),
+        None => Ok(()),
+    }
+}
+
+/// An issue that was composed before.
+async fn frozen(context: &Context, args: &Args, issue: i64, locale: Option<&Locale>) -> Result<(), CliError> {
+    let app = context.open().await?;
+    let (digest, locale, mail) = app.composer().preview_issue(issue, locale).await?;
+    if context.json {
+        output::json(&serde_json::json!({
+            "issue": issue, "digest": digest.id, "locale": locale.as_str(), "subject": mail.subject,
+        }))?;
+    } else {
+        output::note(format!("subject: {}", mail.subject));
+    }
+    give(context, args, &app, &digest, &mail)
+}
+
+/// Prints the mail, writes it or opens it.
+fn give(context: &Context, args: &Args, app: &App, digest: &Digest, mail: &RenderedMail) -> Result<(), CliError> {
+    let format = args.format.unwrap_or(if args.open { Format::Html } else { Format::Text });
+    let rendered = show(app, digest, mail, format)?;
     let file = match (&args.output, args.open) {
         (Some(file), _) => Some(file.clone()),
         (None, true) => {

@@ -36,7 +36,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         return Err(CliError::Failed(words));
     }
     let reading = composer.read_for(&digest).await?;
-    let preview = composer.preview_of(&digest, &reading, false).await?;
+    let preview = composer.preview_of(&digest, &reading, &digest.locale, false).await?;
     if preview.reason.is_none() && preview.recipients > 0 {
         // What somebody asks for out of schedule is not spread.
         output::note(Expected::of(&app, &digest, &preview, Duration::ZERO).await?.describe());

@@ -27,13 +27,17 @@ pub struct Args {
     /// Where it goes
     #[arg(long, required = true, num_args = 1.., value_name = "EMAIL")]
     to: Vec<EmailAddress>,
+    /// For a reader of this language, as in de [default: the digest's own]
+    #[arg(long, value_name = "LOCALE")]
+    locale: Option<String>,
 }
 
 /// Composes without storing an issue, queues the test, and waits until the relay has answered.
 pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let digest = context.digest(&args.digest)?;
+    let locale = args.locale.as_deref().map_or_else(|| Ok(digest.locale.clone()), |code| context.locale(code))?;
     let app = context.open().await?;
-    let preview = app.composer().preview(&digest, true).await?;
+    let preview = app.composer().preview(&digest, &locale, true).await?;
     warn_of_failures(&preview.polled);
     let Some(rendered) = preview.mail else {
         let reason = preview.reason.unwrap_or_else(|| "there is nothing in it".to_owned());
@@ -42,7 +46,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let salt = PublicId::new(&SystemRandom);
     let now = SystemClock.now();
     let mut session = app.store.write(Durability::Full).await?;
-    let mail = new_mail(None, "test", &digest, ALL_TOPICS, &digest.locale, &rendered, salt.as_str());
+    let mail = new_mail(None, "test", &digest, ALL_TOPICS, &locale, &rendered, salt.as_str());
     let mail = session.insert_mail(&mail, now).await?;
     for address in &args.to {
         let delivery = NewDelivery {

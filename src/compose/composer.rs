@@ -158,7 +158,7 @@ impl Composer {
         let number = reader.next_issue_number(&digest.id).await?;
         drop(reader);
         let public_id = PublicId::new(&*self.random);
-        let content = self.content(digest, &selection, Some(number), now);
+        let content = self.content((digest, &digest.locale), &selection, Some(number), now);
         let counted = digest.count_clicks.then(|| Counted::of(&public_id, &selection.all(digest), digest));
         let variants = self.variants(digest, &selection, audience, Some(number), now, counted.as_ref())?;
         let reason = skip_reason(&selection, digest).or_else(|| nobody_reason(&variants));
@@ -248,15 +248,16 @@ impl Composer {
         Ok(())
     }
 
+    /// All of the issue, in a locale.
     pub(super) fn content(
         &self,
-        digest: &Digest,
+        (digest, locale): (&Digest, &Locale),
         selection: &Selection,
         number: Option<i64>,
         now: UtcMillis,
     ) -> IssueContent {
         let articles = of_variant(&selection.all(digest), ALL_TOPICS, digest);
-        content(articles, &self.config, (digest, &digest.locale), number, now)
+        content(articles, &self.config, (digest, locale), number, now)
     }
 
     /// Renders one mail for each variant and locale that somebody in the audience needs.
@@ -287,18 +288,6 @@ impl Composer {
             variants.choices.push((audience, wanted));
         }
         Ok(variants)
-    }
-
-    /// Configuration and digest of an issue as they were when it was frozen, for mails that are rendered later.
-    pub(super) async fn as_frozen(
-        &self,
-        reader: &mut Session,
-        issue: i64,
-        digest: &Digest,
-    ) -> Result<(Config, Digest), ComposeError> {
-        let Some(row) = reader.page(issue).await? else { return Ok(((*self.config).clone(), digest.clone())) };
-        let page = IssuePage::read(issue, &row)?;
-        Ok((page.config(&self.config), page.digest(digest)))
     }
 
     pub(super) fn frame<'a>(&'a self, digest: &'a Digest, locale: &'a Locale) -> Frame<'a> {

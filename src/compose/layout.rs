@@ -5,9 +5,8 @@ use crate::domain::{PublicId, UtcMillis};
 use crate::store::{Choice, Durability, IssueMail, IssueRow, Place};
 
 use super::composer::{locale_of, new_mail, note_shortened};
-use super::links::{Counted, linked};
 use super::variants::variant;
-use super::{ComposeError, Composer, IssueArticle, select};
+use super::{ComposeError, Composer, select};
 
 /// How many subscribers one transaction looks at: leaving never waits for longer than this takes.
 const CHUNK: i64 = 5_000;
@@ -59,14 +58,11 @@ impl Composer {
     /// Decides the mail of a choice that came up after the issue was composed, from what was frozen with it.
     async fn add_variant(&self, issue: &IssueRow, digest: &Digest, choice: &Choice) -> Result<(), ComposeError> {
         let mut reader = self.store.read().await?;
-        let articles = reader.issue_articles(issue.id).await?;
         let mails = reader.issue_mails(issue.id).await?;
-        let counted = Counted::recorded(&issue.public_id, reader.issue_links(issue.id).await?);
-        let (config, digest) = &self.as_frozen(&mut reader, issue.id, digest).await?;
+        let frozen = self.frozen(&mut reader, issue, digest).await?;
         drop(reader);
-        let frozen = articles.len();
-        let articles: Vec<_> = articles.iter().map(|row| IssueArticle::from_row(row, digest.timezone())).collect();
-        let available = select::topics(&articles);
+        let digest = &frozen.digest;
+        let available = select::topics(&frozen.articles);
         let locale = locale_of(&choice.locale, digest);
         let now = self.clock.now();
         let topics = variant(&choice.topics, &available, digest.when_topics_are_empty);
@@ -74,16 +70,13 @@ impl Composer {
         let known = mails.iter().find(same).map(|mail| mail.id);
         let rendered = match &topics {
             Some(topics) if known.is_none() => {
-                let articles = select::of_variant(&articles, topics, digest);
-                let content = select::content(articles, config, (digest, &locale), issue.number, issue.composed_at);
-                let content = linked(content, digest, counted.as_ref(), &*self.click_url);
-                Some((topics, self.renderer.digest(&content, &self.frame(digest, &locale), &*self.random)?))
+                self.rendered_of(&frozen, topics, &locale)?.map(|rendered| (topics, rendered))
             }
             _ => None,
         };
         let mut session = self.store.write(Durability::Full).await?;
         session.lock_digest(&digest.id).await?;
-        if session.issue_articles(issue.id).await?.len() != frozen {
+        if session.issue_articles(issue.id).await?.len() != frozen.articles.len() {
             // An article has been withdrawn in the meantime: the choice is still missing, and is decided anew.
             return Ok(());
         }

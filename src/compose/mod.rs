@@ -7,6 +7,7 @@ mod correct;
 mod due;
 mod error;
 mod fold;
+mod frozen;
 mod latest;
 mod layout;
 mod links;

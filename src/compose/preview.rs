@@ -1,17 +1,19 @@
-//! An issue as it would be now: composed like any other, and taken back.
+//! An issue as it would be now: composed like any other, and taken back; and the mail of one that is frozen.
 
 use super::composer::{Reading, nobody_reason, skip_reason};
+use super::control::wrong_state;
 use super::links::linked;
 use super::select::Selection;
-use super::{ComposeError, Composer};
+use super::{ALL_TOPICS, ComposeError, Composer};
 use crate::collect::Polled;
 use crate::config::Digest;
+use crate::domain::Locale;
 use crate::render::{Frame, RenderedMail};
 use crate::store::Durability;
 
 /// What an issue composed now would be.
 pub struct Preview {
-    /// The mail that somebody with all topics would get; none: there is no article.
+    /// The mail that somebody with all topics would get in the language that was asked for; none: there is no article.
     pub mail: Option<RenderedMail>,
     /// Why it would be skipped.
     pub reason: Option<String>,
@@ -28,12 +30,13 @@ pub struct Preview {
 }
 
 impl Composer {
-    /// The issue as it would be composed now. Polls the sources, and stores nothing: what it records is taken back.
+    /// The issue as it would be composed now, for a reader of that language. Polls the sources, and stores nothing: what it
+    /// records is taken back.
     ///
     /// # Errors
     /// As [`Composer::compose`].
-    pub async fn preview(&self, digest: &Digest, test: bool) -> Result<Preview, ComposeError> {
-        self.preview_of(digest, &self.read_for(digest).await?, test).await
+    pub async fn preview(&self, digest: &Digest, locale: &Locale, test: bool) -> Result<Preview, ComposeError> {
+        self.preview_of(digest, &self.read_for(digest).await?, locale, test).await
     }
 
     /// The same, of what the digest's sources were read to have.
@@ -44,6 +47,7 @@ impl Composer {
         &self,
         digest: &Digest,
         reading: &Reading<'_>,
+        locale: &Locale,
         test: bool,
     ) -> Result<Preview, ComposeError> {
         let now = self.clock.now();
@@ -64,9 +68,9 @@ impl Composer {
         let mail = match selection.articles.is_empty() {
             true => None,
             false => {
-                let content = self.content(digest, &selection, Some(number), now);
+                let content = self.content((digest, locale), &selection, Some(number), now);
                 let content = linked(content, digest, None, &*self.click_url);
-                let frame = Frame { test, ..self.frame(digest, &digest.locale) };
+                let frame = Frame { test, ..self.frame(digest, locale) };
                 Some(self.renderer.digest(&content, &frame, &*self.random)?)
             }
         };
@@ -79,5 +83,43 @@ impl Composer {
             nothing: variants.choices.iter().filter(|(_, mail)| mail.is_none()).map(|(a, _)| a.people).sum(),
             polled,
         })
+    }
+    /// The mail of a frozen issue that somebody with all topics gets in a language, else in that of its digest: the stored one,
+    /// and where nobody has it in that language, the one that they would get.
+    ///
+    /// # Errors
+    /// When there is no such issue, it has no articles or its digest is gone; when its mail cannot be rendered, or the store
+    /// fails.
+    pub async fn preview_issue(
+        &self,
+        id: i64,
+        locale: Option<&Locale>,
+    ) -> Result<(Digest, Locale, RenderedMail), ComposeError> {
+        let issue = self.known_issue(id).await?;
+        let digest = self.config.digest(&issue.digest);
+        let digest = digest.ok_or_else(|| ComposeError::DigestGone { digest: issue.digest.clone() })?;
+        let mut reader = self.store.read().await?;
+        let frozen = self.frozen(&mut reader, &issue, digest).await?;
+        let locale = locale.unwrap_or(&frozen.digest.locale).clone();
+        let mails = reader.issue_mails(id).await?;
+        let stored = mails.iter().find(|mail| mail.topics == ALL_TOPICS && mail.locale == locale.as_str());
+        let stored = match stored {
+            Some(mail) => reader.mail(mail.id).await?,
+            None => None,
+        };
+        drop(reader);
+        let mail = match stored {
+            Some(mail) => Some(RenderedMail {
+                subject: mail.subject,
+                html: mail.html,
+                text: mail.body_text,
+                mime: mail.mime,
+                marker: mail.marker,
+                shortened: None,
+            }),
+            None => self.rendered_of(&frozen, ALL_TOPICS, &locale)?,
+        };
+        let mail = mail.ok_or_else(|| wrong_state(&issue, "shown", "it has no articles"))?;
+        Ok((frozen.digest, locale, mail))
     }
 }

@@ -1,14 +1,13 @@
 //! Withdrawing an article: the one change to an issue that is frozen.
 
-use super::composer::{locale_of, new_mail};
+use super::composer::{locale_of, new_mail, note_shortened};
 use super::control::{event, wrong_state};
-use super::links::{Counted, linked};
 use super::page::IssuePage;
-use super::{Because, ComposeError, Composer, IssueArticle, select};
+use super::{Because, ComposeError, Composer, IssueArticle};
 use crate::config::Digest;
 use crate::domain::{DeliveryState, IssueState, PublicId};
 use crate::render::{self, RenderedMail};
-use crate::store::{Durability, IssueArticleRow, IssueMail, IssueRow, NewIssueEvent, Session, StoryRow};
+use crate::store::{Durability, IssueArticleRow, IssueMail, IssueRow, NewIssueEvent, Session};
 
 /// What came of a withdrawal.
 #[derive(Clone, Debug)]
@@ -85,27 +84,15 @@ impl Composer {
         canonical: &str,
     ) -> Result<Vec<Instead>, ComposeError> {
         let mut reader = self.store.read().await?;
-        let rows: Vec<StoryRow> = reader.issue_articles(issue.id).await?;
         let mails = reader.issue_mails(issue.id).await?;
-        let counted = Counted::recorded(&issue.public_id, reader.issue_links(issue.id).await?);
-        let (config, digest) = &self.as_frozen(&mut reader, issue.id, digest).await?;
+        let mut left = self.frozen(&mut reader, issue, digest).await?;
         drop(reader);
-        let left = rows.iter().filter(|row| row.canonical != canonical);
-        let left: Vec<_> = left.map(|row| IssueArticle::from_row(row, digest.timezone())).collect();
-        let mut anew = Vec::with_capacity(mails.len());
-        for mail in mails {
-            let articles = select::of_variant(&left, &mail.topics, digest);
-            if articles.is_empty() {
-                anew.push((mail, None));
-                continue;
-            }
-            let locale = locale_of(&mail.locale, digest);
-            let content = select::content(articles, config, (digest, &locale), issue.number, issue.composed_at);
-            let content = linked(content, digest, counted.as_ref(), &*self.click_url);
-            let rendered = self.renderer.digest(&content, &self.frame(digest, &locale), &*self.random)?;
-            anew.push((mail, Some(rendered)));
-        }
-        Ok(anew)
+        left.articles.retain(|article| article.canonical != canonical);
+        let anew = mails.into_iter().map(|mail| {
+            let rendered = self.rendered_of(&left, &mail.topics, &locale_of(&mail.locale, &left.digest))?;
+            Ok((mail, rendered))
+        });
+        anew.collect()
     }
 
     async fn replace(

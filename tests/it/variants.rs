@@ -22,6 +22,26 @@ fn add(program: &Program, lines: &str) {
     program.configure(&format!("{config}{lines}\n"));
 }
 
+/// Banner, intro and the name of a topic in two languages.
+const SPEAKING: &str = r#"
+    banner = { text = { "en-GB" = "Enter the awards", de = "Preise ausgeschrieben" } }
+    intro = { text = { "en-GB" = "A short week.", de = "Eine kurze Woche." }, by = "Marian Holt" }
+    [[topic]]
+    id = "news"
+    title = { "en-GB" = "The news", de = "Nachrichten" }
+    [[topic]]
+    id = "interviews"
+"#;
+const BRITISH: [&str; 4] = ["THE NEWS", "Enter the awards", "A short week.", "Unsubscribe"];
+const GERMAN: [&str; 4] = ["NACHRICHTEN", "Preise ausgeschrieben", "Eine kurze Woche.", "Abmelden"];
+
+/// A text has all of these, and none of those.
+#[track_caller]
+fn assert_says(text: &str, these: [&str; 4], those: [&str; 4]) {
+    assert!(these.iter().all(|said| text.contains(said)), "{text}");
+    assert!(!those.iter().any(|said| text.contains(said)), "{text}");
+}
+
 on_both! {
     async fn one_mail_is_rendered_for_each_combination_in_use_and_none_for_each_subscriber(store: TestStore) {
         let program = Program::on(&store).await;
@@ -52,15 +72,7 @@ on_both! {
 
     async fn headings_banner_and_intro_are_in_the_language_of_the_reader_and_else_of_the_digest(store: TestStore) {
         let program = Program::on(&store).await;
-        add(&program, r#"
-            banner = { text = { "en-GB" = "Enter the awards", de = "Preise ausgeschrieben" } }
-            intro = { text = { "en-GB" = "A short week.", de = "Eine kurze Woche." }, by = "Marian Holt" }
-            [[topic]]
-            id = "news"
-            title = { "en-GB" = "The news", de = "Nachrichten" }
-            [[topic]]
-            id = "interviews"
-        "#);
+        add(&program, SPEAKING);
         for path in ["hubs", "visitors"] {
             program.site.publish(story(path, path, "2026-11-18"));
         }
@@ -69,13 +81,70 @@ on_both! {
         }
         program.json(&["run", "weekly", "--wait"]).await;
         for (to, text) in mails(&program, 3).await {
-            let (german, british) = (["NACHRICHTEN", "Preise ausgeschrieben", "Eine kurze Woche."], ["THE NEWS", "Enter the awards", "A short week."]);
-            let (own, others) = if to.starts_with("dora") { (german, british) } else { (british, german) };
-            assert!(own.iter().all(|said| text.contains(said)), "{to}: {text}");
-            assert!(!others.iter().any(|said| text.contains(said)), "{to}: {text}");
+            match to.split('@').next().unwrap() {
+                "dora" => assert_says(&text, GERMAN, BRITISH),
+                "cleo" => assert_says(&text, [BRITISH[0], BRITISH[1], BRITISH[2], "Dad-danysgrifio"], GERMAN),
+                _ => assert_says(&text, BRITISH, GERMAN),
+            }
         }
         let shown = String::from_utf8(program.run(&["config", "show"]).await.stdout).unwrap();
         assert!(shown.contains("[topic.title]\nen-GB = \"The news\"\nde = \"Nachrichten\"\n"), "{shown}");
+    }
+
+    async fn a_preview_and_a_test_are_as_a_reader_of_any_language_would_get_them(store: TestStore) {
+        let program = Program::on(&store).await;
+        add(&program, SPEAKING);
+        for path in ["hubs", "visitors"] {
+            program.site.publish(story(path, path, "2026-11-18"));
+        }
+        program.subscribe("ann@northfold.example", &[]).await;
+        let preview = async |locale: &[&str]| {
+            let output = program.run(&[&["preview", "weekly"], locale].concat()).await;
+            String::from_utf8(output.stdout).unwrap()
+        };
+        assert_says(&preview(&[]).await, BRITISH, GERMAN);
+        assert_says(&preview(&["--locale", "DE"]).await, GERMAN, BRITISH);
+        assert_eq!(program.json(&["preview", "weekly", "--locale", "de"]).await["locale"], "de");
+        program.json(&["send-test", "weekly", "--locale", "de", "--to", "desk@northfold.example"]).await;
+        assert_says(&mails(&program, 1).await[0].1, GERMAN, BRITISH);
+        for command in [&["preview", "weekly"][..], &["send-test", "weekly", "--to", "desk@northfold.example"]] {
+            let refused = program.run(&[command, &["--locale", "tlh"]].concat()).await;
+            let said = String::from_utf8_lossy(&refused.stderr);
+            assert_eq!(refused.status.code(), Some(2), "{said}");
+            assert!(said.contains("`tlh` is not a locale that there is: en-GB, en-US, de, fr, es, nl, cy"), "{said}");
+        }
+    }
+
+    async fn an_issue_is_shown_as_it_was_frozen_also_in_a_language_that_nobody_had(store: TestStore) {
+        let program = Program::on(&store).await;
+        let config = std::fs::read_to_string(program.folder.path().join("config.toml")).unwrap();
+        add(&program, SPEAKING);
+        for path in ["hubs", "visitors"] {
+            program.site.publish(story(path, path, "2026-11-18"));
+        }
+        program.subscribe("ann@northfold.example", &[]).await;
+        let issue = program.json(&["run", "weekly", "--wait"]).await["id"].to_string();
+        program.configure(&format!("{config}intro = {{ text = \"Next week's.\" }}\n"));
+        program.site.publish(story("next", "The next week's story", "2026-11-25"));
+
+        let show = async |more: &[&str]| {
+            let output = program.run(&[&["preview", "--issue", issue.as_str()], more].concat()).await;
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let (own, german) = (show(&[]).await, show(&["--locale", "de"]).await);
+        assert_says(&own, BRITISH, GERMAN);
+        assert_says(&german, GERMAN, BRITISH);
+        assert!(!own.contains("next") && !german.contains("next"), "{german}");
+        let boundary = |message: &str| message.lines().find(|line| line.contains("boundary=")).unwrap().trim().to_owned();
+        let raw = String::from_utf8(program.caught(1).await[0].raw.clone()).unwrap();
+        assert_eq!(boundary(&show(&["--format", "eml"]).await), boundary(&raw), "the mail that its readers have");
+        let told = program.json(&["preview", "--issue", &issue, "--locale", "de"]).await;
+        assert_eq!((&told["digest"], &told["locale"]), (&"weekly".into(), &"de".into()), "{told}");
+        for (wrong, code) in [(&["--issue", "99"][..], 2), (&[], 2), (&["weekly", "--issue", &issue], 2)] {
+            let refused = program.run(&[&["preview"], wrong].concat()).await;
+            assert_eq!(refused.status.code(), Some(code), "{refused:?}");
+        }
+        assert_eq!(program.json(&["issue", "list"]).await.as_array().unwrap().len(), 1, "nothing was stored");
     }
 
     async fn whose_topics_have_nothing_new_gets_no_mail_or_the_rest_as_the_digest_says(store: TestStore) {

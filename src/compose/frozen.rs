@@ -1,0 +1,59 @@
+//! An issue as it was frozen: what mails of it are made of that are rendered later.
+
+use super::links::{Counted, linked};
+use super::page::IssuePage;
+use super::{ComposeError, Composer, IssueArticle, select};
+use crate::config::{Config, Digest};
+use crate::domain::{Locale, UtcMillis};
+use crate::render::RenderedMail;
+use crate::store::{IssueRow, Session};
+
+/// What was frozen, as far as it is not withdrawn.
+pub(super) struct Frozen {
+    /// The stories in reading order, then their further copies.
+    pub(super) articles: Vec<IssueArticle>,
+    /// The digest as it was then.
+    pub(super) digest: Digest,
+    config: Config,
+    counted: Option<Counted>,
+    number: Option<i64>,
+    composed_at: UtcMillis,
+}
+
+impl Composer {
+    pub(super) async fn frozen(
+        &self,
+        reader: &mut Session,
+        issue: &IssueRow,
+        digest: &Digest,
+    ) -> Result<Frozen, ComposeError> {
+        let rows = reader.issue_articles(issue.id).await?;
+        let counted = Counted::recorded(&issue.public_id, reader.issue_links(issue.id).await?);
+        let (config, digest) = match reader.page(issue.id).await? {
+            Some(row) => {
+                let page = IssuePage::read(issue.id, &row)?;
+                (page.config(&self.config), page.digest(digest))
+            }
+            None => ((*self.config).clone(), digest.clone()),
+        };
+        let articles = rows.iter().map(|row| IssueArticle::from_row(row, digest.timezone())).collect();
+        Ok(Frozen { articles, digest, config, counted, number: issue.number, composed_at: issue.composed_at })
+    }
+
+    /// The mail of a variant, as `variant` spells it; `None`: nothing of it is left.
+    pub(super) fn rendered_of(
+        &self,
+        frozen: &Frozen,
+        topics: &str,
+        locale: &Locale,
+    ) -> Result<Option<RenderedMail>, ComposeError> {
+        let digest = &frozen.digest;
+        let articles = select::of_variant(&frozen.articles, topics, digest);
+        if articles.is_empty() {
+            return Ok(None);
+        }
+        let content = select::content(articles, &frozen.config, (digest, locale), frozen.number, frozen.composed_at);
+        let content = linked(content, digest, frozen.counted.as_ref(), &*self.click_url);
+        Ok(Some(self.renderer.digest(&content, &self.frame(digest, locale), &*self.random)?))
+    }
+}
