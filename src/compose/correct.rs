@@ -11,7 +11,7 @@ use super::control::{event, not_folded, wrong_state};
 use super::{ALL_TOPICS, Because, ComposeError, Composer};
 use crate::config::Digest;
 use crate::domain::{IssueState, Locale, PublicId};
-use crate::render::{Letter, RenderedMail};
+use crate::render::{HTML_LIMIT, Letter, RenderedMail};
 use crate::store::{CorrectionRow, Durability, IssueRow, Session};
 
 /// How many deliveries of the issue one transaction looks at.
@@ -44,7 +44,7 @@ impl Composer {
     /// text again queues nothing more.
     ///
     /// # Errors
-    /// When there is no such issue, nobody can have received it, the text is empty, or the store fails.
+    /// When there is no such issue, nobody can have received it, the text is empty or too long, or the store fails.
     pub async fn correct(&self, id: i64, text: &str, because: Because<'_>) -> Result<Corrected, ComposeError> {
         let issue = self.known_issue(id).await?;
         if !matches!(issue.state, IssueState::Sending | IssueState::Held | IssueState::Sent | IssueState::Cancelled) {
@@ -100,7 +100,11 @@ impl Composer {
         date: NaiveDate,
     ) -> Result<RenderedMail, ComposeError> {
         let letter = Letter::Correction { text, subject, date };
-        Ok(self.renderer.letter(&self.frame(digest, locale), &letter, &*self.random)?)
+        let mail = self.renderer.letter(&self.frame(digest, locale), &letter, &*self.random)?;
+        match mail.html.len() {
+            octets if octets > HTML_LIMIT => Err(ComposeError::LongCorrection { octets, limit: HTML_LIMIT }),
+            _ => Ok(mail),
+        }
     }
 
     /// The correction for those who have the issue in another language or under another subject than its own.

@@ -86,6 +86,17 @@ pub enum ComposeError {
     /// A correction without a word.
     #[error("the correction is empty; write what was wrong and what is right")]
     EmptyCorrection,
+    /// A correction that mail programs would cut off.
+    #[error(
+        "the correction is too long: its mail has {octets} octets of HTML, and beyond {limit} Gmail cuts a mail off, and with \
+         it the link to leave; say it in fewer words, and link to a page that has the rest"
+    )]
+    LongCorrection {
+        /// How long the HTML is.
+        octets: usize,
+        /// How long it may be.
+        limit: usize,
+    },
     /// Other processes kept taking the articles.
     #[error("the issue of `{digest}` could not be frozen: other processes are composing it too; try again in a minute")]
     Contended {

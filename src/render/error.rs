@@ -65,12 +65,13 @@ pub enum TemplateError {
         /// The slot, as `slot.name`.
         slot: String,
     },
-    /// A template that mail programs would cut off whatever is in the issue.
+    /// A template, or a wording, with which mail programs would cut a mail off whatever it is about.
     #[error(
-        "{place}: the mail has {octets} octets of HTML with one short article already, and Gmail cuts mails near 102,000; make the template shorter"
+        "{place}: a mail has {octets} octets of HTML with next to nothing in it, and Gmail cuts mails near 102,000; make it \
+         shorter"
     )]
     TooLong {
-        /// The template.
+        /// The template, or the file of the wording.
         place: String,
         /// How long the HTML is.
         octets: usize,

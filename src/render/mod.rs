@@ -43,7 +43,10 @@ use crate::config::{Config, Digest};
 use crate::domain::Locale;
 
 /// Gmail cuts a mail near 102,000 octets of HTML, and with it the links of the footer. The slots' values come on top of this.
-const HTML_LIMIT: usize = 98_000;
+pub const HTML_LIMIT: usize = 98_000;
+
+/// From so many octets of HTML on the operator is told; what a template may make of next to nothing.
+pub const HTML_WARNING: usize = 80_000;
 
 /// How much of a digest's title a letter's subject has, in characters.
 const TITLE_LIMIT: usize = 60;

@@ -11,12 +11,10 @@ use super::mime::{Envelope, List, assemble};
 use super::slots::{Marker, Slot, find};
 use super::templates::Templates;
 use super::view::IssueView;
-use super::{Frame, RenderedMail, TemplateError, inline, sample, subject};
+use super::{Frame, HTML_WARNING, RenderedMail, TemplateError, inline, sample, subject};
 use crate::compose::IssueContent;
-use crate::domain::{Random, SystemRandom};
-
-/// From here on the operator is told; what a template may make of an issue with a single short article.
-const HTML_WARNING: usize = 80_000;
+use crate::domain::{Locale, Random, SystemRandom};
+use crate::wording::own_wordings;
 
 /// The template that others fall back to for the part that they do not have.
 const DIGEST: &str = "digest";
@@ -30,7 +28,7 @@ pub struct Renderer {
 impl Renderer {
     /// Loads the built-in templates and those of `dir`, which replace built-in ones of the same name. Where there is any of
     /// the operator's, all of them are tried on an invented issue; the built-in ones alone are left to the tests of the
-    /// program, since every command loads them.
+    /// program, since every command loads them. So are letters in the operator's own words, for their length.
     ///
     /// # Errors
     /// [`TemplateError`] for a file that cannot be read, and for the first mistake in a template.
@@ -38,6 +36,9 @@ impl Renderer {
         let renderer = Self { templates: Templates::load(dir)? };
         if renderer.templates.has_own() {
             renderer.try_all()?;
+        }
+        for (locale, file) in dir.map(own_wordings).unwrap_or_default() {
+            renderer.try_wording(&locale, &file)?;
         }
         Ok(renderer)
     }
@@ -138,7 +139,7 @@ impl Renderer {
         if fit != Fit::default() {
             tracing::warn!(digest, octets, "mail programs would have cut the issue off, so it was made smaller: {fit}");
         } else if octets > HTML_WARNING {
-            tracing::warn!(digest, octets, "the HTML is long; Gmail cuts it near 102,000");
+            tracing::warn!(digest, octets, "the HTML is long; Gmail cuts mails near 102,000 octets");
         }
         Ok((html, text, fit))
     }
@@ -160,11 +161,7 @@ impl Renderer {
         self.parts(name, &full, &marker, &REQUIRED)?;
         self.try_everyday(name, &full, &marker, &REQUIRED)?;
         let (html, _) = self.parts(name, &sample::bare(&marker), &marker, &REQUIRED)?;
-        // An issue can be made smaller; what a template has of its own cannot.
-        if html.len() > HTML_WARNING {
-            let place = self.templates.place(&self.file(name, ".html"));
-            return Err(TemplateError::TooLong { place, octets: html.len() });
-        }
+        check_length(&html, || self.templates.place(&self.file(name, ".html")))?;
         self.parts(name, &sample::titles_alone(&marker), &marker, &REQUIRED)?;
         self.parts(name, &sample::wild(&marker), &marker, &REQUIRED)?;
         Ok(())
@@ -177,11 +174,23 @@ impl Renderer {
         for ending in [".html", ".txt"] {
             self.templates.check_names(&self.file(name, ending), &known)?;
         }
-        for view in [sample::bare_letter(letter, &marker), sample::letter_of_issue(letter, &marker)] {
-            self.parts(name, &view, &marker, letter.required())?;
+        let bare = sample::bare_letter(letter, &Locale::default(), &marker);
+        for view in [bare, sample::letter_of_issue(letter, &marker)] {
+            let (html, _) = self.parts(name, &view, &marker, letter.required())?;
+            check_length(&html, || self.templates.place(&self.file(name, ".html")))?;
             self.try_everyday(name, &view, &marker, letter.required())?;
         }
         Ok(())
+    }
+
+    /// Each letter in a wording of the operator's, which must leave room for what the mail is about.
+    fn try_wording(&self, locale: &Locale, file: &Path) -> Result<(), TemplateError> {
+        let marker = Marker::new(&SystemRandom);
+        sample::letters().iter().try_for_each(|letter| {
+            let view = sample::bare_letter(letter, locale, &marker);
+            let (html, _) = self.parts(letter.template(), &view, &marker, letter.required())?;
+            check_length(&html, || file.display().to_string())
+        })
     }
 
     /// Tries what only real mails say, not tests, and what depends on the language.
@@ -261,6 +270,14 @@ impl Renderer {
             Some(slot) => Err(TemplateError::SlotMissing { place: self.templates.place(file), slot: slot.as_str() }),
             None => Ok(()),
         }
+    }
+}
+
+/// Finds what is too long with next to nothing in it: an issue can be made smaller, what a template has of its own cannot.
+fn check_length(html: &str, place: impl Fn() -> String) -> Result<(), TemplateError> {
+    match html.len() {
+        octets if octets > HTML_WARNING => Err(TemplateError::TooLong { place: place(), octets }),
+        _ => Ok(()),
     }
 }
 

@@ -218,9 +218,10 @@ pub(super) fn letters() -> [Letter<'static>; 10] {
     ]
 }
 
-/// What a letter's template sees before there is an issue, of a sender who says little.
-pub(super) fn bare_letter(letter: &Letter<'_>, marker: &Marker) -> LetterView {
-    LetterView::new(bare_common(marker), &Locale::default(), letter)
+/// What a letter's template sees before there is an issue, of a sender who says little, in the words of a locale.
+pub(super) fn bare_letter(letter: &Letter<'_>, locale: &Locale, marker: &Marker) -> LetterView {
+    let common = Common { words: Words::new(Wording::of(locale), TITLE), ..bare_common(marker) };
+    LetterView::new(common, locale, letter)
 }
 
 /// What a letter's template sees, with the stories of an issue.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Direction, Locale};
 use message::Message;
-pub(crate) use own::{is_broken, load as load_own, read_own};
+pub(crate) use own::{is_broken, load as load_own, own_wordings, read_own};
 pub(crate) use plural::Plural;
 
 /// The files of `templates/locales`, in the order of [`Locale::BUILT_IN`].

@@ -80,6 +80,12 @@ pub(crate) fn load(dir: &Path) -> Result<Vec<String>, Vec<String>> {
     if wrong.is_empty() { Ok(gaps) } else { Err(wrong) }
 }
 
+/// The locales that a templates folder has words for and that are known, each with its file.
+pub(crate) fn own_wordings(dir: &Path) -> Vec<(Locale, PathBuf)> {
+    let files = files(&dir.join(FOLDER)).into_iter();
+    files.filter_map(|(code, path)| Some((Locale::parse(&code).ok()?, path))).collect()
+}
+
 /// The files of the folder by code, languages before their regions, so that a base is there first.
 fn files(folder: &Path) -> Vec<(String, PathBuf)> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());

@@ -75,6 +75,26 @@ async fn the_pages_of_serve_dev_show_each_mail_as_it_is_saved_and_to_this_machin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wording_that_makes_a_letter_too_long_is_refused_with_its_file() {
+    let store = TestStore::sqlite().await;
+    let program = Program::on(&store).await;
+    let locales = program.folder.path().join("own/locales");
+    std::fs::create_dir_all(&locales).unwrap();
+    let config = std::fs::read_to_string(program.folder.path().join("config.toml")).unwrap();
+    program.configure(&format!("{config}\n[templates]\ndir = \"own\"\n"));
+    let check = async |octets: usize| {
+        let words = format!("[mails.goodbye]\ntext = \"{}\"\n", "x".repeat(octets));
+        std::fs::write(locales.join("pt.toml"), words).unwrap();
+        let output = program.run(&["config", "check"]).await;
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = check(80_000).await;
+    assert!(code == Some(2) && said.contains("own/locales/pt.toml: a mail has "), "{said}");
+    let (code, said) = check(40_000).await;
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mistake_in_a_page_is_found_by_config_check_and_not_by_a_visitor() {
     let store = TestStore::sqlite().await;
     let program = Program::on(&store).await;

@@ -98,13 +98,17 @@ on_both! {
         assert_eq!(desk.got()["emil@northfold.example"][0].0, "Nadia Ferreira on counting");
     }
 
-    async fn a_correction_without_a_word_or_of_an_issue_that_nobody_got_is_refused(store: TestStore) {
+    async fn a_correction_without_a_word_with_too_many_or_of_an_issue_that_nobody_got_is_refused(store: TestStore) {
         let desk = Desk::new(&store).await;
         let skipped = desk.issue().await;
         assert!(desk.app.composer().correct(skipped, "It is 2028.", BECAUSE).await.is_err());
         desk.subscribe(1).await;
         let issue = desk.issue().await;
         assert!(desk.app.composer().correct(issue, " \n ", BECAUSE).await.is_err());
+        let long = desk.app.composer().correct(issue, &"It is 2028. ".repeat(9_000), BECAUSE).await.unwrap_err();
+        let said = long.to_string();
+        assert!(said.contains("Gmail cuts a mail off, and with it the link to leave; say it in fewer words"), "{said}");
+        assert!(desk.app.composer().correct(issue, &"It is 2028. ".repeat(5_000), BECAUSE).await.is_ok());
         let missing = desk.program.run(&["issue", "correct", &issue.to_string(), "--text", "nowhere.txt"]).await;
         assert_eq!(missing.status.code(), Some(2));
     }

@@ -247,7 +247,8 @@ fn a_template_that_fails_on_an_empty_or_a_wild_issue_is_refused() {
 #[case("story.html", "<div class=\"card\">", "{{ article.date | upper }}")]
 #[case("story.html", "<div class=\"card\">", "{{ article.url | replace(from='http:', to='https:') }}")]
 #[case("story.txt", "{{ article.title | wrap }}", "{{ article.author | upper }}")]
-#[case("feature.html", "</h3>", "{{ article.image | upper }}")]
+#[case("feature.html", "{% set read = words.read_story %}", "{{ article.image | upper }}")]
+#[case("story-body.html", "</h3>", "{{ article.date | upper }}")]
 #[case("titles.html", "{% for article in listed %}", "{{ article.beside | upper }}")]
 #[case(
     "digest.html",
@@ -264,6 +265,20 @@ fn a_template_that_fails_on_a_mail_without_what_it_names_is_refused(
     assert_ne!(own, built_in);
     let message = load(&[(file, &own)]).err().unwrap();
     assert!(message.starts_with(&format!("DIR/{file}:")), "{message}");
+}
+
+#[rstest]
+#[case("digest.html", "{% block content %}")]
+#[case("goodbye.html", "{% block more %}")]
+#[case("footer.html", "")]
+fn a_template_that_leaves_no_room_for_what_a_mail_is_about_is_refused(#[case] file: &str, #[case] block: &str) {
+    let end = if block.is_empty() { "" } else { "{% endblock %}" };
+    let begin = if block.is_empty() { String::new() } else { format!("{{% extends \"builtin/{file}\" %}}{block}") };
+    let own = |octets: usize| format!("{begin}<p>{}</p>{end}", "x".repeat(octets));
+    let message = load(&[(file, &own(80_000))]).err().unwrap();
+    assert!(message.starts_with(&format!("DIR/{file}: a mail has ")) || block.is_empty(), "{message}");
+    assert!(message.ends_with("Gmail cuts mails near 102,000; make it shorter"), "{message}");
+    assert_eq!(load(&[(file, &own(40_000))]).err(), None);
 }
 
 #[test]
