@@ -9,6 +9,7 @@ use super::{Alerts, Poster};
 use crate::compose::{HELD, MISSED};
 use crate::config::Config;
 use crate::domain::{Clock, IssueState, UtcMillis};
+use crate::render::{HTML_LIMIT, HTML_WARNING};
 use crate::store::{Durability, IssueRow, SourceRow, Store, StoreError};
 
 const DAY: i64 = 86_400_000;
@@ -18,9 +19,6 @@ const BACK: i64 = 2 * DAY;
 
 /// How long a source fails before anybody is told.
 const PATIENCE: i64 = 2 * DAY;
-
-/// From how many octets of HTML on the operator is told; Gmail cuts a mail near 102,000.
-const LONG_HTML: i64 = 80_000;
 
 /// Looks at the store now and then.
 pub struct Watch {
@@ -34,8 +32,8 @@ pub struct Watch {
     raised: HashSet<String>,
     /// The same at this look.
     seen: HashSet<String>,
-    /// Issues whose mails have been measured.
-    measured: HashSet<i64>,
+    /// Issues whose mails have been measured, with how much had been taken away from them.
+    measured: HashSet<(i64, i64)>,
 }
 
 impl Watch {
@@ -56,7 +54,7 @@ impl Watch {
         let issues = reader.issues_to_watch(UtcMillis(now.0 - BACK)).await?;
         let sources = reader.sources().await?;
         for issue in &issues {
-            if self.measured.insert(issue.id) {
+            if self.measured.insert((issue.id, issue.shortened_by)) {
                 let octets = reader.longest_html(issue.id).await?;
                 self.long(issue, octets);
             }
@@ -66,7 +64,7 @@ impl Watch {
             }
         }
         drop(reader);
-        self.measured.retain(|id| issues.iter().any(|issue| issue.id == *id));
+        self.measured.retain(|measured| issues.iter().any(|issue| (issue.id, issue.shortened_by) == *measured));
         issues.iter().for_each(|issue| self.skipped(issue, &sources));
         sources.iter().for_each(|source| self.source(source, now));
         self.raised = std::mem::take(&mut self.seen);
@@ -122,6 +120,7 @@ impl Watch {
         }
     }
 
+    /// Of an issue that had to be made smaller, each time that a mail of it loses more than those before.
     fn long(&mut self, issue: &IssueRow, octets: i64) {
         if let Some(shortened) = &issue.shortened {
             let subject = format!("An issue of {} was too long", issue.digest);
@@ -130,17 +129,19 @@ impl Watch {
                  {shortened}.",
                 issue.id
             );
-            return self.raise(format!("shortened:{}", issue.id), &subject, &text);
+            return self.raise(format!("shortened:{}:{}", issue.id, issue.shortened_by), &subject, &text);
         }
-        if octets <= LONG_HTML {
+        let octets = usize::try_from(octets).unwrap_or_default();
+        if octets <= HTML_WARNING {
             return;
         }
         let subject = format!("The mail of {} is long", issue.digest);
         let text = format!(
-            "The HTML of issue {} has {} KB. Gmail cuts a mail near 102 KB, so from 98 KB on excerpts are shortened and \
+            "The HTML of issue {} has {} KB. Gmail cuts a mail that is too long, so from {} KB on excerpts are shortened and \
              articles are listed by title alone.\nA lower `max_articles` keeps it short.",
             issue.id,
-            octets / 1000
+            octets / 1000,
+            HTML_LIMIT / 1000
         );
         self.raise(format!("long:{}", issue.id), &subject, &text);
     }

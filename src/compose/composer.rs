@@ -300,14 +300,14 @@ pub(super) fn locale_of(code: &str, digest: &Digest) -> Locale {
     Locale::parse(code).unwrap_or_else(|_| digest.locale.clone())
 }
 
-/// Notes the most that was taken away from one of these mails of an issue, for the operator. What was noted before stays.
+/// Notes the most that was taken away from one of these mails of an issue, for the operator, where no other mail lost more.
 pub(super) async fn note_shortened(
     session: &mut Session,
     issue: i64,
     mails: impl Iterator<Item = &RenderedMail>,
 ) -> Result<(), StoreError> {
     match mails.filter_map(|mail| mail.shortened).max_by_key(Fit::extent) {
-        Some(fit) => session.note_shortened(issue, &fit.to_string()).await,
+        Some(fit) => session.note_shortened(issue, &fit.to_string(), fit.extent()).await,
         None => Ok(()),
     }
 }

@@ -103,6 +103,7 @@ impl Composer {
         mails: Vec<Instead>,
     ) -> Result<usize, ComposeError> {
         let now = self.clock.now();
+        note_shortened(session, issue.id, mails.iter().filter_map(|(_, rendered)| rendered.as_ref())).await?;
         let mut replaced = 0;
         for (old, rendered) in mails {
             let Some(rendered) = rendered else {

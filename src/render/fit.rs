@@ -1,7 +1,6 @@
 //! Makes an issue fit: near the size at which Gmail cuts a mail off, and with it the links of the footer, there is less of
 //! each story, then fewer stories, and at last fewer titles.
 
-use std::cmp::Reverse;
 use std::fmt;
 
 use unicode_segmentation::UnicodeSegmentation;
@@ -96,9 +95,13 @@ impl Fit {
         view
     }
 
-    /// How much it is, to compare: of several mails of an issue, the operator hears of the one that lost most.
-    pub fn extent(&self) -> impl Ord + use<> {
-        (self.dropped, self.plain, self.moved, self.excerpts.map(Reverse))
+    /// How much it is, as one number to compare: of several mails of an issue, the operator hears of the one that lost most.
+    pub fn extent(&self) -> i64 {
+        const MOST: i64 = 999_999;
+        let count = |count: usize| i64::try_from(count).unwrap_or(MOST).min(MOST);
+        let cut = self.excerpts.map_or(0, |limit| EXCERPTS.iter().filter(|step| **step >= limit).count());
+        let titles = count(self.dropped) * 2 + i64::from(self.plain);
+        (titles * (MOST + 1) + count(self.moved)) * 10 + count(cut)
     }
 }
 
@@ -190,7 +193,7 @@ mod tests {
             "19 stories are listed by their titles, titles are listed without sources, 159 titles are left out"
         );
         let extents = [Fit::default(), less, Fit { excerpts: Some(140), ..less }, more, most].map(|fit| fit.extent());
-        assert!(extents.is_sorted());
+        assert!(extents.is_sorted_by(|less, more| less < more), "{extents:?}");
     }
 
     proptest! {

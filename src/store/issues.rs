@@ -4,6 +4,17 @@ use super::query::{execute, fetch_all, fetch_one, fetch_optional, queries};
 use super::{NewArticle, Session, StoreError, StoryRow};
 use crate::domain::{IssueState, PublicId, UtcMillis};
 
+/// Issues as an [`IssueRow`] has them: those that the rest of the statement says.
+macro_rules! issues {
+    ($which:literal) => {
+        concat!(
+            "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
+                    layout_after, laid_out_at, finished_at, folded_at, recipients, shortened, shortened_by from issues ",
+            $which
+        )
+    };
+}
+
 queries! {
     INSERT_ISSUE = {
         "insert into issues (public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at,
@@ -21,44 +32,24 @@ queries! {
          on conflict do nothing"
     };
     NEXT_NUMBER = { "select coalesce(max(number), 0) + 1 from issues where digest = $1" };
-    ISSUE = {
-        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, folded_at, recipients, shortened from issues where id = $1"
-    };
-    ISSUE_BY_KEY = {
-        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, folded_at, recipients, shortened from issues where digest = $1 and issue_key = $2"
-    };
-    ISSUES = {
-        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, folded_at, recipients, shortened from issues order by id desc"
-    };
-    LATEST_SENT_ISSUE = {
-        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, folded_at, recipients, shortened from issues where digest = $1 and state = 'sent'
-         order by id desc limit 1"
-    };
+    ISSUE = { issues!("where id = $1") };
+    ISSUE_BY_KEY = { issues!("where digest = $1 and issue_key = $2") };
+    ISSUES = { issues!("order by id desc") };
+    LATEST_SENT_ISSUE = { issues!("where digest = $1 and state = 'sent' order by id desc limit 1") };
     // What the operator may have to hear of: the issues of the last days, and those that wait.
-    ISSUES_TO_WATCH = {
-        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, folded_at, recipients, shortened from issues where composed_at >= $1 or state = 'held'
-         order by id"
-    };
+    ISSUES_TO_WATCH = { issues!("where composed_at >= $1 or state = 'held' order by id") };
     // Of several processes one gets each.
     TAKE_PINGS = {
         "update issues set pinged_at = $1 where pinged_at is null and scheduled_at is not null and finished_at >= $2
              and state in ('sent', 'skipped', 'cancelled') returning digest"
     };
-    // What was found first stays.
-    NOTE_SHORTENED = { "update issues set shortened = coalesce(shortened, $2) where id = $1" };
+    // The most stays.
+    NOTE_SHORTENED = { "update issues set shortened = $2, shortened_by = $3 where id = $1 and shortened_by < $3" };
     TOPIC_COUNTS = {
         "select a.topic, count(distinct a.canonical) from issue_articles a join issues i on i.id = a.issue_id
          where i.digest = $1 and i.composed_at >= $2 and i.state in ('sending', 'sent') group by a.topic"
     };
-    OPEN_ISSUES = {
-        "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                layout_after, laid_out_at, finished_at, folded_at, recipients, shortened from issues where state = 'sending' order by id"
-    };
+    OPEN_ISSUES = { issues!("where state = 'sending' order by id") };
     ISSUE_ARTICLES = {
         "select topic, source, url, canonical, title, published_at, excerpt, author, image from issue_articles
          where issue_id = $1 and withdrawn_at is null order by position"
@@ -137,8 +128,10 @@ pub struct IssueRow {
     pub folded_at: Option<UtcMillis>,
     /// How many deliveries were laid out.
     pub recipients: i64,
-    /// What was taken away so that mail programs do not cut it off.
+    /// The most that was taken away from a mail of it, so that mail programs do not cut it off.
     pub shortened: Option<String>,
+    /// How much that is, to be compared with what another mail loses.
+    pub shortened_by: i64,
 }
 
 /// An article to be frozen into an issue.
@@ -280,12 +273,13 @@ impl Session {
         fetch_all!(self, TOPIC_COUNTS as (String, i64), digest, since)
     }
 
-    /// Notes what was taken away from an issue so that mail programs do not cut it off, unless that is noted.
+    /// Notes what was taken away from a mail of an issue so that mail programs do not cut it off, unless `by`, how much that is,
+    /// is no more than what is noted.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn note_shortened(&mut self, issue: i64, what: &str) -> Result<(), StoreError> {
-        execute!(self, NOTE_SHORTENED, issue, what)?;
+    pub async fn note_shortened(&mut self, issue: i64, what: &str, by: i64) -> Result<(), StoreError> {
+        execute!(self, NOTE_SHORTENED, issue, what, by)?;
         Ok(())
     }
 

@@ -27,12 +27,12 @@ pub(super) fn json<T: serde::Serialize>(rows: impl IntoIterator<Item = T>) -> St
 
 /// Declares the named queries of a file, and `ALL` which lists them for the test that prepares every one.
 macro_rules! queries {
-    (@one $name:ident, $sql:literal) => {
-        const $name: $crate::store::Query = $crate::store::Query { name: stringify!($name), sqlite: $sql, postgres: $sql };
-    };
     (@one $name:ident, sqlite $sqlite:literal postgres $postgres:literal) => {
         const $name: $crate::store::Query =
             $crate::store::Query { name: stringify!($name), sqlite: $sqlite, postgres: $postgres };
+    };
+    (@one $name:ident, $sql:expr) => {
+        const $name: $crate::store::Query = $crate::store::Query { name: stringify!($name), sqlite: $sql, postgres: $sql };
     };
     ($($name:ident = { $($sql:tt)+ };)+) => {
         $($crate::store::query::queries!(@one $name, $($sql)+);)+

@@ -166,12 +166,13 @@ on_both! {
              values ({long}, 'digest', 'weekly', '*', 'en-GB', 's', '{}', '', '', '', '', 0)", "ä".repeat(45_000),
         )).await;
         let shortened = office.issue(5, "sent", "").await;
-        execute(&office.test, &format!("update issues set shortened = '9 titles are left out' where id = {shortened}")).await;
+        let note = "update issues set shortened = '9 titles are left out', shortened_by = 7 where id =";
+        execute(&office.test, &format!("{note} {shortened}")).await;
         let told = seen(&office).await;
         let keys: Vec<&str> = told.iter().map(|alert| alert.key.as_str()).collect();
         let first = long - 3;
-        let expected = [("held", first), ("long", long), ("shortened", shortened), ("missed", first + 1)];
-        assert_eq!(keys, expected.map(|(what, issue)| format!("{what}:{issue}")));
+        let expected = [("held", first, ""), ("long", long, ""), ("shortened", shortened, ":7"), ("missed", first + 1, "")];
+        assert_eq!(keys, expected.map(|(what, issue, how)| format!("{what}:{issue}{how}")));
         assert!(told[2].text.contains("9 titles are left out"), "{told:?}");
     }
 

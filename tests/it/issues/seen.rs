@@ -1,6 +1,10 @@
 //! What an operator sees of an issue: beforehand, while it goes, and for one person.
 
+use std::sync::Arc;
+
+use postround::compose::Occasion;
 use postround::demo::catcher::{Command, Reply, Stage};
+use postround::domain::SystemClock;
 
 use super::{BECAUSE, Desk};
 use crate::support::on_both;
@@ -34,6 +38,42 @@ on_both! {
         let shown = desk.program.run(&["issue", "show", &issue["id"].to_string()]).await;
         let shown = String::from_utf8(shown.stdout).unwrap();
         assert!(shown.contains(&format!("made smaller: {said}")), "{shown}");
+    }
+
+    async fn a_later_mail_that_loses_more_is_what_issue_show_and_one_more_warning_say(store: TestStore) {
+        let mut desk = Desk::new(&store).await;
+        let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
+        desk.program.configure(&format!("{config}max_articles = 90\n"));
+        desk.app = desk.program.app(Arc::new(SystemClock)).await;
+        for number in 0..140 {
+            let title = format!("Story {number} {}", "of a long and winding kind ".repeat(9));
+            let excerpt = "What is said about it takes some room. ".repeat(8);
+            let story = Story { excerpt, ..story(&format!("s{number}"), &title, "2026-11-20") };
+            if number % 2 == 0 { desk.program.site.publish(story) } else { desk.program.site.list(story) }
+        }
+        let issue = async || desk.program.json(&["issue", "list"]).await[0].clone();
+        let (_, mut teller, mut watch) = desk.app.alerts().unwrap();
+        let mut warned = async || {
+            watch.look().await.unwrap();
+            watch.look().await.unwrap();
+            std::iter::from_fn(|| teller.raised.try_recv().ok()).map(|alert| alert.text).collect::<Vec<_>>()
+        };
+        desk.program.subscribe("ida@northfold.example", &["--topics", "interviews"]).await;
+        let digest = desk.app.config.digest("weekly").unwrap().clone();
+        desk.app.composer().compose(&digest, Occasion::Extra).await.unwrap();
+        let first = issue().await["shortened"].as_str().unwrap().to_owned();
+        assert!(!first.contains("left out"), "{first}");
+        assert!(warned().await.concat().contains(&first));
+
+        desk.program.subscribe("late@northfold.example", &[]).await;
+        desk.tend().await;
+        let most = issue().await["shortened"].as_str().unwrap().to_owned();
+        assert_ne!(most, first);
+        assert!(warned().await.concat().contains(&most));
+
+        desk.program.subscribe("later@northfold.example", &["--topics", "interviews", "--locale", "de"]).await;
+        desk.tend().await;
+        assert_eq!((issue().await["shortened"].as_str().unwrap(), warned().await), (&*most, Vec::new()), "it lost less");
     }
 
     async fn issue_show_names_what_was_put_off_by_domain_and_reason(store: TestStore) {
