@@ -23,7 +23,8 @@ pub fn run(context: &Context, command: &Command) -> Result<(), CliError> {
             for name in config.ignored_variables() {
                 output::note(format!("note: {name} in the environment is none of ours: it has no `__` in it"));
             }
-            for gap in config.templates.gaps.iter().chain(renderer.unused()).chain(&strangers) {
+            let untranslated = config.untranslated();
+            for gap in config.templates.gaps.iter().chain(renderer.unused()).chain(&strangers).chain(&untranslated) {
                 output::note(format!("note: {gap}"));
             }
             if let Some(advice) = config.server.unnamed_proxy() {

@@ -20,16 +20,17 @@ impl LocalText {
     /// The text for a locale. Where there is none: that of its language, then the same of `fallback`, the digest's locale, then
     /// of British English; at last the first of all.
     pub fn of(&self, locale: &Locale, fallback: &Locale) -> &str {
-        let texts = match self {
-            Self::One(text) => return text,
-            Self::Each(texts) => texts,
-        };
-        let british = Locale::default();
-        let exact = |wanted: &Locale| texts.iter().find(|(locale, _)| locale == wanted);
-        let same_language = |wanted: &Locale| texts.iter().find(|(locale, _)| locale.language() == wanted.language());
-        let mut wanted = [locale, fallback, &british].into_iter();
-        let found = wanted.find_map(|wanted| exact(wanted).or_else(|| same_language(wanted))).or(texts.first());
-        found.map_or("", |(_, text)| text)
+        match self {
+            Self::One(text) => text,
+            Self::Each(texts) => nearest(texts, locale, fallback).map_or("", |(_, text)| text),
+        }
+    }
+
+    /// The locale whose text the readers of a digest in `own` get, where there is none in that language.
+    pub fn stand_in(&self, own: &Locale) -> Option<&Locale> {
+        let Self::Each(texts) = self else { return None };
+        let (found, _) = nearest(texts, own, own)?;
+        (found.language() != own.language()).then_some(found)
     }
 
     /// All its texts.
@@ -45,6 +46,14 @@ impl LocalText {
     pub fn is_empty(&self) -> bool {
         self.texts().all(str::is_empty)
     }
+}
+
+fn nearest<'t>(texts: &'t [(Locale, String)], locale: &Locale, fallback: &Locale) -> Option<&'t (Locale, String)> {
+    let british = Locale::default();
+    let exact = |wanted: &Locale| texts.iter().find(|(locale, _)| locale == wanted);
+    let same_language = |wanted: &Locale| texts.iter().find(|(locale, _)| locale.language() == wanted.language());
+    let mut wanted = [locale, fallback, &british].into_iter();
+    wanted.find_map(|wanted| exact(wanted).or_else(|| same_language(wanted))).or(texts.first())
 }
 
 impl Default for LocalText {

@@ -29,6 +29,7 @@ mod template_names;
 #[cfg(test)]
 mod tests;
 mod theme;
+mod untranslated;
 mod urls;
 mod utm;
 mod values;
