@@ -192,7 +192,7 @@ impl Notices {
             NoticeKind::Welcome => Letter::Welcome { latest: latest.as_ref().map(|(_, content)| content) },
         };
         let words = match (&letter, &latest) {
-            (Letter::Welcome { .. }, Some((issue, content))) => format!("welcome {issue} {}", topics_of(content)),
+            (Letter::Welcome { .. }, Some((issue, content))) => format!("welcome {issue} {}", stories_of(content)),
             _ => format!("{letter:?}"),
         };
         let rendered = self.rendered(&frame, &letter, &words)?;
@@ -227,7 +227,7 @@ fn link_of(kind: &NoticeKind) -> Option<&SecretLink> {
     }
 }
 
-fn topics_of(content: &IssueContent) -> String {
+fn stories_of(content: &IssueContent) -> String {
     content.articles().map(|article| article.canonical.as_str()).collect::<Vec<_>>().join(" ")
 }
 

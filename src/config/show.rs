@@ -9,7 +9,7 @@ use crate::domain::EmailAddress;
 use super::local_text::LocalText;
 use super::public::{SubscribeShown, WebShown};
 use super::secret::Secret;
-use super::settings::{AfterCrash, Config, Digest, Intro, Sender, WhenEmpty};
+use super::settings::{self, AfterCrash, Config, Digest, Intro, Sender, WhenEmpty};
 use super::show_dkim::DkimShown;
 use super::show_relays::{RelayShown, SmtpShown, relays_shown};
 use super::show_sources::{SourceShown, backlog};
@@ -180,72 +180,83 @@ struct BannerShown<'a> {
 
 impl<'a> Root<'a> {
     fn of(config: &'a Config) -> Self {
-        let Config {
-            server,
-            store,
-            sender,
-            smtp,
-            delivery,
-            collect,
-            confirmation,
-            leave,
-            retention,
-            templates,
-            web,
-            subscribe,
-            ..
-        } = config;
         Self {
-            server: Server {
-                listen: server.listen.to_string(),
-                public_url: &server.public_url,
-                trusted_proxies: server.trusted_proxies.iter().map(ToString::to_string).collect(),
-                metrics_from: server.metrics_from.iter().map(ToString::to_string).collect(),
-            },
-            store: Store { url: write_store(&store.url), keys: write_path(&store.keys) },
-            sender: sender_shown(sender),
-            smtp: SmtpShown::of(smtp),
-            relay: relays_shown(smtp),
-            delivery: Delivery {
-                after_crash: match delivery.after_crash {
-                    AfterCrash::Resend => "resend",
-                    AfterCrash::Hold => "hold",
-                },
-                retry_for: write_duration(delivery.retry_for),
-                hold_when_failing: delivery.hold_when_failing.map(|share| format!("{share}%")).unwrap_or_default(),
-            },
+            server: Server::of(&config.server),
+            store: Store { url: write_store(&config.store.url), keys: write_path(&config.store.keys) },
+            sender: sender_shown(&config.sender),
+            smtp: SmtpShown::of(&config.smtp),
+            relay: relays_shown(&config.smtp),
+            delivery: Delivery::of(&config.delivery),
             dkim: config.dkim.as_ref().map(|dkim| DkimShown::of(&dkim.names)),
             collect: Collect {
-                allow_private_networks: collect.allow_private_networks,
-                backlog: backlog(collect.backlog),
+                allow_private_networks: config.collect.allow_private_networks,
+                backlog: backlog(config.collect.backlog),
             },
-            leave: Leave { goodbye_mail: leave.goodbye_mail },
-            retention: Retention {
-                network: write_duration(retention.network),
-                network_prefix: retention.network_prefix,
-                deliveries: write_duration(retention.deliveries),
-            },
-            confirmation: Confirmation {
-                valid_for: write_duration(confirmation.valid_for),
-                reminder_after: confirmation.reminder_after.map(write_duration).unwrap_or_default(),
-                forget_after: write_duration(confirmation.forget_after),
-                welcome_mail: confirmation.welcome_mail,
-            },
-            templates: Templates { dir: templates.dir.as_deref().map(write_path).unwrap_or_default() },
-            web: WebShown::of(web),
-            subscribe: SubscribeShown::of(subscribe),
+            leave: Leave { goodbye_mail: config.leave.goodbye_mail },
+            retention: Retention::of(&config.retention),
+            confirmation: Confirmation::of(&config.confirmation),
+            templates: Templates { dir: config.templates.dir.as_deref().map(write_path).unwrap_or_default() },
+            web: WebShown::of(&config.web),
+            subscribe: SubscribeShown::of(&config.subscribe),
             alerts: AlertsShown {
                 email: config.alerts.email.as_ref().map(EmailAddress::as_str).unwrap_or_default(),
                 webhook: secret_address(config.alerts.webhook.as_ref()),
             },
             source: config.sources.iter().map(SourceShown::of).collect(),
-            topic: config
-                .topics
-                .iter()
-                .map(|topic| Topic { id: &topic.id, title: &topic.title, description: &topic.description })
-                .collect(),
+            topic: config.topics.iter().map(Topic::of).collect(),
             digest: config.digests.iter().map(digest).collect(),
         }
+    }
+}
+
+impl<'a> Server<'a> {
+    fn of(server: &'a settings::Server) -> Self {
+        Self {
+            listen: server.listen.to_string(),
+            public_url: &server.public_url,
+            trusted_proxies: server.trusted_proxies.iter().map(ToString::to_string).collect(),
+            metrics_from: server.metrics_from.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl Delivery {
+    fn of(delivery: &settings::Delivery) -> Self {
+        Self {
+            after_crash: match delivery.after_crash {
+                AfterCrash::Resend => "resend",
+                AfterCrash::Hold => "hold",
+            },
+            retry_for: write_duration(delivery.retry_for),
+            hold_when_failing: delivery.hold_when_failing.map(|share| format!("{share}%")).unwrap_or_default(),
+        }
+    }
+}
+
+impl Retention {
+    fn of(retention: &settings::Retention) -> Self {
+        Self {
+            network: write_duration(retention.network),
+            network_prefix: retention.network_prefix,
+            deliveries: write_duration(retention.deliveries),
+        }
+    }
+}
+
+impl Confirmation {
+    fn of(confirmation: &super::Confirmation) -> Self {
+        Self {
+            valid_for: write_duration(confirmation.valid_for),
+            reminder_after: confirmation.reminder_after.map(write_duration).unwrap_or_default(),
+            forget_after: write_duration(confirmation.forget_after),
+            welcome_mail: confirmation.welcome_mail,
+        }
+    }
+}
+
+impl<'a> Topic<'a> {
+    fn of(topic: &'a super::Topic) -> Self {
+        Self { id: &topic.id, title: &topic.title, description: &topic.description }
     }
 }
 

@@ -1,5 +1,8 @@
 //! The names that an operator's template uses, held against what there is: Tera itself says nothing of a wrong one in an `if`.
 
+#[cfg(test)]
+mod written_out;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -129,37 +132,6 @@ impl<'t> Names<'t> {
     /// The first name that is not there: its line, and what is wrong with it.
     pub(crate) fn unknown(&self, view: &Value, locals: &Locals<'_>) -> Option<(usize, String)> {
         self.used.iter().find_map(|(line, path)| Some((*line, wrong(path, view, locals)?)))
-    }
-}
-
-#[cfg(test)]
-impl Names<'_> {
-    /// The names that it is given, written out: `latest[].url` for `issue.url` where `issue` is each of `latest`.
-    pub(crate) fn written_out(&self) -> std::collections::BTreeSet<String> {
-        let all: std::collections::BTreeSet<String> =
-            self.used.iter().flat_map(|(_, path)| self.resolved(path, 0)).collect();
-        let has_fields = |name: &String| {
-            let fields =
-                |other: &String| other.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(['.', '[']));
-            all.iter().any(fields)
-        };
-        all.iter().filter(|name| !has_fields(name)).cloned().collect()
-    }
-
-    fn resolved(&self, path: &[&str], depth: usize) -> Vec<String> {
-        let locals: Vec<&Local<'_>> = self.locals.iter().filter(|local| local.names.contains(&path[0])).collect();
-        if locals.is_empty() || depth > 4 {
-            return vec![path.join(".")];
-        }
-        let of_one = |local: &&Local<'_>| {
-            let (from, each) = (local.from.iter(), if local.each { "[]" } else { "" });
-            let found: Vec<String> = from.flat_map(|from| self.resolved(from, depth + 1)).collect();
-            found
-                .into_iter()
-                .map(|name| [&[&*format!("{name}{each}")], &path[1..]].concat().join("."))
-                .collect::<Vec<_>>()
-        };
-        locals.iter().flat_map(of_one).collect()
     }
 }
 
@@ -357,14 +329,6 @@ mod tests {
     #[case("{% for letter in slot.name %}{% endfor %}", Some("slot.name"))]
     fn a_slot_is_written_as_it_is_and_nothing_is_decided_by_it(#[case] template: &str, #[case] bent: Option<&str>) {
         assert_eq!(Names::of(template).bent_slot().map(|(_, slot)| slot.as_str()), bent);
-    }
-
-    #[test]
-    fn names_are_written_out_from_where_they_come() {
-        let template = "{% if a %}{{ a.b }}{% endif %}{% for x in list %}{% for y in x.inner %}{{ y.z }}{% endfor %}{% endfor %}\
-                        {% set s = c.d %}{{ s.e }}{% set n = 1 + k %}{{ n }}{{ f }}";
-        let names: Vec<String> = Names::of(template).written_out().into_iter().collect();
-        assert_eq!(names, ["a.b", "c.d.e", "f", "k", "list[].inner[].z"]);
     }
 
     proptest::proptest! {

@@ -37,8 +37,7 @@ struct SubjectWords {
 }
 
 /// The subject of an issue: one line, the lead story's title cut at a word, or else the whole, so that it is as long as inboxes
-/// show at most. An
-/// issue without articles, and a template that gives nothing, have the digest's title.
+/// show at most. An issue without articles, and a template that gives nothing, have the digest's title.
 ///
 /// # Errors
 /// [`TemplateError`] when the template is wrong.
