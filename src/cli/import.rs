@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::{CliError, Context, output};
 use crate::app::App;
-use crate::subscribers::{Format, Import, ImportBasis, ImportReport, Rate};
+use crate::config::Rate;
+use crate::subscribers::{ASKED, Format, Import, ImportBasis, ImportReport};
 
 /// How many lines of a kind a person is shown.
 const SHOWN: usize = 20;
@@ -27,7 +28,7 @@ pub struct Args {
     #[arg(long)]
     ask: bool,
     /// How many are asked in which time, as in 20/s, 100/m, 500/h or 5000/d [default: 100/m]
-    #[arg(long, requires = "ask")]
+    #[arg(long, requires = "ask", value_parser = Rate::parse)]
     rate: Option<Rate>,
     /// Leave bad rows out instead of refusing the file; they are listed in FILE.report.csv
     #[arg(long)]
@@ -80,7 +81,7 @@ pub async fn run(context: &Context, app: &App, args: &Args) -> Result<(), CliErr
     let import = Import {
         skip_bad: args.skip_bad,
         format: args.format.map_or(Format::Detect, Format::from),
-        rate: args.rate.unwrap_or_default(),
+        rate: args.rate.unwrap_or(ASKED),
         report: args.report.clone(),
         dry: args.dry_run,
         ..Import::new(&args.file, basis)

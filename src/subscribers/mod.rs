@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 pub use add::{Added, NewSubscriber};
 pub use address_change::{ChangeAsked, Changed, Immovable};
-pub use asks::Rate;
+pub use asks::ASKED;
 pub use choice::{ChoiceError, Chosen, Topics, resolve as resolve_choice, topics_of};
 pub use choose::{Chose, Preferences};
 pub use confirm::{Confirmed, Prospect};

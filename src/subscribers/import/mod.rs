@@ -35,8 +35,9 @@ pub(super) use history::{Event, Reason, Request, write as write_history, write_f
 pub(super) use values::{as_text, cut};
 pub(super) use wishes::write_subscriptions;
 
-use super::asks::Rate;
+use super::asks::ASKED;
 use super::{Notify, Subscribers, SubscribersError};
+use crate::config::Rate;
 use crate::domain::SubscriberState;
 use check::{Checked, Scene};
 use decide::Numbered;
@@ -77,7 +78,7 @@ pub struct Import<'a> {
 impl<'a> Import<'a> {
     /// That file on those grounds, with everything else as usual.
     pub fn new(path: &'a Path, basis: ImportBasis<'a>) -> Self {
-        Self { path, basis, skip_bad: false, format: Format::Detect, rate: Rate::default(), report: None, dry: false }
+        Self { path, basis, skip_bad: false, format: Format::Detect, rate: ASKED, report: None, dry: false }
     }
 
     /// Whether each is asked to confirm.

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use postround::config::Rate;
 use postround::subscribers::{Import, ImportBasis, Origin, SuppressionReason};
 
 use super::{URL, import, states};
-use crate::support::household::{Asked, address, confirmed, somebody, subscribers, text};
+use crate::support::household::{Asked, address, confirmed, execute, somebody, subscribers, text};
 use crate::support::{TestStore, on_both};
 
 fn people(store: &TestStore, count: usize) -> std::path::PathBuf {
@@ -24,7 +25,7 @@ on_both! {
         let (subscribers, clock) = subscribers(&store, URL).await;
         let path = people(&store, 25);
         let asked = Asked::default();
-        let import = Import { rate: "10/m".parse().unwrap(), ..Import::new(&path, ImportBasis::Ask) };
+        let import = Import { rate: Rate::parse("10/m").unwrap(), ..Import::new(&path, ImportBasis::Ask) };
         let report = subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
         assert_eq!((report.added, report.asked, asked.count()), (25, 25, 10));
         assert_eq!(subscribers.ask_due(&asked).await.unwrap(), 0);
@@ -39,7 +40,7 @@ on_both! {
         let (subscribers, _clock) = subscribers(&store, URL).await;
         let asked = Asked::default();
         let path = people(&store, 20);
-        let first = Import { rate: "10/m".parse().unwrap(), ..Import::new(&path, ImportBasis::Ask) };
+        let first = Import { rate: Rate::parse("10/m").unwrap(), ..Import::new(&path, ImportBasis::Ask) };
         subscribers.import(&first, &asked, |_, _| {}).await.unwrap();
         std::fs::write(&path, "email\nlate@northfold.example\n").unwrap();
         subscribers.import(&first, &asked, |_, _| {}).await.unwrap();
@@ -50,7 +51,7 @@ on_both! {
         let (subscribers, clock) = subscribers(&store, URL).await;
         let asked = Asked::default();
         let path = people(&store, 4);
-        let import = Import { rate: "1/m".parse().unwrap(), ..Import::new(&path, ImportBasis::Ask) };
+        let import = Import { rate: Rate::parse("1/m").unwrap(), ..Import::new(&path, ImportBasis::Ask) };
         subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
         // Who comes first is nobody's business; the three others wait.
         let first = asked.0.lock().unwrap()[0].address.to_string();
@@ -96,12 +97,25 @@ on_both! {
         let (subscribers, clock) = subscribers(&store, URL).await;
         let asked = Asked::default();
         let path = people(&store, 2);
-        let import = Import { rate: "1/d".parse().unwrap(), ..Import::new(&path, ImportBasis::Ask) };
+        let import = Import { rate: Rate::parse("1/d").unwrap(), ..Import::new(&path, ImportBasis::Ask) };
         subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
         clock.advance(Duration::from_secs(40 * 86_400));
         assert_eq!(subscribers.forget_unconfirmed().await.unwrap(), 1);
         assert_eq!((subscribers.ask_due(&asked).await.unwrap(), asked.count()), (1, 2));
         assert_eq!(subscribers.forget_unconfirmed().await.unwrap(), 0);
+    }
+
+    async fn an_address_that_is_none_any_more_ends_its_turn(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let asked = Asked::default();
+        let path = people(&store, 2);
+        let import = Import { rate: Rate::parse("1/d").unwrap(), ..Import::new(&path, ImportBasis::Ask) };
+        subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
+        execute(&store, "update subscribers set email = 'nobody' where id in (select subscriber_id from asks)").await;
+        clock.advance(Duration::from_secs(86_400));
+        let done = tokio::time::timeout(Duration::from_secs(30), subscribers.ask_due(&asked)).await;
+        assert_eq!(done.expect("it ends").unwrap(), 0);
+        assert_eq!(text(&store, "select source from asks").await, "");
     }
 
     async fn whoever_had_a_mail_of_that_kind_just_now_is_asked_later(store: TestStore) {
