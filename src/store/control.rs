@@ -17,26 +17,28 @@ queries! {
     };
     REOPEN_ISSUE = { "update issues set state = 'sending', finished_at = null where id = $1 and state = 'sent'" };
     RECALL = {
-        "update deliveries set state = $2, owner = null, finished_at = $3
-         where owner is not null and +issue_id = $1 and state = 'claimed'"
+        deliveries set "state = $2, owner = null, finished_at = $3"
+        where "owner is not null and +issue_id = $1 and state = 'claimed'"
     };
     // The state is hidden from the planner as in `QUEUE_DEFERRED`.
     SET_ASIDE = {
-        "update deliveries set state = 'held' where state || '' = 'queued' and id in
+        deliveries set "state = 'held'"
+        where "state || '' = 'queued' and id in
              (select d.id from deliveries d
               where d.issue_id = $1 and d.state not in ('claimed', 'sending', 'sent') and d.state = 'queued' limit $2)
          and exists (select 1 from issues i where i.id = $1 and i.state = 'held')"
     };
     // How long it is retried counts from now on: the time that it was held is nobody's refusal.
     PUT_BACK = {
-        "update deliveries set state = 'queued', due_at = $3, first_due_at = $3 where state || '' = 'held' and id in
+        deliveries set "state = 'queued', due_at = $3, first_due_at = $3"
+        where "state || '' = 'held' and id in
              (select d.id from deliveries d
               where d.issue_id = $1 and d.state not in ('claimed', 'sending', 'sent') and d.state = 'held' limit $2)
          and exists (select 1 from issues i where i.id = $1 and i.state = 'sending')"
     };
     CANCEL_REST = {
-        "update deliveries set state = 'cancelled', finished_at = $3
-         where state || '' in ('queued', 'held', 'deferred', 'uncertain') and id in
+        deliveries set "state = 'cancelled', finished_at = $3"
+        where "state || '' in ('queued', 'held', 'deferred', 'uncertain') and id in
              (select d.id from deliveries d
               where d.issue_id = $1 and d.state not in ('claimed', 'sending', 'sent')
                 and d.state in ('queued', 'held', 'deferred', 'uncertain') limit $2)
@@ -65,15 +67,15 @@ queries! {
     };
     // Whoever has left, paused, bounced out or been suppressed since then is not mailed by a retry.
     RETRY_ISSUE = {
-        "update deliveries set state = 'queued', due_at = $2, first_due_at = $2, attempts = 0, finished_at = null
-         where issue_id = $1 and state not in ('claimed', 'sending', 'sent') and state in ('failed', 'uncertain') and exists (
+        deliveries set "state = 'queued', due_at = $2, first_due_at = $2, attempts = 0, finished_at = null"
+        where "issue_id = $1 and state not in ('claimed', 'sending', 'sent') and state in ('failed', 'uncertain') and exists (
              select 1 from live_subscriptions l where l.subscriber_id = deliveries.subscriber_id
                and l.digest = deliveries.digest and l.since <= $2)"
     };
     // Nobody would ever find out about it, and the issue would never be finished.
     GIVE_UP_UNCERTAIN = {
-        "update deliveries set state = 'cancelled', finished_at = $2
-         where issue_id = $1 and state not in ('claimed', 'sending', 'sent') and state = 'uncertain'"
+        deliveries set "state = 'cancelled', finished_at = $2"
+        where "issue_id = $1 and state not in ('claimed', 'sending', 'sent') and state = 'uncertain'"
     };
     ADD_ISSUE_EVENT = {
         "insert into issue_events (issue_id, event, at, actor, note, subject) values ($1, $2, $3, $4, $5, $6) returning id"

@@ -41,24 +41,24 @@ queries! {
     };
     // Answers to what somebody asks for are not what they leave.
     CANCEL_OPEN = {
-        "update deliveries set state = 'cancelled', owner = null, finished_at = $3
-         where subscriber_id = $1 and digest = $2 and kind not in ('confirmation', 'manage', 'address', 'moved')
+        deliveries set "state = 'cancelled', owner = null, finished_at = $3"
+        where "subscriber_id = $1 and digest = $2 and kind not in ('confirmation', 'manage', 'address', 'moved')
            and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
     };
     CANCEL_ALL_OPEN = {
-        "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-         where subscriber_id = $1 and kind not in ('confirmation', 'manage', 'address', 'moved')
+        deliveries set "state = 'cancelled', owner = null, finished_at = $2"
+        where "subscriber_id = $1 and kind not in ('confirmation', 'manage', 'address', 'moved')
            and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
     };
     RECALL_WHAT_WAS_LEFT = {
-        "update deliveries set state = 'cancelled', owner = null, finished_at = $3
-         where subscriber_id = $1 and (digest = $2 or $2 = '') and kind in ('digest', 'welcome', 'correction')
+        deliveries set "state = 'cancelled', owner = null, finished_at = $3"
+        where "subscriber_id = $1 and (digest = $2 or $2 = '') and kind in ('digest', 'welcome', 'correction')
            and state in ('queued', 'claimed')"
     };
     // What a leaving cancelled before it was ever started, in an issue that is still being sent.
     RESTORE_CANCELLED = {
-        "update deliveries set state = 'queued', due_at = $4, finished_at = null
-         where subscriber_id = $1 and digest = $2 and kind = 'digest' and state = 'cancelled' and finished_at = $3
+        deliveries set "state = 'queued', due_at = $4, finished_at = null"
+        where "subscriber_id = $1 and digest = $2 and kind = 'digest' and state = 'cancelled' and finished_at = $3
            and started_at is null
            and exists (select 1 from issues i where i.id = deliveries.issue_id and i.state in ('sending', 'held'))"
     };

@@ -27,25 +27,21 @@ queries! {
     };
     // What is being sent this moment ends as it ends, and is nobody's.
     DETACH_DELIVERIES = {
-        sqlite "update deliveries set subscriber_id = null, address = '', address_hash = null, name = '', link = null, answer = null,
+        deliveries set "subscriber_id = null, address = '', address_hash = null, name = '', link = null, answer = null,
                     owner = case when state = 'sending' then owner end,
                     finished_at = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then $2 else finished_at end,
-                    state = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then 'cancelled' else state end
-                where subscriber_id in (select value from json_each($1))"
-        postgres "update deliveries set subscriber_id = null, address = '', address_hash = null, name = '', link = null, answer = null,
-                    owner = case when state = 'sending' then owner end,
-                    finished_at = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then $2 else finished_at end,
-                    state = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then 'cancelled' else state end
-                where subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
+                    state = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then 'cancelled' else state end"
+        where sqlite "subscriber_id in (select value from json_each($1))"
+        postgres "subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
     };
     // What went, or was to go, to an address that is not that of its subscriber: a link to a new one, a test. What is being
     // sent this moment ends as it ends.
     SCRUB_DELIVERIES_TO = {
-        "update deliveries set address = '', address_hash = null, name = '', link = null, answer = null,
+        deliveries set "address = '', address_hash = null, name = '', link = null, answer = null,
              owner = case when state = 'sending' then owner end,
              finished_at = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then $3 else finished_at end,
-             state = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then 'cancelled' else state end
-         where issue_id is null and (address_hash = $1 or lower(address) = $2)"
+             state = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then 'cancelled' else state end"
+        where "issue_id is null and (address_hash = $1 or lower(address) = $2)"
     };
     FORGET_CONSENT = {
         sqlite "delete from consent_events where subscriber_id in (select value from json_each($1))"

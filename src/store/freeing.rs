@@ -12,31 +12,25 @@ queries! {
          where owner is not null and state in ('claimed', 'sending')"
     };
     FREE_OWNER = {
-        "update deliveries set owner = null,
+        deliveries set "owner = null,
              state = case when state = 'claimed' then 'queued' when address = '' then 'cancelled' else $2 end,
-             finished_at = case when state = 'sending' and address = '' then started_at else finished_at end
-         where owner = $1 and state in ('claimed', 'sending')"
+             finished_at = case when state = 'sending' and address = '' then started_at else finished_at end"
+        where "owner = $1 and state in ('claimed', 'sending')"
     };
     // A list of keys is bound in its own way on each.
     FREE_STRAYS = {
-        sqlite
-        "update deliveries set owner = null,
+        deliveries set "owner = null,
              state = case when state = 'claimed' then 'queued' when address = '' then 'cancelled' else $3 end,
-             finished_at = case when state = 'sending' and address = '' then started_at else finished_at end
-         where owner = $1 and state in ('claimed', 'sending') and id not in (select value from json_each($2))"
-        postgres
-        "update deliveries set owner = null,
-             state = case when state = 'claimed' then 'queued' when address = '' then 'cancelled' else $3 end,
-             finished_at = case when state = 'sending' and address = '' then started_at else finished_at end
-         where owner = $1 and state in ('claimed', 'sending')
+             finished_at = case when state = 'sending' and address = '' then started_at else finished_at end"
+        where sqlite "owner = $1 and state in ('claimed', 'sending') and id not in (select value from json_each($2))"
+        postgres "owner = $1 and state in ('claimed', 'sending')
            and id not in (select e.value::bigint from json_array_elements_text($2::text::json) as e (value))"
     };
     RELEASE = {
-        sqlite
-        "update deliveries set state = 'queued', owner = null where state = 'claimed' and owner = $1
+        deliveries set "state = 'queued', owner = null"
+        where sqlite "state = 'claimed' and owner = $1
              and id not in (select value from json_each($2))"
-        postgres
-        "update deliveries set state = 'queued', owner = null where state = 'claimed' and owner = $1
+        postgres "state = 'claimed' and owner = $1
              and id not in (select e.value::bigint from json_array_elements_text($2::text::json) as e (value))"
     };
 }

@@ -78,12 +78,11 @@ queries! {
          order by subscriber_id, public_id"
     };
     CANCEL_OPEN_OF = {
-        sqlite "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-            where state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and kind not in ('confirmation', 'manage', 'address', 'moved')
+        deliveries set "state = 'cancelled', owner = null, finished_at = $2"
+        where sqlite "state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and kind not in ('confirmation', 'manage', 'address', 'moved')
               and subscriber_id in (select value ->> 0 from json_each($1))
               and (subscriber_id, digest) in (select value ->> 0, value ->> 1 from json_each($1))"
-        postgres "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-            where state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and kind not in ('confirmation', 'manage', 'address', 'moved')
+        postgres "state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and kind not in ('confirmation', 'manage', 'address', 'moved')
               and (subscriber_id, digest) in
                 (select (value ->> 0)::bigint, value ->> 1 from jsonb_array_elements($1::jsonb) as e (value))"
     };

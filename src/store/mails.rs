@@ -14,8 +14,8 @@ queries! {
     };
     MAIL_BY_FINGERPRINT = { "select id from mails where fingerprint = $1 order by id limit 1" };
     CANCEL_MAIL = {
-        "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-         where mail_id = $1 and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
+        deliveries set "state = 'cancelled', owner = null, finished_at = $2"
+        where "mail_id = $1 and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
     };
     // Octets are counted in another way on each.
     LONGEST_HTML = {

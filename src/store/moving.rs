@@ -9,11 +9,11 @@ queries! {
     // What was claimed for the old address is claimed anew. What is being sent this moment goes there, and is touched only so
     // that its result waits for the end of this: should it come back, its next claim sees where the person is now.
     READDRESS = {
-        "update deliveries set address = case when state = 'sending' then address else $2 end,
+        deliveries set "address = case when state = 'sending' then address else $2 end,
              address_hash = case when state = 'sending' or address_hash is null then address_hash else $3 end,
              owner = case when state = 'sending' then owner end,
-             state = case when state = 'claimed' then 'queued' else state end
-         where subscriber_id = $1 and kind in ('digest', 'welcome', 'correction')
+             state = case when state = 'claimed' then 'queued' else state end"
+        where "subscriber_id = $1 and kind in ('digest', 'welcome', 'correction')
            and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain', 'sending')"
     };
     ADD_FORMER_ID = { "insert into former_ids (public_id, subscriber_id) values ($1, $2)" };
@@ -27,12 +27,15 @@ queries! {
     // One delivery for each issue, and for each correction, and subscriber: where both got one, that of who is given up is
     // nobody's.
     MOVE_DELIVERIES = {
-        "update deliveries set subscriber_id = $2 where subscriber_id = $1 and not exists (
+        deliveries set "subscriber_id = $2"
+        where "subscriber_id = $1 and not exists (
              select 1 from deliveries d where d.subscriber_id = $2
                and (d.issue_id = deliveries.issue_id or d.correction_id = deliveries.correction_id))"
     };
-    LEAVE_DELIVERIES = { "update deliveries set subscriber_id = null, address = '', name = '', link = null, answer = null
-         where subscriber_id = $1" };
+    LEAVE_DELIVERIES = {
+        deliveries set "subscriber_id = null, address = '', name = '', link = null, answer = null"
+        where "subscriber_id = $1"
+    };
     // What they have left at either address they have left: a link from before that does not bring it back.
     MOVE_LEFT = {
         "update subscriptions set subscriber_id = $2 where subscriber_id = $1 and state = 'left' and not exists (

@@ -26,7 +26,26 @@ pub(super) fn json<T: serde::Serialize>(rows: impl IntoIterator<Item = T>) -> St
 }
 
 /// Declares the named queries of a file, and `ALL` which lists them for the test that prepares every one.
+///
+/// `deliveries set "…" where "…"` changes all deliveries that are such. On PostgreSQL it locks them one after the other by
+/// their ids, as marks do: whoever takes several in another order would wait for somebody who waits for them.
 macro_rules! queries {
+    (@one $name:ident, deliveries set $set:literal where $which:literal) => {
+        $crate::store::query::queries!(@one $name, deliveries set $set where sqlite $which postgres $which);
+    };
+    (@one $name:ident, deliveries set $set:literal where sqlite $sqlite:literal postgres $postgres:literal) => {
+        const $name: $crate::store::Query = $crate::store::Query {
+            name: stringify!($name),
+            sqlite: concat!("update deliveries set ", $set, " where ", $sqlite),
+            postgres: concat!(
+                "with next as (select deliveries.id from deliveries where ",
+                $postgres,
+                " order by deliveries.id for update of deliveries) update deliveries set ",
+                $set,
+                " from next where deliveries.id = next.id"
+            ),
+        };
+    };
     (@one $name:ident, sqlite $sqlite:literal postgres $postgres:literal) => {
         const $name: $crate::store::Query =
             $crate::store::Query { name: stringify!($name), sqlite: $sqlite, postgres: $postgres };

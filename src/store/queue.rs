@@ -19,7 +19,8 @@ queries! {
     // layout and say that hardly anything is queued; it would take the index by state, and compare each row there is with
     // each that is wanted.
     QUEUE_DEFERRED = {
-        "update deliveries set state = 'queued' where state || '' = 'deferred' and id in
+        deliveries set "state = 'queued'"
+        where "state || '' = 'deferred' and id in
              (select d.id from deliveries d where d.state = 'deferred' and d.due_at <= $1 order by d.due_at limit $2)"
     };
     // PostgreSQL has writers beside each other: without `skip locked` they would wait for one another's rows, and
@@ -386,7 +387,10 @@ impl Session {
                 bound.fetch_all(connection).await
             }
             Connection::Postgres(connection) => {
-                let json = serde_json::to_string(marks).unwrap_or_default();
+                // Locks are taken in the order of the ids, as by all who change many deliveries.
+                let mut marks: Vec<&Mark> = marks.iter().collect();
+                marks.sort_by_key(|mark| mark.id);
+                let json = serde_json::to_string(&marks).unwrap_or_default();
                 sqlx::query_as(MARK.postgres).bind(owner).bind(json).fetch_all(connection).await
             }
         };

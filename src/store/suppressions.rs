@@ -72,22 +72,20 @@ queries! {
     BLANK_SUPPRESSION = { "update suppressions set note = '' where address_hash = $1" };
     // Everything that is on its way to somebody: no kind of mail is spared.
     CANCEL_ALL_OF = {
-        sqlite "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-            where state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and subscriber_id in
+        deliveries set "state = 'cancelled', owner = null, finished_at = $2"
+        where sqlite "state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and subscriber_id in
                 (select s.id from subscribers s where s.address_hash in (select value from json_each($1)))"
-        postgres "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-            where state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and subscriber_id in
+        postgres "state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and subscriber_id in
                 (select s.id from subscribers s
                  where s.address_hash in (select jsonb_array_elements_text($1::jsonb)))"
     };
     // What goes to an address that is not, or not yet, that of its subscriber; issues go to subscribers alone.
     CANCEL_ALL_TO = {
-        sqlite "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-            where state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and issue_id is null
+        deliveries set "state = 'cancelled', owner = null, finished_at = $2"
+        where sqlite "state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and issue_id is null
               and (address_hash in (select value from json_each($3))
                    or lower(address) in (select value from json_each($1)))"
-        postgres "update deliveries set state = 'cancelled', owner = null, finished_at = $2
-            where state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and issue_id is null
+        postgres "state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and issue_id is null
               and (address_hash in (select jsonb_array_elements_text($3::jsonb))
                    or lower(address) in (select jsonb_array_elements_text($1::jsonb)))"
     };

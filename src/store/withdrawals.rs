@@ -23,8 +23,8 @@ queries! {
     // A mail that is replaced by itself is not sent any more at all.
     EMPTY_MAIL = { "update mails set replaced_by = id where id = $1" };
     CANCEL_UNSTARTED = {
-        "update deliveries set state = 'cancelled', owner = null, finished_at = $3
-         where issue_id = $1 and mail_id in (select m.id from mails m where m.id = $2 or m.replaced_by = $2)
+        deliveries set "state = 'cancelled', owner = null, finished_at = $3"
+        where "issue_id = $1 and mail_id in (select m.id from mails m where m.id = $2 or m.replaced_by = $2)
            and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
     };
 }

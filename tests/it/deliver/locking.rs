@@ -1,0 +1,88 @@
+//! Statements that change many deliveries at once on PostgreSQL, beside one another: none waits for one that waits for it.
+
+use std::time::{Duration, Instant};
+
+use postround::domain::{DeliveryState, UtcMillis};
+use postround::store::{Durability, Mark, StoreError};
+
+use super::world::World;
+use crate::support::household::execute;
+use crate::support::{MONDAY, TestStore};
+
+const LONG: Duration = Duration::from_secs(4);
+
+/// The deadlocks among what comes of doing something again and again.
+async fn deadlocks<F: Future<Output = Result<(), StoreError>>>(act: impl Fn(u64) -> F) -> Vec<String> {
+    let (until, mut round, mut all) = (Instant::now() + LONG, 0, Vec::new());
+    while Instant::now() < until {
+        if let Err(error) = act(round).await {
+            all.push(error.to_string());
+        }
+        round += 1;
+    }
+    all
+}
+
+/// In an order that changes from one round to the next.
+fn shuffled<T>(mut all: Vec<T>, round: u64, id: impl Fn(&T) -> i64) -> Vec<T> {
+    all.sort_by_key(|one| id(one).unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ (round << 7)).rotate_left(17));
+    all
+}
+
+/// A node that claims, starts, and gives up, in whatever order its connections come to it.
+async fn deliver(world: &World, node: &str, round: u64) -> Result<(), StoreError> {
+    let at = i64::try_from(round).unwrap();
+    let rows = world.store().marks().await?.claim_deliveries(node, UtcMillis(MONDAY.0 + 1000), 150, None).await?;
+    let rows = shuffled(rows, round, |row| row.id);
+    let start = |row: &postround::store::ClaimedRow| Mark {
+        mail: Some(row.mail_id),
+        started_at: Some(MONDAY.0 + at),
+        ..Mark::of(row.id, DeliveryState::Claimed, DeliveryState::Sending)
+    };
+    let back = |row: &postround::store::ClaimedRow| Mark {
+        token: Some(MONDAY.0 + at),
+        ..Mark::of(row.id, DeliveryState::Sending, DeliveryState::Queued)
+    };
+    let (starts, backs): (Vec<Mark>, Vec<Mark>) = rows.iter().map(|row| (start(row), back(row))).unzip();
+    let mut session = world.store().marks().await?;
+    session.mark_deliveries(node, &starts).await?;
+    session.mark_deliveries(node, &shuffled(backs, round + 1, |mark| mark.id)).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn marks_frees_and_holds_beside_one_another_do_not_lock_each_other_out() {
+    let Some(test) = TestStore::postgres().await else { return };
+    let world = World::new(test).await;
+    world.queue(300).await;
+    // As after a while of use: where a row lies has nothing to do with its id.
+    let scatter = "do $$ declare r record; begin
+        for r in select id from deliveries order by md5(id::text) loop
+            update deliveries set due_at = due_at where id = r.id;
+        end loop; end $$";
+    execute(&world.test, scatter).await;
+    let freeing = async |node: &str| {
+        world.store().marks().await?.free_deliveries_of(node, DeliveryState::Queued).await?;
+        world.store().marks().await?.free_strays(node, &[], DeliveryState::Queued).await.map(|_| ())
+    };
+    let holding = async || {
+        let mut session = world.store().write(Durability::Normal).await?;
+        session.recall(world.issue, DeliveryState::Queued, MONDAY).await?;
+        session.commit().await?;
+        let mut session = world.store().marks().await?;
+        session.hold_issue(world.issue, None).await?;
+        session.set_aside(world.issue, 1000).await?;
+        session.resume_issue(world.issue).await?;
+        session.put_back(world.issue, 1000, MONDAY).await.map(|_| ())
+    };
+    let all = tokio::join!(
+        deadlocks(|round| deliver(&world, "a", round)),
+        deadlocks(|round| deliver(&world, "b", round)),
+        deadlocks(|_| freeing("a")),
+        deadlocks(|_| freeing("b")),
+        deadlocks(|_| holding()),
+        deadlocks(|_| holding()),
+    );
+    let errors = [all.0, all.1, all.2, all.3, all.4, all.5].concat();
+    assert!(errors.is_empty(), "{} of them: {:?}", errors.len(), errors.first());
+}
