@@ -182,6 +182,12 @@ impl<'r> Line<'r> {
 
     /// Delivers `first` and whatever follows it, as long as the line can.
     async fn deliver(mut self, first: Job) -> End<'r> {
+        if !self.station.health.goes_on(self.number) {
+            // It has asked for less on another one while this one was made.
+            self.run.feed.give_back_turn(self.station.place, first.to.domain());
+            self.run.give_back(self.station, first).await;
+            return self.end().await;
+        }
         let mut job = first;
         let mut opened = None;
         loop {
@@ -199,8 +205,8 @@ impl<'r> Line<'r> {
                 None => self.open(&job).await,
             };
             match step {
-                // Nothing of it is begun any more, and whatever is said now would be content.
-                Ok(Opened::Ready) if !self.run.goes_on_with(&job) => {
+                // Nothing of it is begun any more, or not by this relay, and whatever is said now would be content.
+                Ok(Opened::Ready) if !self.goes_on_with(&job) => {
                     self.record().await;
                     self.run.give_back(self.station, job).await;
                     return End::Closed;
@@ -250,6 +256,10 @@ impl<'r> Line<'r> {
                 },
             }
         }
+    }
+
+    fn goes_on_with(&self, job: &Job) -> bool {
+        self.run.goes_on_with(job) && self.station.health.goes_on(self.number)
     }
 
     async fn open(&mut self, job: &Job) -> Result<Opened, String> {

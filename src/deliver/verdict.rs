@@ -1,7 +1,5 @@
 //! What an answer means that is not the one that goes on: for the delivery, for its address, and for the relay.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::events::Event;
@@ -30,12 +28,12 @@ impl Run {
         let blame = blame(step, reply);
         match blame {
             Blame::Relay | Blame::Throttled => {
-                let pause = if blame == Blame::Relay {
-                    self.relay_failed(station, &reply.words())
+                if blame == Blame::Relay {
+                    self.relay_failed(station, &reply.words());
                 } else {
-                    self.throttled(station, &reply.words())
-                };
-                return (vec![self.kept(station, row, attempt, pause, reply.words())], true);
+                    self.throttled(station, &reply.words());
+                }
+                return (vec![self.kept(station, row, attempt, reply.words())], true);
             }
             Blame::Address => {
                 let mark = self.result(station, row, attempt, FAILED, reply.words());
@@ -51,19 +49,12 @@ impl Run {
         let Some(all) = station.refusals.keep(refused, station.config.connections) else {
             return (Vec::new(), false);
         };
-        let rest = self.relay_failed(station, &reply.words());
-        // Another relay may have them at once.
-        let pause = if self.others_work(station) { Duration::ZERO } else { rest };
-        (self.all_kept(station, all, pause), true)
+        self.relay_failed(station, &reply.words());
+        (self.all_kept(station, all), true)
     }
 
-    fn others_work(&self, station: &Station) -> bool {
-        let works = |other: &Station| other.health.words().is_none();
-        self.shared.stations.iter().any(|other| other.place != station.place && works(other))
-    }
-
-    fn all_kept(&self, station: &Station, all: Vec<Refused>, pause: Duration) -> Vec<Mark> {
-        all.into_iter().map(|one| self.kept(station, &one.row, one.attempt, pause, one.words)).collect()
+    fn all_kept(&self, station: &Station, all: Vec<Refused>) -> Vec<Mark> {
+        all.into_iter().map(|one| self.kept(station, &one.row, one.attempt, one.words)).collect()
     }
 
     fn all_own(&self, station: &Station, all: Vec<Refused>) -> Vec<Mark> {
@@ -103,13 +94,8 @@ impl Run {
         // What was claimed and has no result yet is with a relay, or waits for one.
         let is_over = nothing_more && self.count_in_hand() <= kept;
         for station in &self.shared.stations {
-            let marks = if let Some(until) = station.health.paused_until() {
-                let rest = if self.others_work(station) {
-                    Duration::ZERO
-                } else {
-                    until.saturating_duration_since(Instant::now())
-                };
-                self.all_kept(station, station.refusals.take(), rest)
+            let marks = if station.health.paused_until().is_some() {
+                self.all_kept(station, station.refusals.take())
             } else if is_over {
                 self.judged(station, station.refusals.take())
             } else {
@@ -123,14 +109,14 @@ impl Run {
     pub async fn end_refusals(&self) {
         self.settle_refusals(true).await;
         for station in &self.shared.stations {
-            self.recorder.record(self.all_kept(station, station.refusals.take(), Duration::ZERO)).await;
+            self.recorder.record(self.all_kept(station, station.refusals.take())).await;
         }
     }
 
     /// The results of refusals by a relay that has nothing more to do.
     fn judged(&self, station: &Station, all: Vec<Refused>) -> Vec<Mark> {
         let (for_others, last) = all.into_iter().partition(|one| self.feed.keep_from(station.place, one.row.id));
-        let mut marks = self.all_kept(station, for_others, Duration::ZERO);
+        let mut marks = self.all_kept(station, for_others);
         if !last.is_empty() {
             self.shared.stations.iter().for_each(|station| station.refusals.forget());
         }
@@ -144,10 +130,12 @@ impl Run {
         marks
     }
 
-    /// The result of an attempt that the relay is to blame for: it does not count.
-    fn kept(&self, station: &Station, row: &ClaimedRow, attempt: Attempt, pause: Duration, words: String) -> Mark {
+    /// The result of an attempt that the relay is to blame for: it does not count. Another relay may have it at once; where
+    /// all rest, the first that is tried again.
+    fn kept(&self, station: &Station, row: &ClaimedRow, attempt: Attempt, words: String) -> Mark {
         let kept = Fate { state: DeliveryState::Queued, due_at: None };
-        let due = self.shared.clock.now().plus(pause);
+        let rest = self.shared.paused_until().map(|until| until.saturating_duration_since(Instant::now()));
+        let due = self.shared.clock.now().plus(rest.unwrap_or_default());
         // Behind the others, since the next one may have a sender that the relay accepts.
         let mark = self.result(station, row, attempt, kept, words);
         Mark { tries: 0, due_at: Some(due.0), first_due_at: Some(first_due(row, due).0), ..mark }
