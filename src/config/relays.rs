@@ -101,6 +101,11 @@ impl Relay {
             timeout: Self::TIMEOUT,
         }
     }
+
+    /// What its server knows us by, and what we call it: whatever is known of a relay is known of this.
+    pub fn account(&self) -> String {
+        [self.id.as_str(), &self.url.name(), &self.username].join(" ")
+    }
 }
 
 /// How an account is signed in.

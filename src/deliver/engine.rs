@@ -5,24 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Notify, broadcast, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{Mutex, Notify, broadcast};
 use tokio::time::timeout;
 
-use super::aside;
-use super::connections;
 use super::conversation::Stop;
 use super::counts::Outcome;
 use super::failing::Failing;
-use super::feed::Feed;
 use super::forward::Forward;
 use super::lease::{self, Lease};
 use super::message::{Job, Links, Mails};
-use super::pace::Pace;
-use super::pacer;
 use super::policy::{Fate, Policy};
 use super::quotas::Quotas;
-use super::recorder::Recorder;
+use super::rests;
 use super::run::{Attempt, Run, Shared};
 use super::settings::Settings;
 use super::station::Station;
@@ -48,13 +42,10 @@ const AHEAD_OF_RATE: f64 = 1.0;
 /// How many deferred deliveries are queued again at a time.
 const QUEUED_AGAIN: i64 = 1000;
 
-/// After the connections have had their time, the recorder has this much to write down what is known.
-const LAST_MARKS: Duration = Duration::from_millis(900);
-
 /// Delivers what is queued.
 pub struct Engine {
     pub(super) shared: Arc<Shared>,
-    ahead: usize,
+    pub(super) ahead: usize,
     /// The one mail that it delivers; none: whatever is queued.
     mail: Option<i64>,
     wake: Notify,
@@ -107,6 +98,7 @@ impl Engine {
             quotas: Quotas::new(&settings.smtp, settings.timings.poll),
             failing: Failing::default(),
             reached: std::sync::Mutex::default(),
+            slowed: Notify::new(),
             events: broadcast::Sender::new(EVENTS),
             nodes: Arc::new(AtomicU32::new(1)),
             counts: Arc::default(),
@@ -213,7 +205,8 @@ impl Engine {
         self.finish(run, tasks, &stop).await
     }
 
-    /// Frees what is left over from runs that were broken off: on a store of one's own of all, else of this node.
+    /// Frees what is left over from runs that were broken off: on a store of one's own of all, else of this node. And remembers
+    /// what relays have asked for.
     async fn take_over(&self) -> Result<(), StoreError> {
         let Shared { store, node, policy, lease, clock, nodes, .. } = &*self.shared;
         let freed = if store.is_shared() {
@@ -227,31 +220,7 @@ impl Engine {
         if freed > 0 {
             tracing::info!(freed, "deliveries of a run that was broken off are free again");
         }
-        Ok(())
-    }
-
-    /// Starts the connections' tasks, the recorder, and what there is to do among nodes. They all end when the run is dropped.
-    fn begin(&self) -> (Arc<Run>, Tasks, watch::Sender<Stop>) {
-        let (stop, stops) = watch::channel(Stop::No);
-        let Shared { store, node, policy, settings, nodes, .. } = &*self.shared;
-        let (recorder, recording) = Recorder::new(store.clone(), node.clone(), policy.durability());
-        let is_shared = store.is_shared();
-        let pace = Pace::new(&settings.smtp, Arc::clone(nodes), is_shared).following(&self.shared.reached());
-        let run = Run::new(Arc::clone(&self.shared), Feed::new(self.ahead / 2, pace), recorder, stops);
-        let mut tasks = Tasks { workers: JoinSet::new(), recorder: JoinSet::new(), beside: JoinSet::new() };
-        tasks.recorder.spawn(recording);
-        let watched = Arc::clone(&run);
-        tasks.beside.spawn(async move { aside::keep(&watched).await });
-        if is_shared {
-            let leased = Arc::clone(&run);
-            tasks.beside.spawn(async move { lease::keep(&leased).await });
-        }
-        if run.feed.pace(|pace| pace.is_shared()) {
-            let paced = Arc::clone(&run);
-            tasks.beside.spawn(async move { pacer::keep(&paced).await });
-        }
-        tasks.workers.spawn(connections::work(Arc::clone(&run)));
-        (run, tasks, stop)
+        rests::remember(&self.shared).await
     }
 
     /// Claims as many deliveries as there is room for, and feeds them; where something may have been `queued`, also what is
@@ -349,48 +318,4 @@ impl Engine {
         run.recorder.record(hopeless).await;
         Ok(())
     }
-
-    /// Lets the tasks end, writes down what is known, and gives back what is claimed.
-    async fn finish(&self, run: Arc<Run>, mut tasks: Tasks, stop: &watch::Sender<Stop>) -> Outcome {
-        let ended = timeout(LAST_MARKS, async { while tasks.workers.join_next().await.is_some() {} }).await;
-        if ended.is_err() {
-            stop.send_replace(Stop::Now);
-            tasks.workers.shutdown().await;
-        }
-        run.end_refusals().await;
-        let outcome = run.counts.outcome(self.shared.words());
-        let places = self.shared.quotas.take_out(&run.feed);
-        *self.shared.reached() = run.feed.pace(|pace| pace.reached());
-        tasks.beside.shutdown().await;
-        // The recorder ends when the run, which has the way to it, is gone.
-        drop(run);
-        let recorded = timeout(LAST_MARKS, async { while tasks.recorder.join_next().await.is_some() {} }).await;
-        if recorded.is_err() {
-            tracing::warn!("the store did not take the last results in time; they are uncertain");
-        }
-        match timeout(LAST_MARKS, self.give_back(&places)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "claims are not given back; they are free at the next start"),
-            Err(_) => tracing::warn!("claims are not given back in time; they are free at the next start"),
-        }
-        outcome
-    }
-
-    async fn give_back(&self, places: &[(usize, u32)]) -> Result<(), StoreError> {
-        self.shared.quotas.give_back(&self.shared.store, places, self.shared.clock.now()).await?;
-        let mut session = self.shared.store.marks().await?;
-        session.release_deliveries(&self.shared.node, &[]).await?;
-        if self.shared.store.is_shared() {
-            session.leave_nodes(&self.shared.node).await?;
-        }
-        Ok(())
-    }
-}
-
-/// The tasks of a run; dropped, they are aborted.
-struct Tasks {
-    workers: JoinSet<()>,
-    recorder: JoinSet<()>,
-    /// What keeps the lease, to rates that nodes share, and an eye on issues.
-    beside: JoinSet<()>,
 }

@@ -13,6 +13,9 @@ use super::policy::jittered;
 use super::settings::Timings;
 use crate::domain::Random;
 
+/// So long after it has asked for less speed nothing of that is left, though nothing was sent by it since.
+pub const FORGOTTEN: Duration = Duration::from_secs(86_400);
+
 /// How a relay is doing.
 #[derive(Debug)]
 pub struct Health {
@@ -36,7 +39,21 @@ struct State {
 struct Slow {
     times: u32,
     connections: usize,
+    /// Since when it has had so many; until then it rests.
     since: Instant,
+}
+
+/// The same for whoever shall know of it: another process, or this one when it starts again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slowdown {
+    /// For how long it still rests.
+    pub rests: Duration,
+    /// How often it has asked.
+    pub times: u32,
+    /// How many connections it has.
+    pub connections: usize,
+    /// Its words.
+    pub words: String,
 }
 
 /// Whether a connection may use the relay.
@@ -76,14 +93,14 @@ impl Health {
         pause
     }
 
-    /// It has asked for less speed, in these words. Gives the pause.
-    pub fn throttled(&self, words: &str, random: &dyn Random) -> Duration {
+    /// It has asked for less speed, in these words. Gives the pause; `None`: it has that already.
+    pub fn throttled(&self, words: &str, random: &dyn Random) -> Option<Duration> {
         let mut state = self.state();
         let now = Instant::now();
         state.words = Some(words.to_owned());
         state.prober = None;
-        if let Some(until) = state.until.filter(|until| state.slow.is_some() && *until > now) {
-            return until - now;
+        if state.slow.as_ref().is_some_and(|slow| slow.since > now) {
+            return None;
         }
         let times = state.slow.as_ref().map_or(0, |slow| slow.times);
         let least = self.timings.throttle_pause;
@@ -91,12 +108,32 @@ impl Health {
         let pause = least.saturating_mul(2_u32.saturating_pow(times.min(10))).min(longest);
         // At least that long: the jitter is on top.
         let pause = pause + jittered(pause, random).saturating_sub(pause);
-        state.slow = Some(Slow { times: times + 1, connections: 1, since: now + pause });
-        state.failures = state.failures.max(1);
-        state.until = Some(now + pause);
+        state.rest_until(now + pause, times + 1, 1);
         drop(state);
         self.changed.notify_waiters();
-        pause
+        Some(pause)
+    }
+
+    /// It has asked somebody else for less speed: a process before this one, or another node.
+    pub fn was_throttled(&self, slowdown: &Slowdown) {
+        let mut state = self.state();
+        let now = Instant::now();
+        let until = state.slow.as_ref().map_or(now, |slow| slow.since).max(now + slowdown.rests);
+        if !slowdown.rests.is_zero() {
+            state.words = Some(slowdown.words.clone());
+        }
+        state.rest_until(until, slowdown.times, slowdown.connections.max(1));
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// How it is treated since it has asked for less speed; none: it has not, or that is over.
+    pub fn slowdown(&self) -> Option<Slowdown> {
+        let state = self.state();
+        let slow = state.slow.as_ref()?;
+        let rests = slow.since.saturating_duration_since(Instant::now());
+        let words = state.words.clone().unwrap_or_default();
+        Some(Slowdown { rests, times: slow.times, connections: slow.connections, words })
     }
 
     /// The pause after so many failures in a row before.
@@ -136,11 +173,10 @@ impl Health {
     pub fn admits(&self, connection: usize, of: usize) -> Admission {
         let mut state = self.state();
         let now = Instant::now();
-        if state
-            .slow
-            .as_ref()
-            .is_some_and(|slow| slow.connections >= of && slow.since + self.timings.throttle_pause < now)
-        {
+        let is_over = |slow: &Slow| {
+            slow.connections >= of && slow.since + self.timings.throttle_pause < now || slow.since + FORGOTTEN < now
+        };
+        if state.slow.as_ref().is_some_and(is_over) {
             state.slow = None;
         }
         if let Some(until) = state.until.filter(|until| *until > now) {
@@ -182,11 +218,6 @@ impl Health {
         }
     }
 
-    /// Whether it has asked for less speed, and has not had its full speed since.
-    pub fn is_slow(&self) -> bool {
-        self.state().slow.is_some()
-    }
-
     /// No connection is left that tries it.
     pub fn disown(&self) {
         self.state().prober = None;
@@ -209,6 +240,15 @@ impl Health {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn rest_until(&mut self, until: Instant, times: u32, connections: usize) {
+        self.slow = Some(Slow { times, connections, since: until });
+        self.failures = self.failures.max(1);
+        self.until = self.until.max(Some(until));
+        self.prober = None;
     }
 }
 
@@ -255,8 +295,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_asks_for_less_has_ten_minutes_of_rest_then_one_connection_and_one_more_at_a_time() {
         let health = health();
-        let pause = health.throttled("421 4.7.28", &SystemRandom);
+        let pause = health.throttled("421 4.7.28", &SystemRandom).unwrap();
         assert!(pause >= Duration::from_secs(600));
+        assert_eq!(health.throttled("421 4.7.28", &SystemRandom), None, "on another connection");
         health.worked();
         assert!(!health.goes_on(0), "what was under way ends no rest");
         tokio::time::advance(Duration::from_secs(599)).await;
@@ -269,6 +310,30 @@ mod tests {
         health.worked();
         assert_eq!([health.admits(1, 10), health.admits(2, 10)], [Admission::Go, Admission::Queue]);
         assert_eq!([health.goes_on(1), health.goes_on(2)], [true, false]);
-        assert!(health.throttled("421 4.7.28", &SystemRandom) >= Duration::from_secs(1200), "longer the next time");
+        health.failed("no", &SystemRandom);
+        let pause = health.throttled("421 4.7.28", &SystemRandom).unwrap();
+        assert!(
+            pause >= Duration::from_secs(1200),
+            "longer the next time, though it rests a little from something else"
+        );
+        tokio::time::advance(pause + FORGOTTEN + Duration::from_secs(1)).await;
+        assert_eq!(health.admits(0, 10), Admission::Probe);
+        assert_eq!(health.slowdown(), None, "that was yesterday");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_it_has_asked_somebody_else_for_holds_here_too() {
+        let (there, here) = (health(), health());
+        let pause = there.throttled("421 4.7.28", &SystemRandom).unwrap();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        here.was_throttled(&there.slowdown().unwrap());
+        assert_eq!(here.slowdown(), there.slowdown());
+        assert!(matches!(here.admits(0, 10), Admission::Wait(_)));
+        tokio::time::advance(pause).await;
+        assert_eq!([here.admits(1, 10), here.admits(0, 10)], [Admission::Queue, Admission::Probe]);
+        let later = health();
+        later.was_throttled(&Slowdown { connections: 3, ..here.slowdown().unwrap() });
+        assert_eq!([later.admits(3, 10), later.admits(2, 10)], [Admission::Queue, Admission::Probe]);
+        assert!(later.words().is_none(), "its rest is over");
     }
 }

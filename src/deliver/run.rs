@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
 use super::aside::Aside;
@@ -46,6 +46,8 @@ pub struct Shared {
     pub failing: Failing,
     /// How far the last run has used its rates.
     pub reached: Mutex<HashMap<Limit, Instant>>,
+    /// A relay has asked for less speed.
+    pub slowed: Notify,
     pub events: broadcast::Sender<Event>,
     /// Nodes that deliver from this store.
     pub nodes: Arc<std::sync::atomic::AtomicU32>,
@@ -289,8 +291,8 @@ impl Run {
         Mark { first_due_at: mark.due_at.map(|_| first.0), ..mark }
     }
 
-    /// The relay has failed, and no message is to blame. Gives the pause that it gets.
-    pub fn relay_failed(&self, station: &Station, words: &str) -> Duration {
+    /// The relay has failed, and no message is to blame.
+    pub fn relay_failed(&self, station: &Station, words: &str) {
         let (was_well, rests) = (station.health.words().is_none(), station.health.paused_until().is_some());
         let pause = station.health.failed(words, &*self.shared.random);
         self.feed.leave_out(station.place);
@@ -303,17 +305,19 @@ impl Run {
         if was_well {
             self.shared.tell(Event::RelayFailed { relay: relay.clone(), words: error });
         }
-        pause
     }
 
-    /// The relay has asked for less speed. Gives the pause that it gets.
-    pub fn throttled(&self, station: &Station, words: &str) -> Duration {
-        let pause = station.health.throttled(words, &*self.shared.random);
-        self.feed.leave_out(station.place);
+    /// The relay has asked for less speed.
+    pub fn throttled(&self, station: &Station, words: &str) {
         let (relay, error) = (&station.config.id, without_addresses(words));
+        let Some(pause) = station.health.throttled(&error, &*self.shared.random) else {
+            tracing::debug!(relay, error, "the relay asks for less speed on another connection too");
+            return;
+        };
+        self.feed.leave_out(station.place);
+        self.shared.slowed.notify_one();
         tracing::warn!(relay, error, pause = pause.as_secs_f32(), "the relay asks for less speed");
         self.shared.tell(Event::RelayThrottled { relay: relay.clone(), words: error });
-        pause
     }
 
     /// Gives back all that no connection has taken when no relay is connected or can be used, so that other nodes can

@@ -1,7 +1,7 @@
 //! A relay as the engine sees it: the way to it, how it is doing, and what it has refused lately.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::health::Health;
 use super::outbox::Outbox;
@@ -9,6 +9,7 @@ use super::refusals::Refusals;
 use super::relay::SmtpRelay;
 use super::settings::Settings;
 use crate::config::{self, RelayUrl};
+use crate::store::SlowRelay;
 
 /// After so many conversations that ended in the middle of their first group, no more groups are sent.
 const GROUPS_TRIED: usize = 2;
@@ -44,6 +45,8 @@ pub struct Station {
     pub health: Arc<Health>,
     /// What it has refused since it last got a message through.
     pub refusals: Refusals,
+    /// What the store knows of its asking for less speed.
+    pub known: Mutex<Option<SlowRelay>>,
     open: AtomicUsize,
     groups: AtomicBool,
     groups_broken: AtomicUsize,
@@ -66,6 +69,7 @@ impl Station {
             groups: AtomicBool::new(config.pipelining),
             groups_broken: AtomicUsize::new(0),
             refusals: Refusals::default(),
+            known: Mutex::default(),
             config: config.clone(),
         }
     }
@@ -84,9 +88,9 @@ impl Station {
     /// Remembers what the same account of the same relay has asked for: less speed. A failure is not remembered: it may be
     /// what the new settings mend.
     pub fn inherit(&mut self, old: &Self) {
-        let account = |relay: &config::Relay| (relay.id.clone(), relay.url.clone(), relay.username.clone());
-        if account(&self.config) == account(&old.config) && old.health.is_slow() {
+        if self.config.account() == old.config.account() && old.health.slowdown().is_some() {
             self.health = Arc::clone(&old.health);
+            self.known = Mutex::new(old.known.lock().unwrap_or_else(PoisonError::into_inner).clone());
             self.health.disown();
         }
     }

@@ -36,6 +36,7 @@ mod reasons;
 mod requests;
 mod session;
 mod slots;
+mod slow_relays;
 mod sources;
 mod subscribers;
 mod suppressions;
@@ -76,6 +77,7 @@ pub use reasons::{GivenReasonRow, ReasonRow};
 pub use requests::{JoinRequestRow, UnansweredRow};
 pub use session::Session;
 use session::{Connection, Kind};
+pub use slow_relays::SlowRelay;
 pub use sources::SourceRow;
 pub use subscribers::{SubscriberRow, SubscriptionRow};
 pub use suppressions::{SuppressedRow, SuppressionRow};
@@ -213,6 +215,7 @@ impl Store {
             reasons::ALL,
             requests::ALL,
             slots::ALL,
+            slow_relays::ALL,
             sources::ALL,
             subscribers::ALL,
             suppressions::ALL,

@@ -12,7 +12,8 @@ use super::crash::finish;
 use super::world::{Catcher, World, smtp_url};
 use crate::support::on_both;
 
-fn both(first: &Catcher, second: &Catcher) -> Settings {
+/// Settings for an engine that sends to both.
+pub fn both(first: &Catcher, second: &Catcher) -> Settings {
     let mut settings = first.settings();
     let mut other = settings.smtp.relays[0].clone();
     other.url = smtp_url(second.address, Tls::None);
