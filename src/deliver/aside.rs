@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 
 use super::bury;
-use super::events::Event;
 use super::message::Job;
 use super::run::{LATER, Run};
 use crate::domain::{DeliveryState, IssueState};
@@ -133,7 +132,6 @@ impl Run {
                 Ok(true) => {
                     tracing::error!(issue, reason, "an issue is held; `issue resume` goes on with it");
                     run.feed.aside(|aside| aside.insert(issue, DeliveryState::Held, true));
-                    run.shared.tell(Event::IssueHeld { issue, reason });
                 }
                 other => {
                     if let Err(error) = other {

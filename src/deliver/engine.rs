@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Notify, broadcast};
+use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
 use super::conversation::Stop;
@@ -32,9 +32,6 @@ const MOST_AHEAD: usize = 2000;
 
 /// The least where each is signed first: while some are claimed, others that have been signed must be at hand.
 const LEAST_SIGNED_AHEAD: usize = 1000;
-
-/// How many events wait for a listener.
-const EVENTS: usize = 64;
 
 /// How many seconds ahead claims go where a rate is set.
 const AHEAD_OF_RATE: f64 = 1.0;
@@ -99,7 +96,6 @@ impl Engine {
             failing: Failing::default(),
             reached: std::sync::Mutex::default(),
             slowed: Notify::new(),
-            events: broadcast::Sender::new(EVENTS),
             nodes: Arc::new(AtomicU32::new(1)),
             counts: Arc::default(),
             tally: Arc::default(),

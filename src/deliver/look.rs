@@ -2,11 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use tokio::sync::broadcast;
-
 use super::counts::Outcome;
 use super::engine::Engine;
-use super::events::Event;
 use super::station::{RelayState, Station};
 use super::told::Told;
 use crate::store::StoreError;
@@ -38,10 +35,5 @@ impl Engine {
     /// What it has done so far, in all its runs.
     pub fn progress(&self) -> Outcome {
         self.shared.counts.outcome(self.relay_trouble())
-    }
-
-    /// Hears from now on what an operator may want to know. Whoever listens too slowly misses the oldest.
-    pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.shared.events.subscribe()
     }
 }

@@ -13,7 +13,6 @@ mod connections;
 mod conversation;
 mod counts;
 mod engine;
-mod events;
 mod failing;
 mod feed;
 mod filing;
@@ -55,7 +54,6 @@ mod verdict;
 
 pub use counts::Outcome;
 pub use engine::Engine;
-pub use events::Event;
 pub use forecast::Forecast;
 pub use message::Links;
 pub use provider::Provider;

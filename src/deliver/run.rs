@@ -4,13 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::aside::Aside;
 use super::conversation::{Conversation, Envelope, Stop, Stops};
 use super::counts::Counts;
-use super::events::Event;
 use super::failing::Failing;
 use super::feed::Feed;
 use super::lease::Lease;
@@ -48,7 +47,6 @@ pub struct Shared {
     pub reached: Mutex<HashMap<Limit, Instant>>,
     /// A relay has asked for less speed.
     pub slowed: Notify,
-    pub events: broadcast::Sender<Event>,
     /// Nodes that deliver from this store.
     pub nodes: Arc<std::sync::atomic::AtomicU32>,
     /// Of all runs.
@@ -72,12 +70,6 @@ impl Shared {
     /// How far the last run has used its rates.
     pub fn reached(&self) -> MutexGuard<'_, HashMap<Limit, Instant>> {
         self.reached.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells whoever listens.
-    pub fn tell(&self, event: Event) {
-        // It fails when nobody listens.
-        let _ = self.events.send(event);
     }
 }
 
@@ -293,7 +285,7 @@ impl Run {
 
     /// The relay has failed, and no message is to blame.
     pub fn relay_failed(&self, station: &Station, words: &str) {
-        let (was_well, rests) = (station.health.words().is_none(), station.health.paused_until().is_some());
+        let rests = station.health.paused_until().is_some();
         let pause = station.health.failed(words, &*self.shared.random);
         self.feed.leave_out(station.place);
         let (relay, error) = (&station.config.id, without_addresses(words));
@@ -301,9 +293,6 @@ impl Run {
             tracing::debug!(relay, error, "the relay has failed on another connection too");
         } else {
             tracing::warn!(relay, error, pause = pause.as_secs_f32(), "the relay failed; the messages are kept");
-        }
-        if was_well {
-            self.shared.tell(Event::RelayFailed { relay: relay.clone(), words: error });
         }
     }
 
@@ -317,7 +306,6 @@ impl Run {
         self.feed.leave_out(station.place);
         self.shared.slowed.notify_one();
         tracing::warn!(relay, error, pause = pause.as_secs_f32(), "the relay asks for less speed");
-        self.shared.tell(Event::RelayThrottled { relay: relay.clone(), words: error });
     }
 
     /// Gives back all that no connection has taken when no relay is connected or can be used, so that other nodes can

@@ -29,7 +29,6 @@ impl Engine {
         if let Some(shared) = Arc::get_mut(&mut engine.shared) {
             shared.node.clone_from(&old.node);
             shared.lease.count_on_from(&old.lease);
-            shared.events = old.events.clone();
             shared.counts = Arc::clone(&old.counts);
             shared.tally = Arc::clone(&old.tally);
             for station in &mut shared.stations {

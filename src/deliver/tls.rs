@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
@@ -27,29 +27,26 @@ impl Encryption {
     pub fn new(host: &str, ca_file: Option<&Path>) -> Result<Self, RelayError> {
         let extra = ca_file.map(certificates).transpose()?.unwrap_or_default();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let failed = |error: rustls::Error| RelayError::Tls(error.to_string());
-        let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(failed)?;
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(failed)?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        let host = ServerName::try_from(host.to_owned())
-            .map_err(|_| RelayError::Tls(format!("`{host}` is no name that a certificate can have")))?;
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), host })
+        let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider))?;
+        Self::trusting(host, provider, Arc::new(verifier))
     }
 
     /// Takes whatever certificate there is: for a relay within one's own network that is spoken to in the clear else.
     pub fn opportunistic(host: &str) -> Result<Self, RelayError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let failed = |error: rustls::Error| RelayError::Tls(error.to_string());
         let verifier = Anybody(provider.signature_verification_algorithms);
+        Self::trusting(host, provider, Arc::new(verifier))
+    }
+
+    fn trusting(
+        host: &str,
+        provider: Arc<CryptoProvider>,
+        verifier: Arc<dyn ServerCertVerifier>,
+    ) -> Result<Self, RelayError> {
         let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(failed)?
+            .with_safe_default_protocol_versions()?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
         let host = ServerName::try_from(host.to_owned())
             .map_err(|_| RelayError::Tls(format!("`{host}` is no name that a certificate can have")))?;
@@ -59,6 +56,12 @@ impl Encryption {
     /// The handshake, and the check of the certificate.
     pub async fn encrypt(&self, tcp: TcpStream) -> Result<TlsStream<TcpStream>, RelayError> {
         self.connector.connect(self.host.clone(), tcp).await.map_err(|error| RelayError::Tls(error.to_string()))
+    }
+}
+
+impl From<rustls::Error> for RelayError {
+    fn from(error: rustls::Error) -> Self {
+        Self::Tls(error.to_string())
     }
 }
 

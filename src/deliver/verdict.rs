@@ -2,7 +2,6 @@
 
 use tokio::time::Instant;
 
-use super::events::Event;
 use super::message::Job;
 use super::policy::{Blame, Fate, Step, blame, grudge};
 use super::refusals::{self, Refused};
@@ -74,9 +73,6 @@ impl Run {
     /// The relay has taken a message whose envelope went out at that date of its refusals.
     pub async fn worked(&self, station: &Station, date: u64) {
         let Some(own) = station.refusals.worked(date) else { return };
-        if station.health.words().is_some() {
-            self.shared.tell(Event::RelayWorks { relay: station.config.id.clone() });
-        }
         station.health.worked();
         if !own.is_empty() {
             self.recorder.record(self.all_own(station, own)).await;

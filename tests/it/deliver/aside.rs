@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use postround::deliver::{Engine, Event};
+use postround::deliver::Engine;
 use postround::demo::catcher::{Command, Reply, Stage};
 use postround::domain::{DeliveryState, IssueState};
 use postround::store::{Durability, Store};
 
-use super::world::{Catcher, PATIENCE, World};
+use super::world::{Catcher, PATIENCE, World, until_held};
 use crate::support::{MONDAY, on_both};
 
 const CONNECTIONS: usize = 4;
@@ -138,10 +138,8 @@ on_both! {
         settings.smtp.relays[0].connections = CONNECTIONS;
         settings.delivery.hold_when_failing = Some(30);
         let engine = world.engine(settings);
-        let mut events = engine.events();
         let held = async {
-            let event = events.recv().await.unwrap();
-            assert!(matches!(event, Event::IssueHeld { .. }), "{event:?}");
+            until_held(&world).await;
             while world.in_state(DeliveryState::Claimed).await > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }

@@ -258,6 +258,16 @@ impl World {
     }
 }
 
+/// Waits until the issue is held.
+pub async fn until_held(world: &World) {
+    let held = async {
+        while world.store().read().await.unwrap().issue(world.issue).await.unwrap().unwrap().state != IssueState::Held {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, held).await.unwrap();
+}
+
 /// The address of the reader of that number.
 pub fn reader(number: u64) -> String {
     format!("reader{number}@x.example")
