@@ -1,10 +1,11 @@
 //! The loop of one connection to a folder: durable start, file, the next one.
 
+use super::line::SENT;
 use super::message::Job;
 use super::outbox::Outbox;
 use super::policy::Fate;
 use super::run::{Attempt, Run};
-use super::session::{SENT, admitted};
+use super::session::admitted;
 use super::station::Station;
 use crate::domain::DeliveryState;
 use crate::store::Mark;

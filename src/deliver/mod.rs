@@ -1,7 +1,7 @@
 //! Mails and subscribers to messages at a relay, from the durable queue.
 //!
 //! An [`Engine`] claims deliveries in batches and shares them out to its connections. Each connection runs the loop of
-//! `session`: the envelope, the durable start, the content, the answer. Starts and results of all connections go
+//! `session` and `line`: the envelope, the durable start, the content, the answer. Starts and results of all connections go
 //! through one recorder, which commits many in one statement; whatever the store does not grant is not sent. What a
 //! refusal or a broken connection means for a delivery is decided in `policy` alone. How fast they go is decided in `pace`,
 //! for all relays, each of which is a `station`. Where mails are signed,
@@ -21,6 +21,7 @@ mod forward;
 mod gate;
 mod health;
 mod lease;
+mod line;
 mod look;
 mod message;
 mod outbox;
