@@ -29,6 +29,8 @@ pub struct Expected {
     pub quota_suffices: Option<bool>,
     /// How many they let through at once.
     pub quota_left: Option<u64>,
+    /// Relays that have asked for less speed, and until when they get nothing.
+    pub resting: BTreeMap<String, UtcMillis>,
     #[serde(skip)]
     takes: Option<Duration>,
     /// Over how long it is spread.
@@ -67,6 +69,7 @@ impl Expected {
             limited: takes != Some(Duration::ZERO),
             quota_suffices: forecast.quota.map(|left| left >= people),
             quota_left: forecast.quota,
+            resting: forecast.rests.into_iter().map(|(relay, rest)| (relay, now.plus(rest))).collect(),
             takes,
             spread,
         })
@@ -87,6 +90,9 @@ impl Expected {
                 _ => "they have left",
             };
             lines.push(format!("{} left out: {why}", output::count(people.unsigned_abs())));
+        }
+        for (relay, until) in &self.resting {
+            lines.push(format!("the relay {relay} has asked for less speed, and gets nothing until {until}"));
         }
         match (self.takes, self.done_at) {
             (Some(Duration::ZERO), _) if self.quota_left.is_none() => {

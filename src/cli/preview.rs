@@ -97,6 +97,7 @@ async fn next(context: &Context, args: &Args, digest: &str, locale: Option<Local
             "limited": expected.limited,
             "quota_suffices": expected.quota_suffices,
             "quota_left": expected.quota_left,
+            "resting": expected.resting,
             "skipped": preview.reason.is_some(),
             "reason": preview.reason,
         }))?;

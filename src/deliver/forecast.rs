@@ -14,12 +14,14 @@ const DAY: u64 = 86_400;
 const HORIZON: u64 = 400 * DAY;
 
 /// What is to be expected of an issue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forecast {
     /// How long the limits hold it up; `None`: longer than a year. Zero: it goes as fast as the relays take it.
     pub takes: Option<Duration>,
     /// How many the quotas let through at once; `None`: there is no quota.
     pub quota: Option<u64>,
+    /// Relays that have asked for less speed, and for how long they still get nothing.
+    pub rests: Vec<(String, Duration)>,
 }
 
 /// What limits a relay, or all of them.
@@ -29,6 +31,8 @@ struct Scope<'a> {
     taken: Vec<u64>,
     warm_up: Option<WarmUp>,
     taken_today: u64,
+    /// For so many seconds it gets nothing.
+    rests: u64,
 }
 
 /// All that limits how fast mails go, but for the domains.
@@ -50,12 +54,13 @@ impl Forecast {
         at_domains: &[(Rate, u64)],
         now: UtcMillis,
     ) -> Result<Self, StoreError> {
-        let limits = Limits::read(session, smtp, now).await?;
+        let rests = resting(session, smtp).await?;
+        let limits = Limits::read(session, smtp, &rests, now).await?;
         let by_domain = at_domains.iter().map(|(rate, people)| per_second(*rate, *people)).max().unwrap_or_default();
         let takes = least(|seconds| limits.capacity(seconds, now) >= people);
         let takes = takes.map(|seconds| Duration::from_secs(seconds.max(by_domain)));
         let quota = limits.quota(now);
-        Ok(Self { takes, quota: (quota < u64::MAX).then_some(quota) })
+        Ok(Self { takes, quota: (quota < u64::MAX).then_some(quota), rests })
     }
 
     /// Of what still waits of an issue, so many mails.
@@ -78,12 +83,18 @@ impl Forecast {
 }
 
 impl<'a> Limits<'a> {
-    async fn read(session: &mut Session, smtp: &'a Smtp, now: UtcMillis) -> Result<Self, StoreError> {
+    async fn read(
+        session: &mut Session,
+        smtp: &'a Smtp,
+        rests: &[(String, Duration)],
+        now: UtcMillis,
+    ) -> Result<Self, StoreError> {
         let all = Scope::read(session, "*", &smtp.rates, smtp.warm_up, now).await?;
         let mut relays = Vec::with_capacity(smtp.relays.len());
         for relay in &smtp.relays {
             let scope = Scope::read(session, &relay.id, &relay.rates, relay.warm_up, now).await?;
-            relays.push((relay.weight as u64, scope));
+            let rest = rests.iter().find(|(id, _)| *id == relay.id).map(|(_, rest)| rest.as_secs() + 1);
+            relays.push((relay.weight as u64, Scope { rests: rest.unwrap_or_default(), ..scope }));
         }
         Ok(Self { all, relays })
     }
@@ -96,14 +107,25 @@ impl<'a> Limits<'a> {
     }
 
     /// How many that are while the relays keep to their weights: the slowest for its weight holds up the others. One whose
-    /// quota is used up does not.
+    /// quota is used up does not, nor does one that rests, until it has rested.
     fn by_weight(&self, seconds: u64, now: UtcMillis) -> u64 {
         let whole: u64 = self.relays.iter().map(|(weight, _)| weight).sum();
         let bounds = self.relays.iter().filter_map(|(weight, relay)| {
             let steady = relay.steady(seconds)?;
-            (steady <= relay.quota(seconds, now)).then(|| steady.saturating_mul(whole) / weight.max(&1))
+            let without = self.without(relay, seconds, now);
+            let with = steady.saturating_mul(whole) / weight.max(&1);
+            (steady <= relay.quota(seconds, now)).then(|| without.saturating_add(with))
         });
         bounds.min().unwrap_or(u64::MAX)
+    }
+
+    /// How many get through within so many seconds before a relay has rested.
+    fn without(&self, relay: &Scope<'_>, seconds: u64, now: UtcMillis) -> u64 {
+        if relay.rests == 0 {
+            return 0;
+        }
+        let others = self.relays.iter().map(|(_, other)| other.capacity(seconds.min(relay.rests), now));
+        others.fold(0, u64::saturating_add)
     }
 
     /// How many the quotas let through at once.
@@ -135,18 +157,21 @@ impl<'a> Scope<'a> {
             Some(_) => session.quota_taken(name, 24 * 60, now).await?.unsigned_abs(),
             None => 0,
         };
-        Ok(Self { rates, taken, warm_up, taken_today })
+        Ok(Self { rates, taken, warm_up, taken_today, rests: 0 })
     }
 
     /// How many it lets through within so many seconds.
     fn capacity(&self, seconds: u64, now: UtcMillis) -> u64 {
+        if seconds < self.rests {
+            return 0;
+        }
         self.steady(seconds).unwrap_or(u64::MAX).min(self.quota(seconds, now))
     }
 
     /// The same by its rates per second alone, where it has one.
     fn steady(&self, seconds: u64) -> Option<u64> {
         let steady = self.rates.iter().filter(|rate| rate.per == SECOND);
-        steady.map(|rate| u64::from(rate.count.get()).saturating_mul(seconds)).min()
+        steady.map(|rate| u64::from(rate.count.get()).saturating_mul(seconds.saturating_sub(self.rests))).min()
     }
 
     /// The same by its quotas alone. What was taken lately counts until a whole window is over.
@@ -163,6 +188,16 @@ impl<'a> Scope<'a> {
         });
         windows.chain(warm_up).min().unwrap_or(u64::MAX)
     }
+}
+
+/// The relays that have asked for less speed and still rest, and for how long.
+async fn resting(session: &mut Session, smtp: &Smtp) -> Result<Vec<(String, Duration)>, StoreError> {
+    let slow = session.slow_relays().await?.into_iter().filter(|slow| slow.rests > 0);
+    let known = slow.filter_map(|slow| {
+        let relay = smtp.relays.iter().find(|relay| relay.account() == slow.relay)?;
+        Some((relay.id.clone(), slow.rests()))
+    });
+    Ok(known.collect())
 }
 
 /// How many seconds so many take at a rate.
@@ -191,7 +226,7 @@ mod tests {
     use super::*;
 
     fn scope<'a>(rates: &'a [Rate], taken: &[u64]) -> Scope<'a> {
-        Scope { rates, taken: taken.to_vec(), warm_up: None, taken_today: 0 }
+        Scope { rates, taken: taken.to_vec(), warm_up: None, taken_today: 0, rests: 0 }
     }
 
     fn takes(scope: &Scope<'_>, people: u64) -> Option<u64> {
@@ -227,6 +262,19 @@ mod tests {
     }
 
     #[test]
+    fn a_relay_that_rests_gets_nothing_and_holds_up_no_other_until_it_has_rested() {
+        let [slow, fast] = [[Rate::parse("10/s").unwrap()], [Rate::parse("50/s").unwrap()]];
+        let resting = |rates| Scope { rests: 600, ..scope(rates, &[0]) };
+        assert_eq!([takes(&resting(&[]), 1), takes(&resting(&slow), 100)], [Some(600), Some(610)]);
+        let takes = |people: u64| {
+            let limits = Limits { all: scope(&[], &[]), relays: vec![(1, resting(&slow)), (1, scope(&fast, &[0]))] };
+            least(|seconds| limits.capacity(seconds, UtcMillis(0)) >= people)
+        };
+        assert_eq!(takes(5_000), Some(100), "all through the other one");
+        assert_eq!(takes(30_000 + 200), Some(610), "ten each second through each from then on");
+    }
+
+    #[test]
     fn what_would_take_years_is_not_foreseen() {
         assert_eq!(takes(&scope(&[Rate::parse("1/d").unwrap()], &[0]), 1_000_000), None);
     }
@@ -234,7 +282,7 @@ mod tests {
     #[test]
     fn a_warm_up_doubles_from_day_to_day() {
         let warm_up = WarmUp { from: chrono::NaiveDate::default(), first_day: 100, doubles: Duration::from_secs(DAY) };
-        let scope = Scope { rates: &[], taken: Vec::new(), warm_up: Some(warm_up), taken_today: 0 };
+        let scope = Scope { rates: &[], taken: Vec::new(), warm_up: Some(warm_up), taken_today: 0, rests: 0 };
         assert_eq!(takes(&scope, 95), Some(0));
         assert_eq!(takes(&scope, 665), Some(2 * DAY));
     }

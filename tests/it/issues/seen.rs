@@ -147,6 +147,32 @@ on_both! {
         assert!(end < tomorrow.as_str() && end > shown["composed_at"].as_str().unwrap(), "{shown}");
     }
 
+    async fn a_relay_that_rests_is_in_every_estimate_from_another_process_too(store: TestStore) {
+        let desk = Desk::with(&store, |stage| {
+            matches!(stage, Stage::Content { .. }).then(|| Reply::new(421, "4.7.28 Unusual rate of mail").then_close())
+        })
+        .await;
+        desk.subscribe(3).await;
+        let issue = desk.issue().await.to_string();
+        desk.delivering(async {
+            while desk.app.store.read().await.unwrap().slow_relays().await.unwrap().is_empty() {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        let rested = (chrono::Utc::now() + chrono::TimeDelta::minutes(9)).to_rfc3339();
+        let shown = desk.program.json(&["issue", "show", &issue]).await;
+        assert!(shown["estimated_end"].as_str().unwrap() > rested.as_str(), "{shown}");
+        desk.program.site.publish(story("more", "One story more", "2026-11-21"));
+        let preview = desk.program.json(&["preview", "weekly"]).await;
+        assert!(preview["done_at"].as_str().unwrap() > rested.as_str(), "{preview}");
+        assert_eq!((&preview["limited"], preview["resting"].as_object().unwrap().len()), (&true.into(), 1), "{preview}");
+        for command in [["preview", "weekly"], ["run", "weekly"]] {
+            let text = said(&desk.program.run(&command).await);
+            assert!(text.contains("has asked for less speed, and gets nothing until"), "{text}");
+        }
+    }
+
     async fn a_preview_counts_the_time_over_which_the_issue_is_spread(store: TestStore) {
         let desk = Desk::new(&store).await;
         desk.subscribe(2).await;
