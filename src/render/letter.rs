@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::article::{ArticleView, kept_apart};
 use super::slots::{Marker, Slot};
 use super::text::{cut_at_word, one_line};
-use super::view::{Common, NumberView, web_url};
+use super::view::{Common, NumberView, leave_sole_source_out, web_url};
 use super::{Frame, TITLE_LIMIT};
 use crate::compose::IssueContent;
 use crate::domain::Locale;
@@ -287,11 +287,7 @@ impl LetterView {
             common,
             letter: words,
             issue: latest.map(|issue| NumberView::new(issue, say.words)),
-            listed: latest
-                .map(|issue| {
-                    issue.articles().take(STORIES).map(|article| ArticleView::new(article, say.words)).collect()
-                })
-                .unwrap_or_default(),
+            listed: latest.map(|issue| stories(issue, say.words)).unwrap_or_default(),
             plain: false,
             unlisted: latest
                 .and_then(|issue| issue.articles().count().checked_sub(STORIES))
@@ -299,6 +295,15 @@ impl LetterView {
                 .map(|more| say.words.unlisted(more, locale)),
         }
     }
+}
+
+/// The first stories of an issue. What all of them are from is not worth a word for each.
+fn stories(issue: &IssueContent, words: &Wording) -> Vec<ArticleView> {
+    let stories = issue.articles().take(STORIES).map(|article| ArticleView::new(article, words));
+    let mut stories: Vec<ArticleView> = stories.collect();
+    let first = stories.first().cloned();
+    leave_sole_source_out(first.as_ref(), stories.iter_mut().collect());
+    stories
 }
 
 /// Those whose wording is all under one name.

@@ -264,7 +264,7 @@ impl IssueView {
 }
 
 /// Where all stories are from one source, the lead story alone says it.
-fn leave_sole_source_out(lead: Option<&ArticleView>, others: Vec<&mut ArticleView>) {
+pub(super) fn leave_sole_source_out(lead: Option<&ArticleView>, others: Vec<&mut ArticleView>) {
     let source = lead.map(|lead| lead.source.clone()).unwrap_or_default();
     if others.iter().all(|article| article.source == source) {
         others.into_iter().for_each(ArticleView::leave_source_out);

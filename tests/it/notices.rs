@@ -213,7 +213,7 @@ on_both! {
         }
         house.notify(zoe, "zoe@reader.example", None, NoticeKind::Welcome).await;
         let message = house.latest("zoe@reader.example").await;
-        assert!(message.contains("Story 2 of news\nDesk\nhttps://northfold.example/2/news?utm_source=post"), "{message}");
+        assert!(message.contains("Story 2 of news\nhttps://northfold.example/2/news?utm_source=post"), "{message}");
         assert!(message.contains("Read this issue on the web:\nhttps://post.northfold.example/archive/weekly/2"), "{message}");
         assert!(message.contains("Story 2 of features") && !message.contains("Story 1") && !message.contains("Story 3"), "{message}");
 

@@ -2,12 +2,12 @@
 
 use postround::compose::IssueContent;
 use postround::domain::Locale;
-use postround::render::{RenderedMail, format_date, subject};
+use postround::render::{Letter, RenderedMail, format_date, subject};
 use rstest::rstest;
 use scraper::{ElementRef, Html, Selector};
 
 use super::fixture::{config, day, each, issue};
-use super::{confirmation, render, sizes};
+use super::{confirmation, letter, render, sizes};
 
 fn all<'a>(page: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
     page.select(&Selector::parse(selector).unwrap()).collect()
@@ -303,6 +303,10 @@ fn a_source_that_all_stories_have_is_said_once() {
     let page = Html::parse_document(&mail.html);
     assert_eq!(text_of(all(&page, "h3 + .meta")[0]), "19 November 2026");
     assert_eq!(text_of(all(&page, ".from")[0]), "17 November 2026");
+    let welcome = letter(&config(), &Letter::Welcome { latest: Some(&content) });
+    for part in [&welcome.html, &welcome.text] {
+        assert!(!part.contains("The Long Table") && part.contains("17 November 2026"), "{part}");
+    }
 }
 
 #[test]
