@@ -190,6 +190,8 @@ fn a_backlog_of_a_thousand_stories_fits_too_and_says_how_many_are_left_out() {
     assert_eq!(rest.first(), Some(&said), "it leads to the page that has them all");
     assert!(mail.html.contains(&said) && mail.text.contains(&said), "{listed} listed: {said}");
     assert!(listed > 100, "{listed}");
+    let (first, _) = mail.text.split_once("\nhttps://earlyhelp.example/news/1?").unwrap();
+    assert!(!first.ends_with('\n'), "an address stands right below its title, also where its source is left out");
     assert_same_addresses(&mail);
 }
 
