@@ -11,6 +11,7 @@ mod fit;
 mod header;
 mod inline;
 mod letter;
+mod letter_view;
 mod message;
 mod mime;
 mod pages;

@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::fit::{self, Fit};
-use super::letter::{self, Letter, LetterView};
+use super::letter::Letter;
+use super::letter_view::{self, LetterView};
 use super::mime::{Envelope, List, assemble};
 use super::slots::{Marker, Slot, find};
 use super::templates::Templates;
@@ -91,7 +92,7 @@ impl Renderer {
     ) -> Result<RenderedMail, TemplateError> {
         let marker = Marker::new(random);
         let test = if frame.test { "[Test] " } else { "" };
-        let subject = format!("{test}{}", letter::subject(frame, letter));
+        let subject = format!("{test}{}", letter_view::subject(frame, letter));
         let view = LetterView::of(frame, &subject, letter, &marker);
         let (html, text) = self.parts(letter.template(), &view, &marker, letter.required())?;
         let list = letter.is_of_list().then(|| List {

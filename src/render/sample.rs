@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::article::ArticleView;
-use super::letter::{Letter, LetterView, Valid, Wanted};
+use super::letter::{Letter, Valid, Wanted};
+use super::letter_view::LetterView;
 use super::slots::Marker;
 use super::theme::ThemeView;
 use super::view::{
