@@ -13,7 +13,8 @@ export function launch() {
     const executablePath = PLACES.find((place) => place && existsSync(place));
     if (!executablePath) throw new Error(`no Chromium in ${PLACES.filter(Boolean).join(", ")}; set CHROMIUM to its path`);
     const quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-    return puppeteer.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--hide-scrollbars", ...quiet] });
+    const plain = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--hide-scrollbars"];
+    return puppeteer.launch({ executablePath, args: [...plain, ...quiet] });
 }
 
 /**

@@ -46,7 +46,10 @@ export function unsupported(html) {
     });
 }
 
-/** What the styles use, also within the rules for some screens, where caniemail itself does not look. What Word alone reads is left out. */
+/**
+ * What the styles use, also within the rules for some screens, where caniemail itself does not look. What Word alone reads is
+ * left out.
+ */
 function styled(html) {
     const seen = html.replace(/<!--\[if mso\]>[\s\S]*?<!\[endif\]-->/g, "");
     const found = (pattern, kind) => [...seen.matchAll(pattern)].map(([, name]) => `css-${kind}${name}`);

@@ -1,7 +1,7 @@
-// Checks mails: node mails.mjs FOLDER [--without-browser], for each FOLDER/*.html. Markup by html-validate; what mail clients support by the data
-// of caniemail; accessibility by axe in Chromium, light and dark, narrow and wide; that nothing sticks out or is too small
-// to touch, or lies under another link; that long words and pictures need nothing that many clients lack; and that Word, which
-// old Outlook shows mails with, gets its widths. The files come from
+// Checks mails: node mails.mjs FOLDER [--without-browser], for each FOLDER/*.html. Markup by html-validate; what mail clients
+// support by the data of caniemail; accessibility by axe in Chromium, light and dark, narrow and wide; that nothing sticks out or
+// is too small to touch, or lies under another link; that long words and pictures need nothing that many clients lack; and that
+// Word, which old Outlook shows mails with, gets its widths. The files come from
 // `POSTROUND_LOOK=FOLDER cargo test --test it render::`.
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -80,8 +80,10 @@ async function inPlain(html) {
     const squeezed = await page.evaluate(() =>
         [...document.images].filter((image) => {
             const { naturalWidth, naturalHeight, width, height, className } = image;
-            return className.includes("pic") && naturalWidth && Math.abs(width / height / (naturalWidth / naturalHeight) - 1) > 0.05;
-        }).map((image) => `${image.src} is ${image.width} × ${image.height} px, of ${image.naturalWidth} × ${image.naturalHeight}`),
+            const stretched = width / height / (naturalWidth / naturalHeight);
+            return className.includes("pic") && naturalWidth && Math.abs(stretched - 1) > 0.05;
+        }).map(({ src, width, height, naturalWidth, naturalHeight }) =>
+            `${src} is ${width} × ${height} px, of ${naturalWidth} × ${naturalHeight}`),
     );
     await page.close();
     const tooWide = beyond > 0 ? [`without word-break the mail is ${beyond} px too wide at 375 px`] : [];

@@ -1,6 +1,6 @@
 // Pictures of mails to look at: node shoot.mjs FOLDER NAME…, of FOLDER/NAME.html at 375 and 1280 px, light, dark and without
-// pictures; NAME.webp, a small sheet of them all; and NAME-whole.webp, all of it on a phone in columns; as in docs/images. The files come from
-// `POSTROUND_LOOK=FOLDER cargo test --test it render::`.
+// pictures; NAME.webp, a small sheet of them all; and NAME-whole.webp, all of it on a phone in columns; as in docs/images. The
+// files come from `POSTROUND_LOOK=FOLDER cargo test --test it render::`.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { dress, launch, open } from "./browser.mjs";
@@ -36,6 +36,9 @@ for (const name of names) {
 }
 await browser.close();
 
+/** Pictures beside each other on a grey ground. */
+const beside = (gap) => `body{margin:${gap}px;background:#d8d8d8;display:flex;gap:${gap}px}img{display:block}`;
+
 /** All of a picture, from top to bottom in columns. */
 async function columns(path) {
     const { gap, quality } = SHEET;
@@ -45,8 +48,9 @@ async function columns(path) {
     await page.setContent(`<img style="width:${width}px" src="data:image/png;base64,${data}">`);
     const full = await page.$eval("img", (image) => image.height);
     const count = Math.ceil(full / height);
-    const column = (_, at) => `<div><img style="width:${width}px;margin-top:${-at * height}px" src="data:image/png;base64,${data}"></div>`;
-    const style = `body{margin:${gap}px;background:#d8d8d8;display:flex;gap:${gap}px}div{width:${width}px;height:${height}px;overflow:hidden}img{display:block}`;
+    const shown = (at) => `width:${width}px;margin-top:${-at * height}px`;
+    const column = (_, at) => `<div><img style="${shown(at)}" src="data:image/png;base64,${data}"></div>`;
+    const style = `${beside(gap)}div{width:${width}px;height:${height}px;overflow:hidden}`;
     await page.setViewport({ width: count * (width + gap) + gap, height: height + 2 * gap });
     await page.setContent(`<style>${style}</style>${Array.from({ length: count }, column).join("")}`);
     const picture = await page.screenshot({ type: "webp", quality });
@@ -60,9 +64,10 @@ async function sheet(taken) {
     const shown = async ({ path, width, of, full }) => {
         const drawn = (full * width) / of;
         const data = await readFile(path, "base64");
-        return `<div style="width:${width}px"><img style="width:${drawn}px;margin-left:${(width - drawn) / 2}px" src="data:image/png;base64,${data}"></div>`;
+        const style = `width:${drawn}px;margin-left:${(width - drawn) / 2}px`;
+        return `<div style="width:${width}px"><img style="${style}" src="data:image/png;base64,${data}"></div>`;
     };
-    const style = `body{margin:${gap}px;background:#d8d8d8;display:flex;gap:${gap}px}div{max-height:${height}px;overflow:hidden}img{display:block}`;
+    const style = `${beside(gap)}div{max-height:${height}px;overflow:hidden}`;
     const page = await browser.newPage();
     await page.setViewport({ width: taken.reduce((sum, { width }) => sum + width + gap, gap), height: height + 2 * gap });
     await page.setContent(`<style>${style}</style>${(await Promise.all(taken.map(shown))).join("")}`);
