@@ -140,7 +140,7 @@ async fn deliver(job: &Job) -> Measured {
     let (started, cpu) = (Instant::now(), cpu_seconds());
     let all_sent = async {
         while engine.progress().sent < count {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     let outcome = engine.run(all_sent).await;

@@ -68,7 +68,7 @@ impl EmailAddress {
         if input.chars().any(|c| c.is_whitespace() && !c.is_control()) {
             return Err(AddressError::Space(shown()));
         }
-        let local: String = local.nfc().collect();
+        let local: String = if local.is_ascii() { local.to_owned() } else { local.nfc().collect() };
         if !local.chars().all(is_atom_char) {
             return Err(AddressError::Local(shown()));
         }

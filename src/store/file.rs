@@ -23,6 +23,10 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// What SQLite's writer keeps of the file in memory: 12 MB, in its own notation. A large import is no faster with more.
 const WRITER_CACHE: &str = "-12000";
 
+/// How many rows the driver's thread hands over before it waits for them to be taken: both threads wake each other for each
+/// that it hands over with less.
+const ROWS_AHEAD: usize = 1000;
+
 /// After how many pages SQLite brings its log into the file. More pages are written once instead of several times in a
 /// large import, and fewer keep the pause short.
 pub(super) const CHECKPOINT: &str = "4000";
@@ -59,6 +63,7 @@ impl SqliteFile {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            .row_buffer_size(ROWS_AHEAD)
             .busy_timeout(PATIENCE);
         // There are addresses in it, and links that act: nobody but its owner reads it.
         let file = File::options().create(true).write(true).truncate(false).mode(0o600).open(path);
