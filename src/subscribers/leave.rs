@@ -158,12 +158,12 @@ impl Subscribers {
             .partition(|have| have.state == SubscriptionState::Left);
         // An operator's no ends the way back that an earlier leaving had; the person's own would give back more than it took.
         if origin.actor == Origin::COMMAND_LINE.actor {
-            self.write_left(session, &row, &left, origin).await?;
+            self.write_left(session, &row, &left, origin, now).await?;
         }
         if leaving.is_empty() {
             return Ok(Done { left: Left::Already, trace: None });
         }
-        self.write_left(session, &row, &leaving, origin).await?;
+        self.write_left(session, &row, &leaving, origin, now).await?;
         let remain = have.iter().filter(|have| have.state != SubscriptionState::Left).count() > leaving.len();
         let listed = matches!(row.state, SubscriberState::Pending | SubscriberState::Confirmed);
         if listed && !remain {
@@ -174,15 +174,15 @@ impl Subscribers {
         Ok(Done { left: Left::Now, trace: Some((row, now)) })
     }
 
-    /// Writes down what is left now, and stops what is queued of it.
+    /// Writes down what is left at that moment, by which undoing finds it, and stops what is queued of it.
     pub(super) async fn write_left(
         &self,
         session: &mut Session,
         row: &SubscriberRow,
         leaving: &[&SubscriptionRow],
         origin: Origin<'_>,
+        now: UtcMillis,
     ) -> Result<(), SubscribersError> {
-        let now = self.now();
         for have in leaving {
             // The pause stays written down, so that undoing brings back exactly what there was.
             let left = SubscriptionRow { state: SubscriptionState::Left, left_at: Some(now), ..(*have).clone() };

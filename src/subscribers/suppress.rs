@@ -136,7 +136,7 @@ impl Subscribers {
         if reported || person.state == SubscriberState::Complained {
             let have = session.subscriptions_among(&[person.id]).await?;
             // Also what they left before: that way back ends here.
-            self.write_left(session, &person, &have.iter().collect::<Vec<_>>(), origin).await?;
+            self.write_left(session, &person, &have.iter().collect::<Vec<_>>(), origin, now).await?;
             person.state = SubscriberState::Unsubscribed;
             person.updated_at = now;
             session.update_subscriber(&person).await?;

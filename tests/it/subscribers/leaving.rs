@@ -1,19 +1,20 @@
 //! Leaving, and the way back that is open for a day.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use postround::config::Config;
-use postround::domain::PublicId;
+use postround::domain::{Clock, PublicId, SystemRandom, UtcMillis};
 use postround::store::{Durability, SuppressionRow};
 use postround::subscribers::{
-    DigestClaim, Leave, Left, NoticeKind, Origin, Reason, Subscribers, TokenError, Topics, UNDO_LIFETIME, Undone,
+    DigestClaim, Keys, Leave, Left, NoticeKind, Origin, Reason, Subscribers, TokenError, Topics, UNDO_LIFETIME, Undone,
 };
 
 use super::{ANN, URL, public_id, states};
 use crate::support::household::{
     Asked, address, confirmed, everything, execute, somebody, subscribers, subscribers_with, text,
 };
-use crate::support::{TestStore, on_both};
+use crate::support::{MONDAY, TestClock, TestStore, on_both};
 
 async fn leave(subscribers: &Subscribers, id: &PublicId, what: Leave<'_>, asked: &Asked) -> Option<String> {
     let goodbye = subscribers.say_goodbye(id, "weekly", what, Origin::PAGE, asked).await.unwrap();
@@ -22,6 +23,16 @@ async fn leave(subscribers: &Subscribers, id: &PublicId, what: Leave<'_>, asked:
 
 async fn subscriptions(store: &TestStore) -> String {
     text(store, "select digest || ' ' || state || ' ' || topics || ' ' || coalesce(paused_until, 0) from subscriptions order by digest").await
+}
+
+/// A clock that goes on with every look at it.
+struct Ticking(TestClock);
+
+impl Clock for Ticking {
+    fn now(&self) -> UtcMillis {
+        self.0.advance(Duration::from_millis(1));
+        self.0.now()
+    }
 }
 
 on_both! {
@@ -50,6 +61,20 @@ on_both! {
         assert_eq!(everything(&store).await, after);
         clock.advance(Duration::from_millis(1));
         assert_eq!(subscribers.tokens().verify_undo(&token, subscribers.now()), Err(TokenError::Expired));
+    }
+
+    async fn what_is_left_while_the_clock_goes_on_can_be_undone(store: TestStore) {
+        let (still, _clock) = subscribers(&store, URL).await;
+        confirmed(&still, ANN, &["weekly", "jobs"]).await;
+        let (config, keys) = (still.config().clone(), Keys::read(&store.folder.path().join("keys")).unwrap().unwrap());
+        let ticking = Arc::new(Ticking(TestClock::at(MONDAY)));
+        let subscribers = Subscribers::new(store.store.clone(), config.into(), keys.into(), ticking, Arc::new(SystemRandom));
+        let (id, asked) = (public_id(&store).await, Asked::default());
+        for what in [Leave::Digest("weekly"), Leave::All] {
+            let token = leave(&subscribers, &id, what, &asked).await.unwrap();
+            let claim = subscribers.tokens().verify_undo(&token, subscribers.now()).unwrap();
+            assert!(matches!(subscribers.undo(&claim, "", Origin::PAGE).await.unwrap(), Undone::Now(_)), "{what:?}");
+        }
     }
 
     async fn only_the_press_that_left_gets_the_way_back(store: TestStore) {
