@@ -22,6 +22,7 @@ async function tap(selector) {
 
 const orders = {
     go: ({ url }) => page.goto(url, { waitUntil: "load" }).then(() => true),
+    reload: () => page.reload({ waitUntil: "load" }).then(() => true),
     fill: async ({ selector, text }) => {
         await tap(selector);
         await page.keyboard.type(text);

@@ -80,6 +80,13 @@ impl Walker {
         }
     }
 
+    async fn reload(&self) {
+        match self {
+            Self::Driven(browser, _) => browser.reload().await,
+            Self::Plain(browser) => browser.reload().await,
+        }
+    }
+
     async fn fill(&self, selector: &str, text: &str) {
         match self {
             Self::Driven(browser, _) => browser.fill(selector, text).await,
@@ -186,6 +193,12 @@ async fn walk_with(browser: &Walker) {
     browser.expect("You have left").await;
     browser.check("the goodbye").await;
     assert_eq!(running.state().await["state"], "unsubscribed");
+    browser.reload().await;
+    browser.expect("You have left").await;
+    assert_eq!(running.state().await["state"], "unsubscribed");
+    browser.press("button[value=undo]").await;
+    browser.expect("You are subscribed again").await;
+    assert_eq!(running.state().await["digests"][0]["state"], "paused", "as it was");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -78,6 +78,11 @@ impl Browser {
         self.client.goto(url).await.unwrap();
     }
 
+    /// Loads the page again.
+    pub async fn reload(&self) {
+        self.client.refresh().await.unwrap();
+    }
+
     /// The text of the page's heading, once it contains `words`.
     pub async fn expect(&self, words: &str) {
         let started = std::time::Instant::now();

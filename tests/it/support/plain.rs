@@ -64,6 +64,11 @@ impl PlainBrowser {
         self.order(&json!({ "order": "go", "url": url })).await;
     }
 
+    /// Loads the page again.
+    pub async fn reload(&self) {
+        self.order(&json!({ "order": "reload" })).await;
+    }
+
     /// Taps a field and types into it.
     pub async fn fill(&self, selector: &str, text: &str) {
         self.order(&json!({ "order": "fill", "selector": selector, "text": text })).await;
