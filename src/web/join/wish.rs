@@ -4,12 +4,9 @@ use serde_json::Value;
 
 use super::offer::Offer;
 use crate::domain::{AddressError, EmailAddress, Locale};
-use crate::subscribers::Chosen;
+use crate::subscribers::{Chosen, NAME_LIMIT};
 use crate::web::form::Form;
 use crate::web::pages::say;
-
-/// The longest name, in letters.
-const NAME_LIMIT: usize = 100;
 
 /// How many fields a form of ours may have at most.
 const FIELD_LIMIT: usize = 500;
