@@ -37,7 +37,9 @@ for (const name of names) {
 await browser.close();
 
 /** Pictures beside each other on a grey ground. */
-const beside = (gap) => `body{margin:${gap}px;background:#d8d8d8;display:flex;gap:${gap}px}img{display:block}`;
+function beside(gap) {
+    return `body{margin:${gap}px;background:#d8d8d8;display:flex;gap:${gap}px}img{display:block}`;
+}
 
 /** All of a picture, from top to bottom in columns. */
 async function columns(path) {
