@@ -84,6 +84,7 @@ impl Composer {
             polled,
         })
     }
+
     /// The mail of a frozen issue that somebody with all topics gets in a language, else in that of its digest: the stored one,
     /// and where nobody has it in that language, the one that they would get.
     ///
