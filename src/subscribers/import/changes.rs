@@ -70,8 +70,7 @@ impl Subscribers {
                     changes.counts.add(row);
                     changes.counts.asked += u64::from(import.asks() && state == SubscriberState::Pending);
                     if mailed && !gone(state) {
-                        let new = fresh(row, 0, now).into_iter().filter(|have| have.state != SubscriptionState::Left);
-                        self.count_digests(&mut changes.counts, row, new.map(|have| have.digest));
+                        self.count_digests(&mut changes.counts, row, row.wishes.digests());
                     }
                     // An id that somebody has stays theirs.
                     let own = row.past.as_ref().into_iter().flat_map(|past| &past.ids);
@@ -85,7 +84,7 @@ impl Subscribers {
                     changes.counts.update(row);
                     changes.counts.asked += u64::from(import.asks() && update.ask);
                     if mailed {
-                        self.count_digests(&mut changes.counts, row, update.gets.iter().cloned());
+                        self.count_digests(&mut changes.counts, row, update.gets.iter().map(String::as_str));
                     }
                     changed.insert(update.row.id);
                     changes.update(*update, row, import, origin, now);
@@ -98,11 +97,16 @@ impl Subscribers {
     }
 
     /// Notes which digests come to somebody by a row.
-    fn count_digests(&self, counts: &mut Counts, row: &Row, gets: impl Iterator<Item = String>) {
+    fn count_digests<'d>(&self, counts: &mut Counts, row: &Row, gets: impl Iterator<Item = &'d str>) {
         let mut some = false;
         for digest in gets.filter(|digest| self.config.digest(digest).is_some()) {
-            *counts.digests.entry(digest).or_default() += 1;
             some = true;
+            match counts.digests.get_mut(digest) {
+                Some(people) => *people += 1,
+                None => {
+                    counts.digests.insert(digest.to_owned(), 1);
+                }
+            }
         }
         counts.without_choice += u64::from(some && !row.wishes.chosen);
     }

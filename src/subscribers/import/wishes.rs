@@ -25,6 +25,15 @@ pub(super) struct Wishes {
     pub(super) foreign: Vec<String>,
 }
 
+impl Wishes {
+    /// The digests that a person gets who is not known.
+    pub(super) fn digests(&self) -> impl Iterator<Item = &str> {
+        let exact = self.exact.iter().filter(|have| have.state != SubscriptionState::Left);
+        let choice = self.choice.iter().filter(|_| self.exact.is_empty());
+        exact.map(|have| have.digest.as_str()).chain(choice.map(|chosen| chosen.digest.as_str()))
+    }
+}
+
 /// Turns fields into wishes, each spelling once.
 pub(super) struct Chooser {
     config: Arc<Config>,
