@@ -82,7 +82,14 @@ impl Known {
 
     /// The row ids of those whom a row is about: who has its address, and who had it before.
     pub(super) fn about(&self, row: &Row) -> impl Iterator<Item = i64> {
-        self.rows.get(&row.address_hash).into_iter().chain(self.moved.get(&row.address_hash)).map(|person| person.id)
+        self.rows.get(&row.address_hash).into_iter().chain(self.mover(row)).map(|person| person.id)
+    }
+
+    /// Who had the address of a row before. Where somebody has it now it is theirs alone; a mere request for it is another
+    /// matter.
+    fn mover(&self, row: &Row) -> Option<&SubscriberRow> {
+        let now = self.rows.get(&row.address_hash);
+        self.moved.get(&row.address_hash).filter(|_| now.is_none_or(|now| now.state == SubscriberState::Pending))
     }
 
     pub(super) fn decide(&self, numbered: &Numbered, basis: ImportBasis<'_>, now: UtcMillis) -> Decision {
@@ -104,12 +111,9 @@ impl Known {
         let suppressed = self.suppressed.get(&row.address_hash).copied();
         let nothing = row.wishes.choice.is_empty() && row.wishes.exact.is_empty();
         let known = self.rows.get(&row.address_hash);
-        // A mere request for the address is another matter, as long as nobody is asked once more for it.
+        // Whoever had it and a request for it go side by side, as long as nobody is asked once more for it.
         let asks = wanted != SubscriberState::Pending || basis == ImportBasis::Ask;
-        if let Some(person) = self.moved.get(&row.address_hash)
-            && asks
-            && known.is_none_or(|known| known.state == SubscriberState::Pending)
-        {
+        if let Some(person) = self.mover(row).filter(|_| asks) {
             return self.decide_moved(person, wanted, suppressed, now);
         }
         let Some(known) = known else {
