@@ -16,6 +16,9 @@ use crate::domain::Random;
 /// So long after it has asked for less speed nothing of that is left, though nothing was sent by it since.
 pub const FORGOTTEN: Duration = Duration::from_secs(86_400);
 
+/// The longest rest of one that asks for less speed again and again is so many times the first, but for the jitter.
+pub const LONGEST: u32 = 16;
+
 /// How a relay is doing.
 #[derive(Debug)]
 pub struct Health {
@@ -104,7 +107,7 @@ impl Health {
         }
         let times = state.slow.as_ref().map_or(0, |slow| slow.times);
         let least = self.timings.throttle_pause;
-        let longest = least.saturating_mul(16);
+        let longest = least.saturating_mul(LONGEST);
         let pause = least.saturating_mul(2_u32.saturating_pow(times.min(10))).min(longest);
         // At least that long: the jitter is on top.
         let pause = pause + jittered(pause, random).saturating_sub(pause);

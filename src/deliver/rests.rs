@@ -1,16 +1,11 @@
 //! What the store knows of relays that have asked for less speed, so that a restart does not forget it, and the other nodes
 //! on a shared store rest too.
 
-use std::sync::PoisonError;
-
-use super::health::{FORGOTTEN, Slowdown};
+use super::health::{FORGOTTEN, LONGEST, Slowdown};
 use super::run::{Run, Shared};
 use super::station::Station;
 use super::told::Told;
 use crate::store::{Durability, SlowRelay, StoreError};
-
-/// The longest rest is so many times the first, its jitter included.
-const LONGEST: u32 = 20;
 
 /// Writes down what relays ask for as soon as they do, and listens to what they have asked other nodes for.
 pub async fn keep(run: &Run) {
@@ -41,7 +36,8 @@ pub async fn keep(run: &Run) {
 /// # Errors
 /// When the store fails.
 pub async fn remember(shared: &Shared) -> Result<(), StoreError> {
-    let longest = shared.settings.timings.throttle_pause * LONGEST;
+    // Jitter is on top, less than a quarter.
+    let longest = shared.settings.timings.throttle_pause * (LONGEST + LONGEST / 4);
     shared.store.marks().await?.prune_slow_relays(FORGOTTEN, longest).await?;
     learn(shared, true).await
 }
@@ -53,7 +49,7 @@ async fn learn(shared: &Shared, just_begun: bool) -> Result<(), StoreError> {
         let Some(station) = shared.stations.iter().find(|station| station.config.account() == row.relay) else {
             continue;
         };
-        let mut known = station.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = station.known();
         let is_news = known.as_ref().is_none_or(|known| known.rests_until != row.rests_until);
         if is_news && (row.rests > 0 || just_begun && station.health.slowdown().is_none()) {
             let (relay, rests) = (&station.config.id, row.rests().as_secs_f32());
@@ -71,11 +67,11 @@ async fn learn(shared: &Shared, just_begun: bool) -> Result<(), StoreError> {
 /// When the store fails.
 pub async fn save(shared: &Shared) -> Result<(), StoreError> {
     for station in &shared.stations {
-        let known = known(station);
+        let known = station.known().clone();
         let Some(slowdown) = station.health.slowdown() else {
             if let Some(known) = known {
                 shared.store.marks().await?.drop_slow_relay(&known).await?;
-                set_known(station, None);
+                *station.known() = None;
             }
             continue;
         };
@@ -85,25 +81,17 @@ pub async fn save(shared: &Shared) -> Result<(), StoreError> {
             Some(known) if known.times == row.times && known.connections < row.connections => {
                 let grown = SlowRelay { connections: row.connections, ..known };
                 shared.store.marks().await?.grow_slow_relay(&grown).await?;
-                set_known(station, Some(grown));
+                *station.known() = Some(grown);
             }
             _ => {
                 let mut session = shared.store.write(Durability::Full).await?;
                 let row = session.put_slow_relay(row).await?;
                 session.commit().await?;
-                set_known(station, Some(row));
+                *station.known() = Some(row);
             }
         }
     }
     Ok(())
-}
-
-fn known(station: &Station) -> Option<SlowRelay> {
-    station.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-fn set_known(station: &Station, row: Option<SlowRelay>) {
-    *station.known.lock().unwrap_or_else(PoisonError::into_inner) = row;
 }
 
 fn slowdown(row: &SlowRelay) -> Slowdown {

@@ -1,7 +1,7 @@
 //! A relay as the engine sees it: the way to it, how it is doing, and what it has refused lately.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::health::Health;
 use super::outbox::Outbox;
@@ -46,7 +46,7 @@ pub struct Station {
     /// What it has refused since it last got a message through.
     pub refusals: Refusals,
     /// What the store knows of its asking for less speed.
-    pub known: Mutex<Option<SlowRelay>>,
+    known: Mutex<Option<SlowRelay>>,
     open: AtomicUsize,
     groups: AtomicBool,
     groups_broken: AtomicUsize,
@@ -85,12 +85,17 @@ impl Station {
         RelayState { id: self.config.id.clone(), works, connections: self.open.load(Ordering::SeqCst) }
     }
 
+    /// What the store knows of its asking for less speed.
+    pub fn known(&self) -> MutexGuard<'_, Option<SlowRelay>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Remembers what the same account of the same relay has asked for: less speed. A failure is not remembered: it may be
     /// what the new settings mend.
     pub fn inherit(&mut self, old: &Self) {
         if self.config.account() == old.config.account() && old.health.slowdown().is_some() {
             self.health = Arc::clone(&old.health);
-            self.known = Mutex::new(old.known.lock().unwrap_or_else(PoisonError::into_inner).clone());
+            self.known = Mutex::new(old.known().clone());
             self.health.disown();
         }
     }
