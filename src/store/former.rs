@@ -47,12 +47,17 @@ queries! {
         "select address_hash, subscriber_id, moved_at from former_addresses where subscriber_id between $1 and $2
          order by subscriber_id, moved_at, address_hash"
     };
-    // A list of keys is bound in its own way on each. On SQLite a writer is alone anyway.
-    // SQLite's one writer has locked everything by being it.
+    // A list of keys is bound in its own way on each. SQLite's one writer has locked everything by being it.
     LOCK_MOVED_AMONG = {
         sqlite "select 0 where $1 is null"
         postgres "select s.id from subscribers s where s.id in (select f.subscriber_id from former_addresses f
             where f.address_hash in (select jsonb_array_elements_text($1::jsonb))) order by s.id for update"
+    };
+    HAVE_MOVED_AMONG = {
+        sqlite "select distinct subscriber_id from former_addresses
+            where subscriber_id in (select value from json_each($1))"
+        postgres "select distinct subscriber_id from former_addresses
+            where subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
     };
     MOVED_AMONG = {
         sqlite "select f.address_hash as former_hash, s.id, s.public_id, s.email, s.address_hash, s.name, s.state, s.locale,
@@ -126,6 +131,15 @@ impl Session {
     /// When the database fails.
     pub async fn moved_among(&mut self, hashes: &[&str]) -> Result<Vec<MovedRow>, StoreError> {
         fetch_all!(self, MOVED_AMONG as MovedRow, &json(hashes))
+    }
+
+    /// Those of the subscribers with these row ids who had another address before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn have_moved_among(&mut self, subscribers: &[i64]) -> Result<Vec<i64>, StoreError> {
+        let rows = fetch_all!(self, HAVE_MOVED_AMONG as (i64,), &json(subscribers))?;
+        Ok(rows.into_iter().map(|row| row.0).collect())
     }
 
     /// Whoever had that address before.

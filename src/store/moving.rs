@@ -1,6 +1,6 @@
 //! What a change of address moves: the person, what waits for them, and what was somebody else before they became one.
 
-use super::query::{execute, fetch_all, json, queries};
+use super::query::{execute, queries};
 use super::{FormerAddressRow, Session, StoreError, SubscriberRow};
 use crate::domain::PublicId;
 
@@ -50,13 +50,6 @@ queries! {
     };
     DROP_SUBSCRIPTIONS = { "delete from subscriptions where subscriber_id = $1" };
     DROP_SUBSCRIBER = { "delete from subscribers where id = $1" };
-    // A list of keys is bound in its own way on each.
-    HAVE_MOVED_AMONG = {
-        sqlite "select distinct subscriber_id from former_addresses
-            where subscriber_id in (select value from json_each($1))"
-        postgres "select distinct subscriber_id from former_addresses
-            where subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
-    };
 }
 
 impl Session {
@@ -90,13 +83,5 @@ impl Session {
         execute!(self, MOVE_LEFT, gone, kept)?;
         execute!(self, DROP_SUBSCRIPTIONS, gone)?;
         execute!(self, DROP_SUBSCRIBER, gone).map(|_| ())
-    }
-    /// Those of the subscribers with these row ids who had another address before.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn have_moved_among(&mut self, subscribers: &[i64]) -> Result<Vec<i64>, StoreError> {
-        let rows = fetch_all!(self, HAVE_MOVED_AMONG as (i64,), &json(subscribers))?;
-        Ok(rows.into_iter().map(|row| row.0).collect())
     }
 }
