@@ -72,7 +72,7 @@ impl Subscribers {
 }
 
 /// The name of a file as a text; octets that are none stand there as `\xe9`.
-pub(super) fn name_of(path: &Path) -> String {
+fn name_of(path: &Path) -> String {
     let mut name = String::new();
     for chunk in path.file_name().unwrap_or_default().as_encoded_bytes().utf8_chunks() {
         name.push_str(chunk.valid());

@@ -21,7 +21,7 @@ pub(super) struct Changes<'c> {
     /// Ids from before two became one, and the present id of each.
     former: Vec<(PublicId, PublicId)>,
     /// What came along of those who are new.
-    pub(super) former_addresses: Vec<FormerAddressRow>,
+    former_addresses: Vec<FormerAddressRow>,
     requests: Vec<JoinRequestRow>,
     reasons: Vec<GivenReasonRow>,
     pub(super) updates: Vec<SubscriberRow>,

@@ -52,15 +52,7 @@ impl Subscribers {
             };
             let again = may_come_again(&rest, &known, &movers);
             let (changes, later) = self.decide(&known, counts, rest, &plan.import, Origin::COMMAND_LINE);
-            plan.foreseen.note(
-                &changes,
-                &known,
-                |person| again.contains(&person.address_hash) || movers.contains(&person.id),
-                self.now(),
-            );
-            let suppressed = changes.suppressions.iter().filter(|row| again.contains(&row.address_hash));
-            let suppressed = suppressed.map(|row| (row.address_hash.clone(), SuppressionReason::parse(&row.reason)));
-            plan.foreseen.suppressed.extend(suppressed);
+            plan.foreseen.note(&changes, &known, (&again, &movers), self.now());
             (counts, rest) = (changes.counts, later);
         }
         Ok(counts)
@@ -92,6 +84,9 @@ impl Foreseen {
             if let Some(moved) = person(&self.moved) {
                 known.moved.entry(hash.clone()).or_insert(moved);
             }
+            if let Some(reason) = self.suppressed.get(hash) {
+                known.suppressed.insert(hash.clone(), *reason);
+            }
         }
         let Known { rows: people, moved, subscriptions, suppressed, .. } = known;
         for person in people.values_mut().chain(moved.values_mut()) {
@@ -103,21 +98,21 @@ impl Foreseen {
                 suppressed.insert(person.address_hash.clone(), *reason);
             }
         }
-        for Numbered { row, .. } in rows {
-            if let Some(reason) = self.suppressed.get(&row.address_hash) {
-                suppressed.insert(row.address_hash.clone(), *reason);
-            }
-        }
     }
 
-    /// Notes what would be changed of those who may come again.
+    /// Notes what would be changed of those who may come again: by that address, or since they had others before.
     fn note(
         &mut self,
         changes: &Changes<'_>,
         known: &Known,
-        may_come_again: impl Fn(&SubscriberRow) -> bool,
+        (again, movers): (&HashSet<String>, &HashSet<i64>),
         now: UtcMillis,
     ) {
+        let may_come_again =
+            |person: &SubscriberRow| again.contains(&person.address_hash) || movers.contains(&person.id);
+        let suppressed = changes.suppressions.iter().filter(|row| again.contains(&row.address_hash));
+        let suppressed = suppressed.map(|row| (row.address_hash.clone(), SuppressionReason::parse(&row.reason)));
+        self.suppressed.extend(suppressed);
         for person in &changes.updates {
             if !self.people.contains_key(&person.id) && !may_come_again(person) {
                 continue;
