@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use postround::config::Rate;
-use postround::subscribers::{Import, ImportBasis, Origin, SuppressionReason};
+use postround::subscribers::{Import, ImportBasis, ImportReport, Origin, Subscribers, SuppressionReason};
 
 use super::{URL, import, states};
 use crate::support::household::{Asked, address, confirmed, execute, somebody, subscribers, text};
@@ -20,13 +20,18 @@ fn people(store: &TestStore, count: usize) -> std::path::PathBuf {
     path
 }
 
+/// An import of so many people who are asked at that rate.
+async fn import_at(rate: &str, count: usize, store: &TestStore, subscribers: &Subscribers) -> (ImportReport, Asked) {
+    let (path, asked) = (people(store, count), Asked::default());
+    let import = Import { rate: Rate::parse(rate).unwrap(), ..Import::new(&path, ImportBasis::Ask) };
+    let report = subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
+    (report, asked)
+}
+
 on_both! {
     async fn people_are_asked_at_the_rate_that_was_given(store: TestStore) {
         let (subscribers, clock) = subscribers(&store, URL).await;
-        let path = people(&store, 25);
-        let asked = Asked::default();
-        let import = Import { rate: Rate::parse("10/m").unwrap(), ..Import::new(&path, ImportBasis::Ask) };
-        let report = subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
+        let (report, asked) = import_at("10/m", 25, &store, &subscribers).await;
         assert_eq!((report.added, report.asked, asked.count()), (25, 25, 10));
         assert_eq!(subscribers.ask_due(&asked).await.unwrap(), 0);
         for (seconds, sofar) in [(59, 10), (1, 20), (60, 25), (60, 25)] {
@@ -49,16 +54,14 @@ on_both! {
 
     async fn whoever_has_answered_or_may_not_be_mailed_by_their_turn_is_not_asked(store: TestStore) {
         let (subscribers, clock) = subscribers(&store, URL).await;
-        let asked = Asked::default();
-        let path = people(&store, 4);
-        let import = Import { rate: Rate::parse("1/m").unwrap(), ..Import::new(&path, ImportBasis::Ask) };
-        subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
+        let (_, asked) = import_at("1/m", 4, &store, &subscribers).await;
         // Who comes first is nobody's business; the three others wait.
         let first = asked.0.lock().unwrap()[0].address.to_string();
         let mut others = (0..4).map(|index| format!("reader{index}@northfold.example")).filter(|email| *email != first);
         confirmed(&subscribers, &others.next().unwrap(), &["weekly"]).await;
         let shut = address(&others.next().unwrap());
         subscribers.suppress(&shut, SuppressionReason::Manual, "", Origin::COMMAND_LINE).await.unwrap();
+        let path = store.folder.path().join("people.csv");
         std::fs::write(&path, format!("email,state\n{},unsubscribed\n", others.next().unwrap())).unwrap();
         subscribers.import(&Import::new(&path, ImportBasis::Rows), &asked, |_, _| {}).await.unwrap();
         clock.advance(Duration::from_secs(600));
@@ -95,10 +98,7 @@ on_both! {
 
     async fn whoever_is_still_to_be_asked_is_not_forgotten_for_not_answering(store: TestStore) {
         let (subscribers, clock) = subscribers(&store, URL).await;
-        let asked = Asked::default();
-        let path = people(&store, 2);
-        let import = Import { rate: Rate::parse("1/d").unwrap(), ..Import::new(&path, ImportBasis::Ask) };
-        subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
+        let (_, asked) = import_at("1/d", 2, &store, &subscribers).await;
         clock.advance(Duration::from_secs(40 * 86_400));
         assert_eq!(subscribers.forget_unconfirmed().await.unwrap(), 1);
         assert_eq!((subscribers.ask_due(&asked).await.unwrap(), asked.count()), (1, 2));
@@ -107,10 +107,7 @@ on_both! {
 
     async fn an_address_that_is_none_any_more_ends_its_turn(store: TestStore) {
         let (subscribers, clock) = subscribers(&store, URL).await;
-        let asked = Asked::default();
-        let path = people(&store, 2);
-        let import = Import { rate: Rate::parse("1/d").unwrap(), ..Import::new(&path, ImportBasis::Ask) };
-        subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
+        let (_, asked) = import_at("1/d", 2, &store, &subscribers).await;
         execute(&store, "update subscribers set email = 'nobody' where id in (select subscriber_id from asks)").await;
         clock.advance(Duration::from_secs(86_400));
         let done = tokio::time::timeout(Duration::from_secs(30), subscribers.ask_due(&asked)).await;
