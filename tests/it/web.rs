@@ -5,6 +5,7 @@ mod confirming;
 mod front;
 mod hostile;
 mod joining;
+mod leaving;
 mod links;
 mod managing;
 mod same;

@@ -1,4 +1,4 @@
-//! The pages of leaving, choosing and managing over real HTTP, from the mail's link to the last button.
+//! The pages of choosing and managing over real HTTP, from the mail's link to the last button.
 
 use std::time::{Duration, Instant};
 
@@ -14,31 +14,31 @@ use super::site::{FORM, Site, hidden, value};
 use crate::support::household::{address, confirmed, everything, execute, text, traces};
 use crate::support::{TestStore, on_both};
 
-const ANN: &str = "ann.marsh@northfold.example";
+pub const ANN: &str = "ann.marsh@northfold.example";
 
 impl Site {
-    async fn act(&self, path: &str, body: &str) -> (StatusCode, String) {
+    pub async fn act(&self, path: &str, body: &str) -> (StatusCode, String) {
         let response = self.follow(self.post(path, FORM, body.to_owned()).send().await.unwrap()).await;
         (response.status(), response.text().await.unwrap())
     }
 
-    async fn shown(&self, path: &str) -> (StatusCode, String) {
+    pub async fn shown(&self, path: &str) -> (StatusCode, String) {
         let response = self.get(path).await;
         (response.status(), response.text().await.unwrap())
     }
 }
 
 /// A link without what is before its path.
-fn path(url: &str) -> String {
+pub fn path(url: &str) -> String {
     let path = url.strip_prefix("https://post.northfold.example").unwrap_or(url);
     path.strip_prefix("/mail").unwrap().to_owned()
 }
 
-async fn link(store: &TestStore) -> String {
+pub async fn link(store: &TestStore) -> String {
     path(&text(store, "select link from deliveries where link is not null order by id desc limit 1").await)
 }
 
-async fn ann(store: &TestStore, site: &Site) -> (String, String) {
+pub async fn ann(store: &TestStore, site: &Site) -> (String, String) {
     let id = PublicId::parse(&text(store, &format!("select public_id from subscribers where email = '{ANN}'")).await)
         .unwrap();
     let tokens = site.subscribers.tokens();
@@ -46,7 +46,7 @@ async fn ann(store: &TestStore, site: &Site) -> (String, String) {
 }
 
 /// The target of the form that has this button.
-fn action(page: &str, button: &str) -> String {
+pub fn action(page: &str, button: &str) -> String {
     let before = page.split(button).next().unwrap();
     let form = before.rsplit("<form").next().unwrap();
     let action = form.split("action=\"").nth(1).unwrap().split('"').next().unwrap().replace("&#x2F;", "/");
@@ -69,80 +69,6 @@ async fn stories(store: &TestStore, site: &Site) {
 }
 
 on_both! {
-    async fn leaving_can_be_undone_and_asks_why(store: TestStore) {
-        let site = Site::open(&store).await;
-        confirmed(&site.subscribers, ANN, &["weekly", "jobs"]).await;
-        let (unsubscribe, _) = ann(&store, &site).await;
-        let (status, page) = site.act(&unsubscribe, "leave=digest").await;
-        assert!(status == StatusCode::OK && page.contains("You have left") && page.contains("You still get other newsletters"), "{page}");
-        let back = action(&page, "value=\"undo\"");
-        let before = everything(&store).await;
-        let (status, shown) = site.shown(&back).await;
-        assert!(status == StatusCode::OK && shown.contains("Undo") && everything(&store).await == before, "a GET changes nothing");
-        let (status, page) = site.act(&back, "reason=too-often&note=%3Cb%3Edaily%3C/b%3E").await;
-        assert!(status == StatusCode::OK && page.contains("helps us"), "{page}");
-        assert_eq!(text(&store, "select reason || ' ' || note from leave_reasons").await, "too-often <b>daily</b>");
-        assert_eq!(site.act(&back, "reason=none").await.0, StatusCode::UNPROCESSABLE_ENTITY);
-        let long = format!("reason=other&note={}", "x".repeat(301));
-        let (status, page) = site.act(&back, &long).await;
-        assert!(status == StatusCode::UNPROCESSABLE_ENTITY && page.contains("300 letters"), "{page}");
-        assert_eq!(site.act(&back, "").await.0, StatusCode::UNPROCESSABLE_ENTITY);
-        let (status, page) = site.act(&back, "do=undo").await;
-        assert!(status == StatusCode::OK && page.contains("subscribed again"), "{page}");
-        assert_eq!(text(&store, "select state from subscriptions where digest = 'weekly'").await, "active");
-        site.clock.advance(Duration::from_secs(86_400));
-        assert_eq!(site.shown(&back).await.0, StatusCode::GONE);
-        assert_eq!(site.act(&back, "do=undo").await.0, StatusCode::GONE);
-    }
-
-    async fn the_way_back_is_there_when_the_page_after_leaving_is_loaded_again(store: TestStore) {
-        let site = Site::open(&store).await;
-        confirmed(&site.subscribers, ANN, &["weekly", "jobs"]).await;
-        let (unsubscribe, preferences) = ann(&store, &site).await;
-        for (at, fields) in [(&unsubscribe, "leave=digest"), (&preferences, "leave=all")] {
-            let answer = site.post(at, FORM, fields).send().await.unwrap();
-            assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-            let goodbye = path(answer.headers()["location"].to_str().unwrap());
-            let before = everything(&store).await;
-            let first = site.shown(&goodbye).await;
-            assert!(first.0 == StatusCode::OK && first.1.contains("You have left") && first.1.contains("value=\"undo\""), "{}", first.1);
-            assert_eq!(site.shown(&goodbye).await, first);
-            // Whoever goes back and presses once more is not the one who left.
-            let again = site.post(at, FORM, fields).send().await.unwrap();
-            assert_eq!(again.status(), StatusCode::OK);
-            assert!(!again.text().await.unwrap().contains("undo"));
-            assert!(!site.shown(&unsubscribe).await.1.contains("undo"));
-            assert_eq!(everything(&store).await, before);
-            assert!(site.act(&goodbye, "do=undo").await.1.contains("subscribed again"));
-            assert!(site.shown(&goodbye).await.1.contains("subscribed again"));
-            site.clock.advance(Duration::from_secs(60));
-        }
-    }
-
-    async fn whoever_must_not_be_mailed_leaves_and_may_say_why_and_has_no_way_back(store: TestStore) {
-        let site = Site::open(&store).await;
-        confirmed(&site.subscribers, ANN, &["weekly"]).await;
-        let (unsubscribe, _) = ann(&store, &site).await;
-        site.subscribers.suppress(&address(ANN), SuppressionReason::Manual, "", Origin::COMMAND_LINE).await.unwrap();
-        let (status, page) = site.act(&unsubscribe, "leave=digest").await;
-        assert!(status == StatusCode::OK && page.contains("You have left") && !page.contains("value=\"undo\""), "{page}");
-        let why = action(&page, "name=\"reason\"");
-        assert!(site.act(&why, "reason=too-often").await.1.contains("helps us"));
-        assert_eq!(site.act(&why, "do=undo").await.0, StatusCode::GONE);
-    }
-
-    async fn a_mail_program_that_leaves_is_never_led_elsewhere(store: TestStore) {
-        let site = Site::open(&store).await;
-        confirmed(&site.subscribers, ANN, &["weekly"]).await;
-        let (unsubscribe, _) = ann(&store, &site).await;
-        for _ in 0..2 {
-            let answer = site.post(&unsubscribe, FORM, "List-Unsubscribe=One-Click").send().await.unwrap();
-            assert_eq!(answer.status(), StatusCode::OK);
-            assert!(answer.headers().get("location").is_none());
-        }
-        assert_eq!(text(&store, "select state from subscribers").await, "unsubscribed");
-    }
-
     async fn a_digests_link_shows_no_address_and_mails_the_link_to_everything(store: TestStore) {
         let site = Site::open(&store).await;
         confirmed(&site.subscribers, ANN, &["weekly", "jobs"]).await;
@@ -200,18 +126,6 @@ on_both! {
         }
         site.act(&preferences, "do=link").await;
         assert!(site.shown(&link(&store).await).await.1.contains("Jobs &amp; Posts"), "the fresh link is theirs alone");
-    }
-
-    async fn a_mail_program_that_leaves_gets_a_goodbye_mail_where_the_operator_wants_it(store: TestStore) {
-        let site = Site::with(&store, |config| config.leave.goodbye_mail = true).await;
-        confirmed(&site.subscribers, ANN, &["weekly"]).await;
-        let (unsubscribe, _) = ann(&store, &site).await;
-        for _ in 0..2 {
-            assert_eq!(site.act(&unsubscribe, "List-Unsubscribe=One-Click").await.0, StatusCode::OK);
-        }
-        assert_eq!(text(&store, "select kind || ' ' || address from deliveries").await, format!("goodbye {ANN}"));
-        let (status, page) = site.shown(&link(&store).await).await;
-        assert!(status == StatusCode::OK && page.contains("Undo"), "{page}");
     }
 
     async fn an_address_is_changed_at_the_new_one_and_everything_is_erased_after_a_second_question(store: TestStore) {
