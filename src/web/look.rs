@@ -38,9 +38,10 @@ pub(super) fn theme(theme: &Theme) -> String {
     let (paper, [column, story, note]) = (theme.paper(), [theme.column(), theme.story(), theme.note()]);
     format!(
         "\n.issue {{ --serif: {heading_font}; --sans: {text_font}; --paper: {paper}px; --column: {column}px; --story: {story}px; \
-         --note: {note}px; --plate: {}; {} --heavy: {}; }}\n\
+         --note: {note}px; --plate: {}; --plate-text: {}; {} --heavy: {}; }}\n\
          @media (prefers-color-scheme: dark) {{\n  .issue {{ {} --heavy: {}; }}\n}}\n",
         light.paper,
+        light.accent,
         palette(light),
         light.ink,
         palette(dark),

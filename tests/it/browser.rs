@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postround::app::App;
 use postround::compose::Occasion;
-use postround::config::Config;
+use postround::config::{Config, Palette};
 use postround::daemon;
 use postround::domain::EmailAddress;
 use tokio::net::TcpListener;
@@ -33,12 +33,17 @@ struct Running {
 
 impl Running {
     async fn start() -> Self {
+        Self::with("").await
+    }
+
+    /// With lines added to the digest's table.
+    async fn with(more: &str) -> Self {
         let store = TestStore::sqlite().await;
         let program = Program::on(&store).await;
         program.site.publish(story("hubs", "Family hubs win an extra year", "2026-11-18"));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let root = format!("http://{}", listener.local_addr().unwrap());
-        let config = program.config("sqlite:data/postround.db", "").replace("http://localhost:8080", &root);
+        let config = program.config("sqlite:data/postround.db", more).replace("http://localhost:8080", &root);
         program.configure(&config);
         let config = Config::load(&program.folder.path().join("config.toml"), std::iter::empty()).unwrap();
         let app = App::open(Arc::new(config)).await.unwrap();
@@ -221,4 +226,30 @@ async fn somebody_with_a_phone_that_runs_no_scripts_joins_chooses_and_leaves() {
     if let Some(browser) = PlainBrowser::open(375).await {
         walk_with(&Walker::Plain(browser)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_night_the_name_of_the_digest_reads_on_its_plate_while_the_logo_is_not_shown() {
+    let Some(browser) = Browser::open(Visitor { width: 1280, keyboard: false, dark: true }).await else { return };
+    // Nothing is there.
+    let running = Running::with(
+        "theme = { logo = { url = \"https://127.0.0.1:9/logo.png\", width = 220, height = 48 }, accent = \"#7a1f5c\" }",
+    )
+    .await;
+    running.program.subscribe(ANA, &[]).await;
+    running.app.composer().compose(&running.app.config.digests[0], Occasion::Extra).await.unwrap();
+    running.app.composer().tend().await.unwrap();
+    let issue = running.link(1, "archive").await;
+    let caught = running.program.caught(1).await.pop().unwrap();
+    let mail = mail_parser::MessageParser::default().parse(&caught.raw).unwrap();
+    let file = running.program.folder.path().join("mail.html");
+    std::fs::write(&file, mail.body_html(0).unwrap().as_bytes()).unwrap();
+    for place in [format!("file://{}", file.display()), issue] {
+        browser.go(&place).await;
+        let [_, ground] = browser.colours("body").await;
+        assert_eq!(ground, Palette::DARK.background, "{place} is dark");
+        let [name, plate] = browser.colours("h1 img").await;
+        assert!(name.contrast(plate) >= 4.5, "{name} on {plate} in {place}");
+    }
+    browser.close().await;
 }

@@ -8,6 +8,7 @@ use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
+use postround::domain::Colour;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -186,6 +187,19 @@ impl Browser {
             barriers.push(format!("the page is {} px wide in a window of {}", wide.0, wide.1));
         }
         Some(barriers)
+    }
+
+    /// The colour of a text, and of what it stands on.
+    pub async fn colours(&self, selector: &str) -> [Colour; 2] {
+        const READ: &str = "const parts = colour => colour.match(/[\\d.]+/g).map(Number);
+            const text = document.querySelector(arguments[0]);
+            const ground = element => parts(getComputedStyle(element).backgroundColor);
+            let on = text;
+            while (ground(on)[3] === 0) on = on.parentElement;
+            return [parts(getComputedStyle(text).color), ground(on)].map(colour => colour.slice(0, 3));";
+        let read = self.client.execute(READ, vec![json!(selector)]).await.unwrap();
+        let read: [[u8; 3]; 2] = serde_json::from_value(read).unwrap();
+        read.map(|[red, green, blue]| Colour::new(red, green, blue))
     }
 
     /// Closes the window.
