@@ -2,7 +2,7 @@
 
 use super::links::{Counted, linked};
 use super::page::IssuePage;
-use super::{ComposeError, Composer, IssueArticle, select};
+use super::{ComposeError, Composer, IssueArticle, IssueContent, select};
 use crate::config::{Config, Digest};
 use crate::domain::{Locale, UtcMillis};
 use crate::render::RenderedMail;
@@ -18,6 +18,14 @@ pub(super) struct Frozen {
     counted: Option<Counted>,
     number: Option<i64>,
     composed_at: UtcMillis,
+}
+
+impl Frozen {
+    /// The content of a variant, as `variant` spells it, in a language.
+    pub(super) fn content(&self, topics: &str, locale: &Locale) -> IssueContent {
+        let articles = select::of_variant(&self.articles, topics, &self.digest);
+        select::content(articles, &self.config, (&self.digest, locale), self.number, self.composed_at)
+    }
 }
 
 impl Composer {
@@ -47,12 +55,10 @@ impl Composer {
         topics: &str,
         locale: &Locale,
     ) -> Result<Option<RenderedMail>, ComposeError> {
-        let digest = &frozen.digest;
-        let articles = select::of_variant(&frozen.articles, topics, digest);
-        if articles.is_empty() {
+        let (digest, content) = (&frozen.digest, frozen.content(topics, locale));
+        if content.lead().is_none() {
             return Ok(None);
         }
-        let content = select::content(articles, &frozen.config, (digest, locale), frozen.number, frozen.composed_at);
         let content = linked(content, digest, frozen.counted.as_ref(), &*self.click_url);
         Ok(Some(self.renderer.digest(&content, &self.frame(digest, locale), &*self.random)?))
     }

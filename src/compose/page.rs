@@ -86,7 +86,15 @@ impl IssuePage {
         Config { topics: topics.unwrap_or_else(|| now.topics.clone()), ..now.clone() }
     }
 
-    /// Takes articles out.
+    /// Has the stories of `left` instead, laid out as in its mails. `false`: it was frozen without what they are laid out by.
+    pub fn lay_out_anew(&mut self, left: IssueContent) -> bool {
+        if self.said.is_some() {
+            (self.content.sections, self.content.listed) = (left.sections, left.listed);
+        }
+        self.said.is_some()
+    }
+
+    /// Takes articles out, and leaves all others in their places.
     pub fn withdraw(&mut self, gone: impl Fn(&IssueArticle) -> bool) {
         for section in &mut self.content.sections {
             section.articles.retain(|article| !gone(article));

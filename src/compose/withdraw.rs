@@ -3,7 +3,7 @@
 use super::composer::{locale_of, new_mail, note_shortened};
 use super::control::{event, wrong_state};
 use super::page::IssuePage;
-use super::{Because, ComposeError, Composer, IssueArticle};
+use super::{ALL_TOPICS, Because, ComposeError, Composer, IssueArticle};
 use crate::config::Digest;
 use crate::domain::{DeliveryState, IssueState, PublicId};
 use crate::render::{self, RenderedMail};
@@ -129,12 +129,15 @@ impl Composer {
     ) -> Result<(), ComposeError> {
         let Some(row) = session.page(issue.id).await? else { return Ok(()) };
         let mut page = IssuePage::read(issue.id, &row)?;
-        page.withdraw(gone);
-        let digest = &page.digest(digest);
-        let locale = locale_of(&row.locale, digest);
+        let left = self.frozen(session, issue, digest).await?;
+        let locale = locale_of(&row.locale, &left.digest);
+        // As in the mails, a story that was listed moves up into the place that is free.
+        if !page.lay_out_anew(left.content(ALL_TOPICS, &locale)) {
+            page.withdraw(gone);
+        }
         page.put(session, issue.id, &locale).await?;
         // The subject is mostly that of the lead story.
-        let subject = render::subject(&digest.subject, &page.content, &locale)?;
+        let subject = render::subject(&left.digest.subject, &page.content, &locale)?;
         Ok(session.set_subject(issue.id, &subject).await?)
     }
 }

@@ -1,5 +1,7 @@
 //! The archive over real HTTP: what was sent is there for everybody, without anybody's name, and nothing else is.
 
+mod withdrawals;
+
 use std::sync::Arc;
 
 use postround::collect::read_feed;
@@ -11,7 +13,7 @@ use tempfile::tempdir;
 
 use super::{ANA, Pages};
 use crate::support::household::execute;
-use crate::support::site::{Story, story};
+use crate::support::site::story;
 use crate::support::{MONDAY, TestClock, TestStore, on_both};
 
 const BECAUSE: Because<'static> = Because { actor: "a test", note: None };
@@ -201,46 +203,6 @@ on_both! {
         assert_ne!(second, first);
         pages.reconfigure("intro = { text = \"Hello\" }").await;
         assert_ne!(tag(&pages).await, second);
-    }
-
-    async fn what_is_withdrawn_is_gone_from_page_and_feed_with_a_dated_note(store: TestStore) {
-        let pages = Pages::serve(&store).await;
-        pages.week().await;
-        pages.subscribe(ANA).await;
-        let issue = pages.compose().await;
-        pages.deliver().await;
-        pages.app.composer().withdraw(issue, "Health visitor posts fill", BECAUSE).await.unwrap();
-        for path in ["/weekly", "/weekly/1", "/weekly/feed.xml"] {
-            let (_, page) = pages.archive(path).await;
-            assert!(!page.contains("Health visitor") && page.contains("Family hubs win"), "{path}: {page}");
-            let noted = page.contains("One story was withdrawn from this issue on 23 November 2026.");
-            assert_eq!(noted, path != "/weekly", "{path}: {page}");
-        }
-        assert!(pages.archive("/weekly").await.1.contains("2 stories"));
-        for title in ["Family hubs win & grow", "Nadia Ferreira on counting"] {
-            pages.app.composer().withdraw(issue, title, BECAUSE).await.unwrap();
-        }
-        let (status, page) = pages.archive("/weekly/1").await;
-        assert!(status == StatusCode::OK && page.contains("All stories of this issue have been withdrawn"), "{page}");
-        assert_eq!(pages.archive("/weekly/feed.xml").await.0, StatusCode::OK);
-    }
-
-    async fn withdrawing_a_story_without_a_page_leaves_its_namesake(store: TestStore) {
-        let pages = Pages::serve(&store).await;
-        for path in ["first", "second"] {
-            let excerpt = "The week in short.".to_owned();
-            pages.program.site.publish(Story { excerpt, has_page: false, ..story(path, "Weekly bulletin", "2026-11-20") });
-        }
-        pages.subscribe(ANA).await;
-        let issue = pages.compose().await;
-        pages.deliver().await;
-        let rows = pages.app.store.read().await.unwrap().articles_of_issue(issue).await.unwrap();
-        assert_eq!(rows.len(), 2);
-        pages.app.composer().withdraw(issue, &rows[0].article_id.to_string(), BECAUSE).await.unwrap();
-        let (_, page) = pages.archive("/weekly/1").await;
-        let left = texts(&page, ".sheet h2, .sheet h3").into_iter().filter(|title| title == "Weekly bulletin");
-        assert_eq!(left.count(), 1, "{page}");
-        assert!(pages.archive("/weekly").await.1.contains("1 story"));
     }
 
     async fn a_page_shows_what_was_frozen_whatever_has_changed_since(store: TestStore) {
