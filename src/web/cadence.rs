@@ -44,7 +44,7 @@ pub(super) fn rule(digest: &Digest, now: UtcMillis, locale: &Locale) -> Option<S
         });
     }
     let monthly = days.iter().all(|day| day.day() == days[0].day()) && gaps.iter().all(|gap| *gap <= 31);
-    monthly.then(|| words("monthly", ("day", &days[0].day().to_string())))
+    monthly.then(|| words("monthly", ("day", &Wording::of(locale).day(days[0]))))
 }
 
 /// The moments of the coming issues, in the digest's zone.
@@ -103,18 +103,35 @@ mod tests {
     #[case("0 9,17 * * *", "Next on 23 November 2026")]
     #[case("0 9 29 2 *", "Next on 29 February 2028 at 09:00")]
     fn a_schedule_is_said_in_words(#[case] schedule: &str, #[case] expected: &str) {
+        assert_eq!(said(schedule, "en-GB"), expected);
+        for code in Locale::BUILT_IN {
+            let words = said(schedule, code);
+            assert!(!words.contains(['{', '}']), "{words}");
+        }
+    }
+
+    #[rstest]
+    #[case("@monthly", "fr", "Le 1er de chaque mois à 00:00")]
+    #[case("0 9 2 * *", "fr", "Le 2 de chaque mois à 09:00")]
+    #[case("@monthly", "de", "Am 1. jedes Monats um 00:00")]
+    #[case("@monthly", "es", "El día 1 de cada mes, 00:00 h")]
+    #[case("30 1 * * TUE,FRI", "es", "Los martes y viernes, 01:30 h")]
+    fn days_and_times_have_the_form_that_the_sentence_asks_for(
+        #[case] schedule: &str,
+        #[case] code: &str,
+        #[case] expected: &str,
+    ) {
+        assert_eq!(said(schedule, code), expected);
+    }
+
+    /// Of a digest in London, on Monday 23 November 2026, at 08:00:00.001 there.
+    fn said(schedule: &str, code: &str) -> String {
         let text = format!(
             "[sender]\nemail = \"d@example.org\"\n[[source]]\nid = \"news\"\nfeed = \"https://example.org/feed/\"\n\
              [[digest]]\nid = \"weekly\"\nsources = [\"news\"]\nschedule = \"{schedule}\"\ntimezone = \"Europe/London\"\n"
         );
         let config = Config::parse(&text, std::path::Path::new("config.toml"), std::iter::empty()).unwrap();
-        // Monday 23 November 2026, 08:00:00.001 in London.
-        let now = UtcMillis(1_795_420_800_001);
-        assert_eq!(cadence(&config.digests[0], now, &Locale::default()).unwrap(), expected);
-        for code in Locale::BUILT_IN {
-            let words = cadence(&config.digests[0], now, &Locale::parse(code).unwrap()).unwrap();
-            assert!(!words.contains(['{', '}']), "{words}");
-        }
+        cadence(&config.digests[0], UtcMillis(1_795_420_800_001), &Locale::parse(code).unwrap()).unwrap()
     }
 
     #[test]

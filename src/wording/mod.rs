@@ -132,9 +132,14 @@ impl Wording {
         said(|wording| &wording.mails, self, key, count, values, locale)
     }
 
+    /// The day of the month as a date has it.
+    pub(crate) fn day(&self, date: NaiveDate) -> String {
+        if date.day() == 1 { self.first_of_month.clone() } else { date.day().to_string() }
+    }
+
     /// A date in the wording's pattern; with the name of the weekday, the long one.
     pub(crate) fn date(&self, date: NaiveDate, with_weekday: bool) -> String {
-        let day = if date.day() == 1 { self.first_of_month.clone() } else { date.day().to_string() };
+        let day = self.day(date);
         let weekday = &self.weekdays[date.weekday().num_days_from_monday() as usize % 7];
         let month = &self.months[date.month0() as usize % 12];
         let pattern = if with_weekday { &self.date_with_weekday } else { &self.date };
