@@ -113,6 +113,11 @@ impl Letter<'_> {
         if matches!(self, Self::Taken) { "taken" } else { self.template() }
     }
 
+    /// The latest issue, in a welcome.
+    pub(super) fn latest(&self) -> Option<&IssueContent> {
+        if let Self::Welcome { latest } = self { *latest } else { None }
+    }
+
     /// Whether it goes to subscribers of the digest as such: then it has the headers of a list, and the links to leave.
     pub(super) fn is_of_list(&self) -> bool {
         matches!(self, Self::Welcome { .. } | Self::Correction { .. })

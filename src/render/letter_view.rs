@@ -112,7 +112,7 @@ impl LetterView {
             (common.sender.replies, common.sender.contact_url, common.privacy_url) = (false, None, None);
         }
         let mut view = Self::new(common, frame.locale, letter);
-        if let (Letter::Welcome { latest: Some(latest) }, Some(issue)) = (letter, &mut view.issue) {
+        if let (Some(latest), Some(issue)) = (letter.latest(), &mut view.issue) {
             issue.web_url = web_url(latest, frame);
         }
         view
@@ -153,22 +153,31 @@ impl LetterView {
         for paragraph in words.text.iter_mut().chain(&mut words.note) {
             *paragraph = on_a_line_of_its_own(paragraph, &common.slot.address);
         }
-        let latest = match letter {
-            Letter::Welcome { latest } => *latest,
-            _ => None,
-        };
+        let latest = letter.latest();
+        let listed = latest.map(|issue| stories(issue, say.words)).unwrap_or_default();
         Self {
             common,
             letter: words,
             issue: latest.map(|issue| NumberView::new(issue, say.words)),
-            listed: latest.map(|issue| stories(issue, say.words)).unwrap_or_default(),
             plain: false,
-            unlisted: latest
-                .and_then(|issue| issue.articles().count().checked_sub(STORIES))
-                .filter(|more| *more > 0)
-                .map(|more| say.words.unlisted(more, locale)),
+            unlisted: unlisted(letter, listed.len(), locale),
+            listed,
         }
     }
+
+    /// Lists half as many stories. `false`: it lists none as it is.
+    pub(super) fn list_half(&mut self, letter: &Letter<'_>, locale: &Locale) -> bool {
+        let had = self.listed.len();
+        self.listed.truncate(had / 2);
+        self.unlisted = unlisted(letter, had / 2, locale);
+        had > 0
+    }
+}
+
+/// That the latest issue has more stories than are listed.
+fn unlisted(letter: &Letter<'_>, listed: usize, locale: &Locale) -> Option<String> {
+    let more = letter.latest()?.articles().count().saturating_sub(listed);
+    (more > 0).then(|| Wording::of(locale).unlisted(more, locale))
 }
 
 /// The first stories of an issue. What all of them are from is not worth a word for each.

@@ -12,7 +12,7 @@ use super::mime::{Envelope, List, assemble};
 use super::slots::{Marker, Slot, find};
 use super::templates::Templates;
 use super::view::IssueView;
-use super::{Frame, HTML_WARNING, RenderedMail, TemplateError, inline, sample, subject};
+use super::{Frame, HTML_LIMIT, HTML_WARNING, RenderedMail, TemplateError, inline, sample, subject};
 use crate::compose::IssueContent;
 use crate::domain::{Locale, Random, SystemRandom};
 use crate::wording::own_wordings;
@@ -80,7 +80,7 @@ impl Renderer {
         Ok(RenderedMail { shortened, ..finish(frame, subject, html, text, Some(list), &marker, random) })
     }
 
-    /// Renders a mail beside the digest, with a mark for each slot.
+    /// Renders a mail beside the digest, with a mark for each slot. A welcome that mail programs would cut off lists fewer stories.
     ///
     /// # Errors
     /// [`TemplateError`] when its template cannot be rendered, or lacks a link that it must have.
@@ -93,8 +93,16 @@ impl Renderer {
         let marker = Marker::new(random);
         let test = if frame.test { "[Test] " } else { "" };
         let subject = format!("{test}{}", letter_view::subject(frame, letter));
-        let view = LetterView::of(frame, &subject, letter, &marker);
-        let (html, text) = self.parts(letter.template(), &view, &marker, letter.required())?;
+        let mut view = LetterView::of(frame, &subject, letter, &marker);
+        let mut parts = self.parts(letter.template(), &view, &marker, letter.required())?;
+        let (digest, octets) = (frame.digest.id.as_str(), parts.0.len());
+        if octets > HTML_LIMIT && !view.listed.is_empty() {
+            tracing::warn!(digest, octets, "mail programs would have cut a welcome off, so it lists fewer stories");
+        }
+        while parts.0.len() > HTML_LIMIT && view.list_half(letter, frame.locale) {
+            parts = self.parts(letter.template(), &view, &marker, letter.required())?;
+        }
+        let (html, text) = parts;
         let list = letter.is_of_list().then(|| List {
             digest: frame.digest,
             public_url: &frame.config.server.public_url,

@@ -14,12 +14,12 @@ mod templates;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use fixture::{Counting, config, frame, issue, slots};
+use fixture::{Counting, config, each, frame, issue, slots};
 use looks::{letters, looks, speaking};
 use postround::compose::IssueContent;
 use postround::config::Config;
 use postround::domain::{EmailAddress, Locale};
-use postround::render::{Letter, Message, RenderedMail, Renderer, Valid, Wanted, fill, template_names};
+use postround::render::{HTML_LIMIT, Letter, Message, RenderedMail, Renderer, Valid, Wanted, fill, template_names};
 
 pub use looks::sizes;
 
@@ -174,6 +174,23 @@ fn a_welcome_leads_to_the_latest_issue() {
             assert!(part.contains(said), "{part}");
             assert!(part.contains("https://post.earlyhelp.example/archive/weekly/42"), "{part}");
         }
+    }
+}
+
+#[test]
+fn a_welcome_that_would_be_cut_off_lists_fewer_stories_and_says_that_there_are_more() {
+    let wild = each(issue(20, 20), |article| {
+        article.title = "👨\u{200d}👩\u{200d}👧\u{200d}👦".repeat(300);
+        let query = article.url.as_deref().unwrap_or_default().len();
+        article.url = article.url.as_ref().map(|url| format!("{url}{}", "&a".repeat((2_048 - query) / 2)));
+    });
+    let mail = letter(&config(), &Letter::Welcome { latest: Some(&wild) });
+    assert!(mail.html.len() <= HTML_LIMIT, "{} octets", mail.html.len());
+    let listed = mail.text.lines().filter(|line| line.starts_with("https://earlyhelp.example/") && line.len() > 2_000);
+    let listed = listed.count();
+    assert!((1..20).contains(&listed), "{listed} of 20");
+    for part in [&mail.html, &mail.text] {
+        assert!(part.contains(&format!("And {} more stories", 20 - listed)), "{part}");
     }
 }
 
