@@ -21,6 +21,12 @@ const KEPT: i64 = 90 * 24 * HOUR;
 /// Where warnings stand in the queue: behind notices, before all else.
 const PRIORITY: i64 = 5;
 
+/// How much a mail has of a warning's subject and of each of its lines, in octets, and of how many lines: what a relay or a
+/// template has said may have any length, and the log has all of it.
+const SUBJECT: usize = 200;
+const LINE: usize = 1_000;
+const LINES: usize = 12;
+
 /// How long one warning may take, whatever the store and the webhook do.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -135,10 +141,24 @@ impl Teller {
         let digest = Digest { title: sender.name.clone(), sender, ..first.clone() };
         let locale = Locale::default();
         let frame = Frame { digest: &digest, config: &self.config, locale: &locale, test: false };
-        let text: Vec<String> = alert.text.lines().map(str::to_owned).collect();
-        let letter = Letter::Alert { subject: &alert.subject, text: &text };
+        let letter = Letter::Alert { subject: &cut(&alert.subject, SUBJECT), text: &paragraphs(&alert.text) };
         self.renderer.letter(&frame, &letter, &*self.random).map(Some).map_err(|error| error.to_string())
     }
+}
+
+/// What a mail has of a warning's text: of a line no more than says what it is about; of very many lines the first ones, and the
+/// last, which mostly names the remedy.
+fn paragraphs(text: &str) -> Vec<String> {
+    let mut paragraphs: Vec<String> = text.lines().map(|line| cut(line, LINE)).collect();
+    if let Some(last) = paragraphs.len().checked_sub(1).filter(|last| *last >= LINES) {
+        paragraphs.splice(LINES - 2..last, ["(The log has the rest of it.)".to_owned()]);
+    }
+    paragraphs
+}
+
+fn cut(text: &str, octets: usize) -> String {
+    let kept = &text[..text.floor_char_boundary(octets)];
+    if kept.len() < text.len() { format!("{kept}…") } else { kept.to_owned() }
 }
 
 /// A text without anybody's address: what a relay answers may name a reader.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use postround::alerts::{Alert, Alerts, Poster, Teller, Watch};
 use postround::config::{Config, Secret};
 use postround::domain::{PublicId, SystemRandom};
-use postround::render::Renderer;
+use postround::render::{HTML_LIMIT, Renderer};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -174,6 +174,21 @@ on_both! {
         let expected = [("held", first, ""), ("long", long, ""), ("shortened", shortened, ":7"), ("missed", first + 1, "")];
         assert_eq!(keys, expected.map(|(what, issue, how)| format!("{what}:{issue}{how}")));
         assert!(told[2].text.contains("9 titles are left out"), "{told:?}");
+    }
+
+    async fn a_warning_is_mailed_however_long_it_is_and_keeps_what_it_is_about_and_the_remedy(test: TestStore) {
+        let office = Office::new(test).await;
+        let said = "<\"&>".repeat(500);
+        let lines = (1..=500).map(|line| format!("line {line}: {said}")).collect::<Vec<_>>().join("\n");
+        let long = format!("It said no: {said}\n{lines}\nTry `postround doctor`.");
+        let alert = Alert { key: "k".to_owned(), subject: format!("No: {said}"), text: long, once: true };
+        office.teller().tell(&alert).await;
+        assert_eq!(office.mailed().await, "alert ops@northfold.example queued");
+        let mail = text(&office.test, "select html from mails").await;
+        assert!(mail.len() <= HTML_LIMIT, "{} octets", mail.len());
+        for kept in ["It said no: ", "line 1: ", "The log has the rest of it.", "postround doctor"] {
+            assert!(mail.contains(kept), "{kept} is not in {mail}");
+        }
     }
 
     async fn an_issue_that_is_held_again_is_told_of_again(test: TestStore) {
