@@ -21,18 +21,22 @@ const FEEDS: &[(&str, Kind, usize, usize, usize)] = &[
     ("rss_2.0_wirecutter.xml", Kind::Rss, 1, 1, 1),
 ];
 
-fn folder() -> Option<PathBuf> {
+/// They are somebody else's, and so no part of this repository.
+fn folder() -> PathBuf {
     let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data"));
-    let data = std::env::var_os("POSTROUND_TEST_DATA").map_or(beside, PathBuf::from);
-    Some(data.join("feeds")).filter(|folder| folder.is_dir())
+    std::env::var_os("POSTROUND_TEST_DATA").map_or(beside, PathBuf::from).join("feeds")
 }
 
 #[test]
 fn real_feeds_give_all_their_articles_with_title_link_and_date() {
-    let Some(folder) = folder() else {
-        eprintln!("skipped: no folder of real feeds; POSTROUND_TEST_DATA names one");
+    let folder = folder();
+    if !folder.is_dir() {
+        eprintln!(
+            "not tested: there are no real feeds in {}; POSTROUND_TEST_DATA names their folder",
+            folder.display()
+        );
         return;
-    };
+    }
     for (file, kind, articles, linked, dated) in FEEDS {
         let document = read_feed(&std::fs::read(folder.join(file)).unwrap(), None, None).unwrap();
         assert_eq!((document.kind, document.articles.len()), (*kind, *articles), "{file}");
