@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{CliError, Context, output};
 use crate::app::App;
 use crate::domain::{EmailAddress, SubscriberState};
-use crate::subscribers::{Import, ImportBasis, Origin, SuppressionList, SuppressionReason};
+use crate::subscribers::{Import, ImportBasis, Mover, Origin, SuppressionList, SuppressionReason};
 
 /// Subcommands of `suppression`.
 #[derive(clap::Subcommand, Debug)]
@@ -131,23 +131,54 @@ async fn add(context: &Context, app: &App, email: &EmailAddress, reason: Reason,
     output::line(match done.changed {
         true => format!("{email}: nothing is mailed there any more{stopped}"),
         false => format!("{email}: was suppressed already{stopped}"),
-    })
+    })?;
+    match done.moved_to {
+        Some(now) => output::line(format!("it is a former address of {now}: nothing is mailed there any more either")),
+        None => Ok(()),
+    }
 }
 
 async fn remove(context: &Context, app: &App, address: &str) -> Result<(), CliError> {
     let lifted = app.subscribers().unsuppress(address, Origin::COMMAND_LINE).await?;
-    let lifted = lifted.ok_or_else(|| CliError::Failed(format!("{address} is not suppressed")))?;
+    let Some(lifted) = lifted else { return Err(not_suppressed(app, address).await) };
     if context.json {
         return output::json(&lifted);
     }
     let note = if lifted.note.is_empty() { String::new() } else { format!(" ({})", lifted.note) };
     output::line(format!("{address}: lifted what was there since {}: {}{note}", lifted.since, lifted.reason))?;
+    if let Some(moved) = &lifted.moved {
+        return output::line(elsewhere(moved));
+    }
     output::line(match lifted.state {
         None => "nobody of that address is subscribed; it can be added again".to_owned(),
         Some(SubscriberState::Confirmed) => "the person is confirmed, and gets the next issue again".to_owned(),
         Some(SubscriberState::Pending) => "the person has not confirmed yet, and gets nothing before".to_owned(),
         Some(state) => format!("the person stays {state}; only a confirmation of their own brings them back"),
     })
+}
+
+/// What is to be said of whoever has another address by now.
+fn elsewhere(moved: &Mover) -> String {
+    let now = &moved.email;
+    match moved.barred {
+        Some(reason) => format!(
+            "it is a former address of {now}, where the person stays suppressed ({reason}); `suppression remove {now}` \
+             lifts that"
+        ),
+        None => format!("it is a former address of {now}; the person stays as they are there"),
+    }
+}
+
+async fn not_suppressed(app: &App, address: &str) -> CliError {
+    let moved = match EmailAddress::parse(address) {
+        Ok(address) => app.subscribers().moved_to(&address).await,
+        Err(_) => Ok(None),
+    };
+    match moved {
+        Ok(Some(now)) => CliError::Failed(format!("{address} is not suppressed; it is a former address of {now}")),
+        Ok(None) => CliError::Failed(format!("{address} is not suppressed")),
+        Err(error) => error.into(),
+    }
 }
 
 async fn import_file(
@@ -168,6 +199,10 @@ async fn import_file(
             output::count(report.unchanged),
             output::count(report.refused_rows),
         ))?;
+        if let Some(former) = report.former.filter(|former| *former > 0) {
+            let rows = output::counted(former, "row");
+            output::line(format!("{rows} of addresses that people had before: theirs of today are suppressed too"))?;
+        }
     }
     if report.is_refused(import) {
         let first = report.refused.first().map(|row| format!("line {}: {}", row.line, row.reason)).unwrap_or_default();

@@ -2,12 +2,14 @@
 //!
 //! The store keeps a keyed hash of each, so that a suppression outlives the data of the person.
 
-use std::collections::{HashMap, HashSet};
-
 use serde::Serialize;
 
 use super::import::suppressions::Entry;
-use super::{Import, ImportReport, Origin, Subscribers, SubscribersError, SuppressionReason, event, unless_first};
+use super::marks::{Done, suppress};
+use super::{
+    Import, ImportReport, Origin, Refusal, Subscribers, SubscribersError, SuppressionReason, event, refusal,
+    unless_first,
+};
 use crate::domain::{EmailAddress, SubscriberState, UtcMillis};
 use crate::store::{Durability, Session, StoreError, SubscriberRow, SuppressionRow};
 
@@ -15,12 +17,14 @@ use crate::store::{Durability, Session, StoreError, SubscriberRow, SuppressionRo
 const PAGE: i64 = 1000;
 
 /// What suppressing did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Suppressed {
     /// Whether it is new, or was there for a weaker reason.
     pub changed: bool,
     /// How many mails were stopped that were on their way.
     pub stopped: u64,
+    /// The address that whoever had this one before has now, where it is suppressed with it.
+    pub moved_to: Option<String>,
 }
 
 /// What lifting a suppression did.
@@ -34,6 +38,17 @@ pub struct Lifted {
     pub since: UtcMillis,
     /// Where the subscriber of that address stands now, where there is one.
     pub state: Option<SubscriberState>,
+    /// Where whoever had it before they moved is now, if nobody has confirmed it since.
+    pub moved: Option<Mover>,
+}
+
+/// Whoever had an address before they moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mover {
+    /// The address that they have now.
+    pub email: String,
+    /// Why nothing is mailed there until that is lifted too, where that is so: `complaint` or `manual`.
+    pub barred: Option<&'static str>,
 }
 
 /// A suppression in a list.
@@ -53,7 +68,7 @@ pub struct SuppressionList {
 
 impl Subscribers {
     /// Suppresses an address, and stops all that is on its way to it, in one transaction. A reason that weighs more
-    /// stays.
+    /// stays. A complaint and an operator's word count for the address that whoever had this one before has now as well.
     ///
     /// # Errors
     /// When the store fails; then nothing has changed.
@@ -71,17 +86,17 @@ impl Subscribers {
             note: super::import::cut(note),
             since: None,
         };
-        let (changed, stopped) = self.suppress_all(&[entry], reason, origin).await?;
-        Ok(Suppressed { changed: changed > 0, stopped })
+        let mut done = self.suppress_all(&[entry], reason, origin).await?;
+        Ok(Suppressed { changed: done.changed > 0, stopped: done.stopped, moved_to: done.moved_to.pop() })
     }
 
-    /// Suppresses a chunk in one transaction: how many of them are new or weigh more now, and how many mails were stopped.
+    /// Suppresses a chunk in one transaction.
     async fn suppress_all(
         &self,
         entries: &[Entry],
         otherwise: SuppressionReason,
         origin: Origin<'_>,
-    ) -> Result<(u64, u64), SubscribersError> {
+    ) -> Result<Done, SubscribersError> {
         let mut session = self.store.write(Durability::Full).await?;
         let done = suppress(&mut session, entries, otherwise, origin, self.now()).await?;
         session.commit().await?;
@@ -116,12 +131,13 @@ impl Subscribers {
             note: String::new(),
             created_at: since,
         });
+        let moved = mover(&mut session, person.as_ref(), &lifted.address_hash).await?;
         let state = match person {
             Some(person) => Some(self.lift(&mut session, person, &lifted, origin).await?),
             None => None,
         };
         session.commit().await?;
-        Ok(Some(Lifted { reason: lifted.reason, note: lifted.note, since: lifted.created_at, state }))
+        Ok(Some(Lifted { reason: lifted.reason, note: lifted.note, since: lifted.created_at, state, moved }))
     }
 
     async fn lift(
@@ -189,137 +205,27 @@ impl Subscribers {
     ) -> Result<ImportReport, SubscribersError> {
         let note = super::import::cut(note);
         self.read_suppressions(import, &note, async |chunk: Vec<Entry>| {
-            let (changed, _) = unless_first(|| self.suppress_all(&chunk, reason, origin)).await?;
-            Ok(changed)
+            let done = unless_first(|| self.suppress_all(&chunk, reason, origin)).await?;
+            Ok((done.changed, done.moved_to.len() as u64))
         })
         .await
     }
 }
 
-/// Suppresses the address of somebody as dead, and stops all that is on its way to it, in a transaction: a relay has said
-/// so in these words.
-///
-/// # Errors
-/// When the database fails.
-pub async fn suppress_dead(
+/// Whoever had an address before they moved, where `person`, who has it now, has not confirmed it.
+async fn mover(
     session: &mut Session,
-    person: &SubscriberRow,
-    words: &str,
-    now: UtcMillis,
-) -> Result<(), StoreError> {
-    let entry = Entry {
-        hash: person.address_hash.clone(),
-        address: Some(person.email.to_lowercase()),
-        reason: None,
-        note: super::import::cut(words),
-        since: None,
-    };
-    suppress(session, &[entry], SuppressionReason::Bounced, Origin::RELAY, now).await.map(|_| ())
-}
-
-/// Suppresses addresses in a transaction: how many of them are new or weigh more now, and how many mails were stopped.
-async fn suppress(
-    session: &mut Session,
-    entries: &[Entry],
-    otherwise: SuppressionReason,
-    origin: Origin<'_>,
-    now: UtcMillis,
-) -> Result<(u64, u64), StoreError> {
-    let mut hashes: Vec<&str> = entries.iter().map(|entry| entry.hash.as_str()).collect();
-    let addresses: Vec<&str> = entries.iter().filter_map(|entry| entry.address.as_deref()).collect();
-    session.lock_subscribers_among(&hashes).await?;
-    session.lock_moved_among(&hashes).await?;
-    let have = session.suppressions_among(&hashes).await?;
-    let owners = Owners::look_up(session, &hashes).await?;
-    let rows = heavier(entries, &have, otherwise, now);
-    session.suppress_many(&rows).await?;
-    let people: Vec<Option<&SubscriberRow>> =
-        entries.iter().map(|entry| owners.of(&entry.hash, entry.reason.unwrap_or(otherwise))).collect();
-    hashes.extend(people.iter().flatten().map(|person| person.address_hash.as_str()));
-    // Also where it was suppressed before: nothing must be on its way.
-    let stopped = session.cancel_everything(&hashes, &addresses, now).await?;
-    let new: HashSet<&str> = rows.iter().map(|row| row.address_hash.as_str()).collect();
-    let (mut updates, mut events) = (Vec::new(), Vec::new());
-    for (entry, person) in entries.iter().zip(people) {
-        let Some(person) = person else { continue };
-        let reason = entry.reason.unwrap_or(otherwise);
-        // A suppression that weighs more may be lifted one day: that they complained, or bounced, is known by then.
-        let state = state_after(person.state, reason);
-        if state.is_none() && !new.contains(entry.hash.as_str()) {
-            continue;
-        }
-        updates.extend(state.map(|state| SubscriberRow { state, updated_at: now, ..person.clone() }));
-        let mut event = event(person, "suppressed", now, origin);
-        event.evidence = Some(format!("{}: {}", reason.as_str(), entry.note).trim_end_matches(": ").to_owned());
-        events.push(event);
+    person: Option<&SubscriberRow>,
+    address_hash: &str,
+) -> Result<Option<Mover>, StoreError> {
+    if person.is_some_and(|person| person.state == SubscriberState::Confirmed) {
+        return Ok(None);
     }
-    if !updates.is_empty() {
-        session.update_subscribers(&updates).await?;
-    }
-    if !events.is_empty() {
-        session.add_consents(&events).await?;
-    }
-    Ok((rows.len() as u64, stopped))
-}
-
-/// Whose addresses those are that are suppressed.
-struct Owners {
-    here: HashMap<String, SubscriberRow>,
-    /// Who had an address before they moved, by its hash.
-    moved: HashMap<String, SubscriberRow>,
-}
-
-impl Owners {
-    async fn look_up(session: &mut Session, hashes: &[&str]) -> Result<Self, StoreError> {
-        let here = session.subscribers_among(hashes).await?.into_iter();
-        let moved = session.moved_among(hashes).await?.into_iter();
-        Ok(Self {
-            here: here.map(|person| (person.address_hash.clone(), person)).collect(),
-            moved: moved.map(|moved| (moved.former_hash, moved.person)).collect(),
-        })
-    }
-
-    /// Whoever complains at an address that they had before means our mails, wherever they go now.
-    fn of(&self, hash: &str, reason: SuppressionReason) -> Option<&SubscriberRow> {
-        let moved = || self.moved.get(hash).filter(|_| reason == SuppressionReason::Complaint);
-        self.here.get(hash).or_else(moved)
-    }
-}
-
-/// The suppressions that are new, or weigh more than those that there are.
-fn heavier(
-    entries: &[Entry],
-    have: &[SuppressionRow],
-    otherwise: SuppressionReason,
-    now: UtcMillis,
-) -> Vec<SuppressionRow> {
-    let weights = have.iter().map(|row| (row.address_hash.as_str(), SuppressionReason::parse(&row.reason).weight()));
-    let weights: HashMap<&str, _> = weights.collect();
-    let mut rows = Vec::new();
-    for entry in entries {
-        let reason = entry.reason.unwrap_or(otherwise);
-        if weights.get(entry.hash.as_str()).is_some_and(|weight| *weight >= reason.weight()) {
-            continue;
-        }
-        rows.push(SuppressionRow {
-            address_hash: entry.hash.clone(),
-            reason: reason.as_str().to_owned(),
-            note: entry.note.clone(),
-            created_at: entry.since.filter(|since| *since <= now).unwrap_or(now),
-        });
-    }
-    rows
-}
-
-/// Where somebody stands whose address is suppressed for that reason; `None`: where they stood.
-fn state_after(state: SubscriberState, reason: SuppressionReason) -> Option<SubscriberState> {
-    match (reason, state) {
-        (SuppressionReason::Complaint, state) if state != SubscriberState::Complained => {
-            Some(SubscriberState::Complained)
-        }
-        (SuppressionReason::Bounced, SubscriberState::Pending | SubscriberState::Confirmed) => {
-            Some(SubscriberState::Bounced)
-        }
-        _ => None,
-    }
+    let Some(mover) = session.moved_from(address_hash).await? else { return Ok(None) };
+    let suppression = session.suppression(&mover.address_hash).await?;
+    let barred = refusal::of_asking(Some(&mover), suppression.as_ref()).map(|refusal| match refusal {
+        Refusal::Complained => SuppressionReason::Complaint.as_str(),
+        _ => SuppressionReason::Manual.as_str(),
+    });
+    Ok(Some(Mover { email: mover.email, barred }))
 }

@@ -44,6 +44,9 @@ pub struct ImportReport {
     pub states: BTreeMap<&'static str, u64>,
     /// Rows of people who stood in the file before.
     pub repeated: u64,
+    /// Of a list of suppressions: how many rows name an address that somebody had before, whose present one is suppressed too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub former: Option<u64>,
     /// How many are asked to confirm.
     pub asked: u64,
     /// How many get each digest by it, or are asked whether they want it.

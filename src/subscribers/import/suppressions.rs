@@ -195,12 +195,12 @@ fn give(chunk: &mut Vec<Entry>, send: &Sender<Vec<Entry>>) -> ControlFlow<()> {
 
 impl Subscribers {
     /// Checks all of a file, then hands its rows to `write` in chunks in which no address comes twice; that says how
-    /// many of them were new.
+    /// many of them were new, and for how many somebody's present address was meant as well.
     pub(in crate::subscribers) async fn read_suppressions(
         &self,
         import: &Import<'_>,
         note: &str,
-        write: impl AsyncFn(Vec<Entry>) -> Result<u64, SubscribersError>,
+        write: impl AsyncFn(Vec<Entry>) -> Result<(u64, u64), SubscribersError>,
     ) -> Result<ImportReport, SubscribersError> {
         let part = Part::plain(import.path)?;
         let (keys, text, lines) = (Arc::clone(&self.keys), note.to_owned(), import.lines());
@@ -222,8 +222,9 @@ impl Subscribers {
             let mut chunks = chunks;
             while let Some(chunk) = chunks.recv().await {
                 let all = chunk.len() as u64;
-                let added = write(chunk).await?;
+                let (added, former) = write(chunk).await?;
                 report.added += added;
+                *report.former.get_or_insert_default() += former;
                 report.unchanged += all - added;
             }
             Ok::<_, SubscribersError>(())

@@ -13,14 +13,14 @@ use super::{ANN, URL, import, states};
 use crate::support::household::{Asked, address, confirmed, execute, somebody, subscribers, text, traces};
 use crate::support::{MONDAY, TestStore, on_both};
 
-const NEW: &str = "ann@saltby.example";
+pub(super) const NEW: &str = "ann@saltby.example";
 
 async fn id_of(store: &TestStore, email: &str) -> PublicId {
     PublicId::parse(&text(store, &format!("select public_id from subscribers where email = '{email}'")).await).unwrap()
 }
 
 /// Somebody changes their address, by the links that are mailed to both.
-async fn moves(store: &TestStore, subscribers: &Subscribers, from: &str, to: &str) -> Changed {
+pub(super) async fn moves(store: &TestStore, subscribers: &Subscribers, from: &str, to: &str) -> Changed {
     let keys = Keys::read(&store.folder.path().join("keys")).unwrap().unwrap();
     let (now, asked) = (subscribers.now(), Asked::default());
     let token =
@@ -33,7 +33,7 @@ async fn moves(store: &TestStore, subscribers: &Subscribers, from: &str, to: &st
 }
 
 /// A mail of that kind to everybody, with a delivery of it in that state.
-async fn mailed(store: &TestStore, kind: &str, state: &str, more: &str) {
+pub(super) async fn mailed(store: &TestStore, kind: &str, state: &str, more: &str) {
     let (columns, values) = more
         .split_once('=')
         .map_or((String::new(), String::new()), |(column, value)| (format!(", {column}"), format!(", {value}")));
