@@ -210,6 +210,13 @@ pub(super) async fn of_moved(
     Ok(decide(&person, suppression.as_ref()))
 }
 
+/// Whether whoever had the address before they moved has said no for good, at the one that they have now: for this one too.
+pub(super) async fn mover_said_no(session: &mut Session, address_hash: &str) -> Result<bool, SubscribersError> {
+    let theirs =
+        |person: &SubscriberRow, suppression: Option<&SuppressionRow>| refusal::of_asking(Some(person), suppression);
+    Ok(of_moved(session, None, address_hash, theirs).await?.is_some())
+}
+
 /// Whether somebody gets all of that already.
 pub(super) fn has(have: &[SubscriptionRow], chosen: &Chosen) -> bool {
     have.iter().any(|have| {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{NOTICE_SPACING, Notify, Origin, Subscribers, SubscribersError};
+use super::{NOTICE_SPACING, Notify, Origin, Subscribers, SubscribersError, add};
 use crate::config::Rate;
 use crate::domain::{EmailAddress, SubscriberState, UtcMillis};
 use crate::store::{Ask, Durability, Session, StoreError, SubscriberRow};
@@ -103,8 +103,10 @@ async fn row_of(session: &mut Session, id: i64) -> Result<Option<SubscriberRow>,
 }
 
 /// Whether somebody is still without an answer, and may be mailed.
-async fn waits(session: &mut Session, row: &SubscriberRow) -> Result<bool, StoreError> {
-    Ok(row.state == SubscriberState::Pending && session.suppression(&row.address_hash).await?.is_none())
+async fn waits(session: &mut Session, row: &SubscriberRow) -> Result<bool, SubscribersError> {
+    Ok(row.state == SubscriberState::Pending
+        && session.suppression(&row.address_hash).await?.is_none()
+        && !add::mover_said_no(session, &row.address_hash).await?)
 }
 
 #[cfg(test)]

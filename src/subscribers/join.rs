@@ -78,13 +78,9 @@ impl Subscribers {
         let known = session.subscriber_by_hash(&hash).await?;
         let suppression = session.suppression(&hash).await?;
         let have = session.subscriptions_among(&[known.as_ref().map_or(0, |row| row.id)]).await?;
-        // Whoever complained at the address that they moved to has said no for this one too.
-        let theirs = |person: &SubscriberRow, suppression: Option<&SuppressionRow>| {
-            refusal::of_asking(Some(person), suppression)
-        };
-        let moved = add::of_moved(&mut session, None, &hash, theirs).await?;
+        let shut = add::mover_said_no(&mut session, &hash).await?;
         let alike_until = Instant::now();
-        let answer = match granted && moved.is_none() {
+        let answer = match granted && !shut {
             true => answer(known.as_ref(), suppression.as_ref(), &have, &request.choice),
             false => Answer::Nothing,
         };

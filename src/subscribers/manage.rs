@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::add::{drop_others, subscription};
+use super::add::{self, drop_others, subscription};
 use super::choice::{Chosen, Topics};
 use super::{
     DigestClaim, MANAGE_LIFETIME, Notice, NoticeKind, Notify, Origin, PersonalClaim, SecretLink, Subscribers,
@@ -79,6 +79,7 @@ impl Subscribers {
         let digest =
             digest.map(|have| have.digest.clone()).or(self.config.digests.first().map(|first| first.id.clone()));
         let digest = digest.unwrap_or_default();
+        let shut = add::mover_said_no(&mut session, &hash).await?;
         let alike_until = Instant::now();
         match known {
             Some(row) if self.may_have_link(&mut session, &row).await? => {
@@ -86,7 +87,7 @@ impl Subscribers {
                     notice.queue(&mut session, notify).await?;
                 }
             }
-            Some(row) if self.may_be_asked(&mut session, &row).await? => {
+            Some(row) if !shut && self.may_be_asked(&mut session, &row).await? => {
                 // Where it goes is what is stored, so that nobody's spelling of it takes a link elsewhere.
                 let address = &EmailAddress::parse(&row.email).unwrap_or_else(|_| address.clone());
                 match self.wished(&have) {

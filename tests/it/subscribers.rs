@@ -5,6 +5,7 @@ mod coming_back;
 mod editing;
 mod files;
 mod foreseeing;
+mod former;
 mod joining;
 mod leaving;
 mod limits;

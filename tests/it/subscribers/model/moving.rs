@@ -124,9 +124,24 @@ impl World<'_> {
 
     /// What typing the address of an inbox must set off.
     pub(super) fn joins(&mut self, who: usize, wanted: &Wanted) -> Expected {
-        let now = self.now();
-        let elsewhere = self.former[who].is_some_and(|home| self.people[home].is_barred());
+        let (now, elsewhere) = (self.now(), self.said_no_elsewhere(who));
         self.people[who].join(wanted, elsewhere, now)
+    }
+
+    /// Whether whoever had that inbox before has said no for good at the one that they have now.
+    pub(super) fn said_no_elsewhere(&self, who: usize) -> bool {
+        self.former[who].is_some_and(|home| self.people[home].is_barred())
+    }
+
+    /// Whoever had that inbox before is meant by a no for good from there as well, as long as nobody has confirmed it since.
+    pub(super) fn shut_elsewhere(&mut self, who: usize, bar: Bar) {
+        let now = self.now();
+        let Some(home) = self.former[who].filter(|_| self.people[who].standing != Standing::Confirmed) else { return };
+        if bar == Bar::Complaint {
+            self.people[home].standing = Standing::Complained;
+        }
+        self.people[home].suppress(bar, now);
+        self.queue.retain(|waits| waits.0 != home);
     }
 
     /// Where whoever had that inbox before is now, as long as nobody has confirmed anything in it since.

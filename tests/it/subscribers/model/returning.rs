@@ -58,7 +58,7 @@ impl Person {
         Taken::Now
     }
 
-    fn lose_link(&mut self, now: UtcMillis) -> Lost {
+    fn lose_link(&mut self, elsewhere: bool, now: UtcMillis) -> Lost {
         if !self.may_be_mailed(now) {
             return Lost::Nothing;
         }
@@ -66,7 +66,7 @@ impl Person {
         if self.may_have_link() {
             return Lost::Link;
         }
-        if self.standing != Standing::Pending || self.bar.is_some() {
+        if self.standing != Standing::Pending || self.bar.is_some() || elsewhere {
             return Lost::Nothing;
         }
         self.asked_at = now;
@@ -118,7 +118,8 @@ impl World<'_> {
     pub(super) async fn lose_link(&mut self, who: usize) {
         let (asked, now) = (Asked::default(), self.now());
         self.subscribers.mail_lost_link(&address(PEOPLE[who]), Origin::PAGE, &asked).await.unwrap();
-        match self.people[who].lose_link(now) {
+        let elsewhere = self.said_no_elsewhere(who);
+        match self.people[who].lose_link(elsewhere, now) {
             Lost::Nothing => self.expect(who, &Expected::Nothing, asked),
             Lost::Ask(wanted) => self.expect(who, &Expected::Ask(wanted), asked),
             Lost::Link => {

@@ -256,6 +256,7 @@ impl<'a> World<'a> {
         }
         self.suppress(who, SuppressionReason::Complaint).await;
         let now = self.now();
+        self.shut_elsewhere(who, Bar::Complaint);
         self.people[who].standing = Standing::Complained;
         self.people[who].suppress(Bar::Complaint, now);
     }
@@ -267,6 +268,7 @@ impl<'a> World<'a> {
             self.people[who].lift(now);
         } else {
             self.suppress(who, SuppressionReason::Manual).await;
+            self.shut_elsewhere(who, Bar::Manual);
             self.people[who].suppress(Bar::Manual, now);
         }
     }
@@ -361,6 +363,7 @@ impl<'a> World<'a> {
             let claim = self.subscribers.tokens().verify_confirm(&token, now).unwrap();
             let first = self.people[who].links.iter().find(|link| link.asked_at == claim.asked_at).cloned().unwrap();
             assert_eq!(claim.choice, choice(&first.choice));
+            assert!(!self.said_no_elsewhere(who), "{:#?}", self.people);
             assert!(self.people[who].remind(claim.asked_at, now), "{:#?}", self.people[who]);
             self.people[who].links.push(Link { token, ..first });
         }

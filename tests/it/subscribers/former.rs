@@ -1,0 +1,122 @@
+//! What is said from an address that somebody had before, or asked for it, by operators and strangers.
+
+use std::time::Duration;
+
+use postround::store::Durability;
+use postround::subscribers::{Import, ImportBasis, JoinRequest, Mover, Origin, Subscribers, SuppressionReason};
+
+use super::moving::{NEW, mailed, moves};
+use super::{ANN, URL, states};
+use crate::support::household::{Asked, address, confirmed, execute, somebody, subscribers, subscribers_with, text};
+use crate::support::{TestStore, on_both};
+
+const BY_HAND: SuppressionReason = SuppressionReason::Manual;
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn request(email: &str) -> JoinRequest {
+    let choice = somebody(email, &["weekly"]).choice;
+    JoinRequest { address: address(email), name: String::new(), locale: None, choice, wording: String::new() }
+}
+
+/// As if nothing had ever been there.
+async fn forget_all(store: &TestStore, subscribers: &Subscribers) {
+    let ids = text(store, "select cast(id as text) from subscribers").await;
+    let ids: Vec<i64> = ids.lines().map(|id| id.parse().unwrap()).collect();
+    let mut session = subscribers.store().write(Durability::Full).await.unwrap();
+    session.forget_subscribers(&ids, subscribers.now()).await.unwrap();
+    session.commit().await.unwrap();
+    execute(store, "delete from suppressions; delete from notice_slots; delete from deliveries").await;
+}
+
+on_both! {
+    async fn an_operators_no_for_an_address_that_somebody_had_before_ends_their_mails_at_the_new_one(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        for typed_since in [false, true] {
+            confirmed(&subscribers, ANN, &["weekly"]).await;
+            moves(&store, &subscribers, ANN, NEW).await;
+            if typed_since {
+                // Whoever types it into a form shields nobody.
+                execute(&store, "delete from notice_slots").await;
+                subscribers.join(&request(ANN), Origin::PAGE, &Asked::default()).await.unwrap();
+            }
+            mailed(&store, "digest", "queued", "").await;
+            let to_new = format!("select state from deliveries where address = '{NEW}'");
+            let bounced = subscribers.suppress(&address(ANN), SuppressionReason::Bounced, "", Origin::COMMAND_LINE).await.unwrap();
+            assert_eq!((bounced.moved_to, text(&store, &to_new).await.as_str()), (None, "queued"), "a dead address says nothing of the new one");
+            let done = subscribers.suppress(&address(ANN), BY_HAND, "by phone", Origin::COMMAND_LINE).await.unwrap();
+            assert_eq!((done.changed, done.moved_to.as_deref()), (true, Some(NEW)));
+            assert_eq!(text(&store, &to_new).await, "cancelled");
+            assert_eq!(text(&store, "select email from live_subscriptions").await, "");
+            assert_eq!(text(&store, "select reason || ' ' || note from suppressions").await, "manual by phone\nmanual by phone");
+            let noted = format!("select evidence from consent_events where event = 'suppressed' and address = '{NEW}'");
+            assert_eq!(text(&store, &noted).await, "manual by a former address: by phone");
+            let again = subscribers.suppress(&address(ANN), BY_HAND, "", Origin::COMMAND_LINE).await.unwrap();
+            assert!(!again.changed);
+            // What was said of the new address alone can be taken back there, and says nothing of the old one.
+            subscribers.unsuppress(NEW, Origin::COMMAND_LINE).await.unwrap().unwrap();
+            assert_eq!(text(&store, "select email from live_subscriptions").await, NEW);
+            forget_all(&store, &subscribers).await;
+        }
+    }
+
+    async fn a_list_of_suppressions_counts_for_the_addresses_that_people_have_now(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        moves(&store, &subscribers, ANN, NEW).await;
+        let path = store.folder.path().join("suppressed.csv");
+        let list = async |file: String| {
+            std::fs::write(&path, file).unwrap();
+            let import = Import::new(&path, ImportBasis::Rows);
+            subscribers.import_suppressions(&import, BY_HAND, "", Origin::COMMAND_LINE).await.unwrap()
+        };
+        // In one list both of theirs, and of each address what weighs most.
+        let report = list(format!("email,reason\n{NEW},bounced\n{ANN},manual\nben@northfold.example,manual\n")).await;
+        assert_eq!((report.rows, report.added, report.unchanged, report.former), (3, 3, 0, Some(1)));
+        assert_eq!(text(&store, "select reason from suppressions").await, "manual\nmanual\nmanual");
+        assert_eq!(states(&store).await, format!("{NEW} bounced"));
+        let report = list(format!("{ANN}\n")).await;
+        assert_eq!((report.added, report.unchanged, report.former), (0, 1, Some(1)));
+    }
+
+    async fn lifting_what_is_said_of_an_address_that_somebody_had_before_names_the_one_that_stays_shut(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        moves(&store, &subscribers, ANN, NEW).await;
+        for (reason, barred) in [(SuppressionReason::Bounced, None), (BY_HAND, Some("manual")), (SuppressionReason::Complaint, Some("complaint"))] {
+            subscribers.suppress(&address(ANN), reason, "", Origin::COMMAND_LINE).await.unwrap();
+            let lifted = subscribers.unsuppress(ANN, Origin::COMMAND_LINE).await.unwrap().unwrap();
+            let mover = Mover { email: NEW.to_owned(), barred };
+            assert_eq!((lifted.state, lifted.moved), (None, Some(mover)), "{reason:?}");
+            let again = subscribers.unsuppress(NEW, Origin::COMMAND_LINE).await.unwrap();
+            assert_eq!((again.is_some(), again.and_then(|lifted| lifted.moved)), (barred.is_some(), None));
+        }
+        assert_eq!(text(&store, "select reason from suppressions").await, "");
+    }
+
+    async fn where_whoever_had_an_address_before_said_no_for_good_nothing_asks_there_any_more(store: TestStore) {
+        let change = |config: &mut postround::config::Config| config.confirmation.reminder_after = Some(DAY);
+        let (subscribers, clock) = subscribers_with(&store, URL, change).await;
+        for (complains, mails) in [(false, 1), (true, 0)] {
+            confirmed(&subscribers, ANN, &["weekly"]).await;
+            moves(&store, &subscribers, ANN, NEW).await;
+            execute(&store, "delete from notice_slots").await;
+            subscribers.join(&request(ANN), Origin::PAGE, &Asked::default()).await.unwrap();
+            if complains {
+                subscribers.suppress(&address(NEW), SuppressionReason::Complaint, "", Origin::COMMAND_LINE).await.unwrap();
+            }
+            clock.advance(DAY);
+            let asked = Asked::default();
+            assert_eq!((subscribers.remind(&asked).await.unwrap(), asked.count()), (mails, usize::try_from(mails).unwrap()), "reminded");
+            let asked = Asked::default();
+            execute(&store, "delete from notice_slots").await;
+            subscribers.mail_lost_link(&address(ANN), Origin::PAGE, &asked).await.unwrap();
+            assert_eq!(asked.count() as u64, mails, "by the page for lost links");
+            let asked = Asked::default();
+            execute(&store, &format!("delete from notice_slots; insert into asks (subscriber_id, due_at, source)
+                select id, 0, 'import of people.csv' from subscribers where email = '{ANN}'")).await;
+            assert_eq!((subscribers.ask_due(&asked).await.unwrap(), asked.count() as u64), (mails, mails), "by an import");
+            assert_eq!(text(&store, "select source from asks").await, "", "its turn has ended");
+            forget_all(&store, &subscribers).await;
+        }
+    }
+}
