@@ -29,6 +29,9 @@ queries! {
     DUE_ASKS = {
         "select subscriber_id, due_at, source from asks where due_at <= $1 order by due_at, subscriber_id limit $2"
     };
+    ASKS_BETWEEN = {
+        "select subscriber_id, due_at, source from asks where subscriber_id between $1 and $2 order by subscriber_id"
+    };
     TAKE_ASK = { "delete from asks where subscriber_id = $1" };
     POSTPONE_ASK = { "update asks set due_at = $2 where subscriber_id = $1" };
     LAST_ASK = { "select max(due_at) from asks" };
@@ -50,6 +53,14 @@ impl Session {
     /// When the database fails.
     pub async fn due_asks(&mut self, now: UtcMillis, limit: i64) -> Result<Vec<Ask>, StoreError> {
         fetch_all!(self, DUE_ASKS as Ask, now, limit)
+    }
+
+    /// Whoever of the subscribers with those row ids, both ends included, is to be asked.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn asks_between(&mut self, first: i64, last: i64) -> Result<Vec<Ask>, StoreError> {
+        fetch_all!(self, ASKS_BETWEEN as Ask, first, last)
     }
 
     /// Takes somebody off the list; says whether they were on it.

@@ -5,19 +5,20 @@ use std::io::Write;
 use super::choice::Topics;
 use super::import::{
     Event, Reason, Request, as_text, cut, proves, write_former, write_history, write_mark, write_subscriptions,
+    write_turn,
 };
 use super::{Keys, Subscribers, SubscribersError};
 use crate::domain::{EmailAddress, PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{
-    ConsentRow, FormerAddressRow, GivenReasonRow, JoinRequestRow, Session, StoreError, SubscriberRow, SubscriptionRow,
-    SuppressionRow,
+    Ask, ConsentRow, FormerAddressRow, GivenReasonRow, JoinRequestRow, Session, StoreError, SubscriberRow,
+    SubscriptionRow, SuppressionRow,
 };
 
 /// How many subscribers are read at once.
 const PAGE: i64 = 500;
 
 /// The columns: first those that a person fills in, then those that keep a round trip exact.
-const HEADER: [&str; 17] = [
+const HEADER: [&str; 18] = [
     "email",
     "name",
     "state",
@@ -35,6 +36,7 @@ const HEADER: [&str; 17] = [
     "consent",
     "join_requests",
     "leave_reasons",
+    "to_be_asked",
 ];
 
 impl Subscribers {
@@ -74,6 +76,7 @@ struct Page {
     events: Vec<ConsentRow>,
     requests: Vec<JoinRequestRow>,
     reasons: Vec<GivenReasonRow>,
+    asks: Vec<Ask>,
 }
 
 /// What is held beside the row of one of them, or of all that follow.
@@ -85,6 +88,7 @@ struct Held<'p> {
     events: &'p [ConsentRow],
     requests: &'p [JoinRequestRow],
     reasons: &'p [GivenReasonRow],
+    asks: &'p [Ask],
 }
 
 impl Page {
@@ -102,6 +106,7 @@ impl Page {
             events: session.consent_between(first, last).await?,
             requests: session.join_requests_between(first, last).await?,
             reasons: session.reasons_between(first, last).await?,
+            asks: session.asks_between(first, last).await?,
             rows,
         }))
     }
@@ -115,6 +120,7 @@ impl Page {
             events: &self.events,
             requests: &self.requests,
             reasons: &self.reasons,
+            asks: &self.asks,
         }
     }
 }
@@ -140,6 +146,7 @@ impl<'p> Held<'p> {
             events: of(&mut self.events, row.id, |event| event.subscriber_id),
             requests: of(&mut self.requests, row.id, |request| request.subscriber_id),
             reasons: of(&mut self.reasons, row.id, |reason| reason.subscriber_id),
+            asks: of(&mut self.asks, row.id, |ask| ask.subscriber_id),
         }
     }
 
@@ -170,6 +177,7 @@ impl<'p> Held<'p> {
             write_history::<_, Event>(self.events),
             write_history::<_, Request>(self.requests),
             write_history::<_, Reason>(self.reasons),
+            self.asks.first().map(write_turn).unwrap_or_default(),
         ]
         .map(as_text)
     }

@@ -61,11 +61,13 @@ impl Subscribers {
         let known = Known::look_up(session, &rows).await?;
         let (mut changes, later) = self.decide(&known, counts, rows, import, origin);
         changes.insert(session, import, origin, now).await?;
-        let ask = if import.asks() { std::mem::take(&mut changes.ask) } else { Vec::new() };
-        let asks: Vec<Ask> = ask
-            .into_iter()
-            .map(|subscriber_id| Ask { subscriber_id, due_at: pace(), source: source.to_owned() })
-            .collect();
+        let asks: Vec<Ask> = if import.asks() {
+            let ask =
+                |subscriber_id: &i64| Ask { subscriber_id: *subscriber_id, due_at: pace(), source: source.to_owned() };
+            changes.ask.iter().map(ask).collect()
+        } else {
+            changes.turns.iter().map(|(subscriber_id, turn)| turn.row(*subscriber_id, pace())).collect()
+        };
         changes.write(session, &asks, now).await?;
         Ok((changes.counts, later))
     }

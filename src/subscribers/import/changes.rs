@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::decide::{Decision, Known, Numbered, Update, fresh, gone, left};
+use super::history::Turn;
 use super::report::Counts;
 use super::row::Row;
 use super::{Import, ImportBasis};
@@ -34,6 +35,8 @@ pub(super) struct Changes<'c> {
     pub(super) suppressions: Vec<SuppressionRow>,
     /// The row ids of those who are asked.
     pub(super) ask: Vec<i64>,
+    /// The row ids of those who were still to be asked where they come from.
+    pub(super) turns: Vec<(i64, Turn)>,
 }
 
 impl Subscribers {
@@ -68,7 +71,8 @@ impl Subscribers {
             match known.decide(numbered, import.basis, now) {
                 Decision::Add(state) => {
                     changes.counts.add(row);
-                    changes.counts.asked += u64::from(import.asks() && state == SubscriberState::Pending);
+                    let asks = import.asks() || row.turn().is_some();
+                    changes.counts.asked += u64::from(asks && state == SubscriberState::Pending);
                     if mailed && !gone(state) {
                         self.count_digests(&mut changes.counts, row, row.wishes.digests());
                     }
@@ -184,6 +188,7 @@ impl Changes<'_> {
             self.events.push(imported(person, row, import, origin, now));
             if person.state == SubscriberState::Pending {
                 self.ask.push(person.id);
+                self.turns.extend(row.turn().map(|turn| (person.id, turn.clone())));
             }
         }
         session.add_subscriptions(&subscriptions).await?;

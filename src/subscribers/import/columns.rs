@@ -43,6 +43,8 @@ columns! {
     Reasons,
     /// The addresses that the person had before.
     FormerAddresses,
+    /// When they are to be asked to confirm, and what import brought them.
+    Turn,
     // Mailchimp
     OptinTime,
     OptinIp,
@@ -212,6 +214,7 @@ fn csv(key: &str) -> Option<Column> {
         "joinrequests" => Column::Requests,
         "leavereasons" => Column::Reasons,
         "formeraddresses" => Column::FormerAddresses,
+        "tobeasked" => Column::Turn,
         _ => return None,
     })
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::values::{moment, shown};
 use crate::domain::{EmailAddress, UtcMillis};
-use crate::store::{ConsentRow, FormerAddressRow, GivenReasonRow, JoinRequestRow, ReasonRow, SuppressionRow};
+use crate::store::{Ask, ConsentRow, FormerAddressRow, GivenReasonRow, JoinRequestRow, ReasonRow, SuppressionRow};
 use crate::subscribers::SuppressionReason;
 
 /// A suppression as one field: `manual 2026-11-23T08:00:00Z asked by phone`.
@@ -77,6 +77,30 @@ pub(in crate::subscribers) fn write_former(former: &[(String, UtcMillis)]) -> St
 
 /// A moment in JSON, to the millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// That somebody is still to be asked to confirm: `2026-11-23T08:00:00Z import of people.csv`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    due_at: UtcMillis,
+    source: String,
+}
+
+impl Turn {
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let (due_at, source) = text.split_once(' ').unwrap_or((text, ""));
+        Ok(Self { due_at: moment(due_at)?, source: super::values::cut(source) })
+    }
+
+    /// As the store has it, of that person: not before it was due, nor before `pace` lets it be.
+    pub(super) fn row(&self, subscriber_id: i64, pace: UtcMillis) -> Ask {
+        Ask { subscriber_id, due_at: self.due_at.max(pace), source: self.source.clone() }
+    }
+}
+
+/// Writes what [`Turn::read`] reads.
+pub(in crate::subscribers) fn write_turn(ask: &Ask) -> String {
+    format!("{} {}", ask.due_at.exact(), super::values::cut(&ask.source)).trim_end().to_owned()
+}
+
 struct Moment(UtcMillis);
 
 impl Serialize for Moment {

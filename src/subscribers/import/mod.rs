@@ -31,7 +31,7 @@ use tokio::sync::mpsc;
 pub use report::{ImportReport, RefusedRow, SkippedRow};
 
 pub(super) use changes::proves;
-pub(super) use history::{Event, Reason, Request, write as write_history, write_former, write_mark};
+pub(super) use history::{Event, Reason, Request, write as write_history, write_former, write_mark, write_turn};
 pub(super) use values::{as_text, cut};
 pub(super) use wishes::write_subscriptions;
 

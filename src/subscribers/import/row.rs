@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::columns::{Column, Layout};
-use super::history::{Event, Former, Mark, Reason, Request};
+use super::history::{Event, Former, Mark, Reason, Request, Turn};
 use super::wishes::{Chooser, Wishes};
 use super::{Format, ImportBasis, history, values};
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, UtcMillis, without_turns};
@@ -50,6 +50,8 @@ pub(super) struct Past {
     pub(super) requests: Vec<Request>,
     /// Why they left.
     pub(super) reasons: Vec<Reason>,
+    /// That they were still to be asked.
+    pub(super) turn: Option<Turn>,
 }
 
 /// The fields of a row by what they mean; empty where there is none.
@@ -144,6 +146,11 @@ impl Row {
         self.past.iter().flat_map(|past| &past.former)
     }
 
+    /// That they were still to be asked when they were exported.
+    pub(super) fn turn(&self) -> Option<&Turn> {
+        self.past.as_ref()?.turn.as_ref()
+    }
+
     /// The state that the row asks for.
     pub(super) fn wanted(&self, basis: ImportBasis<'_>) -> SubscriberState {
         match self.claim.state {
@@ -177,6 +184,7 @@ fn past(cells: &Cells<'_>) -> Result<Option<Box<Past>>, String> {
         events: history::read("consent", cells.text(Column::Consent))?,
         requests: history::read("join_requests", cells.text(Column::Requests))?,
         reasons: history::read("leave_reasons", cells.text(Column::Reasons))?,
+        turn: cells.get(Column::Turn).map(Turn::read).transpose()?,
     };
     Ok((past != Past::default()).then(|| Box::new(past)))
 }

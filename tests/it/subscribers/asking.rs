@@ -126,4 +126,46 @@ on_both! {
         clock.advance(postround::subscribers::NOTICE_SPACING);
         assert_eq!((subscribers.ask_due(&asked).await.unwrap(), asked.count()), (1, 2));
     }
+
+    async fn whoever_was_still_to_be_asked_is_asked_where_an_export_brings_them(store: TestStore) {
+        let (here, _clock) = subscribers(&store, URL).await;
+        let (_, asked) = import_at("2/m", 6, &store, &here).await;
+        assert_eq!(asked.count(), 2);
+        let mut export = Vec::new();
+        here.export_all(&mut export).await.unwrap();
+        let waiting = "select s.email || ' ' || a.due_at || ' ' || a.source from asks a join subscribers s on s.id = a.subscriber_id order by 1";
+        let other = TestStore::sqlite().await;
+        let (there, clock) = subscribers(&other, URL).await;
+        clock.advance(Duration::from_secs(30));
+        let path = other.folder.path().join("export.csv");
+        std::fs::write(&path, &export).unwrap();
+        let (asked, move_it) = (Asked::default(), Import::new(&path, ImportBasis::Rows));
+        let report = there.import(&move_it, &asked, |_, _| {}).await.unwrap();
+        assert_eq!((report.added, report.asked, asked.count()), (6, 4, 0));
+        assert_eq!(text(&other, waiting).await, text(&store, waiting).await);
+        let mut again = Vec::new();
+        there.export_all(&mut again).await.unwrap();
+        let turns = |csv: &[u8]| {
+            let mut rows: Vec<_> = csv::Reader::from_reader(csv).records().map(|row| row.unwrap()).map(|row| (row[0].to_owned(), row[17].to_owned())).collect();
+            rows.sort();
+            rows
+        };
+        assert_eq!(turns(&again), turns(&export));
+        for (seconds, sofar) in [(30, 2), (59, 2), (1, 4)] {
+            clock.advance(Duration::from_secs(seconds));
+            there.ask_due(&asked).await.unwrap();
+            assert_eq!(asked.count(), sofar);
+        }
+        // What is long due when it comes is asked at the rate of the import, and not at once.
+        let late = TestStore::sqlite().await;
+        let (there, clock) = subscribers(&late, URL).await;
+        clock.advance(Duration::from_secs(86_400));
+        let (asked, path) = (Asked::default(), late.folder.path().join("export.csv"));
+        std::fs::write(&path, &export).unwrap();
+        let slowly = Import { rate: Rate::parse("3/m").unwrap(), ..Import::new(&path, ImportBasis::Rows) };
+        there.import(&slowly, &asked, |_, _| {}).await.unwrap();
+        assert_eq!(asked.count(), 3);
+        clock.advance(Duration::from_secs(60));
+        assert_eq!((there.ask_due(&asked).await.unwrap(), asked.count()), (1, 4));
+    }
 }
