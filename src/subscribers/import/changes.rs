@@ -139,7 +139,7 @@ pub(super) fn subscriptions_of(
     row: &Row,
     now: UtcMillis,
 ) -> impl Iterator<Item = SubscriptionRow> {
-    let gone_at = (person.state == SubscriberState::Unsubscribed).then(|| row.claim.left_at.unwrap_or(now));
+    let gone_at = (person.state == SubscriberState::Unsubscribed).then(|| row.claim.left_at.unwrap_or(now).min(now));
     fresh(row, person.id, now).into_iter().map(move |have| match gone_at {
         Some(at) if have.state != SubscriptionState::Left => left(have, at),
         _ => have,
