@@ -250,7 +250,8 @@ fn imported(person: &SubscriberRow, row: &Row, import: &Import<'_>, origin: Orig
         ImportBasis::Confirmed(evidence) if !gone(person.state) => Some(evidence),
         _ => None,
     };
-    let own = row.claim.evidence.as_deref().filter(|_| row.past.as_ref().is_none_or(|past| past.events.is_empty()));
+    let alone = row.past.as_ref().is_none_or(|past| past.events.is_empty());
+    let own = row.claim.evidence.as_deref().filter(|_| alone);
     let mut text = format!("state {}", person.state);
     if let Some(evidence) = own.or(given) {
         text.push_str(PROVEN_BY);
@@ -263,6 +264,6 @@ fn imported(person: &SubscriberRow, row: &Row, import: &Import<'_>, origin: Orig
         text.push_str(&format!("; left there {at}"));
     }
     event.evidence = Some(text);
-    event.network.clone_from(&row.claim.network);
+    event.network = row.claim.network.as_ref().filter(|_| alone).map(|network| network.address.clone());
     event
 }

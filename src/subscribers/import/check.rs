@@ -158,6 +158,7 @@ pub(super) fn read_again(
             for former in row.past.iter_mut().flat_map(|past| &mut past.former) {
                 former.address_hash = scene.keys.address_hash(&former.address);
             }
+            row.forget_networks(&scene.config.retention, scene.now);
             let next = duplicates.next(&row.address);
             let (repeated, again) = (next.is_some(), next.is_some_and(|(_, before)| before));
             if let Some((strictest, _)) = next {

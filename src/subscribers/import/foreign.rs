@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::columns::Column;
+use super::networks::Network;
 use super::row::{Cells, Claim, Reading};
 use super::wishes::Wishes;
 use super::{Format, values};
@@ -50,11 +51,12 @@ pub(super) fn claim(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, S
 }
 
 fn csv(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, String> {
+    let confirmed_at = cells.get(Column::ConfirmedAt).map(|text| values::past(text, reading.now)).transpose()?;
     Ok(Claim {
         state: cells.get(Column::State).map(values::state).transpose()?,
-        confirmed_at: cells.get(Column::ConfirmedAt).map(|text| values::past(text, reading.now)).transpose()?,
+        confirmed_at,
         evidence: cells.get(Column::Evidence).map(values::one_line).transpose()?,
-        network: network(cells.text(Column::Network)),
+        network: Network::read(cells.text(Column::Network), confirmed_at),
         ..Claim::default()
     })
 }
@@ -115,7 +117,10 @@ fn mailchimp(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, String> 
         state: Some(state),
         confirmed_at,
         evidence: confirmed_at.map(|_| mailchimp_evidence(cells)),
-        network: network(cells.text(Column::Network)).or_else(|| network(cells.text(Column::OptinIp))),
+        network: Network::read(cells.text(Column::Network), confirmed_at).or_else(|| {
+            let asked_at = cells.get(Column::OptinTime).and_then(|text| values::past(text, reading.now).ok());
+            Network::read(cells.text(Column::OptinIp), asked_at.or(confirmed_at))
+        }),
         left_at: unsubscribed,
         stranger: told == Told::Stranger,
     })
@@ -128,11 +133,6 @@ fn mailchimp_evidence(cells: &Cells<'_>) -> String {
         evidence.push_str(&format!("; asked for {}", values::shown(at)));
     }
     evidence
-}
-
-/// A network address; what is none is nothing.
-fn network(text: &str) -> Option<String> {
-    text.parse::<std::net::IpAddr>().ok().map(|address| address.to_string())
 }
 
 /// The digests and topics of a row: what its groups, or lists, are called here.

@@ -4,7 +4,9 @@
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::networks;
 use super::values::{moment, shown};
+use crate::config::Retention;
 use crate::domain::{EmailAddress, UtcMillis};
 use crate::store::{Ask, ConsentRow, FormerAddressRow, GivenReasonRow, JoinRequestRow, ReasonRow, SuppressionRow};
 use crate::subscribers::SuppressionReason;
@@ -75,8 +77,6 @@ pub(in crate::subscribers) fn write_former(former: &[(String, UtcMillis)]) -> St
     former.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// A moment in JSON, to the millisecond.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 /// That somebody is still to be asked to confirm: `2026-11-23T08:00:00Z import of people.csv`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Turn {
@@ -101,6 +101,8 @@ pub(in crate::subscribers) fn write_turn(ask: &Ask) -> String {
     format!("{} {}", ask.due_at.exact(), super::values::cut(&ask.source)).trim_end().to_owned()
 }
 
+/// A moment in JSON, to the millisecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Moment(UtcMillis);
 
 impl Serialize for Moment {
@@ -153,6 +155,15 @@ impl From<&ConsentRow> for Event {
 }
 
 impl Event {
+    /// Forgets of network and program what is not to be kept from now on.
+    pub(super) fn forget_network(&mut self, retention: &Retention, now: UtcMillis) {
+        let network = self.network.take();
+        self.network = network.as_ref().and_then(|network| networks::kept(network, self.at.0, retention, now));
+        if networks::is_over(self.at.0, retention, now) || network.is_some() && self.network.is_none() {
+            self.agent = None;
+        }
+    }
+
     /// The event as the store has it, of that person.
     pub(super) fn row(&self, subscriber_id: i64) -> ConsentRow {
         ConsentRow {

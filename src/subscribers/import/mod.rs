@@ -12,6 +12,7 @@ mod decide;
 mod duplicates;
 mod foreign;
 mod history;
+mod networks;
 mod plan;
 mod records;
 mod report;

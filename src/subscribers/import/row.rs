@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::columns::{Column, Layout};
 use super::history::{Event, Former, Mark, Reason, Request, Turn};
+use super::networks::Network;
 use super::wishes::{Chooser, Wishes};
 use super::{Format, ImportBasis, history, values};
+use crate::config::Retention;
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, UtcMillis, without_turns};
 
 /// One person of a file.
@@ -30,7 +32,8 @@ pub(super) struct Claim {
     pub(super) state: Option<SubscriberState>,
     pub(super) confirmed_at: Option<UtcMillis>,
     pub(super) evidence: Option<String>,
-    pub(super) network: Option<String>,
+    /// From where they agreed there.
+    pub(super) network: Option<Network>,
     /// When they left there.
     pub(super) left_at: Option<UtcMillis>,
     /// They were never asked there, so that nobody may mail them.
@@ -139,6 +142,14 @@ impl Row {
                 .filter(|at| *at <= reading.now),
             past: if own { past(&cells)? } else { None },
         })
+    }
+
+    /// Forgets of networks and programs what is not to be kept from now on.
+    pub(super) fn forget_networks(&mut self, retention: &Retention, now: UtcMillis) {
+        self.claim.network = self.claim.network.take().and_then(|network| network.kept(retention, now));
+        for event in self.past.iter_mut().flat_map(|past| &mut past.events) {
+            event.forget_network(retention, now);
+        }
     }
 
     /// The addresses that they had before.

@@ -2,11 +2,14 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use postround::subscribers::{Format, Import, ImportBasis, ImportReport, Subscribers, SubscribersError};
+use postround::subscribers::{
+    Confirmed, Format, Import, ImportBasis, ImportReport, Leave, Origin, Subscribers, SubscribersError,
+};
 
 use super::{URL, import, states};
-use crate::support::household::{Asked, subscribers, text};
+use crate::support::household::{Asked, address, confirmed, somebody, subscribers, subscribers_with, text};
 use crate::support::{TestStore, on_both};
 
 const LISTMONK: &str = "\
@@ -27,7 +30,7 @@ id\tEmail\tIs this subscriber confirmed\tIs this subscriber blacklisted\tDid thi
 
 const SUBSCRIBED: &str = "\
 \"Email Address\",\"First Name\",\"Last Name\",Company,Interests,MEMBER_RATING,OPTIN_TIME,OPTIN_IP,CONFIRM_TIME,CONFIRM_IP,LATITUDE,LONGITUDE,GMTOFF,DSTOFF,TIMEZONE,CC,REGION,LAST_CHANGED,LEID,EUID,NOTES,TAGS
-ann@northfold.example,Ann,Marsh,Northfold Ltd,\"News, Features\",4,\"2021-03-04 05:06:07\",192.0.2.1,\"2021-03-04 05:08:00\",192.0.2.2,,,,,,,,\"2021-03-04 05:08:00\",1,aa,,\"\"\"VIP\"\"\"
+ann@northfold.example,Ann,Marsh,Northfold Ltd,\"News, Features\",4,\"2026-03-04 05:06:07\",192.0.2.1,\"2026-03-04 05:08:00\",192.0.2.2,,,,,,,,\"2021-03-04 05:08:00\",1,aa,,\"\"\"VIP\"\"\"
 bea@northfold.example,Bea,,,,2,,,\"2021-05-06 07:08:09\",2001:db8::7,,,,,,,,\"2021-05-06 07:08:09\",2,bb,,
 cal@northfold.example,,,,Gardening,2,,,\"2021-05-06 07:08:09\",,,,,,,,,\"2021-05-06 07:08:09\",3,cc,,
 ";
@@ -112,10 +115,51 @@ on_both! {
         assert_eq!(text(&store, topics).await, "weekly features,news");
         let proof = "select network || ' ' || evidence from consent_events where address = 'ann@northfold.example'";
         assert_eq!(text(&store, proof).await, "192.0.2.2 state confirmed; Mailchimp: confirmed there; \
-            asked for 2021-03-04 05:06:07 (confirmed 2021-03-04T05:08:00Z)");
+            asked for 2026-03-04 05:06:07 (confirmed 2026-03-04T05:08:00Z)");
+        let networks = "select network from consent_events where network is not null";
+        assert_eq!(text(&store, networks).await, "192.0.2.2", "those of years ago would be forgotten by now");
         assert_eq!(text(&store, "select name from subscribers where email = 'ann@northfold.example'").await, "Ann Marsh");
         let again = import_zip(&subscribers, &path).await.unwrap();
         assert_eq!((again.added, again.updated, again.unchanged), (0, 0, 5));
+    }
+
+    async fn networks_and_programs_in_a_file_are_kept_as_the_configuration_says(store: TestStore) {
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        let (written, _clock) = subscribers(&store, URL).await;
+        confirmed(&written, "leo@northfold.example", &["weekly", "jobs"]).await;
+        let leo = written.public_id(&address("leo@northfold.example")).await.unwrap().unwrap();
+        let origin = Origin::PAGE.from(Some("192.0.2.9"), Some("Browser"));
+        written.leave(&leo, Leave::Digest("jobs"), origin).await.unwrap();
+        let mut export = Vec::new();
+        written.export_all(&mut export).await.unwrap();
+        let own = "email,evidence,confirmed_at,ip_address\nkim@northfold.example,form,2026-08-01,2001:db8:1:2::7\n";
+        let whole = "192.0.2.2 \n192.0.2.9 Browser\n2001:db8:1:2::7 ";
+        let cut = "192.0.2.0/24 \n192.0.2.0/24 Browser\n2001:db8:1::/48 ";
+        let later = "192.0.2.9 Browser";
+        for (keeps, network_prefix, expected) in [(365, false, whole), (365, true, cut), (30, false, later), (0, false, ""), (0, true, "")] {
+            let other = TestStore::sqlite().await;
+            let (subscribers, _clock) = subscribers_with(&other, URL, |config| {
+                (config.retention.network, config.retention.network_prefix) = (days(keeps), network_prefix);
+            }).await;
+            for file in [SUBSCRIBED.as_bytes(), own.as_bytes(), &export] {
+                import(&other, &subscribers, file, ImportBasis::Rows, false).await;
+            }
+            let kept = "select coalesce(network, '') || ' ' || coalesce(agent, '') from consent_events
+                        where network is not null or agent is not null order by 1";
+            assert_eq!(text(&other, kept).await, expected, "{keeps} days, cut: {network_prefix}");
+        }
+    }
+
+    async fn whoever_left_another_program_in_what_is_still_the_future_here_can_come_back_at_once(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let file = UNSUBSCRIBED.replace("2022-01-02 03:04:05", "2026-11-23 20:00:00");
+        let path = zip(&store, &[("unsubscribed_1.csv", &file)]);
+        import_zip(&subscribers, &path).await.unwrap();
+        clock.advance(Duration::from_secs(60));
+        let asked = Asked::default();
+        subscribers.add(&somebody("dot@northfold.example", &["weekly"]), Origin::PAGE, &asked).await.unwrap();
+        let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
+        assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE, &asked).await.unwrap(), Confirmed::Now);
     }
 
     async fn members_without_evidence_are_left_alone_and_named_and_all_others_are_taken(store: TestStore) {
@@ -135,7 +179,7 @@ on_both! {
         assert_eq!(states(&store).await, "ann@northfold.example confirmed\ndot@northfold.example unsubscribed\n\
             eli@northfold.example complained\nfay@northfold.example bounced");
         // Where nobody has any, leavers wait for the others.
-        let nobody = unproven.replace("\"2021-03-04 05:08:00\",192.0.2.2", ",").replace("Gardening,2,,,\"2021-05-06 07:08:09\"", "Gardening,2,,,");
+        let nobody = unproven.replace("\"2026-03-04 05:08:00\",192.0.2.2", ",").replace("Gardening,2,,,\"2021-05-06 07:08:09\"", "Gardening,2,,,");
         let path = zip(&store, &[("subscribed_1.csv", &nobody), ("unsubscribed_1.csv", UNSUBSCRIBED)]);
         let report = import_zip(&subscribers, &path).await.unwrap();
         assert_eq!((report.applied, report.lines_without_evidence().count()), (false, 0), "{report:?}");
