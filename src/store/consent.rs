@@ -58,6 +58,14 @@ queries! {
              select c.id from consent_events c where c.at < $1 and (c.network is not null or c.agent is not null)
              order by c.at limit $2)"
     };
+    // A list of keys is bound in its own way on each.
+    OWN_PROFILES_AMONG = {
+        sqlite "select distinct subscriber_id from consent_events
+            where event = 'profile' and actor = 'subscriber' and subscriber_id in (select value from json_each($1))"
+        postgres "select distinct subscriber_id from consent_events
+            where event = 'profile' and actor = 'subscriber'
+              and subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
+    };
     CONSENT_SINCE = {
         "select subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence
          from consent_events where subscriber_id = $1 and at > $2 order by at, id"
@@ -124,6 +132,15 @@ impl Session {
     /// When the database fails.
     pub async fn forget_networks(&mut self, before: UtcMillis, limit: i64) -> Result<u64, StoreError> {
         execute!(self, FORGET_NETWORKS, before, limit)
+    }
+
+    /// Those of the subscribers with these row ids who have set their name or language themselves.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn own_profiles_among(&mut self, subscribers: &[i64]) -> Result<Vec<i64>, StoreError> {
+        let rows = fetch_all!(self, OWN_PROFILES_AMONG as (i64,), &super::query::json(subscribers))?;
+        Ok(rows.into_iter().map(|row| row.0).collect())
     }
 
     /// The events of a subscriber after that moment, oldest first.

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use postround::config::Config;
-use postround::subscribers::{Import, ImportBasis, ImportReport};
+use postround::domain::Locale;
+use postround::subscribers::{Edit, Import, ImportBasis, ImportReport, Keys, Origin};
 use proptest::prelude::*;
 
 use super::{URL, import, states};
-use crate::support::household::{Asked, execute, subscribers, subscribers_with, text};
+use crate::support::household::{Asked, address, execute, subscribers, subscribers_with, text};
 use crate::support::on_both;
 
 const PAPER: ImportBasis<'static> = ImportBasis::Confirmed("paper forms");
@@ -164,6 +165,42 @@ on_both! {
         let file = b"email,name,evidence\na@northfold.example,Ann Marsh,form\n";
         let report = import(&store, &subscribers, file, ImportBasis::Rows, false).await;
         assert_eq!(report.updated, 1, "a file may correct a name");
+    }
+
+    async fn a_file_sets_back_no_name_or_language_that_the_person_has_set(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let profile = "select name || ' ' || coalesce(locale, '') from subscribers order by email";
+        let list = |rows: &str| format!("email,name,locale,state,evidence\n{rows}");
+        let old = list("a@northfold.example,Ann Old,en-GB,,form\nb@northfold.example,Ben Old,en-GB,,form\nc@northfold.example,,,,form\n");
+        import(&store, &subscribers, old.as_bytes(), ImportBasis::Rows, false).await;
+        let set = async |email: &str, name: &str, code: &str| {
+            let (keys, now) = (Keys::read(&store.folder.path().join("keys")).unwrap().unwrap(), subscribers.now());
+            let id = subscribers.public_id(&address(email)).await.unwrap().unwrap();
+            let link = subscribers.tokens().manage(&id, &keys.address_hash(&address(email)), "weekly", now);
+            let claim = subscribers.tokens().verify_manage(link.as_str(), now).unwrap();
+            let locale = Locale::parse(code).ok();
+            assert!(subscribers.set_profile(&claim, name, locale.as_ref(), Origin::PAGE).await.unwrap());
+        };
+        set("a@northfold.example", "Ann New", "de").await;
+        set("c@northfold.example", "", "de").await;
+        // An operator's correction is none of the person's.
+        let edit = Edit { name: Some("Ben New".to_owned()), ..Edit::default() };
+        subscribers.edit(&address("b@northfold.example"), &edit, Origin::COMMAND_LINE, &Asked::default()).await.unwrap();
+        let later = old.replace("c@northfold.example,,", "c@northfold.example,Cal,en-GB");
+        for dry in [true, false] {
+            let path = store.folder.path().join("people.csv");
+            std::fs::write(&path, &later).unwrap();
+            let again = Import { dry, ..Import::new(&path, ImportBasis::Rows) };
+            let report = subscribers.import(&again, &Asked::default(), |_, _| {}).await.unwrap();
+            assert_eq!((report.unchanged, report.updated), (1, 2), "dry: {dry}");
+        }
+        assert_eq!(text(&store, profile).await, "Ann New de\nBen Old en-GB\nCal de");
+        // What only asks for somebody who is confirmed changes nothing of theirs.
+        let asks = list("b@northfold.example,Visit casino.example,fr,pending,\n");
+        assert_eq!(import(&store, &subscribers, asks.as_bytes(), ImportBasis::Rows, false).await.unchanged, 1);
+        let report = import(&store, &subscribers, list("b@northfold.example,Bob,fr,,\n").as_bytes(), ImportBasis::Ask, false).await;
+        assert_eq!((report.unchanged, report.asked), (1, 0));
+        assert_eq!(text(&store, profile).await, "Ann New de\nBen Old en-GB\nCal de");
     }
 
     async fn a_report_names_whom_it_left_alone_and_why(store: TestStore) {
