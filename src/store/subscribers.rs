@@ -24,7 +24,7 @@ pub struct SubscriberRow {
     pub locale: Option<String>,
     /// When they were first heard of.
     pub created_at: UtcMillis,
-    /// When the row last changed.
+    /// When the row last changed; of whoever left, bounced or complained, since when they have.
     pub updated_at: UtcMillis,
     /// When they last confirmed.
     pub confirmed_at: Option<UtcMillis>,

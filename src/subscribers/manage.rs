@@ -194,9 +194,13 @@ impl Subscribers {
             return Ok(());
         }
         self.admit_change(session, &row, origin).await?;
-        row.updated_at = self.now();
+        let now = self.now();
+        // Of whoever has gone it says since when: a link that they have asked for after that works on.
+        if matches!(row.state, SubscriberState::Pending | SubscriberState::Confirmed) {
+            row.updated_at = now;
+        }
         session.update_subscriber(&row).await?;
-        let mut event = event(&row, "profile", row.updated_at, origin);
+        let mut event = event(&row, "profile", now, origin);
         event.evidence =
             Some(format!("name {:?}, language {}", row.name, row.locale.as_deref().unwrap_or("of the digest")));
         Ok(session.add_consent(&event).await?)

@@ -5,8 +5,8 @@ use std::time::Duration;
 use postround::domain::{Locale, SubscriberState, UtcMillis};
 use postround::store::{Durability, SuppressionRow};
 use postround::subscribers::{
-    Added, Chosen, Confirmed, Import, ImportBasis, JoinRequest, Leave, Origin, Refusal, Subscribers, SubscribersError,
-    Topics,
+    Added, Chosen, Confirmed, Edit, Import, ImportBasis, JoinRequest, Keys, Leave, Origin, Refusal, Subscribers,
+    SubscribersError, Topics,
 };
 
 use super::{ANN, URL, import, public_id, states};
@@ -29,6 +29,16 @@ fn refusal<T>(result: &Result<T, SubscribersError>) -> Option<Refusal> {
     match result {
         Err(SubscribersError::Refused { refusal, .. }) => Some(*refusal),
         _ => None,
+    }
+}
+
+/// Asks for the weekly and confirms it, for the first time or anew.
+async fn confirmed_again(subscribers: &Subscribers) {
+    let asked = Asked::default();
+    subscribers.add(&somebody(ANN, &["weekly"]), Origin::PAGE, &asked).await.unwrap();
+    if asked.count() > 0 {
+        let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
+        subscribers.confirm(&claim, "Yes?", Origin::PAGE, &asked).await.unwrap();
     }
 }
 
@@ -191,5 +201,32 @@ on_both! {
         first.commit().await.unwrap();
         assert_eq!(import.await.unwrap().updated, 2);
         assert_eq!(text(&store, "select name from subscribers order by name").await, "Ann\nBen");
+    }
+
+    async fn a_name_or_language_that_is_set_meanwhile_ends_no_link_of_somebody_who_comes_back(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        for by_operator in [false, true] {
+            execute(&store, "delete from notice_slots").await;
+            confirmed_again(&subscribers).await;
+            clock.advance(Duration::from_secs(60));
+            let id = public_id(&store).await;
+            subscribers.leave(&id, Leave::All, Origin::PAGE).await.unwrap();
+            clock.advance(Duration::from_secs(60));
+            let asked = Asked::default();
+            subscribers.add(&somebody(ANN, &["weekly"]), Origin::PAGE, &asked).await.unwrap();
+            let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
+            clock.advance(Duration::from_secs(60));
+            if by_operator {
+                let edit = Edit { name: Some("Ann Marsh".to_owned()), ..Edit::default() };
+                subscribers.edit(&address(ANN), &edit, Origin::COMMAND_LINE, &asked).await.unwrap();
+            } else {
+                let keys = Keys::read(&store.folder.path().join("keys")).unwrap().unwrap();
+                let link = subscribers.tokens().manage(&id, &keys.address_hash(&address(ANN)), "weekly", subscribers.now());
+                let manage = subscribers.tokens().verify_manage(link.as_str(), subscribers.now()).unwrap();
+                assert!(subscribers.set_profile(&manage, "Ann", Locale::parse("de").ok().as_ref(), Origin::PAGE).await.unwrap());
+            }
+            assert_eq!(text(&store, "select cast(count(*) as text) from consent_events where event = 'profile'").await, if by_operator { "2" } else { "1" });
+            assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE, &asked).await.unwrap(), Confirmed::Now);
+        }
     }
 }
