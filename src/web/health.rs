@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use super::visitor::{Visitor, is_forwarded};
+use super::visitor::Visitor;
 use super::{AppState, join};
 use crate::status::StoreState;
 
@@ -47,14 +47,12 @@ pub(super) async fn at_once_where_the_store_is_gone(
 }
 
 /// The numbers, for this machine and the networks of `server.metrics_from`.
-pub(super) async fn metrics(State(state): State<AppState>, visitor: Visitor, headers: HeaderMap) -> Response {
+pub(super) async fn metrics(State(state): State<AppState>, visitor: Visitor) -> Response {
     let config = state.subscribers.config();
-    // What came through a proxy that nobody has named as trusted may come from anywhere.
-    let strange = config.server.trusted_proxies.is_empty() && is_forwarded(&headers);
     let welcome = visitor.network.is_some_and(|address| {
         address.is_loopback() || config.server.metrics_from.iter().any(|network| network.contains(&address))
     });
-    if strange || !welcome {
+    if visitor.is_passed_on || !welcome {
         let why = "The metrics are for this machine and for the networks that server.metrics_from names.\n";
         return (StatusCode::FORBIDDEN, why).into_response();
     }

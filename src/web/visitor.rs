@@ -31,7 +31,11 @@ pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
 fn is_unnamed_proxy(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
     let peer = peer.to_canonical();
     let says = ["forwarded", FORWARDED_FOR, "x-real-ip"].iter().any(|name| headers.contains_key(*name));
-    says && peer.is_loopback() && !trusted.iter().any(|net| net.contains(&peer))
+    says && peer.is_loopback() && !is_trusted(peer, trusted)
+}
+
+fn is_trusted(peer: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|net| net.contains(&peer))
 }
 
 /// Whoever sent a request.
@@ -41,16 +45,22 @@ pub(super) struct Visitor {
     pub(super) network: Option<IpAddr>,
     /// What the program calls itself: printable, and not endless.
     pub(super) agent: Option<String>,
+    /// Whether a proxy that nobody has named has passed the request on, so that it may come from anywhere.
+    pub(super) is_passed_on: bool,
     /// The address as the evidence keeps it.
     written: Option<String>,
 }
 
 impl Visitor {
     fn new(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet], kept: &Retention) -> Self {
-        let network = peer.map(|peer| client(peer.to_canonical(), headers, trusted));
+        let peer = peer.map(|peer| peer.to_canonical());
+        let seen = peer.map(|peer| client(peer, headers, trusted));
+        let network = seen.map(|(client, _)| client);
+        let by_stranger = !peer.is_some_and(|peer| is_trusted(peer, trusted));
+        let is_passed_on = by_stranger && is_forwarded(headers) || seen.is_some_and(|(_, is_passed_on)| is_passed_on);
         let agent = headers.get(USER_AGENT).map(|agent| plain(&String::from_utf8_lossy(agent.as_bytes())));
         let written = network.and_then(|network| kept.network(network));
-        Self { network, agent: agent.filter(|agent| !agent.is_empty()), written }
+        Self { network, agent: agent.filter(|agent| !agent.is_empty()), is_passed_on, written }
     }
 
     /// `origin`, from here, as far as the evidence keeps it.
@@ -74,17 +84,19 @@ impl FromRequestParts<AppState> for Visitor {
     }
 }
 
-/// Follows what the proxies say from the nearest outwards, for as long as whoever says it is trusted.
-fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+/// Follows what the proxies say from the nearest outwards, for as long as whoever says it is trusted; and says whether
+/// whoever is not names somebody else in turn, as a proxy does.
+fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> (IpAddr, bool) {
     let lines: Vec<&str> = headers.get_all(FORWARDED_FOR).iter().map(|line| line.to_str().unwrap_or("?")).collect();
     let mut hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
     let mut client = peer;
-    while trusted.iter().any(|net| net.contains(&client)) {
+    while is_trusted(client, trusted) {
         // Where there is nothing that can be read, the proxy itself is the nearest that is known.
-        let Some(before) = hops.next().and_then(address) else { break };
+        let Some(hop) = hops.next() else { return (client, false) };
+        let Some(before) = address(hop) else { return (client, true) };
         client = before;
     }
-    client
+    (client, hops.next().is_some())
 }
 
 /// An address with or without a port, as proxies write it.
@@ -137,6 +149,24 @@ mod tests {
         #[case] expected: &str,
     ) {
         assert_eq!(seen(peer, forwarded, &["10.0.0.0/24", "fd00::1/128"]), expected);
+    }
+
+    #[rstest]
+    #[case::from_somebody("198.51.100.7", &[], false)]
+    #[case::by_somebody_unnamed("198.51.100.7", &["203.0.113.9"], true)]
+    #[case::by_who_is_named("10.0.0.1", &["203.0.113.9"], false)]
+    #[case::by_two_who_are_named("10.0.0.1", &["203.0.113.9, 10.0.0.2"], false)]
+    #[case::by_somebody_unnamed_to_who_is_named("10.0.0.1", &["203.0.113.9, 127.0.0.1"], true)]
+    #[case::by_who_does_not_know("10.0.0.1", &["unknown"], true)]
+    fn what_a_proxy_has_passed_on_that_nobody_has_named_is_known(
+        #[case] peer: &str,
+        #[case] forwarded: &[&str],
+        #[case] expected: bool,
+    ) {
+        let lines = forwarded.iter().map(|line| (FORWARDED_FOR.parse().unwrap(), line.parse().unwrap()));
+        let trusted = ["10.0.0.0/24".parse().unwrap()];
+        let visitor = Visitor::new(Some(peer.parse().unwrap()), &lines.collect(), &trusted, &Retention::default());
+        assert_eq!(visitor.is_passed_on, expected);
     }
 
     #[test]

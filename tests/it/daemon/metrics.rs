@@ -148,12 +148,18 @@ async fn the_metrics_are_for_this_machine_and_for_whom_the_operator_names() {
         let status = ask(&site, Some((header, "127.0.0.1"))).await;
         assert_eq!(status, StatusCode::FORBIDDEN, "through a proxy that nobody trusts: {header}");
     }
+    // An outer one is named, and the one on this machine is not.
+    let site = Site::with(&store, |config| config.server.trusted_proxies = vec!["10.0.0.5/32".parse().unwrap()]).await;
+    assert_eq!(ask(&site, None).await, StatusCode::OK);
+    assert_eq!(ask(&site, Some(("X-Forwarded-For", "198.51.100.7, 10.0.0.5"))).await, StatusCode::FORBIDDEN);
     let site = Site::with(&store, |config| {
         config.server.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
         config.server.metrics_from = vec!["10.0.0.0/8".parse().unwrap()];
     })
     .await;
-    for (client, status) in [("198.51.100.7", StatusCode::FORBIDDEN), ("10.1.2.3", StatusCode::OK)] {
+    // Of two that pass it on the outer one is not named: its own network says nothing of whoever asks.
+    let through = ("198.51.100.7, 10.1.2.3", StatusCode::FORBIDDEN);
+    for (client, status) in [("198.51.100.7", StatusCode::FORBIDDEN), ("10.1.2.3", StatusCode::OK), through] {
         assert_eq!(ask(&site, Some(("X-Forwarded-For", client))).await, status, "{client}");
     }
 }
