@@ -44,8 +44,8 @@ fn claim(state: &AppState, token: &str) -> Result<ConfirmClaim, TokenError> {
     subscribers.tokens().verify_confirm(token, subscribers.now())
 }
 
-/// The page of a link whose time is over. Whoever has what it was for is told so; else one button sends a new one, where
-/// there is still something to ask about.
+/// The page of a link whose time is over. Whoever has what it was for is told so, and no more: by now the link may be in many
+/// hands. Else one button sends a new one, where there is still something to ask about.
 async fn expired(state: &AppState, locale: &Locale, token: &str) -> Result<Response, SubscribersError> {
     let claim = match state.subscribers.tokens().verify_confirm_of_any_age(token) {
         Ok(claim) => claim,
@@ -53,7 +53,7 @@ async fn expired(state: &AppState, locale: &Locale, token: &str) -> Result<Respo
     };
     let prospect = state.subscribers.would_confirm(&claim).await?;
     if prospect.verdict == Confirmed::Already && !prospect.choice.is_empty() {
-        return welcome(state, &claim, &prospect, locale).await;
+        return Ok(subscribed(state, locale));
     }
     let offered = |chosen: &Chosen| state.subscribers.config().digest(&chosen.digest).is_some();
     if prospect.address.is_none() || !claim.choice.iter().any(offered) {
@@ -65,6 +65,16 @@ async fn expired(state: &AppState, locale: &Locale, token: &str) -> Result<Respo
         "buttons": [{ "text": expired.button, "name": "again", "value": "yes", "primary": true }], "test": false,
     });
     Ok(state.pages.page(StatusCode::GONE, "question", locale, &values))
+}
+
+/// The page of somebody who has what an old link was for. What they get is behind the link that their address is mailed.
+fn subscribed(state: &AppState, locale: &Locale) -> Response {
+    let values = json!({
+        "heading": say(locale, "confirmed.heading", &[]), "text": say(locale, "confirmed.leave", &[]),
+        "link": format!("{}/preferences", state.pages.base()), "link_text": say(locale, "lost.button", &[]),
+        "test": false,
+    });
+    state.pages.page(StatusCode::GONE, "message", locale, &values)
 }
 
 /// The page of a link whose request is forgotten, or was for what is gone: the way to the form is all that is left.
