@@ -15,6 +15,37 @@ pub fn line(text: impl AsRef<str>) -> Result<(), CliError> {
     write(text.as_ref(), "\n")
 }
 
+/// How wide a terminal is at least.
+const WIDTH: usize = 80;
+
+/// Prints a paragraph of a command's result: `indent` spaces before its first line, four more before all others.
+///
+/// # Errors
+/// As [`line()`].
+pub fn paragraph(indent: usize, text: &str) -> Result<(), CliError> {
+    folded(indent, text).iter().try_for_each(line)
+}
+
+/// A text in lines that a terminal shows whole, where its words let it.
+fn folded(indent: usize, text: &str) -> Vec<String> {
+    let (mut lines, mut this) = (Vec::new(), " ".repeat(indent));
+    let mut begun = false;
+    for word in text.split_whitespace() {
+        if begun && this.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push(std::mem::replace(&mut this, " ".repeat(indent + 4)));
+            begun = false;
+        }
+        if begun {
+            this.push(' ');
+        }
+        // What a program called itself is nobody's to command a terminal with.
+        this.extend(word.chars().filter(|letter| !letter.is_control()));
+        begun = true;
+    }
+    lines.push(this);
+    lines
+}
+
 /// Prints a result as it is, without a line break after it.
 ///
 /// # Errors
@@ -145,4 +176,18 @@ pub fn people(number: impl TryInto<u64>) -> String {
 pub fn counted(number: impl TryInto<u64>, noun: &str) -> String {
     let number = count(number);
     if number == "1" { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_paragraph_is_folded_between_words_and_loses_none() {
+        let text = format!("{} {} {}", "word ".repeat(30), "x".repeat(100), "end");
+        let lines = folded(2, &text);
+        assert_eq!(lines.concat().split_whitespace().count(), text.split_whitespace().count());
+        assert!(lines[0].starts_with("  word") && lines[1].starts_with("      word"), "{lines:?}");
+        assert!(lines.iter().all(|line| line.chars().count() <= WIDTH || line.trim() == "x".repeat(100)), "{lines:?}");
+    }
 }

@@ -3,7 +3,7 @@
 use super::{CliError, Context, export, import, output, person, why};
 use crate::app::App;
 use crate::domain::{EmailAddress, Locale, SubscriptionState};
-use crate::subscribers::{Added, NewSubscriber, Origin, Record, resolve_choice};
+use crate::subscribers::{Added, NewSubscriber, Origin, Record, RecordEvent, resolve_choice};
 
 /// Subcommands of `subscriber`.
 #[derive(clap::Subcommand, Debug)]
@@ -137,13 +137,22 @@ fn describe(record: &Record) -> Result<(), CliError> {
         let why = format!("  {}  left {}: {} {}", reason.at, reason.digest, reason.reason, reason.note);
         output::line(why.trim_end())?;
     }
-    for event in &record.consent {
-        let about = event.digest.as_deref().unwrap_or_default();
-        let evidence = event.evidence.as_deref().unwrap_or_default();
-        output::line(
-            format!("  {}  {} {about} by {} ({}) {evidence}", event.at, event.event, event.actor, event.source)
-                .trim_end(),
-        )?;
+    record.consent.iter().try_for_each(tell)
+}
+
+/// Prints an event of consent: what, by whom, from where, and what they were shown.
+fn tell(event: &RecordEvent) -> Result<(), CliError> {
+    let about = event.digest.as_deref().unwrap_or_default();
+    let evidence = event.evidence.as_deref().unwrap_or_default();
+    let what = format!("{} {} {about} by {} ({}) {evidence}", event.at, event.event, event.actor, event.source);
+    output::paragraph(2, &what)?;
+    let from: Vec<&str> = event.network.as_deref().into_iter().chain(event.agent.as_deref()).collect();
+    if !from.is_empty() {
+        output::paragraph(6, &format!("from {}", from.join(", ")))?;
+    }
+    if let Some(wording) = &event.wording {
+        let version = event.wording_version.as_deref().unwrap_or_default();
+        output::paragraph(6, &format!("wording {version}: {wording}"))?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use postround::store::{ConsentRow, Durability, FormerAddressRow};
 use postround::subscribers::{Origin, SuppressionReason};
 
 use crate::support::household::address;
@@ -152,5 +153,47 @@ on_both! {
         let report = program.json(&["suppression", "import", file.to_str().unwrap()]).await;
         assert_eq!(report["added"], 1);
         assert_eq!(program.run(&["subscriber", "add", "ann@northfold.example"]).await.status.code(), Some(1));
+    }
+
+    async fn of_an_address_that_somebody_had_before_the_operator_is_told_which_one_is_shut_too(store: TestStore) {
+        let program = Program::on(&store).await;
+        let (old, new) = ("ann@northfold.example", "ann@saltby.example");
+        program.subscribe(new, &[]).await;
+        program.json(&["suppression", "add", old, "--reason", "bounced"]).await;
+        let address_hash = program.json(&["suppression", "list"]).await[0]["address_hash"].as_str().unwrap().to_owned();
+        let app = program.app(Arc::new(TestClock::at(MONDAY))).await;
+        let mut session = app.subscribers().store().write(Durability::Full).await.unwrap();
+        session.add_former_addresses(&[FormerAddressRow { address_hash, subscriber_id: 1, moved_at: MONDAY }]).await.unwrap();
+        session.commit().await.unwrap();
+        let said = async |arguments: &[&str]| String::from_utf8(program.run(arguments).await.stdout).unwrap();
+        let lifted = said(&["suppression", "remove", old]).await;
+        assert!(lifted.contains(&format!("it is a former address of {new}; the person stays as they are there")), "{lifted}");
+        let shut = said(&["suppression", "add", old]).await;
+        assert!(shut.contains(&format!("it is a former address of {new}: nothing is mailed there any more either")), "{shut}");
+        let lifted = said(&["suppression", "remove", old]).await;
+        assert!(lifted.contains(&format!("where the person stays suppressed (manual); `suppression remove {new}` lifts that")), "{lifted}");
+        let nothing = String::from_utf8(program.run(&["suppression", "remove", old]).await.stderr).unwrap();
+        assert!(nothing.contains(&format!("{old} is not suppressed; it is a former address of {new}")), "{nothing}");
+        let listed = said(&["suppression", "list"]).await;
+        assert!(listed.contains(new) && !listed.contains(old), "{listed}");
+    }
+
+    async fn the_evidence_is_shown_with_wording_and_version_in_lines_that_a_terminal_holds(store: TestStore) {
+        let program = Program::on(&store).await;
+        program.subscribe("ann@northfold.example", &[]).await;
+        let app = program.app(Arc::new(TestClock::at(MONDAY))).await;
+        let mut session = app.subscribers().store().write(Durability::Full).await.unwrap();
+        let event = session.consent_between(1, 1).await.unwrap().remove(0);
+        let wording = "Do you want Early Help Weekly? ann@northfold.example will get Early Help Weekly with News and Features. \
+            The next issue comes on Monday. [Yes, subscribe me]";
+        let (network, agent, wording) = (Some("192.0.2.7".to_owned()), Some("Browser \u{1b}[31m".to_owned()), Some(wording.to_owned()));
+        session.add_consent(&ConsentRow { network, agent, wording, ..event }).await.unwrap();
+        session.commit().await.unwrap();
+        let shown = program.json(&["subscriber", "show", "ann@northfold.example"]).await;
+        let said = String::from_utf8(program.run(&["subscriber", "show", "ann@northfold.example"]).await.stdout).unwrap();
+        let version = shown["consent"][1]["wording_version"].as_str().unwrap();
+        assert!(said.contains("      from 192.0.2.7, Browser [31m\n") && said.contains(&format!("      wording {version}: Do you want")), "{said}");
+        assert!(said.trim_end().ends_with("subscribe me]"), "{said}");
+        assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
     }
 }
