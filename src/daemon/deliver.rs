@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::generation::Desk;
 use super::keep::{rest, until};
-use crate::alerts::Lasting;
+use super::trouble::Troubles;
 use crate::deliver::Engine;
 use crate::status::{Part, StoreState};
 
@@ -53,7 +53,7 @@ pub(super) async fn deliver(desk: Desk, part: Part, chair: Chair) {
 
 /// Tells of relays that take nothing for long.
 async fn watch(desk: &Desk, part: &Part, engine: &Engine) {
-    let mut lasting = Lasting::default();
+    let mut troubles = Troubles::default();
     loop {
         tokio::time::sleep(LOOK).await;
         let relays = engine.relays();
@@ -64,13 +64,8 @@ async fn watch(desk: &Desk, part: &Part, engine: &Engine) {
         } else {
             part.fails("no relay takes mail; what is queued is kept");
         }
-        let trouble = engine.relay_trouble();
-        if lasting.look(trouble.is_some()) {
-            let text = format!(
-                "{}\nNothing is lost: what is queued goes out when it works again.",
-                trouble.unwrap_or_default()
-            );
-            desk.alerts.raise("relay", "The relay does not take mail", &text);
+        for warning in troubles.look(engine.relay_trouble().as_deref(), &relays) {
+            desk.alerts.raise(&warning.key, &warning.subject, &warning.text);
         }
     }
 }

@@ -10,6 +10,7 @@ mod generation;
 mod keep;
 mod reload;
 mod systemd;
+mod trouble;
 mod work;
 
 use std::future::Future;

@@ -29,6 +29,8 @@ pub struct RelayState {
     pub id: String,
     /// Whether it takes mail, as far as is known: it has not failed since it last did.
     pub works: bool,
+    /// What it has last failed with, while it rests from that.
+    pub trouble: Option<String>,
     /// How many connections are open.
     pub connections: usize,
 }
@@ -81,8 +83,13 @@ impl Station {
 
     /// How it is.
     pub fn state(&self) -> RelayState {
-        let works = self.health.words().is_none();
-        RelayState { id: self.config.id.clone(), works, connections: self.open.load(Ordering::SeqCst) }
+        let words = self.health.words();
+        RelayState {
+            id: self.config.id.clone(),
+            works: words.is_none(),
+            trouble: words.filter(|_| self.health.paused_until().is_some()),
+            connections: self.open.load(Ordering::SeqCst),
+        }
     }
 
     /// What the store knows of its asking for less speed.
