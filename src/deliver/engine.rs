@@ -11,7 +11,6 @@ use tokio::time::timeout;
 use super::conversation::Stop;
 use super::counts::Outcome;
 use super::failing::Failing;
-use super::forward::Forward;
 use super::lease::{self, Lease};
 use super::message::{Job, Links, Mails};
 use super::policy::{Fate, Policy};
@@ -47,7 +46,6 @@ pub struct Engine {
     mail: Option<i64>,
     wake: Notify,
     strays: Strays,
-    pub(super) forward: Arc<Forward>,
     /// Whether the store did not take the last look for what is due.
     pub(super) store_fails: AtomicBool,
     /// One run at a time: what this node has in hand when a run begins is left over from a broken one.
@@ -99,6 +97,7 @@ impl Engine {
             nodes: Arc::new(AtomicU32::new(1)),
             counts: Arc::default(),
             tally: Arc::default(),
+            forward: Arc::default(),
             store,
             settings,
             policy,
@@ -112,7 +111,6 @@ impl Engine {
             mail: None,
             wake: Notify::new(),
             strays,
-            forward: Arc::default(),
             store_fails: AtomicBool::new(false),
             running: Mutex::new(()),
             lock,
@@ -228,13 +226,13 @@ impl Engine {
             run.settle_refusals(false).await;
             return Ok(until.saturating_duration_since(tokio::time::Instant::now()).min(poll));
         }
-        shared.quotas.restock(&shared.store, &run.feed, shared.clock.now()).await?;
+        let now = shared.due_now();
+        shared.quotas.restock(&shared.store, &run.feed, shared.clock.now(), now).await?;
         self.strays.free(run).await?;
         let (room, before) = run.feed.room(self.ahead_now(run), queued && self.mail.is_none());
         if room == 0 || !shared.lease.is_held() {
             return Ok(poll);
         }
-        let now = self.forward.now(shared.clock.now(), std::time::Instant::now());
         let mut session = shared.store.read().await?;
         let deferred = session.next_deferred().await?;
         let ready = session.has_due_delivery(now, before).await?;
@@ -263,7 +261,7 @@ impl Engine {
         run.settle_refusals(before.is_none() && rows.is_empty()).await;
         self.feed(run, rows).await?;
         if before.is_some() {
-            shared.quotas.restock(&shared.store, &run.feed, shared.clock.now()).await?;
+            shared.quotas.restock(&shared.store, &run.feed, shared.clock.now(), now).await?;
         }
         Ok(wait)
     }

@@ -149,12 +149,12 @@ impl<'a> Scope<'a> {
                 SECOND => 0,
                 per => {
                     let minutes = i64::try_from(per.as_secs() / 60).unwrap_or(i64::MAX);
-                    session.quota_taken(name, minutes, now).await?.unsigned_abs()
+                    session.quota_taken(name, minutes, now).await?
                 }
             });
         }
         let taken_today = match warm_up {
-            Some(_) => session.quota_taken(name, 24 * 60, now).await?.unsigned_abs(),
+            Some(_) => session.quota_taken(name, 24 * 60, now).await?,
             None => 0,
         };
         Ok(Self { rates, taken, warm_up, taken_today, rests: 0 })

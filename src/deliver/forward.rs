@@ -11,7 +11,7 @@ const STEP: Duration = Duration::from_secs(5);
 
 /// The latest time that has been seen, and when by the monotonic clock.
 #[derive(Debug, Default)]
-pub(super) struct Forward(Mutex<Latest>);
+pub struct Forward(Mutex<Latest>);
 
 #[derive(Debug, Default)]
 struct Latest {
@@ -23,7 +23,7 @@ struct Latest {
 impl Forward {
     /// The time now, when the machine's clock says `clock` and the monotonic one `at`: where the first has been set back, the
     /// one that it would show if it had not.
-    pub(super) fn now(&self, clock: UtcMillis, at: Instant) -> UtcMillis {
+    pub fn now(&self, clock: UtcMillis, at: Instant) -> UtcMillis {
         let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let would_be = latest.seen.map(|(then, since)| then.plus(at.saturating_duration_since(since)));
         match would_be {

@@ -1,7 +1,7 @@
 //! Places of quotas over hours and days, taken from the store in blocks, so that they hold for all nodes and through
 //! restarts.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -44,7 +44,39 @@ struct Scope {
     rates: Vec<Rate>,
     warm_up: Option<WarmUp>,
     again: Mutex<Option<Instant>>,
+    takes: Mutex<Takes>,
 }
+
+/// When the places that may still be in hand were taken, and how many each time; the latest last.
+#[derive(Debug, Default)]
+struct Takes(Vec<(UtcMillis, u32)>);
+
+impl Takes {
+    /// Some are taken where so many are in hand still.
+    fn add(&mut self, in_hand: u32, taken: u32, now: UtcMillis) {
+        self.keep(in_hand);
+        self.0.push((now, taken));
+    }
+
+    /// What is used is used up in the order in which it was taken.
+    fn keep(&mut self, in_hand: u32) {
+        let mut left = in_hand;
+        for (_, taken) in self.0.iter_mut().rev() {
+            *taken = left.min(*taken);
+            left -= *taken;
+        }
+        self.0.retain(|(_, taken)| *taken > 0);
+    }
+
+    /// When those were taken that are in hand now: none are from now on.
+    fn take_out(&mut self, in_hand: u32) -> Vec<(UtcMillis, u32)> {
+        self.keep(in_hand);
+        std::mem::take(&mut self.0)
+    }
+}
+
+/// Places that go back to the store: of which scope, when they were taken, and how many.
+pub type Returned = Vec<(usize, UtcMillis, u32)>;
 
 impl Quotas {
     /// Those of a configuration, looked at again after `poll`.
@@ -52,7 +84,14 @@ impl Quotas {
         let scope = |relay, name: &str, rates: &[Rate], warm_up: Option<WarmUp>| {
             let rates: Vec<Rate> = rates.iter().copied().filter(|rate| rate.per != SECOND).collect();
             let is_one = !rates.is_empty() || warm_up.is_some();
-            is_one.then(|| Scope { relay, name: name.to_owned(), rates, warm_up, again: Mutex::default() })
+            is_one.then(|| Scope {
+                relay,
+                name: name.to_owned(),
+                rates,
+                warm_up,
+                again: Mutex::default(),
+                takes: Mutex::default(),
+            })
         };
         let all = scope(None, "*", &smtp.rates, smtp.warm_up);
         let relays = smtp.relays.iter().enumerate();
@@ -61,13 +100,20 @@ impl Quotas {
     }
 
     /// Takes places where few are left in hand; of those that are kept, as many as there is urgent to send. Where there is
-    /// nothing to send it gives back what is in hand: others may need it, and what the store has is what is left.
-    pub async fn restock(&self, store: &Store, feed: &Feed, now: UtcMillis) -> Result<(), StoreError> {
+    /// nothing to send it gives back what is in hand: others may need it, and what the store has is what is left. `due_now`:
+    /// the time by which it is reckoned what is due.
+    pub async fn restock(
+        &self,
+        store: &Store,
+        feed: &Feed,
+        now: UtcMillis,
+        due_now: UtcMillis,
+    ) -> Result<(), StoreError> {
         if self.scopes.is_empty() {
             return Ok(());
         }
-        if feed.is_empty() && !has_something_due(store, now).await? {
-            return self.give_back(store, &self.take_out(feed), now).await;
+        if feed.is_empty() && !has_something_due(store, due_now).await? {
+            return self.give_back(store, &self.take_out(feed)).await;
         }
         for scope in &self.scopes {
             let quotas = scope.quotas(now);
@@ -88,6 +134,7 @@ impl Quotas {
             };
             session.commit().await?;
             if places > 0 {
+                scope.takes().add(in_hand, places, now);
                 feed.add_places(scope.relay, places);
             } else {
                 scope.rest(self.rest);
@@ -97,20 +144,23 @@ impl Quotas {
     }
 
     /// Gives back what is in hand when nothing will be sent any more.
-    pub async fn give_back(&self, store: &Store, places: &[(usize, u32)], now: UtcMillis) -> Result<(), StoreError> {
-        for (scope, places) in places {
+    pub async fn give_back(&self, store: &Store, returned: &Returned) -> Result<(), StoreError> {
+        for (scope, taken, places) in returned {
             let Some(scope) = self.scopes.get(*scope) else { continue };
             let mut session = store.write(Durability::Normal).await?;
-            session.give_back_places(&scope.name, *places, now).await?;
+            session.give_back_places(&scope.name, *places, *taken).await?;
             session.commit().await?;
         }
         Ok(())
     }
 
     /// Takes out what is in hand, for [`Quotas::give_back`].
-    pub fn take_out(&self, feed: &Feed) -> Vec<(usize, u32)> {
-        let places = |scope: &Scope| feed.pace(|pace| pace.take_places(scope.relay));
-        self.scopes.iter().map(places).enumerate().filter(|(_, places)| *places > 0).collect()
+    pub fn take_out(&self, feed: &Feed) -> Returned {
+        let of_scope = |(place, scope): (usize, &Scope)| {
+            let in_hand = feed.pace(|pace| pace.take_places(scope.relay));
+            scope.takes().take_out(in_hand).into_iter().map(move |(taken, places)| (place, taken, places))
+        };
+        self.scopes.iter().enumerate().flat_map(of_scope).collect()
     }
 }
 
@@ -128,6 +178,10 @@ impl Scope {
         rates.chain(warm_up).collect()
     }
 
+    fn takes(&self) -> MutexGuard<'_, Takes> {
+        self.takes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn rests(&self) -> bool {
         self.again.lock().is_ok_and(|again| again.is_some_and(|again| again > Instant::now()))
     }
@@ -136,5 +190,24 @@ impl Scope {
         if let Ok(mut again) = self.again.lock() {
             *again = Some(Instant::now() + rest);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_go_back_to_when_they_were_taken() {
+        let at = |minute: i64| UtcMillis(minute * 60_000);
+        let mut takes = Takes::default();
+        takes.add(0, 10, at(1));
+        takes.add(4, 10, at(2));
+        assert_eq!(takes.take_out(12), [(at(1), 2), (at(2), 10)], "eight of the first have been used");
+        assert_eq!(takes.take_out(0), []);
+        takes.add(0, 5, at(3));
+        assert_eq!(takes.take_out(0), [], "all are used up");
+        takes.add(0, 5, at(4));
+        assert_eq!(takes.take_out(9), [(at(4), 5)], "no more than were taken");
     }
 }

@@ -12,6 +12,7 @@ use super::conversation::{Conversation, Envelope, Stop, Stops};
 use super::counts::Counts;
 use super::failing::Failing;
 use super::feed::Feed;
+use super::forward::Forward;
 use super::lease::Lease;
 use super::message::{Job, Links, Mails};
 use super::pace::Limit;
@@ -53,9 +54,17 @@ pub struct Shared {
     pub counts: Arc<Counts>,
     /// Of this process.
     pub tally: Arc<Tally>,
+    /// By which it is reckoned what is due.
+    pub forward: Arc<Forward>,
 }
 
 impl Shared {
+    /// The time by which deliveries are due. What is put off is put off by the same, so that a clock that was set back takes
+    /// no pause away.
+    pub fn due_now(&self) -> UtcMillis {
+        self.forward.now(self.clock.now(), std::time::Instant::now())
+    }
+
     /// When the first relay may be used again, if none may now.
     pub fn paused_until(&self) -> Option<Instant> {
         let pauses: Option<Vec<Instant>> = self.stations.iter().map(|station| station.health.paused_until()).collect();
@@ -250,7 +259,7 @@ impl Run {
 
     /// A claim given back for so long; that time is not counted as one in which it was tried.
     pub fn put_off(&self, row: &ClaimedRow, wait: Duration) -> Mark {
-        let due = self.shared.clock.now().plus(wait);
+        let due = self.shared.due_now().plus(wait);
         Mark { due_at: Some(due.0), first_due_at: Some(first_due(row, due).0), ..self.unclaimed(row) }
     }
 
@@ -277,7 +286,7 @@ impl Run {
         fate: impl FnOnce(UtcMillis, UtcMillis) -> Fate,
         words: String,
     ) -> Mark {
-        let now = self.shared.clock.now();
+        let now = self.shared.due_now();
         let first = first_due(row, now);
         let mark = self.result(station, row, attempt, fate(first, now), words);
         Mark { first_due_at: mark.due_at.map(|_| first.0), ..mark }

@@ -25,12 +25,12 @@ impl Engine {
         let old = &self.shared;
         let (clock, random) = (Arc::clone(&old.clock), Arc::clone(&old.random));
         let mut engine = Self::locked(old.store.clone(), Arc::clone(&self.lock), settings, links, clock, random);
-        engine.forward = Arc::clone(&self.forward);
         if let Some(shared) = Arc::get_mut(&mut engine.shared) {
             shared.node.clone_from(&old.node);
             shared.lease.count_on_from(&old.lease);
             shared.counts = Arc::clone(&old.counts);
             shared.tally = Arc::clone(&old.tally);
+            shared.forward = Arc::clone(&old.forward);
             for station in &mut shared.stations {
                 old.stations.iter().for_each(|old| station.inherit(old));
             }

@@ -12,6 +12,7 @@ use super::counts::Outcome;
 use super::engine::Engine;
 use super::feed::Feed;
 use super::pace::Pace;
+use super::quotas::Returned;
 use super::recorder::Recorder;
 use super::run::{Run, Shared};
 use super::{aside, connections, lease, pacer, rests};
@@ -83,8 +84,8 @@ impl Engine {
         outcome
     }
 
-    async fn give_back(&self, places: &[(usize, u32)]) -> Result<(), StoreError> {
-        self.shared.quotas.give_back(&self.shared.store, places, self.shared.clock.now()).await?;
+    async fn give_back(&self, places: &Returned) -> Result<(), StoreError> {
+        self.shared.quotas.give_back(&self.shared.store, places).await?;
         let mut session = self.shared.store.marks().await?;
         session.release_deliveries(&self.shared.node, &[]).await?;
         if self.shared.store.is_shared() {

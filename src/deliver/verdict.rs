@@ -131,7 +131,7 @@ impl Run {
     fn kept(&self, station: &Station, row: &ClaimedRow, attempt: Attempt, words: String) -> Mark {
         let kept = Fate { state: DeliveryState::Queued, due_at: None };
         let rest = self.shared.paused_until().map(|until| until.saturating_duration_since(Instant::now()));
-        let due = self.shared.clock.now().plus(rest.unwrap_or_default());
+        let due = self.shared.due_now().plus(rest.unwrap_or_default());
         // Behind the others, since the next one may have a sender that the relay accepts.
         let mark = self.result(station, row, attempt, kept, words);
         Mark { tries: 0, due_at: Some(due.0), first_due_at: Some(first_due(row, due).0), ..mark }

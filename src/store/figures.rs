@@ -132,8 +132,9 @@ impl Session {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn quota_taken(&mut self, scope: &str, minutes: i64, now: UtcMillis) -> Result<i64, StoreError> {
+    pub async fn quota_taken(&mut self, scope: &str, minutes: i64, now: UtcMillis) -> Result<u64, StoreError> {
         let minute = now.0.div_euclid(60_000);
-        Ok(fetch_one!(self, QUOTA_TAKEN as (i64,), scope, minute.saturating_sub(minutes))?.0)
+        let (taken,) = fetch_one!(self, QUOTA_TAKEN as (i64,), scope, minute.saturating_sub(minutes))?;
+        Ok(u64::try_from(taken).unwrap_or_default())
     }
 }

@@ -134,7 +134,6 @@ queries! {
          where deliveries.id = e.id and deliveries.owner = $1 and deliveries.state = 'claimed'
          returning deliveries.id, deliveries.state"
     };
-    // What went out to somebody who was erased meanwhile does not go again.
 }
 
 /// How many rows the statement for so many marks has: few different ones, so that each is prepared only once.

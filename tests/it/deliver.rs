@@ -3,6 +3,7 @@
 mod answers;
 mod aside;
 mod broken;
+mod clocks;
 mod crash;
 mod faults;
 mod leaving;

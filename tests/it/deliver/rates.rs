@@ -132,9 +132,9 @@ on_both! {
             world.store().read().await.unwrap().quota_taken("*", 60, now).await.unwrap()
         };
         let sent = async {
-            for sent in [0, 3, 6] {
+            for sent in [0_u32, 3, 6] {
                 let all = async {
-                    while taken().await != sent || world.totals().await.sent != sent {
+                    while taken().await != u64::from(sent) || world.totals().await.sent != i64::from(sent) {
                         tokio::time::sleep(Duration::from_millis(10)).await;
                     }
                 };
@@ -152,9 +152,12 @@ on_both! {
         settings.smtp.relays[0].connections = 5;
         settings.smtp.rates = vec![rate("5/s")];
         let (mut engine, started) = (world.engine(settings.clone()), Instant::now());
-        for _ in 0..20 {
+        let mut rounds = 0;
+        // A machine with much else to do may need more of them for the first message.
+        while rounds < 20 || catcher.mailbox.is_empty() && rounds < 200 {
             engine.run(tokio::time::sleep(Duration::from_millis(100))).await;
             engine = world.successor(&engine, settings.clone());
+            rounds += 1;
         }
         let (got, most) = (catcher.mailbox.len(), 5 * started.elapsed().as_millis() / 1000 + 2);
         assert!((1..=most).contains(&(got as u128)), "{got} in {:?}", started.elapsed());
