@@ -236,11 +236,13 @@ impl Engine {
         let mut session = shared.store.read().await?;
         let deferred = session.next_deferred().await?;
         let ready = session.has_due_delivery(now, before).await?;
+        // Also where only what is urgent may be claimed: a quota of which nothing is in hand.
+        let more = ready || before.is_some() && session.has_due_delivery(now, None).await?;
         drop(session);
         let wait = deferred.and_then(|due| u64::try_from(due.0 - now.0).ok()).map_or(poll, Duration::from_millis);
         let wait = wait.clamp(Duration::from_millis(10), poll);
         let again = deferred.is_some_and(|due| due <= now);
-        run.settle_refusals(before.is_none() && !(ready || again)).await;
+        run.settle_refusals(!(more || again)).await;
         if !(ready || again) {
             return Ok(wait);
         }
@@ -275,7 +277,8 @@ impl Engine {
             reason = "it is above 0, and a cast saturates"
         )]
         let by_rate = rate.map_or(usize::MAX, |rate| (rate * AHEAD_OF_RATE).ceil() as usize);
-        let by_quota = places.map_or(usize::MAX, |places| places as usize);
+        // A mail by itself is urgent, and has to be in hand to get a place that is kept for such.
+        let by_quota = places.filter(|_| self.mail.is_none()).map_or(usize::MAX, |places| places as usize);
         self.ahead.min(by_rate.max(1)).min(by_quota)
     }
 

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use postround::config::{Rate, WarmUp};
 use postround::deliver::Settings;
-use postround::demo::catcher::{Options, Reply, Stage};
+use postround::demo::catcher::{Command, Options, Reply, Stage};
 
-use super::world::{Catcher, PATIENCE, World};
+use super::world::{Catcher, PATIENCE, World, reader};
 use crate::support::{TestStore, on_both};
 
 fn rate(text: &str) -> Rate {
@@ -109,6 +109,43 @@ on_both! {
         Box::pin(engine.run(used_up)).await;
         assert_eq!(world.totals().await.sent, 40, "the quota is a quota");
         assert_eq!(catcher.got().into_keys().filter(|address| address.starts_with("urgent")).count(), 2);
+    }
+
+    async fn the_last_policy_refusals_are_settled_where_there_is_a_quota_too(test: TestStore) {
+        let catcher = Catcher::answering(|turn| match turn.stage {
+            Stage::Command(Command::Recipient { to, .. }) if *to == reader(3) || *to == reader(6) => {
+                Some(Reply::new(550, "5.7.1 Not from you"))
+            }
+            _ => None,
+        })
+        .await;
+        let world = World::new(test).await;
+        let mut settings = catcher.settings();
+        settings.smtp.rates = vec![rate("1000/h")];
+        for is_for_one_mail in [false, true] {
+            world.queue(3).await;
+            let engine = world.engine(settings.clone());
+            let engine = if is_for_one_mail { engine.only(world.mail()) } else { engine };
+            let settled = async {
+                while world.totals().await.open() > 0 {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            Box::pin(engine.run(async { tokio::time::timeout(PATIENCE, settled).await.unwrap() })).await;
+        }
+        let totals = world.totals().await;
+        assert_eq!((totals.sent, totals.failed), (4, 2));
+    }
+
+    async fn one_mail_by_itself_gets_the_places_of_a_quota_that_are_kept_for_what_is_urgent(test: TestStore) {
+        let (world, catcher) = (World::new(test).await, Catcher::plain().await);
+        world.queue(30).await;
+        let mut settings = catcher.settings();
+        settings.smtp.rates = vec![rate("20/h")];
+        Box::pin(world.engine(settings.clone()).run(until_sent(&world, 19))).await;
+        world.queue_urgently("urgent@x.example").await;
+        Box::pin(world.engine(settings).only(world.mail()).run(until_sent(&world, 20))).await;
+        assert!(catcher.got().contains_key("urgent@x.example"), "{:?}", catcher.got());
     }
 
     async fn fifty_a_second_are_fifty_with_twenty_connections(test: TestStore) {
