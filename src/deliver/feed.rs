@@ -10,14 +10,12 @@ use tokio::time::{Instant, sleep_until};
 use super::aside::Aside;
 use super::gate::Wish;
 use super::message::Job;
+use super::others::{KeptFrom, Others};
 use super::pace::{Limit, Pace};
 use crate::domain::DeliveryState;
 
 /// A delivery that its domain lets go only after so long goes back into the queue, so that others can have its place.
 const TOO_LONG: Duration = Duration::from_secs(10);
-
-/// For how long a relay that has refused a delivery leaves it to others.
-const FOR_OTHERS: Duration = Duration::from_secs(30);
 
 /// What goes before this is urgent: answers that somebody waits for, and warnings.
 const URGENT: i64 = 15;
@@ -37,8 +35,7 @@ pub struct Feed {
 struct State {
     jobs: VecDeque<Job>,
     aside: Aside,
-    /// Relays that have refused a delivery and shall leave it to others, until then.
-    kept_from: HashMap<i64, Vec<(usize, Instant)>>,
+    kept_from: KeptFrom,
     pace: Pace,
     closed: bool,
 }
@@ -46,8 +43,13 @@ struct State {
 impl Feed {
     /// An empty one, which asks for more when fewer than `low` are left.
     pub fn new(low: usize, pace: Pace) -> Self {
-        let state =
-            State { jobs: VecDeque::new(), aside: Aside::default(), kept_from: HashMap::new(), pace, closed: false };
+        let state = State {
+            jobs: VecDeque::new(),
+            aside: Aside::default(),
+            kept_from: KeptFrom::default(),
+            pace,
+            closed: false,
+        };
         Self { low, state: Mutex::new(state), changed: Notify::new(), drained: Notify::new(), hungry: Notify::new() }
     }
 
@@ -220,23 +222,9 @@ impl Feed {
         self.hungry.notified().await;
     }
 
-    /// `relay` has refused that delivery: others may try it. `false`: they have all.
-    pub fn keep_from(&self, relay: usize, delivery: i64) -> bool {
-        let now = Instant::now();
-        self.with(|state| {
-            let relays = state.pace.relays();
-            state.kept_from.retain(|_, refused| {
-                refused.retain(|(_, until)| *until > now);
-                !refused.is_empty()
-            });
-            let refused = state.kept_from.entry(delivery).or_default();
-            refused.push((relay, now + FOR_OTHERS));
-            let is_for_others = (0..relays).any(|other| refused.iter().all(|(relay, _)| *relay != other));
-            if !is_for_others {
-                state.kept_from.remove(&delivery);
-            }
-            is_for_others
-        })
+    /// `relay` has not taken that delivery. Others have it to themselves for so long, where one of them is not resting.
+    pub fn keep_from(&self, relay: usize, delivery: i64, time: Duration, rests: impl Fn(usize) -> bool) -> Others {
+        self.with(|state| state.kept_from.add(delivery, relay, time, state.pace.relays(), rests, Instant::now()))
     }
 
     /// A relay does not work: the others need not wait for it.
@@ -330,8 +318,7 @@ impl State {
     /// When a delivery may go by `relay`, as far as it alone is concerned.
     fn job_opens(&self, job: &Job, relay: usize, now: Instant) -> Instant {
         let opens = self.pace.domain_opens(job.to.domain(), now);
-        let refused = self.kept_from.get(&job.row.id).and_then(|all| all.iter().find(|(by, _)| *by == relay));
-        refused.map_or(opens, |(_, until)| opens.max(*until))
+        self.kept_from.until(job.row.id, relay).map_or(opens, |until| opens.max(until))
     }
 
     fn take_out(&mut self, are_such: impl Fn(&Job) -> bool) -> Vec<Job> {

@@ -15,7 +15,6 @@ use crate::store::Mark;
 
 /// The fate of what the relay has taken.
 pub const SENT: Fate = Fate { state: DeliveryState::Sent, due_at: None };
-const FAILED: Fate = Fate { state: DeliveryState::Failed, due_at: None };
 
 /// How a line ended a series of deliveries.
 pub enum End<'r> {
@@ -138,7 +137,7 @@ impl<'r> Line<'r> {
     async fn prepare(&mut self, job: &Job, opened: Option<Result<Opened, String>>) -> Prepared {
         let objection = if opened.is_none() { self.conversation.objection(envelope(job)) } else { None };
         if let Some(words) = objection {
-            self.results.push(self.result(job, Attempt::Claimed, FAILED, words.to_owned()));
+            self.results.push(self.run.unable(self.station, &job.row, words));
             return Prepared::Settled;
         }
         let step = match opened {

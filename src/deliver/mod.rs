@@ -24,6 +24,7 @@ mod lease;
 mod line;
 mod look;
 mod message;
+mod others;
 mod outbox;
 mod pace;
 mod pacer;

@@ -1,8 +1,11 @@
 //! What an answer means that is not the one that goes on: for the delivery, for its address, and for the relay.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::message::Job;
+use super::others::Others;
 use super::policy::{Blame, Fate, Step, blame, grudge};
 use super::refusals::{self, Refused};
 use super::reply::Reply;
@@ -12,6 +15,11 @@ use crate::domain::DeliveryState;
 use crate::store::{ClaimedRow, Mark};
 
 const FAILED: Fate = Fate { state: DeliveryState::Failed, due_at: None };
+
+/// For how long a relay that has refused a delivery leaves it to others; and one that cannot take it, since it will not be
+/// able to so soon.
+const REFUSED: Duration = Duration::from_secs(30);
+const UNABLE: Duration = Duration::from_secs(600);
 
 impl Run {
     /// The results of an answer that is not the one that goes on. `true`: it is about the relay.
@@ -111,7 +119,14 @@ impl Run {
 
     /// The results of refusals by a relay that has nothing more to do.
     fn judged(&self, station: &Station, all: Vec<Refused>) -> Vec<Mark> {
-        let (for_others, last) = all.into_iter().partition(|one| self.feed.keep_from(station.place, one.row.id));
+        let (mut for_others, mut last) = (Vec::new(), Vec::new());
+        for one in all {
+            match self.others(station, &one.row, REFUSED) {
+                Others::Free => for_others.push(one),
+                Others::Away => last.push(Refused { for_good: false, ..one }),
+                Others::None => last.push(one),
+            }
+        }
         let mut marks = self.all_kept(station, for_others);
         if !last.is_empty() {
             self.shared.stations.iter().for_each(|station| station.refusals.forget());
@@ -124,6 +139,22 @@ impl Run {
         marks.extend(put_off);
         marks.extend(self.all_own(station, own));
         marks
+    }
+
+    /// The result of a delivery that the relay cannot take at all, as it has said from the first.
+    pub fn unable(&self, station: &Station, row: &ClaimedRow, words: &str) -> Mark {
+        let words = words.to_owned();
+        match self.others(station, row, UNABLE) {
+            Others::Free => self.kept(station, row, Attempt::Claimed, words),
+            others => self.own_fault(station, row, Attempt::Claimed, words, others == Others::None),
+        }
+    }
+
+    /// Who else may have a delivery that the relay has not taken. They have so long for it, where they are not resting.
+    fn others(&self, station: &Station, row: &ClaimedRow, time: Duration) -> Others {
+        let rests =
+            |relay: usize| self.shared.stations.get(relay).is_some_and(|other| other.health.paused_until().is_some());
+        self.feed.keep_from(station.place, row.id, time, rests)
     }
 
     /// The result of an attempt that the relay is to blame for: it does not count. Another relay may have it at once; where

@@ -1,15 +1,16 @@
 //! Several relays: they share the work by weight, and the others take over when one fails.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use postround::config::Tls;
 use postround::deliver::Settings;
-use postround::demo::catcher::{Command, Reply, Stage};
+use postround::demo::catcher::{Command, Options, Reply, Stage};
+use postround::domain::DeliveryState;
 
 use super::crash::finish;
-use super::world::{Catcher, World, smtp_url};
+use super::world::{Catcher, PATIENCE, World, reader, smtp_url};
 use crate::support::on_both;
 
 /// Settings for an engine that sends to both.
@@ -20,6 +21,15 @@ pub fn both(first: &Catcher, second: &Catcher) -> Settings {
     settings.smtp.relays[0].id = "first".to_owned();
     other.id = "second".to_owned();
     settings.smtp.relays.push(other);
+    settings
+}
+
+/// Settings for an engine that has another relay, which nobody answers at, and which rests for long once that is known.
+fn with_one_that_is_down(first: &Catcher) -> Settings {
+    let mut settings = both(first, first);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    settings.smtp.relays[1].url = smtp_url(nobody, Tls::None);
+    (settings.timings.relay_pause, settings.timings.relay_pause_max) = (PATIENCE * 2, PATIENCE * 2);
     settings
 }
 
@@ -62,7 +72,7 @@ on_both! {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        let patient = async { tokio::time::timeout(crate::deliver::world::PATIENCE, over).await.unwrap() };
+        let patient = async { tokio::time::timeout(PATIENCE, over).await.unwrap() };
         Box::pin(engine.run(patient)).await;
         assert!(first.mailbox.len() > 20, "{} to {}", first.mailbox.len(), second.mailbox.len());
     }
@@ -96,6 +106,86 @@ on_both! {
         world.queue(2).await;
         finish(&world, world.engine(both(&first, &second))).await;
         assert_eq!(world.totals().await.failed, 2);
+    }
+
+    async fn what_one_relay_refuses_by_policy_while_the_other_is_down_is_put_off_and_the_first_goes_on(test: TestStore) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let asking = Arc::clone(&asked);
+        let first = Catcher::answering(move |turn| match turn.stage {
+            Stage::Command(Command::Recipient { to, .. }) if *to == reader(5) => {
+                asking.fetch_add(1, Ordering::SeqCst);
+                Some(Reply::new(550, "5.7.1 Not this one"))
+            }
+            _ => None,
+        })
+        .await;
+        let world = World::new(test).await;
+        world.queue(5).await;
+        let mut settings = with_one_that_is_down(&first);
+        settings.delivery.retry_for = Duration::from_secs(3600);
+        let engine = world.engine(settings);
+        let over = async {
+            while world.delivery_to(&reader(5)).await.0 != DeliveryState::Deferred {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert_eq!(asked.load(Ordering::SeqCst), 1);
+            while world.totals().await.open() > 0 {
+                world.clock.advance(Duration::from_secs(60));
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+        };
+        let patient = async { tokio::time::timeout(PATIENCE, over).await.unwrap() };
+        Box::pin(engine.run(patient)).await;
+        assert_eq!((world.totals().await.sent, world.totals().await.failed), (4, 1));
+        let asked = asked.load(Ordering::SeqCst);
+        assert!((3..10).contains(&asked), "it was asked {asked} times within an hour");
+        assert!(engine.relays()[0].works, "one message is no reason to leave it alone");
+    }
+
+    async fn what_one_relay_cannot_take_the_other_gets(test: TestStore) {
+        let few_octets = || Options { max_size: 100, ..Options::default() };
+        let world = World::new(test).await;
+        for (first, address) in [(few_octets(), "zoe"), (Options { smtputf8: false, ..Options::default() }, "zoë")] {
+            let before = world.totals().await.sent;
+            let (first, second) = (Catcher::start(first).await, Catcher::plain().await);
+            for number in 0..8 {
+                world.queue_to(&format!("{address}{number}@x.example"), "").await;
+            }
+            let mut settings = both(&first, &second);
+            settings.smtp.relays[0].connections = 3;
+            finish(&world, world.engine(settings)).await;
+            let totals = world.totals().await;
+            assert_eq!((totals.sent - before, totals.failed, second.mailbox.len()), (8, 0, 8), "{address}");
+        }
+    }
+
+    async fn what_only_a_relay_could_take_that_is_down_waits_for_it(test: TestStore) {
+        let first = Catcher::start(Options { smtputf8: false, ..Options::default() }).await;
+        let world = World::new(test).await;
+        world.queue(2).await;
+        world.queue_to("zoë@x.example", "").await;
+        let engine = world.engine(with_one_that_is_down(&first));
+        let over = async {
+            while world.delivery_to("zoë@x.example").await.0 != DeliveryState::Deferred {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let patient = async { tokio::time::timeout(PATIENCE, over).await.unwrap() };
+        Box::pin(engine.run(patient)).await;
+        drop(engine);
+        let second = Catcher::plain().await;
+        finish(&world, world.engine(both(&first, &second))).await;
+        assert_eq!((world.totals().await.sent, second.got().contains_key("zoë@x.example")), (3, true));
+    }
+
+    async fn what_no_relay_can_take_has_failed(test: TestStore) {
+        let one = || Catcher::start(Options { smtputf8: false, ..Options::default() });
+        let (first, second) = (one().await, one().await);
+        let world = World::new(test).await;
+        world.queue_to("zoë@x.example", "").await;
+        finish(&world, world.engine(both(&first, &second))).await;
+        let (state, words) = world.delivery_to("zoë@x.example").await;
+        assert_eq!((state, words.contains("SMTPUTF8")), (DeliveryState::Failed, true), "{words}");
     }
 
     async fn a_relay_that_refuses_us_leaves_its_messages_to_the_other(test: TestStore) {
