@@ -8,7 +8,7 @@ use std::time::Duration;
 use lettre::transport::smtp;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::Ehlo;
-use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::extension::{ClientId, Extension};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -112,11 +112,21 @@ impl Conversation {
     }
 
     /// Asks for the extensions once more: lettre knows neither PIPELINING nor keywords in small letters, and what is
-    /// offered may have changed with the authentication. `pipelining`: whether it may be used.
-    pub async fn ask_extensions(&mut self, hello: &ClientId, pipelining: bool) -> Result<(), String> {
+    /// offered may have changed with the authentication. `pipelining`: whether it may be used. Gives a refusal, after which
+    /// what was offered at first still holds, as far as it is known.
+    pub async fn ask_extensions(&mut self, hello: &ClientId, pipelining: bool) -> Result<Option<Reply>, String> {
         let limit = self.waits.connect;
         let answer = waited(&mut self.stops, limit, self.connection.command(Ehlo::new(hello.clone()))).await?;
-        let Ok(response) = answer else { return Ok(()) };
+        let response = match answer {
+            Ok(response) => response,
+            Err(error) => {
+                let refusal = Reply::read(Err(error)).map_err(|error| error.to_string())?;
+                let first = self.connection.server_info();
+                self.smtputf8 = first.supports_feature(Extension::SmtpUtfEight);
+                self.eight_bit = first.supports_feature(Extension::EightBitMime);
+                return Ok(Some(refusal));
+            }
+        };
         for line in response.message().skip(1) {
             let mut words = line.split_ascii_whitespace();
             match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
@@ -127,7 +137,7 @@ impl Conversation {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Whether the next envelope may go ahead with a content.

@@ -92,8 +92,11 @@ impl SmtpRelay {
             self.sign_in(&mut connection).await?;
         }
         let mut conversation = Conversation::new(connection, outgoing, stops, self.waits);
-        conversation.ask_extensions(&self.hello, pipelining).await.map_err(RelayError::Refused)?;
-        Ok(conversation)
+        match conversation.ask_extensions(&self.hello, pipelining).await.map_err(RelayError::Refused)? {
+            // Some servers do not take a second EHLO; that it fails for now says nothing of what they offer.
+            Some(refusal) if is_throttling(&refusal) || !refusal.is_permanent() => Err(said(&refusal)),
+            _ => Ok(conversation),
+        }
     }
 
     async fn tcp(&self) -> Result<TcpStream, RelayError> {
@@ -206,11 +209,12 @@ async fn within(
 }
 
 fn refused(error: smtp::Error) -> RelayError {
-    match Reply::read(Err(error)) {
-        Ok(reply) if is_throttling(&reply) => RelayError::Throttled(reply.words()),
-        Ok(reply) => RelayError::Refused(reply.words()),
-        Err(error) => RelayError::Refused(error.to_string()),
-    }
+    Reply::read(Err(error)).map_or_else(|error| RelayError::Refused(error.to_string()), |reply| said(&reply))
+}
+
+fn said(refusal: &Reply) -> RelayError {
+    let kind = if is_throttling(refusal) { RelayError::Throttled } else { RelayError::Refused };
+    kind(refusal.words())
 }
 
 /// Whether a reply to a greeting asks for less speed, as it would in the dialogue.

@@ -1,8 +1,9 @@
 //! What servers offer, and servers that do it wrongly: accounts by token, encryption that may be, sizes, groups, silence.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use postround::config::{Auth, RelayUrl, Secret, Tls};
@@ -171,6 +172,27 @@ async fn a_message_for_an_address_beyond_ascii_says_what_it_needs_and_others_do_
     assert!(heard[1].contains(&"BODY=8BITMIME".to_owned()) && heard[1].contains(&"SMTPUTF8=".to_owned()), "{heard:?}");
 }
 
+#[tokio::test]
+async fn a_second_greeting_that_is_refused_for_now_or_for_good_takes_nothing_from_what_the_server_offers() {
+    for (code, connections) in [(451, 2), (503, 1)] {
+        let greeted = std::sync::Mutex::new(BTreeSet::new());
+        let last = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&last);
+        let catcher = Catcher::answering(move |turn| {
+            counted.store(turn.connection, Ordering::SeqCst);
+            let is_second = matches!(turn.stage, Stage::Command(Command::Hello { .. }))
+                && !greeted.lock().unwrap().insert(turn.connection);
+            (is_second && (code == 503 || turn.connection == 1)).then(|| Reply::new(code, "Not twice"))
+        })
+        .await;
+        let world = World::new(TestStore::sqlite().await).await;
+        world.queue_to("zoë@x.example", "Zoë").await;
+        let engine = world.engine(catcher.settings());
+        world.deliver_all(&engine).await;
+        assert_eq!((world.totals().await.sent, last.load(Ordering::SeqCst)), (1, connections), "{code}");
+    }
+}
+
 /// Servers that say that they take groups, and do not.
 #[derive(Clone, Copy, Debug)]
 enum Liar {
@@ -309,10 +331,10 @@ async fn after_its_rest_a_relay_that_asked_for_less_gets_one_connection_and_one_
     assert!(after - before >= 350, "it rested {} ms", after - before);
     for step in 1..=3_u32 {
         let until = after + i64::try_from((STEP * step).as_millis()).unwrap();
-        let used: std::collections::BTreeSet<u64> =
+        let used: BTreeSet<u64> =
             mails.iter().filter(|(at, _)| *at >= after && *at < until).map(|(_, connection)| *connection).collect();
         assert!(used.len() <= step as usize, "{} connections within {step} steps", used.len());
     }
-    let last: std::collections::BTreeSet<u64> = mails.iter().filter(|(at, _)| *at >= after).map(|(_, c)| *c).collect();
+    let last: BTreeSet<u64> = mails.iter().filter(|(at, _)| *at >= after).map(|(_, c)| *c).collect();
     assert!(last.len() > 1, "it gets more again");
 }
