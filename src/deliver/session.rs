@@ -48,23 +48,12 @@ pub(super) async fn admitted(run: &Run, station: &Station, number: usize) -> boo
 async fn work_on_connections(run: &Run, station: &Station, relay: &SmtpRelay, number: usize) {
     let mut open: Option<Line<'_>> = None;
     let mut failures = 0;
-    while admitted(run, station, number).await {
+    while idle(run, &mut open, admitted(run, station, number)).await {
         let Some(job) = run.feed.try_next(station.place) else {
             // Nobody shall wait for a trial that has nothing to try with.
             station.health.release(number);
             // Whoever has waited asks again whether the relay may be used: the others have waited too.
-            let ready = run.feed.ready(station.place);
-            let more = match &open {
-                None => ready.await,
-                Some(_) => match timeout(run.shared.settings.timings.idle, ready).await {
-                    Ok(more) => more,
-                    Err(_) => {
-                        quit(open.take()).await;
-                        true
-                    }
-                },
-            };
-            if more {
+            if idle(run, &mut open, run.feed.ready(station.place)).await {
                 continue;
             }
             break;
@@ -94,6 +83,19 @@ async fn work_on_connections(run: &Run, station: &Station, relay: &SmtpRelay, nu
         }
     }
     quit(open).await;
+}
+
+/// Waits, and closes the line when that takes too long, whatever it waits for: a server does not keep it for ever, and one
+/// that is not used says nothing of whether the relay works.
+async fn idle(run: &Run, open: &mut Option<Line<'_>>, wait: impl Future<Output = bool>) -> bool {
+    tokio::pin!(wait);
+    if open.is_some() {
+        if let Ok(more) = timeout(run.shared.settings.timings.idle, &mut wait).await {
+            return more;
+        }
+        quit(open.take()).await;
+    }
+    wait.await
 }
 
 /// Deals with a connection that did not come about, for the `failures + 1`th time in a row. `false`: the worker is done.

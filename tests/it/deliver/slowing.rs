@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use postround::deliver::Settings;
 use postround::demo::catcher::{Command, Reply, Stage};
+use postround::domain::DeliveryState;
 
 use super::several::both;
 use super::world::{Catcher, PATIENCE, World};
@@ -176,6 +177,43 @@ on_both! {
         assert!(first + Duration::from_millis(50) > REST, "it rested for {first:?} only");
         relay.was_spoken_to_on_one_connection();
         assert_eq!(relay.catcher.got().len(), 60);
+    }
+
+    async fn a_relay_that_rests_has_no_connection_that_does_nothing_and_what_was_claimed_for_it_is_free(test: TestStore) {
+        let (taken, asks) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(0)));
+        let (takes, asked) = (Arc::clone(&taken), Arc::clone(&asks));
+        let catcher = Catcher::answering(move |turn| {
+            let Stage::Content { .. } = turn.stage else { return None };
+            *takes.lock().unwrap() += 1;
+            // The first three take long, so that each has a connection; then all but one of these have nothing to do.
+            if *takes.lock().unwrap() <= 3 {
+                return Some(Reply::usual().after(Duration::from_millis(400)));
+            }
+            *asked.lock().unwrap() += 1;
+            Some(Reply::new(421, "4.7.28 Unusual rate of mail").then_close())
+        })
+        .await;
+        let world = World::new(test).await;
+        world.queue(3).await;
+        let mut settings = catcher.settings();
+        settings.smtp.relays[0].connections = 3;
+        settings.smtp.rates = vec![postround::config::Rate::parse("20/s").unwrap()];
+        settings.timings.idle = Duration::from_secs(1);
+        let engine = world.engine(settings);
+        let over = async {
+            until_sent(&world, 3, false).await;
+            assert_eq!(engine.relays()[0].connections, 3);
+            world.queue(20).await;
+            while *asks.lock().unwrap() == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            while engine.relays()[0].connections > 0 || world.in_state(DeliveryState::Claimed).await > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let patient = async { tokio::time::timeout(PATIENCE, over).await.unwrap() };
+        Box::pin(engine.run(patient)).await;
+        assert_eq!((world.totals().await.sent, *asks.lock().unwrap()), (3, 1));
     }
 
     async fn how_a_relay_grows_again_is_written_down_and_forgotten_when_it_has(test: TestStore) {
