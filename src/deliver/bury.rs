@@ -18,16 +18,18 @@ pub async fn bury(
     now: UtcMillis,
 ) -> Result<(), StoreError> {
     let mut session = store.write(Durability::Full).await?;
-    session.mark_deliveries(node, std::slice::from_ref(failure)).await?;
     if let Some(found) = session.subscriber_by_public_id(subscriber).await? {
-        // Whoever suppresses for another reason at this moment is waited for, and what they wrote is seen.
+        // Whoever suppresses for another reason at this moment is waited for, and what they wrote is seen: before any delivery
+        // is touched, since those who leave or move take the two in this order.
         session.lock_subscribers_among(&[&found.address_hash]).await?;
-        // They may have another address by now, or have left.
-        let row = session.subscriber_by_public_id(subscriber).await?.filter(|row| row.email == address);
-        if let Some(row) = row.filter(|row| matches!(row.state, SubscriberState::Pending | SubscriberState::Confirmed))
-        {
-            suppress_dead(&mut session, &row, failure.answer.as_deref().unwrap_or_default(), now).await?;
-        }
+        session.lock_moved_among(&[&found.address_hash]).await?;
+    }
+    // What else goes there is cancelled; this one has failed.
+    session.mark_deliveries(node, std::slice::from_ref(failure)).await?;
+    // They may have another address by now, or have left.
+    let row = session.subscriber_by_public_id(subscriber).await?.filter(|row| row.email == address);
+    if let Some(row) = row.filter(|row| matches!(row.state, SubscriberState::Pending | SubscriberState::Confirmed)) {
+        suppress_dead(&mut session, &row, failure.answer.as_deref().unwrap_or_default(), now).await?;
     }
     session.commit().await
 }

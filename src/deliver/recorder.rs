@@ -17,8 +17,9 @@ use crate::store::{Durability, MOST_MARKS, Mark, Session, Store, StoreError};
 const WAITING: usize = 256;
 /// So many marks go into a statement at least, if they are there; with the last entry some more.
 const TOGETHER: usize = MOST_MARKS / 2;
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The pause after the store has failed; it doubles, up to the longest.
+pub const FIRST_PAUSE: Duration = Duration::from_millis(50);
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 struct Entry {
     marks: Vec<Mark>,

@@ -7,10 +7,12 @@ use tokio::time::Instant;
 use super::message::Job;
 use super::others::Others;
 use super::policy::{Blame, Fate, Step, blame, grudge};
+use super::recorder;
 use super::refusals::{self, Refused};
 use super::reply::Reply;
 use super::run::{Attempt, Run, Shared, first_due};
 use super::station::Station;
+use super::told::Told;
 use crate::domain::DeliveryState;
 use crate::store::{ClaimedRow, Mark};
 
@@ -168,19 +170,29 @@ impl Run {
         Mark { tries: 0, due_at: Some(due.0), first_due_at: Some(first_due(row, due).0), ..mark }
     }
 
-    /// The address is dead: nothing goes there any more. Gives the mark back where it has still to be recorded.
+    /// The address is dead: nothing goes there any more. It is tried again while the store is out of reach, or another
+    /// transaction in the way. Gives the mark back where it has still to be recorded.
     async fn bury(&self, row: &ClaimedRow, mark: Mark) -> Option<Mark> {
         let Some(subscriber) = &row.subscriber else { return Some(mark) };
         let Shared { store, node, clock, .. } = &*self.shared;
-        match super::bury::bury(store, node, &mark, subscriber, &row.address, clock.now()).await {
-            Ok(()) => {
-                self.recorder.recorded(row.id);
-                None
-            }
-            Err(error) => {
+        let (mut pause, mut told) = (recorder::FIRST_PAUSE, Told::default());
+        loop {
+            let error = match super::bury::bury(store, node, &mark, subscriber, &row.address, clock.now()).await {
+                Ok(()) => {
+                    self.recorder.recorded(row.id);
+                    return None;
+                }
+                Err(error) => error,
+            };
+            if !error.is_transient() || self.is_stopping() {
                 tracing::warn!(%error, delivery = row.id, "an address that does not exist could not be suppressed");
-                Some(mark)
+                return Some(mark);
             }
+            if told.again() {
+                tracing::warn!(%error, delivery = row.id, "suppressing an address that does not exist waits for the store");
+            }
+            self.rest_until(Instant::now() + pause).await;
+            pause = (pause * 2).min(recorder::LONGEST_PAUSE);
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use postround::demo::catcher::{Command, Reply, Stage};
 use postround::domain::{DeliveryState, UtcMillis};
 use postround::store::{Durability, Mark, StoreError};
 
-use super::world::World;
-use crate::support::household::execute;
+use super::world::{Catcher, PATIENCE, World, reader};
+use crate::support::household::{execute, text};
 use crate::support::{MONDAY, TestStore};
 
 const LONG: Duration = Duration::from_secs(4);
@@ -85,4 +86,67 @@ async fn marks_frees_and_holds_beside_one_another_do_not_lock_each_other_out() {
     );
     let errors = [all.0, all.1, all.2, all.3, all.4, all.5].concat();
     assert!(errors.is_empty(), "{} of them: {:?}", errors.len(), errors.first());
+}
+
+/// A relay that knows none of the addresses.
+async fn knowing_nobody() -> Catcher {
+    Catcher::answering(|turn| match turn.stage {
+        Stage::Command(Command::Recipient { .. }) => Some(Reply::new(550, "5.1.1 No such user")),
+        _ => None,
+    })
+    .await
+}
+
+/// The process of the database that waits for a lock, once there is one other than that.
+async fn waiting(world: &World, other_than: &str) -> String {
+    let all = "select pid::text from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    loop {
+        let pid = text(&world.test, all).await;
+        if !pid.is_empty() && pid != other_than {
+            return pid;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn until_suppressed(world: &World) {
+    while world.store().read().await.unwrap().suppression(&reader(1)).await.unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_turns_out_to_be_dead_while_its_reader_leaves_is_suppressed_all_the_same() {
+    let Some(test) = TestStore::postgres().await else { return };
+    let (world, catcher) = (World::new(test).await, knowing_nobody().await);
+    let subscriber = world.queue(1).await[0];
+    let mut session = world.store().write(Durability::Full).await.unwrap();
+    assert!(session.lock_subscriber(subscriber).await.unwrap());
+    let leaving = async {
+        waiting(&world, "").await;
+        session.cancel_deliveries(subscriber, Some("weekly"), MONDAY).await.unwrap();
+        session.commit().await.unwrap();
+        until_suppressed(&world).await;
+    };
+    let engine = world.engine(catcher.settings());
+    Box::pin(engine.run(async { tokio::time::timeout(PATIENCE, leaving).await.unwrap() })).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_is_dead_is_suppressed_although_the_database_breaks_off_in_the_middle() {
+    let Some(test) = TestStore::postgres().await else { return };
+    let (world, catcher) = (World::new(test).await, knowing_nobody().await);
+    let subscriber = world.queue(1).await[0];
+    let mut session = world.store().write(Durability::Full).await.unwrap();
+    assert!(session.lock_subscriber(subscriber).await.unwrap());
+    let breaking = async {
+        let first = waiting(&world, "").await;
+        execute(&world.test, &format!("select pg_terminate_backend({first})")).await;
+        waiting(&world, &first).await;
+        session.commit().await.unwrap();
+        until_suppressed(&world).await;
+    };
+    let engine = world.engine(catcher.settings());
+    Box::pin(engine.run(async { tokio::time::timeout(PATIENCE, breaking).await.unwrap() })).await;
+    assert_eq!(world.delivery_to(&reader(1)).await, (DeliveryState::Failed, "550 5.1.1 No such user".to_owned()));
 }
