@@ -10,6 +10,7 @@ mod error;
 mod fit;
 mod header;
 mod inline;
+mod lacking;
 mod letter;
 mod letter_view;
 mod message;

@@ -12,7 +12,7 @@ use super::mime::{Envelope, List, assemble};
 use super::slots::{Marker, Slot, find};
 use super::templates::Templates;
 use super::view::IssueView;
-use super::{Frame, HTML_LIMIT, HTML_WARNING, RenderedMail, TemplateError, inline, sample, subject};
+use super::{Frame, HTML_LIMIT, HTML_WARNING, RenderedMail, TemplateError, inline, lacking, sample, subject};
 use crate::compose::IssueContent;
 use crate::domain::{Locale, Random, SystemRandom};
 use crate::wording::own_wordings;
@@ -173,7 +173,7 @@ impl Renderer {
         check_length(&html, || self.templates.place(&self.file(name, ".html")))?;
         self.parts(name, &sample::titles_alone(&marker), &marker, &REQUIRED)?;
         self.parts(name, &sample::wild(&marker), &marker, &REQUIRED)?;
-        Ok(())
+        self.try_each(name, &lacking::issues(&marker), &marker, &REQUIRED)
     }
 
     /// A letter's template, with what this letter says alone and with everything that a letter can have.
@@ -189,7 +189,7 @@ impl Renderer {
             check_length(&html, || self.templates.place(&self.file(name, ".html")))?;
             self.try_everyday(name, &view, &marker, letter.required())?;
         }
-        Ok(())
+        self.try_each(name, &lacking::letters(letter, &marker), &marker, letter.required())
     }
 
     /// Each letter in a wording of the operator's, which must leave room for what the mail is about.
@@ -211,13 +211,25 @@ impl Renderer {
         required: &[Slot],
     ) -> Result<(), TemplateError> {
         let views = sample::everyday(view);
-        for view in &views {
-            for ending in [".html", ".txt"] {
-                let file = self.file(name, ending);
+        self.try_each(name, &views, marker, required)?;
+        views.first().map_or(Ok(()), |view| self.try_without_slots(name, view, marker))
+    }
+
+    /// Renders both parts of each, without working in the styles, which takes the most time.
+    fn try_each(
+        &self,
+        name: &str,
+        views: &[impl Serialize],
+        marker: &Marker,
+        required: &[Slot],
+    ) -> Result<(), TemplateError> {
+        for ending in [".html", ".txt"] {
+            let file = self.file(name, ending);
+            for view in views {
                 self.check_slots(&file, &self.templates.render(&file, view)?, marker, required)?;
             }
         }
-        views.first().map_or(Ok(()), |view| self.try_without_slots(name, view, marker))
+        Ok(())
     }
 
     /// Finds a mail that would be another one if its slots were empty: nothing can be decided by what is filled in later.

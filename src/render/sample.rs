@@ -1,5 +1,7 @@
 //! An invented issue that has all that one can have, and one letter of each kind, on which templates are tried when they are loaded.
 
+use std::sync::LazyLock;
+
 use chrono::NaiveDate;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -201,8 +203,12 @@ fn collect(path: &str, value: &Value, names: &mut std::collections::BTreeSet<Str
     }
 }
 
+static PARAGRAPHS: LazyLock<[String; 2]> =
+    LazyLock::new(|| ["A sample of what is said.", "And a little more of it."].map(str::to_owned));
+
 /// Each kind of letter once.
 pub(super) fn letters() -> [Letter<'static>; 10] {
+    let text = PARAGRAPHS.as_slice();
     let wanted = vec![Wanted { digest: TITLE.to_owned(), topics: vec!["News".to_owned(), "Features".to_owned()] }];
     let valid = Valid::Days(7);
     [
@@ -214,8 +220,8 @@ pub(super) fn letters() -> [Letter<'static>; 10] {
         Letter::Moved,
         Letter::Goodbye { valid: Valid::Hours(24) },
         Letter::Welcome { latest: None },
-        Letter::Correction { text: &[], subject: "A sample story", date: NaiveDate::default() },
-        Letter::Alert { subject: "A sample warning", text: &[] },
+        Letter::Correction { text, subject: "A sample story", date: NaiveDate::default() },
+        Letter::Alert { subject: "A sample warning", text },
     ]
 }
 
@@ -227,9 +233,9 @@ pub(super) fn bare_letter(letter: &Letter<'_>, locale: &Locale, marker: &Marker)
 
 /// What a letter's template sees, with the stories of an issue.
 pub(super) fn letter_of_issue(letter: &Letter<'_>, marker: &Marker) -> LetterView {
-    let IssueView { issue, listed, .. } = full(marker);
+    let IssueView { issue, listed, unlisted, .. } = full(marker);
     let view = LetterView::new(common(marker), &Locale::default(), letter);
-    LetterView { issue: Some(issue), listed, ..view }
+    LetterView { issue: Some(issue), listed, unlisted, ..view }
 }
 
 fn section(topic: &str) -> SectionView {

@@ -255,6 +255,19 @@ fn a_template_that_fails_on_an_empty_or_a_wild_issue_is_refused() {
     "{% for section in sections %}",
     "{% for a in section.articles %}{{ a.date | upper }}{% endfor %}"
 )]
+#[case("digest.txt", "{% if intro %}", "{{ intro.by | wrap }}")]
+#[case("digest.txt", "{% if banner %}", "{{ banner.url | upper }}")]
+#[case("digest.txt", "{% if listed or unlisted %}", "{{ unlisted | upper }}")]
+#[case("digest.txt", "{{ issue.label | wrap }}", "{% if issue.number %}{{ issue.web_url | upper }}{% endif %}")]
+#[case("story.txt", "{{ article.title | wrap }}", "{% if article.url %}{{ article.author | upper }}{% endif %}")]
+#[case("story.txt", "{{ article.title | wrap }}", "{% if article.author %}{{ article.url | upper }}{% endif %}")]
+#[case("digest.txt", "{% if home_url %}", "{{ privacy_url | upper }}")]
+#[case("footer.txt", "{% if sender.legal %}", "{% if home_url %}{{ sender.contact_url | upper }}{% endif %}")]
+#[case("correction.txt", "#}", "{% block more %}{{ letter.text | first | int }}{% endblock %}")]
+#[case("alert.txt", "#}", "{% block more %}{% for p in letter.text %}{{ p | wrap(width='60') }}{% endfor %}{% endblock %}")]
+#[case("welcome.html", "{% if listed %}", "{{ issue.web_url | upper }}")]
+#[case("welcome.txt", "{% elif unlisted %}", "{{ issue.web_url | upper }}")]
+#[case("welcome.txt", "{% if unlisted %}", "{{ unlisted | int }}")]
 fn a_template_that_fails_on_a_mail_without_what_it_names_is_refused(
     #[case] file: &str,
     #[case] place: &str,
