@@ -108,9 +108,13 @@ impl Letter<'_> {
         }
     }
 
-    /// What its wording is under.
+    /// What its wording is under, and what it is called where all of them are listed.
     pub(super) fn words(&self) -> &'static str {
-        if matches!(self, Self::Taken) { "taken" } else { self.template() }
+        match self {
+            Self::Taken => "taken",
+            Self::Confirmation { reminder: true, .. } => "reminder",
+            _ => self.template(),
+        }
     }
 
     /// The latest issue, in a welcome.

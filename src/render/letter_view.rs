@@ -91,7 +91,6 @@ pub(super) fn subject(frame: &Frame<'_>, letter: &Letter<'_>) -> String {
     ];
     let say = Say { words: Wording::of(frame.locale), locale: frame.locale, values };
     let subject = match letter {
-        Letter::Confirmation { reminder: true, .. } => say.one("reminder.subject"),
         Letter::Correction { subject, .. } => say.with("correction.subject", &[("subject", subject)], None),
         // As the log, in English.
         Letter::Alert { subject, .. } => format!("Postround: {subject}"),
@@ -241,7 +240,7 @@ fn confirmation(say: &Say<'_>, letter: &Letter<'_>, common: &Common) -> (String,
         (false, _) => say.one("confirmation.summary_several"),
     };
     let words = LetterWords {
-        heading: say.one(if *reminder { "reminder.heading" } else { "confirmation.heading" }),
+        heading: say.one(&format!("{}.heading", letter.words())),
         text: vec![say.one(ask)],
         items: if is_listed { wanted.iter().map(Wanted::line).collect() } else { Vec::new() },
         button: Some(ButtonView { label: say.one("confirmation.button"), url: common.slot.link.clone() }),

@@ -111,7 +111,7 @@ impl Renderer {
         Ok(finish(frame, subject, html, text, list, &marker, random))
     }
 
-    /// An example of the letter of that name, over an issue.
+    /// An example of the letter of that name, one of [`letter_names`](super::letter_names), over an issue.
     ///
     /// # Errors
     /// As [`Renderer::letter`]; [`TemplateError::NoSuchTemplate`] when there is no such letter.
@@ -122,7 +122,7 @@ impl Renderer {
         frame: &Frame<'_>,
         random: &dyn Random,
     ) -> Result<RenderedMail, TemplateError> {
-        let letter = sample::letters().into_iter().find(|letter| letter.template() == name);
+        let letter = sample::letters().into_iter().find(|letter| letter.words() == name);
         match letter {
             None => Err(TemplateError::NoSuchTemplate { name: name.to_owned() }),
             Some(Letter::Welcome { .. }) => self.letter(frame, &Letter::Welcome { latest: Some(issue) }, random),

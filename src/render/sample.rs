@@ -134,7 +134,7 @@ pub(super) fn known() -> Value {
 
 /// The names of the letters.
 pub fn letter_names() -> impl Iterator<Item = &'static str> {
-    letters().into_iter().map(|letter| letter.template())
+    letters().into_iter().map(|letter| letter.words())
 }
 
 /// An invented issue of a digest, for looking at templates before there is one.
@@ -207,12 +207,15 @@ static PARAGRAPHS: LazyLock<[String; 2]> =
     LazyLock::new(|| ["A sample of what is said.", "And a little more of it."].map(str::to_owned));
 
 /// Each kind of letter once.
-pub(super) fn letters() -> [Letter<'static>; 10] {
+pub(super) fn letters() -> [Letter<'static>; 11] {
     let text = PARAGRAPHS.as_slice();
     let wanted = vec![Wanted { digest: TITLE.to_owned(), topics: vec!["News".to_owned(), "Features".to_owned()] }];
+    let whole = Wanted { digest: TITLE.to_owned(), topics: Vec::new() };
+    let first_issue = Some(NaiveDate::default());
     let valid = Valid::Days(7);
     [
         Letter::Confirmation { wanted, first_issue: None, valid, days: 30, reminder: false },
+        Letter::Confirmation { wanted: vec![whole], first_issue, valid, days: 30, reminder: true },
         Letter::Subscribed,
         Letter::Taken,
         Letter::Manage { valid: Valid::Hours(1) },

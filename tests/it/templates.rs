@@ -47,6 +47,11 @@ async fn the_pages_of_serve_dev_show_each_mail_as_it_is_saved_and_to_this_machin
 
     let (status, list) = get("").await;
     assert!(status == 200 && list.contains("/dev/show/weekly/goodbye"), "{list}");
+    let mails = |name: &str| list.matches(&format!("\"/dev/show/weekly/{name}\"")).count();
+    assert_eq!(["subscribed", "taken", "confirmation", "reminder"].map(mails), [1, 1, 1, 1], "{list}");
+    let text = async |name: &str| get(&format!("/mail/weekly/{name}/text")).await.1;
+    assert_ne!(text("subscribed").await, text("taken").await);
+    assert_ne!(text("confirmation").await, text("reminder").await);
     let (_, shown) = get("/show/weekly/goodbye").await;
     assert!(shown.contains("src=\"/dev/mail/weekly/goodbye/html\"") && shown.contains("/dev/follow.js"), "{shown}");
     assert_eq!(get("/show/weekly/nothing").await.0, 404);

@@ -264,7 +264,11 @@ fn a_template_that_fails_on_an_empty_or_a_wild_issue_is_refused() {
 #[case("digest.txt", "{% if home_url %}", "{{ privacy_url | upper }}")]
 #[case("footer.txt", "{% if sender.legal %}", "{% if home_url %}{{ sender.contact_url | upper }}{% endif %}")]
 #[case("correction.txt", "#}", "{% block more %}{{ letter.text | first | int }}{% endblock %}")]
-#[case("alert.txt", "#}", "{% block more %}{% for p in letter.text %}{{ p | wrap(width='60') }}{% endfor %}{% endblock %}")]
+#[case(
+    "alert.txt",
+    "#}",
+    "{% block more %}{% for p in letter.text %}{{ p | wrap(width='60') }}{% endfor %}{% endblock %}"
+)]
 #[case("welcome.html", "{% if listed %}", "{{ issue.web_url | upper }}")]
 #[case("welcome.txt", "{% elif unlisted %}", "{{ issue.web_url | upper }}")]
 #[case("welcome.txt", "{% if unlisted %}", "{{ unlisted | int }}")]
