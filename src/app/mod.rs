@@ -232,14 +232,11 @@ fn renderer(config: &Config) -> Result<Arc<Renderer>, TemplateError> {
     for gap in &config.templates.gaps {
         tracing::warn!("{gap}");
     }
-    let renderer = Renderer::new(config.templates.dir.as_deref())?;
+    let renderer = Renderer::of(config)?;
     for unused in renderer.unused() {
         tracing::warn!("{unused}");
     }
-    match config.digests.iter().find(|digest| !renderer.has_template(&digest.template)) {
-        Some(digest) => Err(TemplateError::NoSuchTemplate { name: digest.template.clone() }),
-        None => Ok(Arc::new(renderer)),
-    }
+    Ok(Arc::new(renderer))
 }
 
 /// What this client calls itself to a relay: the host of its public address, where that is a name.

@@ -18,13 +18,14 @@ pub fn run(context: &Context, command: &Command) -> Result<(), CliError> {
     let config = context.config()?;
     match command {
         Command::Check => {
-            let renderer = Renderer::new(config.templates.dir.as_deref())?;
+            let renderer = Renderer::of(&config)?;
             let strangers = check_pages(&config)?;
             for name in config.ignored_variables() {
                 output::note(format!("note: {name} in the environment is none of ours: it has no `__` in it"));
             }
             let untranslated = config.untranslated();
-            for gap in config.templates.gaps.iter().chain(renderer.unused()).chain(&strangers).chain(&untranslated) {
+            let gaps = config.templates.gaps.iter().chain(&strangers).chain(&untranslated).map(String::as_str);
+            for gap in renderer.unused().chain(gaps) {
                 output::note(format!("note: {gap}"));
             }
             if let Some(advice) = config.server.unnamed_proxy() {

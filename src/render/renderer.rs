@@ -1,5 +1,6 @@
 //! Renders issues and letters with the loaded templates.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
@@ -14,6 +15,7 @@ use super::templates::Templates;
 use super::view::IssueView;
 use super::{Frame, HTML_LIMIT, HTML_WARNING, RenderedMail, TemplateError, inline, lacking, sample, subject};
 use crate::compose::IssueContent;
+use crate::config::Config;
 use crate::domain::{Locale, Random, SystemRandom};
 use crate::wording::own_wordings;
 
@@ -44,8 +46,28 @@ impl Renderer {
         Ok(renderer)
     }
 
+    /// The same for a configuration. A template that a digest names is tried whatever it looks like, and whatever else uses
+    /// it.
+    ///
+    /// # Errors
+    /// As [`Renderer::new`]; [`TemplateError::NoSuchTemplate`] where a digest names one that there is not.
+    pub fn of(config: &Config) -> Result<Self, TemplateError> {
+        let mut renderer = Self::new(config.templates.dir.as_deref())?;
+        let named: BTreeSet<&str> = config.digests.iter().map(|digest| digest.template.as_str()).collect();
+        for name in named {
+            if !renderer.has_template(name) {
+                return Err(TemplateError::NoSuchTemplate { name: name.to_owned() });
+            }
+            if name != DIGEST && !renderer.templates.own().iter().any(|own| own == name) {
+                renderer.try_digest(name)?;
+            }
+            renderer.templates.is_used(name);
+        }
+        Ok(renderer)
+    }
+
     /// The operator's files that nothing uses, a sentence for each: perhaps a name is mistyped.
-    pub fn unused(&self) -> &[String] {
+    pub fn unused(&self) -> impl Iterator<Item = &str> {
         self.templates.unused()
     }
 

@@ -77,8 +77,8 @@ pub(super) struct Templates {
     dir: Option<PathBuf>,
     /// The operator's whole mails, by the name that a digest has for them.
     own: Vec<String>,
-    /// The operator's files that nothing uses, a sentence for each.
-    unused: Vec<String>,
+    /// The operator's files that no other file uses and that are no whole mail, with a sentence for each.
+    unused: Vec<(String, String)>,
     /// What each file says.
     texts: BTreeMap<String, String>,
 }
@@ -101,7 +101,7 @@ impl Templates {
         let mails = files.iter().filter(|(name, text)| is_whole(name, text) && !parts.contains(&name.as_str()));
         let own = mails.filter_map(|(name, _)| name.rsplit_once('.')).map(|(name, _)| name.to_owned()).collect();
         let unused = files.iter().filter(|(name, text)| !is_whole(name, text) && !parts.contains(&name.as_str()));
-        let unused = unused.filter_map(|(name, text)| unused_file(name, text, dir)).collect();
+        let unused = unused.filter_map(|(name, text)| Some((name.clone(), unused_file(name, text, dir)?))).collect();
         let built_in = FILES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), (*text).to_owned()));
         let texts = built_in.chain(files).collect();
         Ok(Self { tera, dir: dir.map(Path::to_owned), own, unused, texts })
@@ -116,8 +116,13 @@ impl Templates {
         &self.own
     }
 
-    pub(super) fn unused(&self) -> &[String] {
-        &self.unused
+    pub(super) fn unused(&self) -> impl Iterator<Item = &str> {
+        self.unused.iter().map(|(_, said)| said.as_str())
+    }
+
+    /// Notes that a digest uses the files of that name.
+    pub(super) fn is_used(&mut self, name: &str) {
+        self.unused.retain(|(file, _)| file.rsplit_once('.').is_none_or(|(stem, _)| stem != name));
     }
 
     /// Whether there is such a file.
@@ -224,16 +229,21 @@ pub(crate) fn meant_file<'a>(name: &str, files: impl IntoIterator<Item = &'a str
     nearest(stem, stems).map(|stem| format!("; did you mean `{stem}.{ending}`?")).unwrap_or_default()
 }
 
-/// Whether a file has all of a mail's part, if no other extends or includes it.
+/// Whether a file has all of a mail's part, if no other extends or includes it, as far as its text shows.
 fn is_whole(name: &str, text: &str) -> bool {
-    let extends = text.contains("{% extends") || text.contains("{%- extends");
-    extends || text.contains(if name.ends_with(".html") { "<html" } else { "slot." })
+    let has = |part: &str| text.to_ascii_lowercase().contains(part);
+    tags(text).any(|(_, tag)| tag.starts_with("extends"))
+        || if name.ends_with(".html") { has("<html") || has("<!doctype") } else { text.contains("slot.") }
+}
+
+/// The tags of a template: where each begins, and from its name on.
+fn tags(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.match_indices("{%").map(|(at, _)| (at, text[at + 2..].trim_start_matches('-').trim_start()))
 }
 
 /// The files that a template extends or includes, each with its line.
 fn used(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.match_indices("{%").filter_map(|(at, _)| {
-        let tag = text[at + 2..].trim_start_matches('-').trim_start();
+    tags(text).filter_map(|(at, tag)| {
         let name = tag.strip_prefix("extends").or_else(|| tag.strip_prefix("include"))?;
         let name = name.trim_start().strip_prefix(['"', '\'', '`'])?.split(['"', '\'', '`']).next()?;
         Some((text[..at].matches('\n').count() + 1, name))

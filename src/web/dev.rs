@@ -75,7 +75,7 @@ impl Dev {
     async fn rendered(&self, digest: &str, name: &str) -> Result<RenderedMail, String> {
         let config = self.config()?;
         let digest = config.digest(digest).ok_or_else(|| format!("there is no digest `{digest}`"))?;
-        let renderer = Renderer::new(config.templates.dir.as_deref()).map_err(|error| error.to_string())?;
+        let renderer = Renderer::of(&config).map_err(|error| error.to_string())?;
         let mut reader = self.store.read().await.map_err(|error| error.to_string())?;
         let latest = latest_issue(&mut reader, &config, (digest, &digest.locale), ALL_TOPICS).await;
         let latest = latest.map_err(|error| error.to_string())?;

@@ -9,12 +9,19 @@ use super::fixture::{Counting, config, frame, issue};
 
 /// Loads a folder of these files; gives the message of what is wrong with the folder's path cut off.
 fn load(files: &[(&str, &str)]) -> Result<Renderer, String> {
+    load_for("digest", files)
+}
+
+/// The same for a digest that names a template of its own.
+fn load_for(template: &str, files: &[(&str, &str)]) -> Result<Renderer, String> {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in files {
         std::fs::write(dir.path().join(name), text).unwrap();
     }
-    Renderer::new(Some(dir.path()))
-        .map_err(|error| error.to_string().replace(&format!("{}/", dir.path().display()), "DIR/"))
+    let mut config = config();
+    config.templates.dir = Some(dir.path().to_owned());
+    config.digests[0].template = template.to_owned();
+    Renderer::of(&config).map_err(|error| error.to_string().replace(&format!("{}/", dir.path().display()), "DIR/"))
 }
 
 const OWN: &str = "<!doctype html><html><head><title>{{ subject }}</title><style>p { color: #123456 }
@@ -325,10 +332,44 @@ fn a_file_that_nothing_uses_is_told_with_the_name_that_may_be_meant() {
         [("fotter.html", "x"), ("footer.txt", "x"), ("part.html", "x"), ("footer.html", "{% include \"part.html\" %}")];
     let said = |files: &[(&str, &str)]| -> Vec<String> {
         let renderer = load(files).unwrap();
-        renderer.unused().iter().map(|said| said.rsplit('/').next().unwrap().to_owned()).collect()
+        renderer.unused().map(|said| said.rsplit('/').next().unwrap().to_owned()).collect()
     };
     let unused = "is not used: it is no whole mail, and no template includes it";
     let mistyped = format!("fotter.html {unused}; did you mean `footer.html`?");
     assert_eq!(said(&own[..3]), [mistyped.clone(), format!("part.html {unused}")]);
     assert_eq!(said(&own[..]), [mistyped]);
+}
+
+#[rstest]
+#[case(&[("letter.html", "<HTML lang=en>WRONG</HTML>")])]
+#[case(&[("letter.html", "<body>WRONG")])]
+#[case(&[("letter.html", "{%extends 'layout.html'%}{%block content%}WRONG{%endblock%}")])]
+#[case(&[
+    ("letter.html", "<html>{% block main %}WRONG{% endblock %}</html>"),
+    ("other.html", "{% extends 'letter.html' %}{% block main %}{% include 'builtin/digest.html' %}{% endblock %}"),
+])]
+fn a_template_that_a_digest_names_is_tried_whatever_it_looks_like_and_whatever_else_uses_it(
+    #[case] files: &[(&str, &str)],
+) {
+    let wrong = "{{ slot.unsubscribe_url }} {{ slot.preferences_url }} {{ lead.date | upper }}";
+    let texts: Vec<(&str, String)> = files.iter().map(|(name, text)| (*name, text.replace("WRONG", wrong))).collect();
+    let files: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let message = load_for("letter", &files).err().unwrap();
+    assert!(message.starts_with("DIR/letter.html:1: "), "{message}");
+}
+
+#[test]
+fn a_template_that_a_digest_names_is_used_whatever_it_looks_like() {
+    let links = "<p>{{ slot.unsubscribe_url }} {{ slot.preferences_url }}";
+    let unused = |template: &str| {
+        let renderer = load_for(template, &[("letter.html", links)]).unwrap();
+        renderer.unused().count()
+    };
+    assert_eq!((unused("letter"), unused("digest")), (0, 1));
+}
+
+#[test]
+fn a_configuration_with_a_template_that_is_not_there_is_refused() {
+    let message = load_for("letter", &[("other.html", OWN)]).err().unwrap();
+    assert!(message.starts_with("there is no template `letter`"), "{message}");
 }
