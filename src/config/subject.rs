@@ -34,18 +34,65 @@ pub fn check(text: &str) -> Result<(), String> {
     if let Some((_, message)) = names[0].unknown(&full, &Locals::of(&names, &full)) {
         return Err(message);
     }
-    let context = |sample| Context::from_serialize(&sample).map_err(|error| in_words(&error));
-    begin_render();
-    let rendered = tera.render("subject", &context(full)?).map_err(|error| in_words(&error))?;
-    if rendered.trim().is_empty() {
+    let try_on = |sample: &Value| {
+        let context = Context::from_serialize(sample).map_err(|error| in_words(&error))?;
+        begin_render();
+        tera.render("subject", &context).map_err(|error| in_words(&error))
+    };
+    if try_on(&full)?.trim().is_empty() {
         return Err("comes out empty; write what the mail is about, as in `{{ lead.title }}`".to_owned());
     }
-    begin_render();
-    tera.render("subject", &context(bare_sample())?).map(drop).map_err(|_| {
-        "fails where the lead story has no date, author or picture, or the issue no number; ask for it first, as in \
+    for name in LACKED {
+        try_on(&without(&full, &[name])).map_err(|_| fails_without(name))?;
+    }
+    let bare = without(&without(&full, &LACKED), &["lead.beside"]);
+    try_on(&bare).map_err(|_| {
+        "fails where little is known of the stories; ask for each thing first, as in \
          `{% if lead.author %}{{ lead.author }}: {% endif %}{{ lead.title }}`"
             .to_owned()
-    })
+    })?;
+    let fails_alone = |_| {
+        "fails where the issue has one story; ask `{% if more > 0 %}` first, as in \
+         `{{ lead.title }}{% if more > 0 %}; {{ articles[1].title }}{% endif %}`"
+            .to_owned()
+    };
+    [full, bare].into_iter().try_for_each(|sample| try_on(&of_one_story(sample)).map(drop).map_err(fails_alone))
+}
+
+/// What a story or an issue may lack by itself.
+const LACKED: [&str; 7] =
+    ["lead.url", "lead.date", "lead.author", "lead.image", "lead.dir", "lead.excerpt", "issue.number"];
+
+fn fails_without(name: &str) -> String {
+    let whose = if name.starts_with("lead.") { "a story" } else { "the issue" };
+    let field = name.split('.').next_back().unwrap_or(name);
+    format!(
+        "fails where {whose} has no `{field}`; ask for it first, as in \
+         `{{% if {name} %}}{{{{ {name} }}}}: {{% endif %}}{{{{ lead.title }}}}`"
+    )
+}
+
+/// The sample without these things, of a story in all of them.
+fn without(sample: &Value, names: &[&str]) -> Value {
+    let mut sample = sample.clone();
+    for (whose, field) in names.iter().filter_map(|name| name.split_once('.')) {
+        let nothing = if field == "excerpt" { json!("") } else { Value::Null };
+        if whose == "lead" {
+            let articles = sample["articles"].as_array_mut();
+            articles.into_iter().flatten().for_each(|article| article[field] = nothing.clone());
+        }
+        sample[whose][field] = nothing;
+    }
+    sample
+}
+
+/// The sample with its first story alone.
+fn of_one_story(mut sample: Value) -> Value {
+    sample["more"] = json!(0);
+    if let Some(articles) = sample["articles"].as_array_mut() {
+        articles.truncate(1);
+    }
+    sample
 }
 
 /// An issue with all that one can have.
@@ -56,26 +103,13 @@ fn full_sample() -> Value {
         "author": "Jo Bloggs", "image": "https://example.org/hub.jpg", "meta": "4 November 2026 · news",
         "label": "Thousands more families to get early help", "dir": "ltr", "quoted": false, "beside": "news",
     });
-    sample(&json!(12), &[article.clone(), article])
-}
-
-/// An issue with as little as one can have.
-fn bare_sample() -> Value {
-    let article = json!({
-        "title": "Early help", "url": null, "topic": "news", "source": "news", "date": null, "excerpt": "",
-        "author": null, "image": null, "meta": "news", "label": "Early help", "dir": null, "quoted": false, "beside": null,
-    });
-    sample(&json!(null), &[article])
-}
-
-fn sample(number: &Value, articles: &[Value]) -> Value {
     json!({
         "digest": { "id": "weekly", "title": "Early Help Weekly" },
-        "issue": { "number": number, "date": "4 November 2026", "label": "4 November 2026", "web_url": null },
-        "lead": articles.first(),
-        "more": articles.len() - 1,
+        "issue": { "number": 12, "date": "4 November 2026", "label": "4 November 2026", "web_url": null },
+        "lead": article,
+        "more": 1,
         "words": { "more": "+ 1 more" },
-        "articles": articles,
+        "articles": [article, article],
     })
 }
 
@@ -133,6 +167,19 @@ mod tests {
         assert!(check("{{ lead.author | upper }}: {{ lead.title }}").unwrap_err().contains("ask for it first"));
         assert_eq!(check("{% if lead.author %}{{ lead.author | upper }}: {% endif %}{{ lead.title }}"), Ok(()));
         assert_eq!(check("{{ lead.title }} ({{ issue.number }}, {{ lead.date }})"), Ok(()));
+        let of_another = "{% if lead.author %}{{ lead.title | title }}{{ lead.date | upper }}{% endif %}";
+        assert!(check(of_another).unwrap_err().contains("fails where a story has no `date`; ask for it first"));
+        let of_the_issue = "{{ issue.number | str }}: {{ lead.title }}";
+        assert!(check(of_the_issue).unwrap_err().contains("fails where the issue has no `number`"));
+    }
+
+    #[test]
+    fn a_second_story_must_be_asked_for() {
+        let message = check("{{ lead.title }}; {{ articles[1].title }}").unwrap_err();
+        assert!(message.starts_with("fails where the issue has one story; ask `{% if more > 0 %}` first"), "{message}");
+        let example = message.split('`').nth(3).unwrap();
+        assert_eq!(check(example), Ok(()), "{example}");
+        assert_eq!(check("{% if more > 0 and lead.date %}{{ articles[1].title }}{% endif %}{{ lead.title }}"), Ok(()));
     }
 
     #[test]
