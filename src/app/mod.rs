@@ -72,11 +72,12 @@ impl App {
         let fetcher = Fetcher::new(Limits::default(), config.collect.allow_private_networks)?;
         let store = Store::open(&config.store.url).await?;
         let keys = Arc::new(Keys::open(&config.store.keys, &store, &*random).await?);
+        config.templates.wordings.install();
         Ok(Self { config, store, keys, renderer, fetcher, clock: Arc::new(SystemClock), random })
     }
 
     /// The same program by another configuration, with templates read anew. Store and keys stay as they are, whatever it
-    /// says of them.
+    /// says of them; its wordings hold once they are installed, since they are the process's.
     ///
     /// # Errors
     /// When a template is not usable, or no HTTP client can be made.

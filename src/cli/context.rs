@@ -43,6 +43,7 @@ impl Context {
             return Ok(Arc::clone(config));
         }
         let config = Arc::new(Config::load(&Config::find(self.file.as_deref())?, std::env::vars())?);
+        config.templates.wordings.install();
         Ok(Arc::clone(self.config.get_or_init(|| config)))
     }
 

@@ -36,6 +36,7 @@ mod values;
 
 use std::path::{Path, PathBuf};
 
+pub use crate::wording::Wordings;
 pub use error::{ConfigError, Place, Problem};
 pub use local_text::LocalText;
 pub(crate) use nearest::{nearest, unknown_name};

@@ -21,6 +21,7 @@ use super::utm::Utm;
 use crate::dkim::Signer;
 use crate::domain::{EmailAddress, Locale};
 use crate::schedule::Schedule;
+use crate::wording::Wordings;
 
 /// Everything that `config.toml` and the environment say.
 #[derive(Clone, Debug)]
@@ -341,6 +342,8 @@ impl Retention {
 pub struct Templates {
     /// Files here replace built-in ones of the same name; those in `locales` add locales.
     pub dir: Option<PathBuf>,
+    /// The locales; they hold once the configuration is taken.
+    pub wordings: Wordings,
     /// What those locales leave to others to say, a sentence for each.
     pub gaps: Vec<String>,
 }

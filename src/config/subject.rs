@@ -51,7 +51,7 @@ pub fn check(text: &str) -> Result<(), String> {
          `{% if lead.author %}{{ lead.author }}: {% endif %}{{ lead.title }}`"
             .to_owned()
     })?;
-    let fails_alone = |_| {
+    let fails_alone = |_: String| {
         "fails where the issue has one story; ask `{% if more > 0 %}` first, as in \
          `{{ lead.title }}{% if more > 0 %}; {{ articles[1].title }}{% endif %}`"
             .to_owned()
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(check("{{ lead.title }} ({{ issue.number }}, {{ lead.date }})"), Ok(()));
         let of_another = "{% if lead.author %}{{ lead.title | title }}{{ lead.date | upper }}{% endif %}";
         assert!(check(of_another).unwrap_err().contains("fails where a story has no `date`; ask for it first"));
-        let of_the_issue = "{{ issue.number | str }}: {{ lead.title }}";
+        let of_the_issue = "{{ issue.number + 1 }}: {{ lead.title }}";
         assert!(check(of_the_issue).unwrap_err().contains("fails where the issue has no `number`"));
     }
 

@@ -15,6 +15,7 @@ use super::keep::{keep, until};
 use super::work;
 use crate::alerts::{Alerts, Teller, Watch};
 use crate::app::App;
+use crate::config::Wordings;
 use crate::status::{Part, Status};
 use crate::web::{self, AppState};
 
@@ -47,6 +48,11 @@ impl Prepared {
     /// Its pages.
     pub(super) fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    /// Its wordings, which hold for the whole process.
+    pub(super) fn wordings(&self) -> &Wordings {
+        &self.app.config.templates.wordings
     }
 }
 

@@ -18,12 +18,14 @@ pub(super) fn prepare(
     app.keys.refresh();
     let prepared = read().map_err(Refused::Config).and_then(|config| {
         let config = with_what_stays(config, &app.config);
+        let _tried = config.templates.wordings.tried();
         let app = app.with_config(config.into()).map_err(|error| Refused::Daemon(error.into()))?;
         generation::prepare(app, further, status).map_err(Refused::Daemon)
     });
     status.config_read(app.clock.now(), prepared.is_ok());
     match prepared {
         Ok(prepared) => {
+            prepared.wordings().install_over(&app.config.templates.wordings);
             tracing::info!("the configuration was read again, and is in use");
             Some(prepared)
         }

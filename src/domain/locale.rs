@@ -1,5 +1,6 @@
 //! The locales that mails and pages can be written in: those of the program, and those that an operator has added.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
 
@@ -17,8 +18,16 @@ pub struct UnknownLocale {
     known: Vec<&'static str>,
 }
 
-/// The locales that were added. They are few and stay as long as the process, so that a locale is as cheap as its code.
-static ADDED: RwLock<Vec<&'static str>> = RwLock::new(Vec::new());
+/// The codes that were ever named. They are few and stay as long as the process, so that a locale is as cheap as its code.
+static NAMED: RwLock<Vec<&'static str>> = RwLock::new(Vec::new());
+
+/// Those of them that there are.
+static ADDED: RwLock<Vec<Locale>> = RwLock::new(Vec::new());
+
+thread_local! {
+    /// Those that there are for a thread that tries whether they could be used.
+    static TRIED: RefCell<Option<Vec<Locale>>> = const { RefCell::new(None) };
+}
 
 impl Locale {
     /// The locales whose messages come with the program.
@@ -26,34 +35,50 @@ impl Locale {
 
     /// All codes that [`Locale::parse`] takes.
     pub fn known() -> Vec<&'static str> {
-        let added = ADDED.read().unwrap_or_else(PoisonError::into_inner);
-        Self::BUILT_IN.iter().chain(added.iter()).copied().collect()
+        added(|added| Self::BUILT_IN.iter().copied().chain(added.iter().map(Self::as_str)).collect())
     }
 
     /// Reads a locale's code; case does not matter. Those that an operator has added are known once the configuration has
-    /// been read.
+    /// been taken.
     ///
     /// # Errors
     /// [`UnknownLocale`] when there are no messages for it.
     pub fn parse(code: &str) -> Result<Self, UnknownLocale> {
-        let same = |known: &&&'static str| known.eq_ignore_ascii_case(code.trim());
-        let added = || ADDED.read().unwrap_or_else(PoisonError::into_inner).iter().find(same).copied();
-        let found = Self::BUILT_IN.iter().find(same).copied().or_else(added);
+        let same = |known: &&'static str| known.eq_ignore_ascii_case(code.trim());
+        let found = Self::BUILT_IN.iter().copied().find(same);
+        let found = found.or_else(|| added(|added| added.iter().map(Self::as_str).find(same)));
         found.map(Self).ok_or_else(|| UnknownLocale { code: code.to_owned(), known: Self::known() })
     }
 
-    /// Makes a code known for the life of the process, and gives its locale.
-    pub(crate) fn add(code: &str) -> Self {
-        if let Ok(known) = Self::parse(code) {
-            return known;
-        }
+    /// The locale of that code, whether there are messages for it or not.
+    pub(crate) fn named(code: &str) -> Self {
+        let mut named = NAMED.write().unwrap_or_else(PoisonError::into_inner);
+        let same = |known: &&'static str| known.eq_ignore_ascii_case(code);
+        let known = Self::BUILT_IN.iter().chain(named.iter()).copied().find(same);
+        Self(known.unwrap_or_else(|| {
+            let code: &'static str = Box::leak(code.to_owned().into_boxed_str());
+            named.push(code);
+            code
+        }))
+    }
+
+    /// Makes it known.
+    pub(crate) fn add(&self) {
         let mut added = ADDED.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = added.iter().find(|known| known.eq_ignore_ascii_case(code)) {
-            return Self(known);
+        if !Self::BUILT_IN.contains(&self.0) && !added.contains(self) {
+            added.push(self.clone());
         }
-        let code: &'static str = Box::leak(code.to_owned().into_boxed_str());
-        added.push(code);
-        Self(code)
+    }
+
+    /// Takes it away, if it does not come with the program.
+    pub(crate) fn remove(&self) {
+        ADDED.write().unwrap_or_else(PoisonError::into_inner).retain(|added| added != self);
+    }
+
+    /// Lets this thread alone go by these in the place of those that were added, or by those again; gives what it went by.
+    pub(crate) fn try_instead(mut locales: Option<Vec<Self>>) -> Option<Vec<Self>> {
+        locales.iter_mut().for_each(|locales| locales.retain(|locale| !Self::BUILT_IN.contains(&locale.0)));
+        TRIED.replace(locales)
     }
 
     /// Its code, as in `en-GB`.
@@ -74,6 +99,14 @@ impl Locale {
             false => Direction::LeftToRight,
         }
     }
+}
+
+/// Looks at the locales beside the built-in ones.
+fn added<T>(look: impl FnOnce(&[Locale]) -> T) -> T {
+    TRIED.with_borrow(|tried| match tried {
+        Some(tried) => look(tried),
+        None => look(&ADDED.read().unwrap_or_else(PoisonError::into_inner)),
+    })
 }
 
 impl Default for Locale {
@@ -123,10 +156,16 @@ mod tests {
     }
 
     #[test]
-    fn an_added_locale_is_there_once_and_for_all() {
-        assert_eq!(Locale::add("qaa-XX"), Locale::add("QAA-xx"));
+    fn an_added_locale_is_there_once_until_it_is_taken_away() {
+        let locale = Locale::named("qaa-XX");
+        assert_eq!(locale, Locale::named("QAA-xx"));
+        assert!(Locale::parse("qaa-xx").is_err(), "it has only been named");
+        (locale.add(), locale.add());
         assert_eq!(Locale::parse("qaa-xx").unwrap().as_str(), "qaa-XX");
         assert_eq!(Locale::known().iter().filter(|code| **code == "qaa-XX").count(), 1);
-        assert_eq!(Locale::add("de"), Locale::parse("de").unwrap());
+        locale.remove();
+        assert!(Locale::parse("qaa-xx").is_err());
+        Locale::named("de").remove();
+        assert_eq!(Locale::named("de"), Locale::parse("DE").unwrap());
     }
 }

@@ -114,7 +114,9 @@ fn changed<T: Clone>(view: &T, change: impl FnOnce(&mut T)) -> T {
 }
 
 fn number(mail: &mut LetterView, change: impl FnOnce(&mut NumberView)) {
-    mail.issue.as_mut().map_or((), change);
+    if let Some(issue) = &mut mail.issue {
+        change(issue);
+    }
 }
 
 fn articles(view: &mut IssueView) -> impl Iterator<Item = &mut ArticleView> {

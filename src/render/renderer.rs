@@ -17,7 +17,6 @@ use super::{Frame, HTML_LIMIT, HTML_WARNING, RenderedMail, TemplateError, inline
 use crate::compose::IssueContent;
 use crate::config::Config;
 use crate::domain::{Locale, Random, SystemRandom};
-use crate::wording::own_wordings;
 
 /// The template that others fall back to for the part that they do not have.
 const DIGEST: &str = "digest";
@@ -31,7 +30,7 @@ pub struct Renderer {
 impl Renderer {
     /// Loads the built-in templates and those of `dir`, which replace built-in ones of the same name. Where there is any of
     /// the operator's, all of them are tried on an invented issue; the built-in ones alone are left to the tests of the
-    /// program, since every command loads them. So are letters in the operator's own words, for their length.
+    /// program, since every command loads them.
     ///
     /// # Errors
     /// [`TemplateError`] for a file that cannot be read, and for the first mistake in a template.
@@ -40,19 +39,19 @@ impl Renderer {
         if renderer.templates.has_own() {
             renderer.try_all()?;
         }
-        for (locale, file) in dir.map(own_wordings).unwrap_or_default() {
-            renderer.try_wording(&locale, &file)?;
-        }
         Ok(renderer)
     }
 
-    /// The same for a configuration. A template that a digest names is tried whatever it looks like, and whatever else uses
-    /// it.
+    /// The same for a configuration, in its locales. A template that a digest names is tried whatever it looks like, and
+    /// whatever else uses it; letters in the operator's own words are tried for their length.
     ///
     /// # Errors
     /// As [`Renderer::new`]; [`TemplateError::NoSuchTemplate`] where a digest names one that there is not.
     pub fn of(config: &Config) -> Result<Self, TemplateError> {
+        let wordings = &config.templates.wordings;
+        let _tried = wordings.tried();
         let mut renderer = Self::new(config.templates.dir.as_deref())?;
+        wordings.files().try_for_each(|(locale, file)| renderer.try_wording(locale, file))?;
         let named: BTreeSet<&str> = config.digests.iter().map(|digest| digest.template.as_str()).collect();
         for name in named {
             if !renderer.has_template(name) {

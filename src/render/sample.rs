@@ -206,7 +206,7 @@ fn collect(path: &str, value: &Value, names: &mut std::collections::BTreeSet<Str
 static PARAGRAPHS: LazyLock<[String; 2]> =
     LazyLock::new(|| ["A sample of what is said.", "And a little more of it."].map(str::to_owned));
 
-/// Each kind of letter once.
+/// Each letter under its name.
 pub(super) fn letters() -> [Letter<'static>; 11] {
     let text = PARAGRAPHS.as_slice();
     let wanted = vec![Wanted { digest: TITLE.to_owned(), topics: vec!["News".to_owned(), "Features".to_owned()] }];

@@ -71,8 +71,9 @@ impl Dev {
         Config::load(&self.config, std::env::vars()).map_err(|error| error.to_string())
     }
 
-    /// The mail as it is rendered now, in the language of the digest: on its latest issue, or else an invented one.
-    async fn rendered(&self, digest: &str, name: &str) -> Result<RenderedMail, String> {
+    /// The mail as it is rendered now, in the language of the digest: on its latest issue, or else an invented one. Also the
+    /// configuration that it goes by.
+    async fn rendered(&self, digest: &str, name: &str) -> Result<(RenderedMail, Config), String> {
         let config = self.config()?;
         let digest = config.digest(digest).ok_or_else(|| format!("there is no digest `{digest}`"))?;
         let renderer = Renderer::of(&config).map_err(|error| error.to_string())?;
@@ -80,12 +81,14 @@ impl Dev {
         let latest = latest_issue(&mut reader, &config, (digest, &digest.locale), ALL_TOPICS).await;
         let latest = latest.map_err(|error| error.to_string())?;
         let content = latest.map_or_else(|| invented_issue(digest), |(_, content)| content);
+        let _tried = config.templates.wordings.tried();
         let frame = Frame { digest, config: &config, locale: &digest.locale, test: false };
         let rendered = match name {
             "digest" => renderer.digest(&content, &frame, &SystemRandom),
             _ => renderer.example(name, &content, &frame, &SystemRandom),
         };
-        rendered.map_err(|error| error.to_string())
+        let mail = rendered.map_err(|error| error.to_string())?;
+        Ok((mail, config))
     }
 
     /// Something that changes when the configuration or a template does.
@@ -139,21 +142,22 @@ async fn show(State(dev): State<Arc<Dev>>, Parts((digest, name)): Parts<(String,
 }
 
 async fn mail(State(dev): State<Arc<Dev>>, Parts((digest, name, part)): Parts<(String, String, String)>) -> Response {
-    let mail = match dev.rendered(&digest, &name).await {
-        Ok(mail) => mail,
+    let (mail, config) = match dev.rendered(&digest, &name).await {
+        Ok(rendered) => rendered,
         Err(error) => return wrong(&error),
     };
     let Ok(address) = EmailAddress::parse("reader@example.org") else { return StatusCode::NOT_FOUND.into_response() };
     // A sample is nobody's.
-    let link = dev.config().map(|config| config.server.public_url).unwrap_or_default();
+    let link = &config.server.public_url;
+    let _tried = config.templates.wordings.tried();
     let slots = Slots {
         name: "",
         address: &address,
         message_id: "preview@example.org",
         date: UtcMillis(0),
-        unsubscribe_url: &link,
-        preferences_url: &link,
-        link: &link,
+        unsubscribe_url: link,
+        preferences_url: link,
+        link,
     };
     let policy = (CONTENT_SECURITY_POLICY, "default-src 'none'; img-src * data:; style-src 'unsafe-inline'; sandbox");
     match part.as_str() {

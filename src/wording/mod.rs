@@ -1,5 +1,6 @@
 //! The wording of mails and pages in each locale, and how dates are written there.
 
+mod in_use;
 mod message;
 mod own;
 mod plural;
@@ -10,8 +11,10 @@ use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Direction, Locale};
+pub use in_use::Wordings;
+pub(crate) use in_use::is_broken;
 use message::Message;
-pub(crate) use own::{is_broken, load as load_own, own_wordings, read_own};
+pub(crate) use own::{read_all as read_wordings, read_own};
 pub(crate) use plural::Plural;
 
 /// The files of `templates/locales`, in the order of [`Locale::BUILT_IN`].
@@ -93,7 +96,7 @@ impl Wording {
     /// That of the locale with that code, as the locale itself writes it; of any other code, the first. Each message with a
     /// greeting asks for it.
     pub(crate) fn of_code(code: &str) -> &'static Self {
-        own::of(code).unwrap_or_else(|| {
+        in_use::of(code).unwrap_or_else(|| {
             let place = FILES.iter().position(|(known, _)| *known == code).unwrap_or_default();
             &WORDINGS[place]
         })

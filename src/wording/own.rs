@@ -4,12 +4,11 @@
 //! is a new locale, which says in the words of its base what it does not say itself: `de-AT` in those of `de`, `pt` in
 //! British English.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
 
 use toml::{Table, Value};
 
+use super::in_use::Wordings;
 use super::plural::{FORMS, are_forms};
 use super::{FILES, Wording};
 use crate::config::nearest;
@@ -18,21 +17,15 @@ use crate::domain::{Direction, Locale};
 /// What stands in the folder of the templates.
 const FOLDER: &str = "locales";
 
-/// The wordings in use beside the built-in ones. A wording is read once and stays as long as the process.
-static OWN: RwLock<BTreeMap<&'static str, Own>> = RwLock::new(BTreeMap::new());
-
-struct Own {
-    words: &'static Wording,
-    table: Table,
-}
-
-/// The codes of files that could not be used when their folder was last read.
-static BROKEN: RwLock<Vec<(PathBuf, String)>> = RwLock::new(Vec::new());
-
-/// Whether there is a file for this locale that cannot be used, which has been said.
-pub(crate) fn is_broken(code: &str) -> bool {
-    let broken = BROKEN.read().unwrap_or_else(PoisonError::into_inner);
-    broken.iter().any(|(_, known)| known.eq_ignore_ascii_case(code.trim()))
+/// What a reading of a folder gives.
+#[derive(Default)]
+pub(crate) struct Reading {
+    /// What can be used.
+    pub(crate) wordings: Wordings,
+    /// For each that does not say everything, what it leaves to its base.
+    pub(crate) gaps: Vec<String>,
+    /// What is wrong with each file that cannot be used, and what would be right.
+    pub(crate) wrong: Vec<String>,
 }
 
 /// What is wrong with a file, and the line where that is known.
@@ -47,43 +40,23 @@ impl From<String> for Wrong {
     }
 }
 
-/// The operator's wording of the locale with that code, where there is one.
-pub(super) fn of(code: &str) -> Option<&'static Wording> {
-    OWN.read().unwrap_or_else(PoisonError::into_inner).get(code).map(|own| own.words)
-}
-
-/// Reads the locales of a templates folder and makes them known. Gives, for each that does not say everything, what it leaves
-/// to its base.
-///
-/// # Errors
-/// What is wrong with each file that cannot be used, and what would be right.
-pub(crate) fn load(dir: &Path) -> Result<Vec<String>, Vec<String>> {
-    let (mut gaps, mut wrong) = (Vec::new(), Vec::new());
-    let mut broken = Vec::new();
+/// Reads the locales of a templates folder.
+pub(crate) fn read_all(dir: &Path) -> Reading {
+    let mut all = Reading::default();
     for (code, path) in files(&dir.join(FOLDER)) {
-        match read(&code, &path) {
+        match read(&code, &path, &mut all.wordings) {
             Ok((_, missing)) if missing.is_empty() => {}
             Ok((base, missing)) => {
-                gaps.push(format!("{} says nothing for {}; {base} stands in", path.display(), missing.join(", ")));
+                all.gaps.push(format!("{} says nothing for {}; {base} stands in", path.display(), missing.join(", ")));
             }
             Err(Wrong { line, message }) => {
                 let line = line.map_or_else(String::new, |line| format!(":{line}"));
-                wrong.push(format!("{}{line}: {message}", path.display()));
-                broken.push((dir.to_owned(), code));
+                all.wrong.push(format!("{}{line}: {message}", path.display()));
+                all.wordings.add_broken(code);
             }
         }
     }
-    let mut known = BROKEN.write().unwrap_or_else(PoisonError::into_inner);
-    known.retain(|(folder, _)| folder != dir);
-    known.append(&mut broken);
-    drop(known);
-    if wrong.is_empty() { Ok(gaps) } else { Err(wrong) }
-}
-
-/// The locales that a templates folder has words for and that are known, each with its file.
-pub(crate) fn own_wordings(dir: &Path) -> Vec<(Locale, PathBuf)> {
-    let files = files(&dir.join(FOLDER)).into_iter();
-    files.filter_map(|(code, path)| Some((Locale::parse(&code).ok()?, path))).collect()
+    all
 }
 
 /// The files of the folder by code, languages before their regions, so that a base is there first.
@@ -113,8 +86,8 @@ pub fn read_own(path: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(path)
 }
 
-/// Reads a file; gives the base and the keys that are left to it.
-fn read(code: &str, path: &Path) -> Result<(&'static str, Vec<String>), Wrong> {
+/// Reads a file beside those before it; gives the base and the keys that are left to it.
+fn read(code: &str, path: &Path, others: &mut Wordings) -> Result<(&'static str, Vec<String>), Wrong> {
     if !is_code(code) {
         return Err(format!("`{code}` is not the code of a locale; one looks like `pt`, `pt-BR` or `zh-Hant`").into());
     }
@@ -130,7 +103,7 @@ fn read(code: &str, path: &Path) -> Result<(&'static str, Vec<String>), Wrong> {
         let line = message.split('`').nth(1).and_then(|key| line_of(key, &text));
         Wrong { line, message }
     })?;
-    let (base, base_table) = base_of(code)?;
+    let (base, base_table) = base_of(code, others)?;
     let mut missing = Vec::new();
     fill(&mut table, &base_table, "", &mut missing);
     // Where people choose among languages, its code stands for it.
@@ -142,7 +115,7 @@ fn read(code: &str, path: &Path) -> Result<(&'static str, Vec<String>), Wrong> {
         .clone()
         .try_into()
         .map_err(|error: toml::de::Error| format!("{}; take en-GB.toml as the example", error.message()))?;
-    put(code, words, table);
+    others.add(code, words, table, path.to_owned());
     let is_change_of_built_in = FILES.iter().any(|(known, _)| known.eq_ignore_ascii_case(code));
     Ok((base, if is_change_of_built_in { Vec::new() } else { missing }))
 }
@@ -172,7 +145,7 @@ fn line_of(key: &str, text: &str) -> Option<usize> {
 
 /// How its language is written, as `dir` has it.
 fn written(code: &str) -> &'static str {
-    if Locale::add(code).direction() == Direction::RightToLeft { "rtl" } else { "ltr" }
+    if Locale::named(code).direction() == Direction::RightToLeft { "rtl" } else { "ltr" }
 }
 
 /// Two or three letters, then script or region.
@@ -192,31 +165,21 @@ fn built_in(code: &str) -> Result<Table, String> {
 }
 
 /// What a locale says that its file does not.
-fn base_of(code: &str) -> Result<(&'static str, Table), String> {
+fn base_of(code: &str, others: &Wordings) -> Result<(&'static str, Table), String> {
     let language = code.split('-').next().unwrap_or_default();
     let known = |wanted: &str| FILES.iter().map(|(code, _)| *code).find(|code| code.eq_ignore_ascii_case(wanted));
     if let Some(same) = known(code) {
         return Ok((same, built_in(same)?));
     }
     if language != code {
-        let own = OWN.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((base, own)) = own.get_key_value(language) {
-            return Ok((base, own.table.clone()));
+        if let Some(own) = others.get(language) {
+            return Ok((own.locale.as_str(), own.table.clone()));
         }
         if let Some(base) = known(language) {
             return Ok((base, built_in(base)?));
         }
     }
     Ok((FILES[0].0, built_in(FILES[0].0)?))
-}
-
-/// Makes the wording known. One that says what is said already costs nothing, so that files can be read again and again.
-fn put(code: &str, words: Wording, table: Table) {
-    let code = Locale::add(code).as_str();
-    let mut own = OWN.write().unwrap_or_else(PoisonError::into_inner);
-    if own.get(code).is_none_or(|known| known.table != table) {
-        own.insert(code, Own { words: Box::leak(Box::new(words)), table });
-    }
 }
 
 /// Finds keys that there are not, and names in braces that nothing fills in. A sentence in the place of plural forms becomes
@@ -323,6 +286,7 @@ fn fill(table: &mut Table, base: &Table, within: &str, missing: &mut Vec<String>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wording::is_broken;
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -342,7 +306,8 @@ mod tests {
         let region = "unsubscribe = \"Pfiat di\"";
         let language = "unsubscribe = \"Odhlásit\"\n[unlisted]\none = \"{count} den\"\nfew = \"{count} dny\"\nother = \"{count} dní\"";
         let folder = folder(&[("de-AT.toml", region), ("cs.toml", language)]);
-        let gaps = load(folder.path()).unwrap();
+        let Reading { wordings, gaps, .. } = read_all(folder.path());
+        let _tried = wordings.tried();
         assert_eq!(words("de-at").unsubscribe, "Pfiat di");
         assert_eq!(words("de-AT").preferences, words("de").preferences);
         assert_eq!(words("cs").preferences, words("en-GB").preferences);
@@ -357,15 +322,15 @@ mod tests {
     }
 
     #[test]
-    fn reading_the_same_again_keeps_the_same_wording() {
+    fn reading_the_same_again_gives_the_same_wording() {
         let folder = folder(&[("qab.toml", "contact = \"x\"")]);
-        load(folder.path()).unwrap();
-        let first = words("qab");
-        load(folder.path()).unwrap();
-        assert!(std::ptr::eq(first, words("qab")));
+        let read = || {
+            let _tried = read_all(folder.path()).wordings.tried();
+            words("qab")
+        };
+        assert!(std::ptr::eq(read(), read()));
         std::fs::write(folder.path().join(FOLDER).join("qab.toml"), "contact = \"y\"").unwrap();
-        load(folder.path()).unwrap();
-        assert_eq!(words("qab").contact, "y");
+        assert_eq!(read().contact, "y");
     }
 
     #[test]
@@ -387,9 +352,11 @@ mod tests {
             ("qac.toml", "[unlisted]\nuno = \"x\"\nother = \"{count}\"", "qac.toml:1: `unlisted` has a plural form"),
             ("Klingon.toml", "", "`Klingon` is not the code of a locale; one looks like `pt`"),
         ] {
-            let errors = load(folder(&[(name, text)]).path()).unwrap_err();
-            assert!(errors[0].contains(name) && errors[0].contains(expected), "{}", errors[0]);
-            assert!(is_broken("QAC") && !is_broken("de"));
+            let Reading { wordings, wrong, .. } = read_all(folder(&[(name, text)]).path());
+            assert!(wrong[0].contains(name) && wrong[0].contains(expected), "{}", wrong[0]);
+            let _tried = wordings.tried();
+            assert!(is_broken(&name.replace(".toml", "").to_uppercase()) && !is_broken("de"));
+            assert!(Locale::parse("qac").is_err());
         }
     }
 }

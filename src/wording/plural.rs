@@ -77,6 +77,6 @@ mod tests {
     #[case("ru", 21, PluralCategory::One)]
     #[case("he", 2, PluralCategory::Two)]
     fn each_language_counts_in_its_own_forms(#[case] code: &str, #[case] count: u32, #[case] form: PluralCategory) {
-        assert_eq!(category(count, &Locale::add(code)), form);
+        assert_eq!(category(count, &Locale::named(code)), form);
     }
 }

@@ -42,6 +42,8 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
     let delivery = site::delivery(&root.table("delivery", keys::DELIVERY));
     let collect = site::collect(&root.table("collect", keys::COLLECT));
     let templates = site::templates(&root.table("templates", keys::TEMPLATES), &scene);
+    // The locales of the operator are there from here on, for this thread.
+    let _tried = templates.wordings.tried();
     let scene = Scene { templates: templates.dir.as_deref(), ..scene };
     let alerts = site::alerts(&root.table("alerts", keys::ALERTS), &scene);
     let leave = people::leave(&root.table("leave", keys::LEAVE));

@@ -13,7 +13,7 @@ use crate::config::reader::{Field, Table, shown};
 use crate::config::settings::{AfterCrash, Alerts, Delivery, Server, Store, StoreUrl, Templates};
 use crate::config::source::{Backlog, Collect};
 use crate::config::{urls, values};
-use crate::wording::load_own;
+use crate::wording::read_wordings;
 
 /// The longest time that anything here may take.
 pub const LONGEST: Duration = Duration::from_secs(30 * 86_400);
@@ -142,17 +142,9 @@ pub fn templates(table: &Table<'_>, scene: &Scene<'_>) -> Templates {
             dir.display()
         ));
     }
-    Templates { gaps: locales(table, dir.as_deref()), dir }
-}
-
-/// Makes the operator's locales known, before anything asks for one. What they leave out is not wrong.
-fn locales(table: &Table<'_>, dir: Option<&Path>) -> Vec<String> {
-    dir.map_or_else(Vec::new, |dir| {
-        load_own(dir).unwrap_or_else(|errors| {
-            errors.into_iter().for_each(|error| table.wrong("dir", error));
-            Vec::new()
-        })
-    })
+    let read = dir.as_deref().map(read_wordings).unwrap_or_default();
+    read.wrong.into_iter().for_each(|error| table.wrong("dir", error));
+    Templates { dir, wordings: read.wordings, gaps: read.gaps }
 }
 
 pub fn alerts(table: &Table<'_>, scene: &Scene<'_>) -> Alerts {

@@ -203,3 +203,50 @@ async fn a_hangup_reads_templates_anew_and_refuses_a_broken_one() {
     let mails = program.caught(1).await;
     assert!(String::from_utf8_lossy(&mails[0].raw).contains("Printed on paper."));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hangup_that_is_refused_leaves_the_wording_as_it_was_and_one_that_is_taken_drops_what_is_gone() {
+    let store = TestStore::sqlite().await;
+    let program = Program::on(&store).await;
+    let locales = program.folder.path().join("templates/locales");
+    std::fs::create_dir_all(&locales).unwrap();
+    change(&program, "[collect]", "[templates]\ndir = \"templates\"\n[collect]");
+    let write = |code: &str, free: &str, more: &str| {
+        let text = format!("[pages.home]\nfree = \"{free}\"\n{more}");
+        std::fs::write(locales.join(format!("{code}.toml")), text).unwrap();
+    };
+    write("en-GB", "The first words", "");
+    write("pt", "As primeiras palavras", "");
+    let daemon = Daemon::start(&program).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let page_in = async |language: &str| {
+        let request = client.get(&daemon.url).header("accept-language", language);
+        request.send().await.unwrap().text().await.unwrap()
+    };
+    assert!(page_in("en-GB").await.contains("The first words"));
+    assert!(page_in("pt").await.contains("As primeiras palavras"));
+
+    let endless = format!("[mails.goodbye]\ntext = \"{}\"\n", "x".repeat(90_000));
+    write("en-GB", "Words beside others that are too long", &endless);
+    write("gl", "Palabras", "");
+    daemon.signal("HUP");
+    daemon.says("en-GB.toml: a mail has ").await;
+    assert!(page_in("en-GB").await.contains("The first words"));
+    assert!(page_in("gl").await.contains("The first words"), "a locale that was not taken is not there");
+
+    write("en-GB", "Words beside a bad configuration", "");
+    std::fs::remove_file(locales.join("pt.toml")).unwrap();
+    change(&program, "timezone = \"Europe/London\"", "timezone = \"Europe/Londn\"");
+    daemon.signal("HUP");
+    daemon.says("Londn").await;
+    assert!(page_in("en-GB").await.contains("The first words"));
+    assert!(page_in("pt").await.contains("As primeiras palavras"));
+
+    write("en-GB", "The last words", "");
+    change(&program, "timezone = \"Europe/Londn\"", "timezone = \"Europe/London\"");
+    daemon.signal("HUP");
+    daemon.says("the configuration was read again, and is in use").await;
+    assert!(page_in("en-GB").await.contains("The last words"));
+    assert!(page_in("gl").await.contains("Palabras"));
+    assert!(page_in("pt").await.contains("The last words"));
+}

@@ -53,6 +53,7 @@ pub fn config() -> Config {
         folder.display().to_string()
     );
     let read = Config::parse(&text, Path::new("config.toml"), std::iter::empty()).unwrap();
+    read.templates.wordings.install();
     let mut config = fixture::config();
     let digest = &mut config.digests[0];
     digest.title = "الأسرة اليوم".into();
