@@ -41,10 +41,11 @@ const OF_ISSUE: [Take<IssueView>; 9] = [
     |mail, other| mail.unlisted.clone_from(&other.unlisted),
 ];
 
-const OF_WELCOME: [Take<LetterView>; 3] = [
+const OF_WELCOME: [Take<LetterView>; 4] = [
     |mail, other| number(mail, |issue| issue.number = other.issue.as_ref().and_then(|issue| issue.number)),
     |mail, other| number(mail, |issue| issue.web_url = other.issue.as_ref().and_then(|issue| issue.web_url.clone())),
     |mail, other| mail.unlisted.clone_from(&other.unlisted),
+    |mail, other| mail.listed.clone_from(&other.listed),
 ];
 
 const OF_ARTICLE: [Take<ArticleView>; 6] = [
