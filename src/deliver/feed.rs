@@ -155,6 +155,12 @@ impl Feed {
         self.changed.notify_waiters();
     }
 
+    /// What `relay` had taken to `domain` it does not even try: another one has its place and its turn.
+    pub fn give_back_place(&self, relay: usize, domain: &str) {
+        self.with(|state| state.pace.give_back(relay));
+        self.give_back_turn(relay, domain);
+    }
+
     /// Takes out all that nobody has taken.
     pub fn take_all(&self) -> Vec<Job> {
         self.take_out(|_| true)

@@ -137,6 +137,7 @@ impl<'r> Line<'r> {
     async fn prepare(&mut self, job: &Job, opened: Option<Result<Opened, String>>) -> Prepared {
         let objection = if opened.is_none() { self.conversation.objection(envelope(job)) } else { None };
         if let Some(words) = objection {
+            self.run.feed.give_back_place(self.station.place, job.to.domain());
             self.results.push(self.run.unable(self.station, &job.row, words));
             return Prepared::Settled;
         }

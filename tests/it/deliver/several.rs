@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use postround::config::Tls;
+use postround::config::{Rate, Tls};
 use postround::deliver::Settings;
 use postround::demo::catcher::{Command, Options, Reply, Stage};
 use postround::domain::DeliveryState;
@@ -157,6 +157,25 @@ on_both! {
             let totals = world.totals().await;
             assert_eq!((totals.sent - before, totals.failed, second.mailbox.len()), (8, 0, 8), "{address}");
         }
+    }
+
+    async fn what_a_relay_cannot_take_uses_up_nothing_of_a_quota(test: TestStore) {
+        let first = Catcher::start(Options { smtputf8: false, ..Options::default() }).await;
+        let second = Catcher::plain().await;
+        let world = World::new(test).await;
+        for number in 0..8 {
+            world.queue_to(&format!("zoë{number}@x.example"), "").await;
+        }
+        let mut settings = both(&first, &second);
+        settings.smtp.rates = vec![Rate::parse("8/d").unwrap()];
+        let engine = world.engine(settings);
+        let over = async {
+            while world.totals().await.sent < 8 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let patient = async { tokio::time::timeout(PATIENCE, over).await.unwrap() };
+        Box::pin(engine.run(patient)).await;
     }
 
     async fn what_only_a_relay_could_take_that_is_down_waits_for_it(test: TestStore) {
