@@ -62,6 +62,11 @@ impl Subscribers {
                 continue;
             }
             // Also of somebody who is left alone otherwise.
+            let elsewhere = known.new_suppression_elsewhere(row, now);
+            if let Some(suppression) = elsewhere {
+                changed.extend(known.about(row));
+                changes.suppressions.push(suppression);
+            }
             let suppression = known.new_suppression(row, now);
             let mailed = suppression.is_none();
             if let Some(suppression) = suppression {

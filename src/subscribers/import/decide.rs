@@ -204,6 +204,20 @@ impl Known {
             .then(|| suppression(complaint, "", row.claim.left_at.unwrap_or(now)))
     }
 
+    /// The suppression that a row brings of the address that whoever had its own before has now: a no for good is for both.
+    pub(super) fn new_suppression_elsewhere(&self, row: &Row, now: UtcMillis) -> Option<SuppressionRow> {
+        let mark = row.past.as_ref()?.suppressed.as_ref()?;
+        let for_good = matches!(mark.reason, SuppressionReason::Complaint | SuppressionReason::Manual);
+        let person = self.mover(row).filter(|_| for_good)?;
+        let known = self.suppressed.get(&person.address_hash);
+        known.is_none_or(|known| known.weight() < mark.reason.weight()).then(|| SuppressionRow {
+            address_hash: person.address_hash.clone(),
+            reason: mark.reason.as_str().to_owned(),
+            note: mark.note.clone(),
+            created_at: now.min(mark.since),
+        })
+    }
+
     /// Of somebody who has gone here as well only a suppression can be new.
     fn suppression(&self, row: &Row, known: &SubscriberRow) -> Decision {
         if !self.suppresses(row) {

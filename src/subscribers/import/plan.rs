@@ -110,7 +110,10 @@ impl Foreseen {
     ) {
         let may_come_again =
             |person: &SubscriberRow| again.contains(&person.address_hash) || movers.contains(&person.id);
-        let suppressed = changes.suppressions.iter().filter(|row| again.contains(&row.address_hash));
+        let elsewhere: HashSet<&str> = known.moved.values().map(|person| person.address_hash.as_str()).collect();
+        let suppressed = changes.suppressions.iter();
+        let suppressed =
+            suppressed.filter(|row| again.contains(&row.address_hash) || elsewhere.contains(row.address_hash.as_str()));
         let suppressed = suppressed.map(|row| (row.address_hash.clone(), SuppressionReason::parse(&row.reason)));
         self.suppressed.extend(suppressed);
         for person in &changes.updates {

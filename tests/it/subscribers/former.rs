@@ -6,7 +6,7 @@ use postround::store::Durability;
 use postround::subscribers::{Import, ImportBasis, JoinRequest, Mover, Origin, Subscribers, SuppressionReason};
 
 use super::moving::{NEW, mailed, moves};
-use super::{ANN, URL, states};
+use super::{ANN, URL, import, states};
 use crate::support::household::{Asked, address, confirmed, execute, somebody, subscribers, subscribers_with, text};
 use crate::support::{TestStore, on_both};
 
@@ -76,6 +76,19 @@ on_both! {
         assert_eq!(states(&store).await, format!("{NEW} bounced"));
         let report = list(format!("{ANN}\n")).await;
         assert_eq!((report.added, report.unchanged, report.former), (0, 1, Some(1)));
+    }
+
+    async fn a_no_that_an_export_brings_counts_for_the_address_that_somebody_has_now(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        moves(&store, &subscribers, ANN, NEW).await;
+        for (mark, expected) in [("bounced", "bounced"), ("complaint", "complaint\ncomplaint"), ("manual", "manual\nmanual"), ("complaint", "manual\nmanual")] {
+            let file = format!("email,evidence,suppressed\n{ANN},form,{mark} 2026-01-02T03:04:05Z\n");
+            import(&store, &subscribers, file.as_bytes(), ImportBasis::Rows, false).await;
+            assert_eq!(text(&store, "select reason from suppressions").await, expected, "{mark}");
+            let mailed = text(&store, "select email from live_subscriptions").await;
+            assert_eq!(mailed.is_empty(), mark != "bounced", "{mark}");
+        }
     }
 
     async fn lifting_what_is_said_of_an_address_that_somebody_had_before_names_the_one_that_stays_shut(store: TestStore) {
