@@ -17,8 +17,9 @@ use crate::store::{Durability, MOST_MARKS, Mark, Session, Store, StoreError};
 const WAITING: usize = 256;
 /// So many marks go into a statement at least, if they are there; with the last entry some more.
 const TOGETHER: usize = MOST_MARKS / 2;
-/// The pause after the store has failed; it doubles, up to the longest.
+/// The pause after the store has failed; it doubles with each time.
 pub const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest such pause.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 struct Entry {

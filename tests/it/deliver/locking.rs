@@ -150,3 +150,26 @@ async fn an_address_that_is_dead_is_suppressed_although_the_database_breaks_off_
     Box::pin(engine.run(async { tokio::time::timeout(PATIENCE, breaking).await.unwrap() })).await;
     assert_eq!(world.delivery_to(&reader(1)).await, (DeliveryState::Failed, "550 5.1.1 No such user".to_owned()));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_address_that_cannot_be_suppressed_any_more_when_stopping_has_its_result_all_the_same() {
+    let Some(test) = TestStore::postgres().await else { return };
+    let (world, catcher) = (World::new(test).await, knowing_nobody().await);
+    let subscriber = world.queue(1).await[0];
+    let mut session = world.store().write(Durability::Full).await.unwrap();
+    assert!(session.lock_subscriber(subscriber).await.unwrap());
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let until_it_waits = async {
+        let pid = tokio::time::timeout(PATIENCE, waiting(&world, "")).await.unwrap();
+        tell.send(pid).unwrap();
+    };
+    let breaking = async {
+        let pid = told.await.unwrap();
+        execute(&world.test, &format!("select pg_terminate_backend({pid})")).await;
+    };
+    let engine = world.engine(catcher.settings());
+    tokio::join!(Box::pin(engine.run(until_it_waits)), breaking);
+    drop(session);
+    assert_eq!(world.delivery_to(&reader(1)).await, (DeliveryState::Failed, "550 5.1.1 No such user".to_owned()));
+    assert!(world.store().read().await.unwrap().suppression(&reader(1)).await.unwrap().is_none());
+}
