@@ -78,7 +78,8 @@ async fn follow(app: &App, issue: i64) -> Result<(), CliError> {
             let report = IssueReport::read(&app.store, issue).await?;
             bar.set_position(report.totals.settled().unsigned_abs());
             if report.is_settled() {
-                return Ok::<(), CliError>(());
+                // The last of it may have come in between.
+                return tend(app, issue).await;
             }
             tokio::time::sleep(LOOK).await;
         }
