@@ -2,6 +2,8 @@
 
 use postround::app::App;
 use postround::config::Config;
+use postround::domain::Locale;
+use postround::render::format_date;
 use postround::web::{dev, serve};
 
 use crate::support::TestStore;
@@ -71,6 +73,14 @@ async fn the_pages_of_serve_dev_show_each_mail_as_it_is_saved_and_to_this_machin
         status == 500 && message.contains("goodbye.txt:1: `lettr` is not known here; did you mean `letter`?"),
         "{message}"
     );
+
+    // A wording is shown before it is taken, and shown alone.
+    std::fs::remove_file(folder.join("goodbye.txt")).unwrap();
+    std::fs::create_dir(folder.join("locales")).unwrap();
+    std::fs::write(folder.join("locales/en-GB.toml"), "date = \"{day} of {month} {year}\"").unwrap();
+    assert!(text("correction").await.contains("23 of November 2026"));
+    let day = chrono::NaiveDate::from_ymd_opt(2026, 11, 23).unwrap();
+    assert_eq!(format_date(day, &Locale::default()), "23 November 2026");
 
     let outside = reqwest::Client::new();
     for (name, value) in [("host", "news.example.org"), ("x-forwarded-for", "203.0.113.1")] {
