@@ -160,7 +160,8 @@ mod tests {
         let locale = Locale::named("qaa-XX");
         assert_eq!(locale, Locale::named("QAA-xx"));
         assert!(Locale::parse("qaa-xx").is_err(), "it has only been named");
-        (locale.add(), locale.add());
+        locale.add();
+        locale.add();
         assert_eq!(Locale::parse("qaa-xx").unwrap().as_str(), "qaa-XX");
         assert_eq!(Locale::known().iter().filter(|code| **code == "qaa-XX").count(), 1);
         locale.remove();
