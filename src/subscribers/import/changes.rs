@@ -269,6 +269,6 @@ fn imported(person: &SubscriberRow, row: &Row, import: &Import<'_>, origin: Orig
         text.push_str(&format!("; left there {at}"));
     }
     event.evidence = Some(text);
-    event.network = row.claim.network.as_ref().filter(|_| alone).map(|network| network.address.clone());
+    event.network = row.claim.network.clone().filter(|_| alone);
     event
 }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::columns::Column;
-use super::networks::Network;
 use super::row::{Cells, Claim, Reading};
 use super::wishes::Wishes;
-use super::{Format, values};
+use super::{Format, networks, values};
 use crate::domain::SubscriberState;
 
 /// What the name of one of Mailchimp's files says about everybody in it.
@@ -51,12 +50,11 @@ pub(super) fn claim(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, S
 }
 
 fn csv(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, String> {
-    let confirmed_at = cells.get(Column::ConfirmedAt).map(|text| values::past(text, reading.now)).transpose()?;
     Ok(Claim {
         state: cells.get(Column::State).map(values::state).transpose()?,
-        confirmed_at,
+        confirmed_at: cells.get(Column::ConfirmedAt).map(|text| values::past(text, reading.now)).transpose()?,
         evidence: cells.get(Column::Evidence).map(values::one_line).transpose()?,
-        network: Network::read(cells.text(Column::Network), confirmed_at),
+        network: networks::read(cells.text(Column::Network)),
         ..Claim::default()
     })
 }
@@ -117,10 +115,7 @@ fn mailchimp(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, String> 
         state: Some(state),
         confirmed_at,
         evidence: confirmed_at.map(|_| mailchimp_evidence(cells)),
-        network: Network::read(cells.text(Column::Network), confirmed_at).or_else(|| {
-            let asked_at = cells.get(Column::OptinTime).and_then(|text| values::past(text, reading.now).ok());
-            Network::read(cells.text(Column::OptinIp), asked_at.or(confirmed_at))
-        }),
+        network: networks::read(cells.text(Column::Network)).or_else(|| networks::read(cells.text(Column::OptinIp))),
         left_at: unsubscribed,
         stranger: told == Told::Stranger,
     })

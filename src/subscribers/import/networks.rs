@@ -7,28 +7,10 @@ use ipnet::IpNet;
 use crate::config::Retention;
 use crate::domain::UtcMillis;
 
-/// From where somebody agreed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Network {
-    /// A network address, or the beginning of one.
-    pub(super) address: String,
-    /// When, where the file says so.
-    at: Option<UtcMillis>,
-}
-
-impl Network {
-    /// Reads a network address; what is none is nothing.
-    pub(super) fn read(text: &str, at: Option<UtcMillis>) -> Option<Self> {
-        let address = text.parse::<IpAddr>().map(|address| address.to_string());
-        let address = address.or_else(|_| text.parse::<IpNet>().map(|beginning| beginning.to_string()));
-        address.ok().map(|address| Self { address, at })
-    }
-
-    /// What is kept of it from now on.
-    pub(super) fn kept(self, retention: &Retention, now: UtcMillis) -> Option<Self> {
-        let address = kept(&self.address, self.at.unwrap_or(now), retention, now)?;
-        Some(Self { address, ..self })
-    }
+/// Reads a network address, or the beginning of one; what is none is nothing.
+pub(super) fn read(text: &str) -> Option<String> {
+    let address = text.parse::<IpAddr>().map(|address| address.to_string());
+    address.or_else(|_| text.parse::<IpNet>().map(|beginning| beginning.to_string())).ok()
 }
 
 /// What is kept of a network, given as an address or as the beginning of one, from which something came at that time. What

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use super::columns::{Column, Layout};
 use super::history::{Event, Former, Mark, Reason, Request, Turn};
-use super::networks::Network;
 use super::wishes::{Chooser, Wishes};
-use super::{Format, ImportBasis, history, values};
+use super::{Format, ImportBasis, history, networks, values};
 use crate::config::Retention;
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, UtcMillis, without_turns};
 
@@ -33,7 +32,7 @@ pub(super) struct Claim {
     pub(super) confirmed_at: Option<UtcMillis>,
     pub(super) evidence: Option<String>,
     /// From where they agreed there.
-    pub(super) network: Option<Network>,
+    pub(super) network: Option<String>,
     /// When they left there.
     pub(super) left_at: Option<UtcMillis>,
     /// They were never asked there, so that nobody may mail them.
@@ -144,9 +143,11 @@ impl Row {
         })
     }
 
-    /// Forgets of networks and programs what is not to be kept from now on.
+    /// Forgets of networks and programs what is not to be kept from now on. Those of another program's evidence are as old as
+    /// the import: until then nobody could show by them that somebody has agreed.
     pub(super) fn forget_networks(&mut self, retention: &Retention, now: UtcMillis) {
-        self.claim.network = self.claim.network.take().and_then(|network| network.kept(retention, now));
+        let network = self.claim.network.take();
+        self.claim.network = network.and_then(|network| networks::kept(&network, now, retention, now));
         for event in self.past.iter_mut().flat_map(|past| &mut past.events) {
             event.forget_network(retention, now);
         }
