@@ -114,8 +114,9 @@ impl Chooser {
         self.offers.contains_key(group)
     }
 
-    /// The wishes of whoever is in `groups`, in small letters; none of them means all that is public. What is called as nothing here
-    /// counts for nothing, so that the wishes can be empty.
+    /// The wishes of whoever is in `groups`, in small letters; none of them means all that is public. A topic means the public
+    /// digests that have it, where there are any: one that is not public has to be named itself. What is called as nothing
+    /// here counts for nothing, so that the wishes can be empty.
     pub(super) fn of_groups(&mut self, groups: &[String]) -> Result<Arc<Wishes>, String> {
         if groups.is_empty() {
             return self.choose("", "", "");
@@ -128,10 +129,12 @@ impl Chooser {
             };
         }
         let mut choice = Vec::new();
+        let none_public = self.config.digests.iter().all(|digest| !digest.public);
         for digest in &self.config.digests {
-            let offered = topics_of(&self.config, digest);
-            let only: BTreeSet<String> = offered.into_iter().filter(|topic| topics.contains(topic.as_str())).collect();
-            let topics = match (only.is_empty(), digests.contains(digest.id.as_str())) {
+            let named = digests.contains(digest.id.as_str());
+            let offered = topics_of(&self.config, digest).into_iter().filter(|_| named || digest.public || none_public);
+            let only: BTreeSet<String> = offered.filter(|topic| topics.contains(topic.as_str())).collect();
+            let topics = match (only.is_empty(), named) {
                 (true, false) => continue,
                 (true, true) => Topics::All,
                 (false, _) => Topics::Only(only),

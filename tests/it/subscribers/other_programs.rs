@@ -9,7 +9,7 @@ use postround::subscribers::{
 };
 
 use super::{URL, import, states};
-use crate::support::household::{Asked, address, confirmed, somebody, subscribers, subscribers_with, text};
+use crate::support::household::{Asked, address, confirmed, execute, somebody, subscribers, subscribers_with, text};
 use crate::support::{TestStore, on_both};
 
 const LISTMONK: &str = "\
@@ -91,6 +91,39 @@ on_both! {
         let commas = PHPLIST.replace('\t', ",");
         let report = import(&store, &subscribers, commas.as_bytes(), ImportBasis::Rows, false).await;
         assert_eq!((report.added, report.updated, report.unchanged), (0, 0, 3));
+    }
+
+    async fn a_group_that_is_called_as_a_topic_means_no_digest_that_is_not_public(store: TestStore) {
+        let got = "select s.email || ' ' || d.digest || ' ' || d.topics from subscriptions d
+                   join subscribers s on s.id = d.subscriber_id order by 1";
+        let mailchimp = SUBSCRIBED.replace("\"News, Features\"", "News").replace(",Gardening,", ",\"News, Jobs & Posts\",");
+        let phplist = PHPLIST.replacen("Early Help Weekly Jobs & Posts", "News", 1).replace("\tGardening", "\tNews Jobs & Posts");
+        let listmonk = "uuid,email,name,attributes,status,lists\n\
+            0b2c8f7a-5a57-4f0e-9d0b-52f1f4b0c001,ann@northfold.example,Ann,{},enabled,News\n\
+            0b2c8f7a-5a57-4f0e-9d0b-52f1f4b0c002,cal@northfold.example,Cal,{},enabled,\"News, Jobs & Posts\"\n";
+        for (file, format, named) in [
+            (mailchimp.as_str(), Format::Mailchimp, "cal"), (&phplist, Format::PhpList, "eli"), (listmonk, Format::Listmonk, "cal"),
+        ] {
+            for public in [true, false] {
+                execute(&store, "delete from subscriptions; delete from subscribers").await;
+                let (subscribers, _clock) = subscribers_with(&store, URL, |config| {
+                    config.digests[0].public = public;
+                    config.digests[1].public = false;
+                    config.digests[1].sections.push("news".to_owned());
+                }).await;
+                let basis = if format == Format::Listmonk { ImportBasis::Confirmed("form") } else { ImportBasis::Rows };
+                let report = import(&store, &subscribers, file.as_bytes(), basis, false).await;
+                assert_eq!(report.format, format);
+                let all = text(&store, got).await;
+                let jobs: Vec<&str> = all.lines().filter(|line| line.starts_with("ann") || line.starts_with(named)).collect();
+                let ann = if public { vec![] } else { vec!["ann@northfold.example jobs news".to_owned()] };
+                let expected = ann.into_iter().chain([
+                    "ann@northfold.example weekly news".to_owned(), format!("{named}@northfold.example jobs news"),
+                    format!("{named}@northfold.example weekly news"),
+                ]);
+                assert_eq!(jobs, expected.collect::<Vec<_>>(), "{format:?}, weekly is public: {public}");
+            }
+        }
     }
 
     async fn mailchimps_zip_file_keeps_every_state_its_evidence_and_its_groups(store: TestStore) {
