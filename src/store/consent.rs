@@ -66,6 +66,19 @@ queries! {
             where event = 'profile' and actor = 'subscriber'
               and subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
     };
+    // A list of keys is bound in its own way on each. What confirms a request says when it was asked.
+    OWN_SIGN_UPS_AMONG = {
+        sqlite "select distinct a.subscriber_id from consent_events a
+            join consent_events c on c.subscriber_id = a.subscriber_id and c.event = 'confirmed' and c.actor = 'subscriber'
+              and c.evidence like 'request ' || a.at || ' %'
+            where a.event = 'asked' and a.actor = 'subscriber'
+              and a.subscriber_id in (select value from json_each($1))"
+        postgres "select distinct a.subscriber_id from consent_events a
+            join consent_events c on c.subscriber_id = a.subscriber_id and c.event = 'confirmed' and c.actor = 'subscriber'
+              and c.evidence like 'request ' || a.at || ' %'
+            where a.event = 'asked' and a.actor = 'subscriber'
+              and a.subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
+    };
     CONSENT_SINCE = {
         "select subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence
          from consent_events where subscriber_id = $1 and at > $2 order by at, id"
@@ -140,6 +153,15 @@ impl Session {
     /// When the database fails.
     pub async fn own_profiles_among(&mut self, subscribers: &[i64]) -> Result<Vec<i64>, StoreError> {
         let rows = fetch_all!(self, OWN_PROFILES_AMONG as (i64,), &super::query::json(subscribers))?;
+        Ok(rows.into_iter().map(|row| row.0).collect())
+    }
+
+    /// Those of the subscribers with these row ids who have asked for mails themselves, and confirmed that request.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn own_sign_ups_among(&mut self, subscribers: &[i64]) -> Result<Vec<i64>, StoreError> {
+        let rows = fetch_all!(self, OWN_SIGN_UPS_AMONG as (i64,), &super::query::json(subscribers))?;
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::own::Own;
 use super::report::Skip;
 use super::row::Row;
 use super::{ImportBasis, strictness};
@@ -53,8 +54,7 @@ pub(super) struct Known {
     pub(super) moved: HashMap<String, SubscriberRow>,
     /// Public ids of the chunk that somebody has.
     pub(super) taken: HashSet<PublicId>,
-    /// The row ids of those who have set the name or the language themselves that a row of the chunk would change.
-    own_profiles: HashSet<i64>,
+    own: Own,
 }
 
 impl Known {
@@ -79,9 +79,9 @@ impl Known {
         let taken = if public.is_empty() { Vec::new() } else { session.public_ids_among(&public).await? };
         let rows: HashMap<String, SubscriberRow> =
             rows.into_iter().map(|row| (row.address_hash.clone(), row)).collect();
-        let own_profiles = own_profiles(session, &rows, chunk).await?;
+        let own = Own::look_up(session, &rows, chunk).await?;
         let moved = moved.into_iter().map(|moved| (moved.former_hash, moved.person)).collect();
-        Ok(Self { rows, subscriptions, suppressed, moved, taken: taken.into_iter().collect(), own_profiles })
+        Ok(Self { rows, subscriptions, suppressed, moved, taken: taken.into_iter().collect(), own })
     }
 
     /// The row ids of those whom a row is about: who has its address, and who had it before.
@@ -239,20 +239,6 @@ impl Known {
         self.new_suppression(row, UtcMillis(0)).is_some()
     }
 
-    /// Takes the name and the language of a row. Those that the person has set are newer than any file, and a mere request
-    /// may be somebody else's. Of two rows for one person the first counts: else they would take turns with each import.
-    fn introduce(&self, next: &mut SubscriberRow, numbered: &Numbered, wanted: SubscriberState) {
-        let request = wanted == SubscriberState::Pending && next.state == SubscriberState::Confirmed;
-        let stands = request || numbered.again || self.own_profiles.contains(&next.id);
-        let row = &numbered.row;
-        if !row.name.is_empty() && (!stands || next.name.is_empty()) {
-            next.name.clone_from(&row.name);
-        }
-        if let Some(locale) = row.locale.as_ref().filter(|_| !stands || next.locale.is_none()) {
-            next.locale = Some(locale.as_str().to_owned());
-        }
-    }
-
     /// Brings together a row and somebody who is pending or confirmed.
     fn merge(
         &self,
@@ -269,7 +255,7 @@ impl Known {
             next.state = SubscriberState::Confirmed;
             next.confirmed_at = Some(row.claim.confirmed_at.unwrap_or(now));
         }
-        self.introduce(&mut next, numbered, wanted);
+        self.own.introduce(&mut next, numbered, wanted);
         // Their own choices of topics, and what they have left, are newer than any file. What somebody who has not
         // confirmed seems to want may be another's wish: the file's takes its place.
         let wishes = &row.wishes;
@@ -303,24 +289,6 @@ impl Known {
         next.updated_at = now;
         Decision::Update(Box::new(Update { row: next, put, cancel, drop, confirms, ask, gets }))
     }
-}
-
-/// Who of those that the rows are about has set the name or the language themselves; asked only of those for whom a row has
-/// another one, since each takes a look at their events.
-async fn own_profiles(
-    session: &mut Session,
-    known: &HashMap<String, SubscriberRow>,
-    chunk: &[&Numbered],
-) -> Result<HashSet<i64>, StoreError> {
-    let changed = chunk.iter().filter_map(|numbered| {
-        let (row, person) = (&numbered.row, known.get(&numbered.row.address_hash)?);
-        let name = !row.name.is_empty() && row.name != person.name;
-        let locale = row.locale.as_ref().is_some_and(|locale| person.locale.as_deref() != Some(locale.as_str()));
-        (name || locale).then_some(person.id)
-    });
-    let changed: Vec<i64> = changed.collect();
-    let own = if changed.is_empty() { Vec::new() } else { session.own_profiles_among(&changed).await? };
-    Ok(own.into_iter().collect())
 }
 
 /// What the file has left or paused and they have not here.

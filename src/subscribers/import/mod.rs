@@ -13,6 +13,7 @@ mod duplicates;
 mod foreign;
 mod history;
 mod networks;
+mod own;
 mod plan;
 mod records;
 mod report;

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 
 use postround::config::Config;
 use postround::domain::Locale;
-use postround::subscribers::{Edit, Import, ImportBasis, ImportReport, Keys, Origin};
+use postround::subscribers::{
+    Confirmed, Edit, Import, ImportBasis, ImportReport, JoinRequest, Keys, Leave, NewSubscriber, Origin,
+};
 use proptest::prelude::*;
 
 use super::{URL, import, states};
-use crate::support::household::{Asked, address, execute, subscribers, subscribers_with, text};
+use crate::support::household::{Asked, address, execute, somebody, subscribers, subscribers_with, text};
 use crate::support::on_both;
 
 const PAPER: ImportBasis<'static> = ImportBasis::Confirmed("paper forms");
@@ -183,7 +185,7 @@ on_both! {
         };
         set("a@northfold.example", "Ann New", "de").await;
         set("c@northfold.example", "", "de").await;
-        // An operator's correction is none of the person's.
+        // What they have emptied stays empty. An operator's correction is none of the person's.
         let edit = Edit { name: Some("Ben New".to_owned()), ..Edit::default() };
         subscribers.edit(&address("b@northfold.example"), &edit, Origin::COMMAND_LINE, &Asked::default()).await.unwrap();
         let later = old.replace("c@northfold.example,,", "c@northfold.example,Cal,en-GB");
@@ -192,15 +194,59 @@ on_both! {
             std::fs::write(&path, &later).unwrap();
             let again = Import { dry, ..Import::new(&path, ImportBasis::Rows) };
             let report = subscribers.import(&again, &Asked::default(), |_, _| {}).await.unwrap();
-            assert_eq!((report.unchanged, report.updated), (1, 2), "dry: {dry}");
+            assert_eq!((report.unchanged, report.updated), (2, 1), "dry: {dry}");
         }
-        assert_eq!(text(&store, profile).await, "Ann New de\nBen Old en-GB\nCal de");
+        assert_eq!(text(&store, profile).await, "Ann New de\nBen Old en-GB\n de");
+        set("a@northfold.example", "", "").await;
+        import(&store, &subscribers, later.as_bytes(), ImportBasis::Rows, false).await;
+        assert_eq!(text(&store, profile).await, " \nBen Old en-GB\n de");
         // What only asks for somebody who is confirmed changes nothing of theirs.
         let asks = list("b@northfold.example,Visit casino.example,fr,pending,\n");
         assert_eq!(import(&store, &subscribers, asks.as_bytes(), ImportBasis::Rows, false).await.unchanged, 1);
         let report = import(&store, &subscribers, list("b@northfold.example,Bob,fr,,\n").as_bytes(), ImportBasis::Ask, false).await;
         assert_eq!((report.unchanged, report.asked), (1, 0));
-        assert_eq!(text(&store, profile).await, "Ann New de\nBen Old en-GB\nCal de");
+        assert_eq!(text(&store, profile).await, " \nBen Old en-GB\n de");
+    }
+
+    async fn a_file_sets_back_no_name_or_language_that_somebody_has_signed_up_with(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let profile = "select name || ' ' || coalesce(locale, '') from subscribers order by email";
+        let (ann, ben) = ("a@northfold.example", "b@northfold.example");
+        let joins = async |email: &str, name: &str, locale: Option<&str>| {
+            execute(&store, "delete from notice_slots").await;
+            clock.advance(std::time::Duration::from_secs(60));
+            let choice = somebody(email, &["weekly"]).choice;
+            let locale = locale.map(|code| Locale::parse(code).unwrap());
+            let request = JoinRequest { address: address(email), name: name.to_owned(), locale, choice, wording: String::new() };
+            let asked = Asked::default();
+            subscribers.join(&request, Origin::PAGE, &asked).await.unwrap();
+            let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
+            clock.advance(std::time::Duration::from_secs(60));
+            assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE, &asked).await.unwrap(), Confirmed::Now);
+        };
+        let file = format!("email,name,locale,evidence\n{ann},Filler,fr,paper\n{ben},Filler,fr,paper\n");
+        let again = async || {
+            let report = import(&store, &subscribers, file.as_bytes(), ImportBasis::Rows, false).await;
+            (report.unchanged, report.updated)
+        };
+        joins(ann, "Own", Some("cy")).await;
+        joins(ben, "", None).await;
+        assert_eq!(again().await, (1, 1));
+        assert_eq!(text(&store, profile).await, "Own cy\nFiller fr", "what they did not give may come from a file");
+        let id = subscribers.public_id(&address(ben)).await.unwrap().unwrap();
+        clock.advance(std::time::Duration::from_secs(60));
+        subscribers.leave(&id, Leave::All, Origin::PAGE).await.unwrap();
+        joins(ben, "Ben", Some("de")).await;
+        assert_eq!(again().await, (2, 0));
+        assert_eq!(text(&store, profile).await, "Own cy\nBen de");
+        // Whoever was added by an operator has only said yes to the mails.
+        let asked = Asked::default();
+        let added = NewSubscriber { name: "Typo".to_owned(), ..somebody("c@northfold.example", &["weekly"]) };
+        subscribers.add(&added, Origin::COMMAND_LINE, &asked).await.unwrap();
+        let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
+        subscribers.confirm(&claim, "Yes?", Origin::PAGE, &asked).await.unwrap();
+        import(&store, &subscribers, b"email,name,evidence\nc@northfold.example,Cal,paper\n", ImportBasis::Rows, false).await;
+        assert!(text(&store, profile).await.contains("Cal "), "a file may correct an operator");
     }
 
     async fn a_report_names_whom_it_left_alone_and_why(store: TestStore) {
