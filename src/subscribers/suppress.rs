@@ -2,6 +2,8 @@
 //!
 //! The store keeps a keyed hash of each, so that a suppression outlives the data of the person.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::import::suppressions::Entry;
@@ -86,19 +88,32 @@ impl Subscribers {
             note: super::import::cut(note),
             since: None,
         };
-        let mut done = self.suppress_all(&[entry], reason, origin).await?;
+        let mut session = self.store.write(Durability::Full).await?;
+        let mut done = suppress(&mut session, &[entry], reason, origin, self.now()).await?;
+        session.commit().await?;
         Ok(Suppressed { changed: done.changed > 0, stopped: done.stopped, moved_to: done.moved_to.pop() })
     }
 
-    /// Suppresses a chunk in one transaction.
-    async fn suppress_all(
+    /// Suppresses a chunk of a list. A list that came from here has the dead addresses of before: whoever has asked at one
+    /// since is left to confirm that.
+    async fn suppress_listed(
         &self,
         entries: &[Entry],
         otherwise: SuppressionReason,
         origin: Origin<'_>,
     ) -> Result<Done, SubscribersError> {
         let mut session = self.store.write(Durability::Full).await?;
-        let done = suppress(&mut session, entries, otherwise, origin, self.now()).await?;
+        let hashes: Vec<&str> = entries.iter().map(|entry| entry.hash.as_str()).collect();
+        let have = session.suppressions_among(&hashes).await?.into_iter();
+        let have: HashMap<String, SuppressionReason> =
+            have.map(|row| (row.address_hash, SuppressionReason::parse(&row.reason))).collect();
+        let says_something = |entry: &&Entry| {
+            let reason = entry.reason.unwrap_or(otherwise);
+            let for_good = matches!(reason, SuppressionReason::Complaint | SuppressionReason::Manual);
+            for_good || have.get(&entry.hash).is_none_or(|have| have.weight() < reason.weight())
+        };
+        let entries: Vec<Entry> = entries.iter().filter(says_something).cloned().collect();
+        let done = suppress(&mut session, &entries, otherwise, origin, self.now()).await?;
         session.commit().await?;
         Ok(done)
     }
@@ -205,7 +220,7 @@ impl Subscribers {
     ) -> Result<ImportReport, SubscribersError> {
         let note = super::import::cut(note);
         self.read_suppressions(import, &note, async |chunk: Vec<Entry>| {
-            let done = unless_first(|| self.suppress_all(&chunk, reason, origin)).await?;
+            let done = unless_first(|| self.suppress_listed(&chunk, reason, origin)).await?;
             Ok((done.changed, done.moved_to.len() as u64))
         })
         .await

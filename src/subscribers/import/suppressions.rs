@@ -16,6 +16,7 @@ use crate::domain::{EmailAddress, UtcMillis};
 use crate::subscribers::{Keys, Subscribers, SubscribersError, SuppressionReason};
 
 /// An address that must not be mailed.
+#[derive(Clone)]
 pub(in crate::subscribers) struct Entry {
     pub(in crate::subscribers) hash: String,
     /// The address in small letters, where the file has it.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use postround::domain::SubscriberState;
 use postround::store::{Durability, NewDelivery, SuppressionRow};
 use postround::subscribers::{
-    Erased, Import, ImportBasis, ImportReport, Leave, Origin, Refusal, Subscribers, SubscribersError, SuppressionList,
-    SuppressionReason, Taken, Undone,
+    Confirmed, Erased, Import, ImportBasis, ImportReport, Leave, Origin, Refusal, Subscribers, SubscribersError,
+    SuppressionList, SuppressionReason, Taken, Undone,
 };
 
+use super::moving::mailed;
 use super::{ANN, URL, import, public_id, states};
 use crate::support::household::{Asked, address, confirmed, execute, somebody, subscribers, text};
 use crate::support::{MONDAY, TestStore, on_both};
@@ -145,6 +146,31 @@ on_both! {
         assert_eq!((text(&store, "select reason from suppressions").await.as_str(), states(&store).await), ("manual", format!("{ANN} complained")));
         subscribers.unsuppress(ANN, Origin::COMMAND_LINE).await.unwrap().unwrap();
         assert_eq!(states(&store).await, format!("{ANN} unsubscribed"));
+    }
+
+    async fn a_list_that_says_nothing_new_of_a_dead_address_leaves_whoever_signs_up_there_since_alone(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        for (who, reason, again) in [("a", "bounced", "bounced"), ("b", "bounced", "erased"), ("c", "erased", "erased")] {
+            let who = format!("{who}@northfold.example");
+            subscribers.suppress(&address(&who), SuppressionReason::parse(reason), "", Origin::COMMAND_LINE).await.unwrap();
+            clock.advance(Duration::from_secs(60));
+            let asked = Asked::default();
+            subscribers.add(&somebody(&who, &["weekly"]), Origin::PAGE, &asked).await.unwrap();
+            execute(&store, "delete from deliveries").await;
+            mailed(&store, "confirmation", "queued", "").await;
+            clock.advance(Duration::from_secs(60));
+            let report = suppress_file(&store, &subscribers, &format!("email,reason\n{who},{again}\n"), false).await;
+            assert_eq!((report.added, report.unchanged), (0, 1), "{reason}, {again}");
+            let state = format!("select state from subscribers where email = '{who}'");
+            assert_eq!(text(&store, &state).await, "pending", "{reason}, {again}");
+            assert_eq!(text(&store, "select distinct state from deliveries").await, "queued");
+            let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
+            assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE, &asked).await.unwrap(), Confirmed::Now);
+        }
+        // What is new counts.
+        let report = suppress_file(&store, &subscribers, "email,reason\na@northfold.example,bounced\n", false).await;
+        assert_eq!(report.added, 1);
+        assert!(states(&store).await.starts_with("a@northfold.example bounced"));
     }
 
     async fn after_a_complaint_an_operators_word_brings_nothing_back_that_a_fresh_confirmation_does_not_name(store: TestStore) {
