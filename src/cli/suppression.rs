@@ -146,6 +146,13 @@ async fn remove(context: &Context, app: &App, address: &str) -> Result<(), CliEr
     }
     let note = if lifted.note.is_empty() { String::new() } else { format!(" ({})", lifted.note) };
     output::line(format!("{address}: lifted what was there since {}: {}{note}", lifted.since, lifted.reason))?;
+    for shut in &lifted.former {
+        output::line(format!(
+            "{0}, an address of theirs from before, stays suppressed ({1}): a list that has it suppresses them again; \
+             `suppression remove {0}` lifts that",
+            shut.address, shut.reason
+        ))?;
+    }
     if let Some(moved) = &lifted.moved {
         return output::line(elsewhere(moved));
     }

@@ -59,7 +59,7 @@ pub use notice::{Notice, NoticeKind, Notify, NotifyError, SecretLink};
 pub use personal::{CHANGE_LIFETIME, ChangeClaim, MANAGE_LIFETIME, PersonalClaim, UNDO_LIFETIME};
 pub use record::{Record, RecordDigest, RecordEvent, RecordFormerAddress, RecordReason};
 pub use refusal::{Refusal, SuppressionReason};
-pub use suppress::{Lifted, Mover, Suppressed, SuppressionList};
+pub use suppress::{Lifted, Mover, StillShut, Suppressed, SuppressionList};
 pub use tokens::{ConfirmClaim, DigestClaim, Token, TokenError, Tokens};
 pub use undo::{NOTE_LIMIT, Reason, Undone};
 pub use why::{Why, WhyDigest, WhyIssue, WhySuppressed};

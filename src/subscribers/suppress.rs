@@ -42,6 +42,18 @@ pub struct Lifted {
     pub state: Option<SubscriberState>,
     /// Where whoever had it before they moved is now, if nobody has confirmed it since.
     pub moved: Option<Mover>,
+    /// Addresses that the person had before and that stay suppressed for good: a list that has one stands for the present
+    /// address again.
+    pub former: Vec<StillShut>,
+}
+
+/// A suppressed address that somebody had before they moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StillShut {
+    /// The address, where what is kept of the person names it; else its hash, as the list shows it.
+    pub address: String,
+    /// Why: `complaint` or `manual`.
+    pub reason: String,
 }
 
 /// Whoever had an address before they moved.
@@ -147,12 +159,40 @@ impl Subscribers {
             created_at: since,
         });
         let moved = mover(&mut session, person.as_ref(), &lifted.address_hash).await?;
+        let former = self.still_shut(&mut session, person.as_ref()).await?;
         let state = match person {
             Some(person) => Some(self.lift(&mut session, person, &lifted, origin).await?),
             None => None,
         };
         session.commit().await?;
-        Ok(Some(Lifted { reason: lifted.reason, note: lifted.note, since: lifted.created_at, state, moved }))
+        Ok(Some(Lifted { reason: lifted.reason, note: lifted.note, since: lifted.created_at, state, moved, former }))
+    }
+
+    /// The addresses that somebody had before and that are suppressed for good.
+    async fn still_shut(
+        &self,
+        session: &mut Session,
+        person: Option<&SubscriberRow>,
+    ) -> Result<Vec<StillShut>, StoreError> {
+        let Some(person) = person else { return Ok(Vec::new()) };
+        let former = session.former_addresses_between(person.id, person.id).await?;
+        let hashes: Vec<&str> = former.iter().map(|former| former.address_hash.as_str()).collect();
+        let mut rows = session.suppressions_among(&hashes).await?;
+        rows.retain(|row| {
+            matches!(SuppressionReason::parse(&row.reason), SuppressionReason::Complaint | SuppressionReason::Manual)
+        });
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let events = session.consent_between(person.id, person.id).await?;
+        let named = events.iter().filter_map(|event| EmailAddress::parse(&event.address).ok());
+        let named: HashMap<String, String> =
+            named.map(|address| (self.keys.address_hash(&address), address.as_str().to_owned())).collect();
+        let shut = rows.into_iter().map(|row| StillShut {
+            address: named.get(&row.address_hash).cloned().unwrap_or(row.address_hash),
+            reason: row.reason,
+        });
+        Ok(shut.collect())
     }
 
     async fn lift(

@@ -170,6 +170,9 @@ on_both! {
         assert!(lifted.contains(&format!("it is a former address of {new}; the person stays as they are there")), "{lifted}");
         let shut = said(&["suppression", "add", old]).await;
         assert!(shut.contains(&format!("it is a former address of {new}: nothing is mailed there any more either")), "{shut}");
+        let lifted = said(&["suppression", "remove", new]).await;
+        assert!(lifted.contains("stays suppressed (manual): a list that has it suppresses them again"), "{lifted}");
+        said(&["suppression", "add", new]).await;
         let lifted = said(&["suppression", "remove", old]).await;
         assert!(lifted.contains(&format!("where the person stays suppressed (manual); `suppression remove {new}` lifts that")), "{lifted}");
         let nothing = String::from_utf8(program.run(&["suppression", "remove", old]).await.stderr).unwrap();

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use postround::store::Durability;
-use postround::subscribers::{Import, ImportBasis, JoinRequest, Mover, Origin, Subscribers, SuppressionReason};
+use postround::subscribers::{
+    Import, ImportBasis, JoinRequest, Mover, Origin, StillShut, Subscribers, SuppressionReason,
+};
 
 use super::moving::{NEW, mailed, moves};
 use super::{ANN, URL, import, states};
@@ -104,6 +106,25 @@ on_both! {
             assert_eq!((again.is_some(), again.and_then(|lifted| lifted.moved)), (barred.is_some(), None));
         }
         assert_eq!(text(&store, "select reason from suppressions").await, "");
+    }
+
+    async fn lifting_what_is_said_of_the_present_address_names_the_former_one_by_which_a_list_brings_it_back(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        moves(&store, &subscribers, ANN, NEW).await;
+        let path = store.folder.path().join("suppressed.csv");
+        for (reason, shut) in [(SuppressionReason::Bounced, None), (BY_HAND, Some("manual"))] {
+            subscribers.suppress(&address(ANN), reason, "", Origin::COMMAND_LINE).await.unwrap();
+            subscribers.suppress(&address(NEW), BY_HAND, "", Origin::COMMAND_LINE).await.unwrap();
+            let lifted = subscribers.unsuppress(NEW, Origin::COMMAND_LINE).await.unwrap().unwrap();
+            let expected = shut.map(|reason| StillShut { address: ANN.to_owned(), reason: reason.to_owned() });
+            assert_eq!(lifted.former, expected.into_iter().collect::<Vec<_>>(), "{reason:?}");
+            std::fs::write(&path, format!("email,reason\n{ANN},{}\n", reason.as_str())).unwrap();
+            let import = Import::new(&path, ImportBasis::Rows);
+            subscribers.import_suppressions(&import, BY_HAND, "", Origin::COMMAND_LINE).await.unwrap();
+            let mailed = text(&store, "select email from live_subscriptions").await;
+            assert_eq!(mailed.is_empty(), shut.is_some(), "{reason:?}");
+        }
     }
 
     async fn where_whoever_had_an_address_before_said_no_for_good_nothing_asks_there_any_more(store: TestStore) {
