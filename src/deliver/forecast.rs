@@ -27,12 +27,19 @@ pub struct Forecast {
 /// What limits a relay, or all of them.
 struct Scope<'a> {
     rates: &'a [Rate],
-    /// How many were sent in the time of each rate.
-    taken: Vec<u64>,
+    /// Of the time of each rate: what was taken in it.
+    taken: Vec<Vec<Taken>>,
     warm_up: Option<WarmUp>,
     taken_today: u64,
     /// For so many seconds it gets nothing.
     rests: u64,
+}
+
+/// Places of a quota that have been taken.
+struct Taken {
+    /// After so many seconds they are free again.
+    free_in: u64,
+    places: i64,
 }
 
 /// All that limits how fast mails go, but for the domains.
@@ -146,11 +153,8 @@ impl<'a> Scope<'a> {
         let mut taken = Vec::with_capacity(rates.len());
         for rate in rates {
             taken.push(match rate.per {
-                SECOND => 0,
-                per => {
-                    let minutes = i64::try_from(per.as_secs() / 60).unwrap_or(i64::MAX);
-                    session.quota_taken(name, minutes, now).await?
-                }
+                SECOND => Vec::new(),
+                per => taken_in(session, name, per, now).await?,
             });
         }
         let taken_today = match warm_up {
@@ -174,11 +178,13 @@ impl<'a> Scope<'a> {
         steady.map(|rate| u64::from(rate.count.get()).saturating_mul(seconds.saturating_sub(self.rests))).min()
     }
 
-    /// The same by its quotas alone. What was taken lately counts until a whole window is over.
+    /// The same by its quotas alone. What was taken lately is free again a window after that, and so on.
     fn quota(&self, seconds: u64, now: UtcMillis) -> u64 {
         let windows = self.rates.iter().zip(&self.taken).filter(|(rate, _)| rate.per != SECOND).map(|(rate, taken)| {
-            let count = u64::from(for_many(rate.count.get()));
-            count.saturating_sub(*taken).saturating_add(count.saturating_mul(seconds / rate.per.as_secs().max(1)))
+            let (count, window) = (u64::from(for_many(rate.count.get())), rate.per.as_secs().max(1));
+            let still: i64 = taken.iter().filter(|one| one.free_in > seconds % window).map(|one| one.places).sum();
+            let free = count.saturating_sub(u64::try_from(still).unwrap_or_default());
+            free.saturating_add(count.saturating_mul(seconds / window))
         });
         let warm_up = self.warm_up.map(|warm_up| {
             let today = now.to_utc().date_naive();
@@ -188,6 +194,17 @@ impl<'a> Scope<'a> {
         });
         windows.chain(warm_up).min().unwrap_or(u64::MAX)
     }
+}
+
+/// What was taken of a quota in its time.
+async fn taken_in(session: &mut Session, name: &str, per: Duration, now: UtcMillis) -> Result<Vec<Taken>, StoreError> {
+    let minutes = i64::try_from(per.as_secs() / 60).unwrap_or(i64::MAX);
+    let rows = session.quota_rows(name, minutes, now).await?;
+    let free_in = |minute: i64| {
+        let over = minute.saturating_add(minutes).saturating_add(1).saturating_mul(60) - now.0.div_euclid(1000);
+        u64::try_from(over).unwrap_or_default().min(per.as_secs())
+    };
+    Ok(rows.into_iter().map(|(minute, places)| Taken { free_in: free_in(minute), places }).collect())
 }
 
 /// The relays that have asked for less speed and still rest, and for how long.
@@ -226,7 +243,11 @@ mod tests {
     use super::*;
 
     fn scope<'a>(rates: &'a [Rate], taken: &[u64]) -> Scope<'a> {
-        Scope { rates, taken: taken.to_vec(), warm_up: None, taken_today: 0, rests: 0 }
+        let just_now = |(rate, taken): (&Rate, &u64)| {
+            vec![Taken { free_in: rate.per.as_secs(), places: i64::try_from(*taken).unwrap() }]
+        };
+        let taken = rates.iter().zip(taken).map(just_now).collect();
+        Scope { rates, taken, warm_up: None, taken_today: 0, rests: 0 }
     }
 
     fn takes(scope: &Scope<'_>, people: u64) -> Option<u64> {
@@ -246,6 +267,15 @@ mod tests {
         assert_eq!(takes(&scope(&rates, &[100]), 375), Some(0), "25 are kept for confirmations");
         assert_eq!(takes(&scope(&rates, &[100]), 376), Some(3600));
         assert_eq!(takes(&scope(&rates, &[700]), 1001), Some(3 * 3600));
+    }
+
+    #[test]
+    fn what_was_taken_is_free_again_an_hour_after_it_was_taken() {
+        let rates = [Rate::parse("20/h").unwrap()];
+        let taken = vec![vec![Taken { free_in: 600, places: 10 }, Taken { free_in: 1800, places: 9 }]];
+        let scope = Scope { taken, ..scope(&rates, &[0]) };
+        assert_eq!([10, 11, 19].map(|people| takes(&scope, people)), [Some(600), Some(1800), Some(1800)]);
+        assert_eq!([20, 30].map(|people| takes(&scope, people)), [Some(4200), Some(5400)], "and an hour later");
     }
 
     #[test]

@@ -46,6 +46,9 @@ queries! {
     AT_DOMAIN = {
         "select count(*) from live_subscriptions l where l.digest = $1 and l.since <= $2 and lower(l.email) like $3"
     };
+    QUOTA_ROWS = {
+        "select minute, taken from quotas where scope = $1 and minute >= $2 and minute > 0 order by minute"
+    };
     QUOTA_TAKEN = {
         "select cast(coalesce(sum(taken), 0) as bigint) from quotas where scope = $1 and minute >= $2 and minute > 0"
     };
@@ -126,6 +129,20 @@ impl Session {
     /// When the database fails.
     pub async fn audience_at(&mut self, digest: &str, now: UtcMillis, domain: &str) -> Result<i64, StoreError> {
         Ok(fetch_one!(self, AT_DOMAIN as (i64,), digest, now, format!("%@{}", domain.to_lowercase()))?.0)
+    }
+
+    /// How many places of a quota have been taken in each of the last so many minutes, by the minute since 1970.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn quota_rows(
+        &mut self,
+        scope: &str,
+        minutes: i64,
+        now: UtcMillis,
+    ) -> Result<Vec<(i64, i64)>, StoreError> {
+        let minute = now.0.div_euclid(60_000);
+        fetch_all!(self, QUOTA_ROWS as (i64, i64), scope, minute.saturating_sub(minutes))
     }
 
     /// How many places of a quota have been taken in the last so many minutes.
