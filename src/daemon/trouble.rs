@@ -18,7 +18,26 @@ pub(super) struct Warning {
 #[derive(Default)]
 pub(super) struct Troubles {
     all: Lasting,
-    each: BTreeMap<String, Lasting>,
+    each: BTreeMap<String, Trouble>,
+}
+
+/// The trouble of one relay: since when it has not taken anything, and whether that has been told.
+#[derive(Default)]
+struct Trouble {
+    lasting: Lasting,
+    told: bool,
+}
+
+impl Trouble {
+    /// Whether there is something to tell: once when it has lasted, and again for as long as the relay is tried in vain.
+    fn look(&mut self, relay: &RelayState) -> bool {
+        self.told &= !relay.works;
+        if !self.lasting.look(!relay.works) || self.told && !relay.rests {
+            return false;
+        }
+        self.told = true;
+        true
+    }
 }
 
 impl Troubles {
@@ -28,14 +47,14 @@ impl Troubles {
         let others_work = relays.iter().any(|relay| relay.works);
         let mut warnings = Vec::new();
         for relay in relays {
-            let has_lasted = self.each.entry(relay.id.clone()).or_default().look(relay.trouble.is_some());
-            if has_lasted && others_work {
+            let has_news = self.each.entry(relay.id.clone()).or_default().look(relay);
+            if has_news && others_work {
                 warnings.push(Warning {
                     key: format!("relay:{}", relay.id),
                     subject: format!("The relay {} does not take mail", relay.id),
                     text: format!(
-                        "{}\nThe other relays take its share meanwhile, within their own rates.",
-                        relay.trouble.as_deref().unwrap_or_default()
+                        "{}\nIt has taken nothing since. The other relays take its share meanwhile, within their own rates.",
+                        relay.words.as_deref().unwrap_or_default()
                     ),
                 });
             }
@@ -57,8 +76,14 @@ mod tests {
 
     use super::*;
 
-    fn relay(id: &str, trouble: Option<&str>) -> RelayState {
-        RelayState { id: id.to_owned(), works: trouble.is_none(), trouble: trouble.map(str::to_owned), connections: 0 }
+    fn relay(id: &str, words: Option<&str>) -> RelayState {
+        RelayState {
+            id: id.to_owned(),
+            works: words.is_none(),
+            words: words.map(str::to_owned),
+            rests: words.is_some(),
+            connections: 0,
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -74,6 +99,10 @@ mod tests {
             ("relay:backup", "The relay backup does not take mail")
         );
         assert!(told[0].text.starts_with("535 wrong password\n"), "{}", told[0].text);
+
+        let idle = [relay("main", None), RelayState { rests: false, ..relay("backup", Some("535 wrong password")) }];
+        assert_eq!(troubles.look(None, &idle), [], "it has been told, and nothing has been tried since");
+        assert_eq!(Troubles::default().look(None, &idle), []);
 
         let both = [relay("main", Some("421 busy")), relay("backup", Some("535 wrong password"))];
         assert_eq!(

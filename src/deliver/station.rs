@@ -29,8 +29,10 @@ pub struct RelayState {
     pub id: String,
     /// Whether it takes mail, as far as is known: it has not failed since it last did.
     pub works: bool,
-    /// What it has last failed with, while it rests from that.
-    pub trouble: Option<String>,
+    /// What it has last failed with, unless it has worked since.
+    pub words: Option<String>,
+    /// Whether it rests from that.
+    pub rests: bool,
     /// How many connections are open.
     pub connections: usize,
 }
@@ -87,7 +89,8 @@ impl Station {
         RelayState {
             id: self.config.id.clone(),
             works: words.is_none(),
-            trouble: words.filter(|_| self.health.paused_until().is_some()),
+            rests: self.health.paused_until().is_some(),
+            words,
             connections: self.open.load(Ordering::SeqCst),
         }
     }
