@@ -93,7 +93,7 @@ impl Default for Timings {
             relay_pause_max: Duration::from_secs(300),
             throttle_pause: Duration::from_secs(600),
             throttle_step: Duration::from_secs(60),
-            stop: Duration::from_secs(7),
+            stop: Duration::from_secs(6),
             beat: Duration::from_secs(5),
             lease: Duration::from_secs(30),
         }

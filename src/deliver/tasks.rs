@@ -19,7 +19,7 @@ use super::{aside, connections, lease, pacer, rests};
 use crate::store::StoreError;
 
 /// After the connections have had their time, the recorder has this much to write down what is known.
-const LAST_MARKS: Duration = Duration::from_millis(900);
+const LAST_MARKS: Duration = Duration::from_millis(700);
 
 /// The tasks of a run; dropped, they are aborted.
 pub struct Tasks {
