@@ -234,8 +234,11 @@ impl Feed {
     }
 
     /// A relay does not work: the others need not wait for it.
-    pub fn leave_out(&self, relay: usize) {
-        self.with(|state| state.pace.leave_out(relay));
+    pub fn leave_out(&self, relay: usize, rests: impl Fn(usize) -> bool) {
+        self.with(|state| {
+            state.pace.leave_out(relay);
+            state.kept_from.release(state.pace.relays(), rests, Instant::now());
+        });
         self.changed.notify_waiters();
     }
 

@@ -64,6 +64,16 @@ impl KeptFrom {
         if left_to_others { Others::Free } else { Others::Away }
     }
 
+    /// One of so many relays has failed: what was left to relays that all rest now is kept from nobody any more.
+    pub fn release(&mut self, of: usize, rests: impl Fn(usize) -> bool, now: Instant) {
+        for all in self.0.values_mut() {
+            let mut left = (0..of).filter(|other| all.iter().all(|one| one.by != *other));
+            if left.all(&rests) {
+                all.iter_mut().for_each(|one| one.until = one.until.min(now));
+            }
+        }
+    }
+
     /// Until when a delivery is kept from `relay`, if it was.
     pub fn until(&self, delivery: i64, relay: usize) -> Option<Instant> {
         self.0.get(&delivery)?.iter().find(|one| one.by == relay).map(|one| one.until)
@@ -100,6 +110,17 @@ mod tests {
         assert_eq!(kept.add(7, 0, TIME, 3, |relay| relay > 1, now), Others::Free);
         assert_eq!((kept.until(7, 0), kept.until(7, 1), kept.until(8, 0)), (Some(now + TIME), None, None));
         assert_eq!(kept.add(7, 1, TIME, 3, |relay| relay > 1, now), Others::Away);
+    }
+
+    #[test]
+    fn what_was_left_to_relays_that_have_failed_since_is_kept_from_nobody() {
+        let (mut kept, now) = (KeptFrom::default(), Instant::now());
+        assert_eq!(kept.add(7, 0, TIME, 3, |_| false, now), Others::Free);
+        kept.release(3, |relay| relay == 1, now);
+        assert_eq!(kept.until(7, 0), Some(now + TIME), "one of them may still take it");
+        kept.release(3, |relay| relay > 0, now);
+        assert_eq!(kept.until(7, 0), Some(now));
+        assert_eq!(kept.add(7, 0, TIME, 3, |relay| relay > 0, now), Others::Away, "and it has its pause");
     }
 
     #[test]

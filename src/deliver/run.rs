@@ -71,6 +71,11 @@ impl Shared {
         pauses?.into_iter().min()
     }
 
+    /// Whether the relay of that place rests.
+    pub fn rests(&self, relay: usize) -> bool {
+        self.stations.get(relay).is_some_and(|station| station.health.paused_until().is_some())
+    }
+
     /// What a relay failed with, unless it has worked since.
     pub fn words(&self) -> Option<String> {
         self.stations.iter().find_map(|station| station.health.words())
@@ -296,7 +301,7 @@ impl Run {
     pub fn relay_failed(&self, station: &Station, words: &str) {
         let rests = station.health.paused_until().is_some();
         let pause = station.health.failed(words, &*self.shared.random);
-        self.feed.leave_out(station.place);
+        self.feed.leave_out(station.place, |relay| self.shared.rests(relay));
         let (relay, error) = (&station.config.id, without_addresses(words));
         if rests {
             tracing::debug!(relay, error, "the relay has failed on another connection too");
@@ -312,7 +317,7 @@ impl Run {
             tracing::debug!(relay, error, "the relay asks for less speed on another connection too");
             return;
         };
-        self.feed.leave_out(station.place);
+        self.feed.leave_out(station.place, |relay| self.shared.rests(relay));
         self.shared.slowed.notify_one();
         tracing::warn!(relay, error, pause = pause.as_secs_f32(), "the relay asks for less speed");
     }

@@ -154,9 +154,7 @@ impl Run {
 
     /// Who else may have a delivery that the relay has not taken. They have so long for it, where they are not resting.
     fn others(&self, station: &Station, row: &ClaimedRow, time: Duration) -> Others {
-        let rests =
-            |relay: usize| self.shared.stations.get(relay).is_some_and(|other| other.health.paused_until().is_some());
-        self.feed.keep_from(station.place, row.id, time, rests)
+        self.feed.keep_from(station.place, row.id, time, |relay| self.shared.rests(relay))
     }
 
     /// The result of an attempt that the relay is to blame for: it does not count. Another relay may have it at once; where

@@ -197,6 +197,20 @@ on_both! {
         assert_eq!((world.totals().await.sent, second.got().contains_key("zoë@x.example")), (3, true));
     }
 
+    async fn what_is_left_to_a_relay_that_turns_out_to_be_down_is_put_off(test: TestStore) {
+        let first = Catcher::start(Options { smtputf8: false, ..Options::default() }).await;
+        let world = World::new(test).await;
+        world.queue_to("zoë@x.example", "").await;
+        let engine = world.engine(with_one_that_is_down(&first));
+        let over = async {
+            while world.delivery_to("zoë@x.example").await.0 != DeliveryState::Deferred {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let patient = async { tokio::time::timeout(PATIENCE, over).await.unwrap() };
+        Box::pin(engine.run(patient)).await;
+    }
+
     async fn what_no_relay_can_take_has_failed(test: TestStore) {
         let one = || Catcher::start(Options { smtputf8: false, ..Options::default() });
         let (first, second) = (one().await, one().await);
