@@ -89,14 +89,17 @@ impl Subscribers {
                     changes.new.push((newcomer(row, state, id, now), row));
                     moved.extend(row.former().map(|former| former.address_hash.clone()));
                 }
-                Decision::Update(update) => {
+                Decision::Update(updates) => {
                     changes.counts.update(row);
-                    changes.counts.asked += u64::from(import.asks() && update.ask);
-                    if mailed {
-                        self.count_digests(&mut changes.counts, row, update.gets.iter().map(String::as_str));
+                    let asked = import.asks() && updates.iter().any(|update| update.ask);
+                    changes.counts.asked += u64::from(asked);
+                    for update in updates {
+                        if mailed {
+                            self.count_digests(&mut changes.counts, row, update.gets.iter().map(String::as_str));
+                        }
+                        changed.insert(update.row.id);
+                        changes.update(update, row, import, origin, now);
                     }
-                    changed.insert(update.row.id);
-                    changes.update(*update, row, import, origin, now);
                 }
                 Decision::Unchanged => changes.counts.unchanged += 1,
                 Decision::Skip(why) => changes.counts.skip(row, why),

@@ -14,7 +14,8 @@ use crate::subscribers::add::{is_wanted, subscription};
 /// What is to be done with a row.
 pub(super) enum Decision {
     Add(SubscriberState),
-    Update(Box<Update>),
+    /// Of more than one only where a no reaches whoever asked for the address, and whoever had it before.
+    Update(Vec<Update>),
     Unchanged,
     Skip(Skip),
 }
@@ -118,7 +119,11 @@ impl Known {
         // Whoever had it and a request for it go side by side, as long as nobody is asked once more for it.
         let asks = wanted != SubscriberState::Pending || basis == ImportBasis::Ask;
         if let Some(person) = self.mover(row).filter(|_| asks) {
-            return self.decide_moved(person, wanted, suppressed, now);
+            let theirs = self.decide_moved(person, wanted, suppressed, now);
+            return match known.filter(|_| gone(wanted)) {
+                Some(asker) => self.end_request(asker, theirs, wanted, now),
+                None => theirs,
+            };
         }
         let Some(known) = known else {
             return match suppressed {
@@ -134,7 +139,7 @@ impl Known {
             if strictness(wanted) <= strictness(known.state) {
                 return self.suppression(row, known);
             }
-            return Decision::Update(Box::new(leave(known, have, wanted, now)));
+            return Decision::Update(vec![leave(known, have, wanted, now)]);
         }
         match (suppressed, known.state) {
             (Some(reason), _) => Decision::Skip(because(reason)),
@@ -165,7 +170,7 @@ impl Known {
                     return Decision::Unchanged;
                 }
                 let have = self.subscriptions.get(&person.id).map_or(&[][..], Vec::as_slice);
-                Decision::Update(Box::new(leave(person, have, wanted, now)))
+                Decision::Update(vec![leave(person, have, wanted, now)])
             }
             SubscriberState::Bounced => Decision::Skip(Skip::Moved),
             SubscriberState::Pending | SubscriberState::Confirmed => {
@@ -179,6 +184,23 @@ impl Known {
                 })
             }
         }
+    }
+
+    /// What a no does where somebody has asked for the address since whoever had it moved: it is the request's own in any
+    /// case, whatever it is to the other.
+    fn end_request(
+        &self,
+        asker: &SubscriberRow,
+        theirs: Decision,
+        wanted: SubscriberState,
+        now: UtcMillis,
+    ) -> Decision {
+        let have = self.subscriptions.get(&asker.id).map_or(&[][..], Vec::as_slice);
+        let mut updates = vec![leave(asker, have, wanted, now)];
+        if let Decision::Update(more) = theirs {
+            updates.extend(more);
+        }
+        Decision::Update(updates)
     }
 
     /// The suppression that a row brings, where none here weighs as much. That somebody complained is one even where
@@ -232,7 +254,7 @@ impl Known {
             ask: false,
             gets: Vec::new(),
         };
-        Decision::Update(Box::new(update))
+        Decision::Update(vec![update])
     }
 
     fn suppresses(&self, row: &Row) -> bool {
@@ -287,7 +309,7 @@ impl Known {
             cancel = have.iter().map(|have| have.digest.clone()).collect();
         }
         next.updated_at = now;
-        Decision::Update(Box::new(Update { row: next, put, cancel, drop, confirms, ask, gets }))
+        Decision::Update(vec![Update { row: next, put, cancel, drop, confirms, ask, gets }])
     }
 }
 

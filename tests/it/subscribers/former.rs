@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postround::store::Durability;
 use postround::subscribers::{
-    Import, ImportBasis, JoinRequest, Mover, Origin, StillShut, Subscribers, SuppressionReason,
+    Confirmed, Import, ImportBasis, JoinRequest, Mover, Origin, StillShut, Subscribers, SuppressionReason,
 };
 
 use super::moving::{NEW, mailed, moves};
@@ -150,6 +150,36 @@ on_both! {
                 select id, 0, 'import of people.csv' from subscribers where email = '{ANN}'")).await;
             assert_eq!((subscribers.ask_due(&asked).await.unwrap(), asked.count() as u64), (mails, mails), "by an import");
             assert_eq!(text(&store, "select source from asks").await, "", "its turn has ended");
+            forget_all(&store, &subscribers).await;
+        }
+    }
+
+    async fn a_no_in_a_file_ends_a_request_for_an_address_that_somebody_had_before(store: TestStore) {
+        let change = |config: &mut postround::config::Config| config.confirmation.reminder_after = Some(DAY);
+        let (subscribers, clock) = subscribers_with(&store, URL, change).await;
+        for (no, at_the_new_one) in [("unsubscribed", "unsubscribed"), ("complained", "complained"), ("bounced", "confirmed")] {
+            confirmed(&subscribers, ANN, &["weekly"]).await;
+            moves(&store, &subscribers, ANN, NEW).await;
+            execute(&store, "delete from notice_slots").await;
+            let asked = Asked::default();
+            subscribers.join(&request(ANN), Origin::PAGE, &asked).await.unwrap();
+            clock.advance(Duration::from_secs(60));
+            let path = store.folder.path().join("no.csv");
+            std::fs::write(&path, format!("email,state\n{ANN},{no}\n")).unwrap();
+            let file = Import::new(&path, ImportBasis::Rows);
+            let look = Import { dry: true, ..file.clone() };
+            for import in [look, file.clone()] {
+                let report = subscribers.import(&import, &asked, |_, _| {}).await.unwrap();
+                assert_eq!((report.updated, report.skipped), (1, 0), "{no}, dry: {}", import.dry);
+            }
+            assert_eq!(states(&store).await, format!("{ANN} {no}\n{NEW} {at_the_new_one}"));
+            let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
+            let confirmed = subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap();
+            assert!(matches!(confirmed, Confirmed::Stale | Confirmed::Refused(_)), "{no}: {confirmed:?} by the link from before");
+            clock.advance(DAY);
+            assert_eq!(subscribers.remind(&Asked::default()).await.unwrap(), 0, "{no}");
+            let again = subscribers.import(&file, &asked, |_, _| {}).await.unwrap();
+            assert_eq!((again.updated, again.unchanged), (0, 1), "{no}");
             forget_all(&store, &subscribers).await;
         }
     }
