@@ -1,6 +1,6 @@
 //! Confirms what was asked for, by the token that was mailed; the second time changes nothing.
 
-use super::add::{drop_others, has, is_wanted, subscription};
+use super::add::{drop_others, has, is_wanted, mover_said_no, subscription};
 use super::choice::{Chosen, Topics};
 use super::{ConfirmClaim, Notice, NoticeKind, Notify, Origin, Refusal, Subscribers, SubscribersError, event, refusal};
 use crate::domain::{SubscriberState, SubscriptionState, UtcMillis};
@@ -37,6 +37,8 @@ struct Known {
     subscriptions: Vec<SubscriptionRow>,
     suppression: Option<SuppressionRow>,
     events: Vec<ConsentRow>,
+    /// Whether whoever had the address before has said no for good since, which is for this one too.
+    shut: bool,
 }
 
 impl Subscribers {
@@ -131,7 +133,8 @@ impl Subscribers {
         let subscriptions = session.subscriptions_among(&[row.id]).await?;
         let suppression = session.suppression(&row.address_hash).await?;
         let events = session.consent_between(row.id, row.id).await?;
-        Ok(Some(Known { row, subscriptions, suppression, events }))
+        let shut = mover_said_no(session, &row.address_hash).await?;
+        Ok(Some(Known { row, subscriptions, suppression, events, shut }))
     }
 }
 
@@ -144,7 +147,7 @@ fn verdict(known: &Known, claim: &ConfirmClaim) -> Confirmed {
     if let Some(refusal) = refusal::of_asking(Some(&known.row), known.suppression.as_ref()) {
         return Confirmed::Refused(refusal);
     }
-    if known.suppression.as_ref().is_some_and(|suppression| suppression.created_at >= claim.asked_at) {
+    if known.shut || known.suppression.as_ref().is_some_and(|suppression| suppression.created_at >= claim.asked_at) {
         return Confirmed::Stale;
     }
     let gone = matches!(known.row.state, SubscriberState::Bounced | SubscriberState::Unsubscribed);

@@ -134,11 +134,15 @@ on_both! {
             confirmed(&subscribers, ANN, &["weekly"]).await;
             moves(&store, &subscribers, ANN, NEW).await;
             execute(&store, "delete from notice_slots").await;
-            subscribers.join(&request(ANN), Origin::PAGE, &Asked::default()).await.unwrap();
+            let before = Asked::default();
+            subscribers.join(&request(ANN), Origin::PAGE, &before).await.unwrap();
             if complains {
                 subscribers.suppress(&address(NEW), SuppressionReason::Complaint, "", Origin::COMMAND_LINE).await.unwrap();
             }
             clock.advance(DAY);
+            let link = subscribers.tokens().verify_confirm(&before.token(), subscribers.now()).unwrap();
+            let verdict = subscribers.would_confirm(&link).await.unwrap().verdict;
+            assert_eq!(verdict, if complains { Confirmed::Stale } else { Confirmed::Now }, "by a link from before");
             let asked = Asked::default();
             assert_eq!((subscribers.remind(&asked).await.unwrap(), asked.count()), (mails, usize::try_from(mails).unwrap()), "reminded");
             let asked = Asked::default();

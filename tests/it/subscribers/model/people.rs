@@ -75,7 +75,7 @@ pub struct Got {
 }
 
 /// One person.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Person {
     pub standing: Standing,
     pub gets: BTreeMap<usize, Got>,

@@ -166,7 +166,11 @@ impl<'a> World<'a> {
         }
         let verdict = self.subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap();
         assert_eq!(verdict, would);
-        let expected = self.people[who].confirm(&link);
+        let expected = match (self.said_no_elsewhere(who), self.people[who].clone().confirm(&link)) {
+            (true, Verdict::Refused) => Verdict::Refused,
+            (true, _) => Verdict::Stale,
+            (false, _) => self.people[who].confirm(&link),
+        };
         if expected == Verdict::Now {
             self.former[who] = None;
         }
