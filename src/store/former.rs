@@ -30,15 +30,15 @@ queries! {
         "insert into former_addresses (address_hash, subscriber_id, moved_at) values ($1, $2, $3)
          on conflict (address_hash) do update set subscriber_id = excluded.subscriber_id, moved_at = excluded.moved_at"
     };
-    // A list of rows is bound in its own way on each. Whoever has such an address here, and did not only ask for it, keeps it.
+    // A list of rows is bound in its own way on each. Whoever has confirmed such an address here keeps it.
     ADD_FORMER_ADDRESSES = {
         sqlite "insert into former_addresses (address_hash, subscriber_id, moved_at)
             select value ->> 0, value ->> 1, value ->> 2 from json_each($1)
-            where not exists (select 1 from subscribers s where s.address_hash = value ->> 0 and s.state <> 'pending')
+            where not exists (select 1 from subscribers s where s.address_hash = value ->> 0 and s.state = 'confirmed')
             on conflict (address_hash) do nothing"
         postgres "insert into former_addresses (address_hash, subscriber_id, moved_at)
             select value ->> 0, (value ->> 1)::bigint, (value ->> 2)::bigint from jsonb_array_elements($1::jsonb) as e (value)
-            where not exists (select 1 from subscribers s where s.address_hash = value ->> 0 and s.state <> 'pending')
+            where not exists (select 1 from subscribers s where s.address_hash = value ->> 0 and s.state = 'confirmed')
             on conflict (address_hash) do nothing"
     };
     HAND_OVER_FORMER_ADDRESSES = { "update former_addresses set subscriber_id = $2 where subscriber_id = $1" };
@@ -80,7 +80,7 @@ impl Session {
         execute!(self, PUT_FORMER_ADDRESS, &row.address_hash, row.subscriber_id, row.moved_at).map(|_| ())
     }
 
-    /// Notes many, but for addresses that are somebody's own, or are noted already.
+    /// Notes many, but for addresses that somebody has confirmed as their own, or that are noted already.
     ///
     /// # Errors
     /// When the database fails.

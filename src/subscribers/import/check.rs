@@ -98,6 +98,7 @@ pub(super) fn check(scene: &Scene, mut lines: Lines) -> Result<Checked, Subscrib
                     report.note_state(wanted);
                     report.unknown.extend(row.wishes.foreign.iter().cloned());
                     people.see(&row.address, wanted);
+                    row.former().for_each(|former| people.see_former(&former.address, &row.address));
                     Ok(())
                 }
                 Err(refused) => report.refuse(in_part(&table.part, refused), &mut lines),
@@ -158,6 +159,8 @@ pub(super) fn read_again(
             for former in row.past.iter_mut().flat_map(|past| &mut past.former) {
                 former.address_hash = scene.keys.address_hash(&former.address);
             }
+            let mover = duplicates.moved_from(&row.address).filter(|_| row.is_own());
+            row.apart_from = mover.map(|mover| scene.keys.address_hash(mover));
             row.forget_networks(&scene.config.retention, scene.now);
             let next = duplicates.next(&row.address);
             let (repeated, again) = (next.is_some(), next.is_some_and(|(_, before)| before));

@@ -90,13 +90,6 @@ impl Known {
         self.rows.get(&row.address_hash).into_iter().chain(self.mover(row)).map(|person| person.id)
     }
 
-    /// Who had the address of a row before. Where somebody has it now it is theirs alone; a mere request for it is another
-    /// matter.
-    fn mover(&self, row: &Row) -> Option<&SubscriberRow> {
-        let now = self.rows.get(&row.address_hash);
-        self.moved.get(&row.address_hash).filter(|_| now.is_none_or(|now| now.state == SubscriberState::Pending))
-    }
-
     pub(super) fn decide(&self, numbered: &Numbered, basis: ImportBasis<'_>, now: UtcMillis) -> Decision {
         match self.decide_proven(numbered, basis, now) {
             Decision::Add(_) | Decision::Update(_) if numbered.row.lacks_evidence(basis) => {
@@ -155,54 +148,6 @@ impl Known {
         }
     }
 
-    /// What a row does to somebody who has another address by now: they may have left, or complained, in a file that has the
-    /// old one. That this one is dead says nothing of theirs, and nobody is mailed at both.
-    fn decide_moved(
-        &self,
-        person: &SubscriberRow,
-        wanted: SubscriberState,
-        suppressed: Option<SuppressionReason>,
-        now: UtcMillis,
-    ) -> Decision {
-        match wanted {
-            SubscriberState::Unsubscribed | SubscriberState::Complained => {
-                if strictness(wanted) <= strictness(person.state) {
-                    return Decision::Unchanged;
-                }
-                let have = self.subscriptions.get(&person.id).map_or(&[][..], Vec::as_slice);
-                Decision::Update(vec![leave(person, have, wanted, now)])
-            }
-            SubscriberState::Bounced => Decision::Skip(Skip::Moved),
-            SubscriberState::Pending | SubscriberState::Confirmed => {
-                let theirs = || self.suppressed.get(&person.address_hash).copied();
-                Decision::Skip(match (suppressed.or_else(theirs), person.state) {
-                    (Some(reason), _) => because(reason),
-                    (None, SubscriberState::Unsubscribed) => Skip::Left,
-                    (None, SubscriberState::Bounced) => Skip::Bounced,
-                    (None, SubscriberState::Complained) => Skip::Complained,
-                    (None, SubscriberState::Pending | SubscriberState::Confirmed) => Skip::Moved,
-                })
-            }
-        }
-    }
-
-    /// What a no does where somebody has asked for the address since whoever had it moved: it is the request's own in any
-    /// case, whatever it is to the other.
-    fn end_request(
-        &self,
-        asker: &SubscriberRow,
-        theirs: Decision,
-        wanted: SubscriberState,
-        now: UtcMillis,
-    ) -> Decision {
-        let have = self.subscriptions.get(&asker.id).map_or(&[][..], Vec::as_slice);
-        let mut updates = vec![leave(asker, have, wanted, now)];
-        if let Decision::Update(more) = theirs {
-            updates.extend(more);
-        }
-        Decision::Update(updates)
-    }
-
     /// The suppression that a row brings, where none here weighs as much. That somebody complained is one even where
     /// nothing else is known of them: they may have been erased.
     pub(super) fn new_suppression(&self, row: &Row, now: UtcMillis) -> Option<SuppressionRow> {
@@ -224,20 +169,6 @@ impl Known {
         let complaint = SuppressionReason::Complaint;
         (complained && nobody && heavier(complaint))
             .then(|| suppression(complaint, "", row.claim.left_at.unwrap_or(now)))
-    }
-
-    /// The suppression that a row brings of the address that whoever had its own before has now: a no for good is for both.
-    pub(super) fn new_suppression_elsewhere(&self, row: &Row, now: UtcMillis) -> Option<SuppressionRow> {
-        let mark = row.past.as_ref()?.suppressed.as_ref()?;
-        let for_good = matches!(mark.reason, SuppressionReason::Complaint | SuppressionReason::Manual);
-        let person = self.mover(row).filter(|_| for_good)?;
-        let known = self.suppressed.get(&person.address_hash);
-        known.is_none_or(|known| known.weight() < mark.reason.weight()).then(|| SuppressionRow {
-            address_hash: person.address_hash.clone(),
-            reason: mark.reason.as_str().to_owned(),
-            note: mark.note.clone(),
-            created_at: now.min(mark.since),
-        })
     }
 
     /// Of somebody who has gone here as well only a suppression can be new.
@@ -336,7 +267,12 @@ fn stricter(exact: &[SubscriptionRow], have: &[SubscriptionRow], now: UtcMillis)
 }
 
 /// Somebody goes, since the file says so.
-fn leave(known: &SubscriberRow, have: &[SubscriptionRow], wanted: SubscriberState, now: UtcMillis) -> Update {
+pub(super) fn leave(
+    known: &SubscriberRow,
+    have: &[SubscriptionRow],
+    wanted: SubscriberState,
+    now: UtcMillis,
+) -> Update {
     let leaves = wanted == SubscriberState::Unsubscribed;
     let open = have.iter().filter(|have| leaves && have.state != SubscriptionState::Left);
     Update {
@@ -371,7 +307,7 @@ pub(super) fn left(have: SubscriptionRow, at: UtcMillis) -> SubscriptionRow {
     SubscriptionRow { state: SubscriptionState::Left, paused_until: None, left_at: Some(at), ..have }
 }
 
-fn because(reason: SuppressionReason) -> Skip {
+pub(super) fn because(reason: SuppressionReason) -> Skip {
     match reason {
         SuppressionReason::Erased => Skip::Erased,
         SuppressionReason::Bounced => Skip::Bounced,

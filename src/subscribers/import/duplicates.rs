@@ -1,4 +1,5 @@
-//! Knows the people whom a file has more than once, at nine octets or so for each person of it.
+//! Knows the people whom a file has more than once, at nine octets or so for each person of it; and whose former addresses
+//! it names.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
@@ -53,6 +54,7 @@ pub(super) struct Collector {
     hasher: RandomState,
     seen: HashSet<Seen, BuildHasherDefault<Same>>,
     twice: HashMap<u64, SubscriberState>,
+    moved: HashMap<u64, EmailAddress>,
     /// How many rows repeat a person.
     pub(super) repeats: u64,
 }
@@ -62,11 +64,19 @@ pub(super) struct Duplicates {
     hasher: RandomState,
     twice: HashMap<u64, SubscriberState>,
     begun: HashSet<u64>,
+    /// The present address of whoever had another one before, by that one.
+    moved: HashMap<u64, EmailAddress>,
 }
 
 impl Collector {
     pub(super) fn new() -> Self {
-        Self { hasher: RandomState::new(), seen: HashSet::default(), twice: HashMap::new(), repeats: 0 }
+        Self {
+            hasher: RandomState::new(),
+            seen: HashSet::default(),
+            twice: HashMap::new(),
+            moved: HashMap::new(),
+            repeats: 0,
+        }
     }
 
     /// Notes a row of a person.
@@ -83,13 +93,26 @@ impl Collector {
         self.twice.insert(key, strictest);
     }
 
+    /// Notes that a person had an address before.
+    pub(super) fn see_former(&mut self, former: &EmailAddress, now: &EmailAddress) {
+        self.moved.entry(key(&self.hasher, former)).or_insert_with(|| now.clone());
+    }
+
     /// All have been noted.
     pub(super) fn finish(self) -> Duplicates {
-        Duplicates { hasher: self.hasher, twice: self.twice, begun: HashSet::new() }
+        Duplicates { hasher: self.hasher, twice: self.twice, begun: HashSet::new(), moved: self.moved }
     }
 }
 
 impl Duplicates {
+    /// The present address of the person of whom the file says that they had this one before.
+    pub(super) fn moved_from(&self, address: &EmailAddress) -> Option<&EmailAddress> {
+        if self.moved.is_empty() {
+            return None;
+        }
+        self.moved.get(&key(&self.hasher, address))
+    }
+
     /// For the next row of a person whom the file has more than once: the strictest state that it gives them, and
     /// whether there was a row of theirs before.
     pub(super) fn next(&mut self, address: &EmailAddress) -> Option<(SubscriberState, bool)> {

@@ -12,6 +12,7 @@ mod decide;
 mod duplicates;
 mod foreign;
 mod history;
+mod movers;
 mod networks;
 mod own;
 mod plan;

@@ -17,6 +17,9 @@ pub(super) struct Row {
     pub(super) address: EmailAddress,
     /// Filled in by whoever has the keys.
     pub(super) address_hash: String,
+    /// The hash of the present address of whoever had this one before, where the file itself tells the two apart: it has a
+    /// row of our own for each of them. Filled in as the other.
+    pub(super) apart_from: Option<String>,
     pub(super) name: String,
     pub(super) locale: Option<Locale>,
     pub(super) wishes: Arc<Wishes>,
@@ -131,6 +134,7 @@ impl Row {
             line,
             address,
             address_hash: String::new(),
+            apart_from: None,
             name,
             locale: cells.get(Column::Locale).map(values::locale).transpose()?,
             wishes,
@@ -156,6 +160,11 @@ impl Row {
     /// The addresses that they had before.
     pub(super) fn former(&self) -> impl Iterator<Item = &Former> {
         self.past.iter().flat_map(|past| &past.former)
+    }
+
+    /// Whether it is what our own export says of one person.
+    pub(super) fn is_own(&self) -> bool {
+        self.past.as_ref().is_some_and(|past| !past.ids.is_empty())
     }
 
     /// That they were still to be asked when they were exported.

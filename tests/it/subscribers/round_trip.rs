@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::URL;
+use super::moving::moves;
 use crate::support::household::{Asked, address, confirmed, execute, somebody, subscribers, text};
 use crate::support::{TestStore, on_both};
 
@@ -160,6 +161,48 @@ on_both! {
         assert_eq!(text(&other, "select name || state from subscribers where email like 'pat%'").await, "Pat \"P\"confirmed");
         let list = "email,evidence\nold@northfold.example,a form\n";
         assert_eq!(import(&other, &there, list).await.skipped_by.get("moved"), Some(&1));
+    }
+
+    async fn whoever_moved_and_whoever_asked_for_their_old_address_since_come_back_as_two(store: TestStore) {
+        let (here, clock) = subscribers(&store, URL).await;
+        // The order of the rows is that of keyed hashes: among so many there are both.
+        for household in 0..16 {
+            let (old, new) = (format!("old{household}@northfold.example"), format!("new{household}@northfold.example"));
+            confirmed(&here, &old, &["weekly"]).await;
+            moves(&store, &here, &old, &new).await;
+            execute(&store, "delete from notice_slots").await;
+            let request = JoinRequest {
+                address: address(&old), name: String::new(), locale: None, choice: somebody(&old, &["weekly"]).choice,
+                wording: "Yes".to_owned(),
+            };
+            here.join(&request, Origin::PAGE, &Asked::default()).await.unwrap();
+            clock.advance(Duration::from_secs(60));
+            let id = text(&store, &format!("select public_id from subscribers where email = '{old}'")).await;
+            match household % 4 {
+                0 => {}
+                1 => assert_eq!(here.leave(&PublicId::parse(&id).unwrap(), Leave::All, Origin::COMMAND_LINE).await.unwrap(), postround::subscribers::Left::Now),
+                2 => assert!(here.suppress(&address(&old), SuppressionReason::Complaint, "", Origin::COMMAND_LINE).await.unwrap().changed),
+                _ => assert!(here.suppress(&address(&old), SuppressionReason::Bounced, "", Origin::COMMAND_LINE).await.unwrap().changed),
+            }
+        }
+        let first = export(&here).await;
+        for same_keys in [true, false] {
+            let other = TestStore::sqlite().await;
+            if same_keys {
+                std::fs::copy(store.folder.path().join("keys"), other.folder.path().join("keys")).unwrap();
+            }
+            let (there, there_clock) = subscribers(&other, URL).await;
+            there_clock.advance(Duration::from_secs(3600));
+            let path = other.folder.path().join("export.csv");
+            std::fs::write(&path, &first).unwrap();
+            let look = Import { dry: true, ..Import::new(&path, ImportBasis::Rows) };
+            let foreseen = there.import(&look, &Asked::default(), |_, _| {}).await.unwrap();
+            let report = import(&other, &there, &first).await;
+            assert_eq!((report.added, report.skipped, foreseen.added), (32, 0, 32), "{:?}", report.skipped_rows);
+            assert_eq!(rows(&export(&there).await, true), rows(&first, false), "same keys: {same_keys}");
+            let again = import(&other, &there, &first).await;
+            assert_eq!((again.added, again.updated), (0, 0), "{again:?}");
+        }
     }
 
     async fn evidence_is_the_same_after_every_further_round_trip(store: TestStore) {

@@ -1,0 +1,82 @@
+//! Decides what a row does to whoever had its address before.
+
+use super::decide::{Decision, Known, because, leave};
+use super::report::Skip;
+use super::row::Row;
+use super::strictness;
+use crate::domain::{SubscriberState, UtcMillis};
+use crate::store::{SubscriberRow, SuppressionRow};
+use crate::subscribers::SuppressionReason;
+
+impl Known {
+    /// Who had the address of a row before. Where somebody has it now it is theirs alone; a mere request for it is another
+    /// matter. Whom the file itself tells apart stay apart.
+    pub(super) fn mover(&self, row: &Row) -> Option<&SubscriberRow> {
+        let now = self.rows.get(&row.address_hash);
+        let mover = self.moved.get(&row.address_hash);
+        let mover = mover.filter(|mover| row.apart_from.as_ref() != Some(&mover.address_hash));
+        mover.filter(|_| now.is_none_or(|now| now.state == SubscriberState::Pending))
+    }
+
+    /// What a row does to somebody who has another address by now: they may have left, or complained, in a file that has the
+    /// old one. That this one is dead says nothing of theirs, and nobody is mailed at both.
+    pub(super) fn decide_moved(
+        &self,
+        person: &SubscriberRow,
+        wanted: SubscriberState,
+        suppressed: Option<SuppressionReason>,
+        now: UtcMillis,
+    ) -> Decision {
+        match wanted {
+            SubscriberState::Unsubscribed | SubscriberState::Complained => {
+                if strictness(wanted) <= strictness(person.state) {
+                    return Decision::Unchanged;
+                }
+                let have = self.subscriptions.get(&person.id).map_or(&[][..], Vec::as_slice);
+                Decision::Update(vec![leave(person, have, wanted, now)])
+            }
+            SubscriberState::Bounced => Decision::Skip(Skip::Moved),
+            SubscriberState::Pending | SubscriberState::Confirmed => {
+                let theirs = || self.suppressed.get(&person.address_hash).copied();
+                Decision::Skip(match (suppressed.or_else(theirs), person.state) {
+                    (Some(reason), _) => because(reason),
+                    (None, SubscriberState::Unsubscribed) => Skip::Left,
+                    (None, SubscriberState::Bounced) => Skip::Bounced,
+                    (None, SubscriberState::Complained) => Skip::Complained,
+                    (None, SubscriberState::Pending | SubscriberState::Confirmed) => Skip::Moved,
+                })
+            }
+        }
+    }
+
+    /// What a no does where somebody has asked for the address since whoever had it moved: it is the request's own in any
+    /// case, whatever it is to the other.
+    pub(super) fn end_request(
+        &self,
+        asker: &SubscriberRow,
+        theirs: Decision,
+        wanted: SubscriberState,
+        now: UtcMillis,
+    ) -> Decision {
+        let have = self.subscriptions.get(&asker.id).map_or(&[][..], Vec::as_slice);
+        let mut updates = vec![leave(asker, have, wanted, now)];
+        if let Decision::Update(more) = theirs {
+            updates.extend(more);
+        }
+        Decision::Update(updates)
+    }
+
+    /// The suppression that a row brings of the address that whoever had its own before has now: a no for good is for both.
+    pub(super) fn new_suppression_elsewhere(&self, row: &Row, now: UtcMillis) -> Option<SuppressionRow> {
+        let mark = row.past.as_ref()?.suppressed.as_ref()?;
+        let for_good = matches!(mark.reason, SuppressionReason::Complaint | SuppressionReason::Manual);
+        let person = self.mover(row).filter(|_| for_good)?;
+        let known = self.suppressed.get(&person.address_hash);
+        known.is_none_or(|known| known.weight() < mark.reason.weight()).then(|| SuppressionRow {
+            address_hash: person.address_hash.clone(),
+            reason: mark.reason.as_str().to_owned(),
+            note: mark.note.clone(),
+            created_at: now.min(mark.since),
+        })
+    }
+}
