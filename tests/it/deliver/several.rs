@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use postround::config::{Rate, Tls};
-use postround::deliver::Settings;
+use postround::deliver::{Engine, Settings};
 use postround::demo::catcher::{Command, Options, Reply, Stage};
 use postround::domain::DeliveryState;
 
@@ -31,6 +31,17 @@ fn with_one_that_is_down(first: &Catcher) -> Settings {
     settings.smtp.relays[1].url = smtp_url(nobody, Tls::None);
     (settings.timings.relay_pause, settings.timings.relay_pause_max) = (PATIENCE * 2, PATIENCE * 2);
     settings
+}
+
+/// Delivers until what goes to `address` is put off.
+async fn put_off(world: &World, address: &str, engine: Engine) {
+    let over = async {
+        while world.delivery_to(address).await.0 != DeliveryState::Deferred {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let patient = async { tokio::time::timeout(PATIENCE, over).await.unwrap() };
+    Box::pin(engine.run(patient)).await;
 }
 
 on_both! {
@@ -183,15 +194,7 @@ on_both! {
         let world = World::new(test).await;
         world.queue(2).await;
         world.queue_to("zoë@x.example", "").await;
-        let engine = world.engine(with_one_that_is_down(&first));
-        let over = async {
-            while world.delivery_to("zoë@x.example").await.0 != DeliveryState::Deferred {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let patient = async { tokio::time::timeout(PATIENCE, over).await.unwrap() };
-        Box::pin(engine.run(patient)).await;
-        drop(engine);
+        put_off(&world, "zoë@x.example", world.engine(with_one_that_is_down(&first))).await;
         let second = Catcher::plain().await;
         finish(&world, world.engine(both(&first, &second))).await;
         assert_eq!((world.totals().await.sent, second.got().contains_key("zoë@x.example")), (3, true));
@@ -201,14 +204,7 @@ on_both! {
         let first = Catcher::start(Options { smtputf8: false, ..Options::default() }).await;
         let world = World::new(test).await;
         world.queue_to("zoë@x.example", "").await;
-        let engine = world.engine(with_one_that_is_down(&first));
-        let over = async {
-            while world.delivery_to("zoë@x.example").await.0 != DeliveryState::Deferred {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let patient = async { tokio::time::timeout(PATIENCE, over).await.unwrap() };
-        Box::pin(engine.run(patient)).await;
+        put_off(&world, "zoë@x.example", world.engine(with_one_that_is_down(&first))).await;
     }
 
     async fn what_no_relay_can_take_has_failed(test: TestStore) {
