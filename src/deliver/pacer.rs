@@ -22,9 +22,7 @@ pub async fn keep(run: &Run) {
     let mut owed = HashMap::new();
     let mut told = Told::default();
     loop {
-        let rests =
-            |relay: usize| run.shared.stations.get(relay).is_some_and(|relay| relay.health.paused_until().is_some());
-        let wishes = run.feed.wishes(rests, &owed);
+        let wishes = run.feed.wishes(|relay| run.shared.rests(relay), &owed);
         if wishes.is_empty() {
             run.feed.hungry().await;
             continue;
