@@ -145,8 +145,8 @@ impl Owners {
     /// says nothing of the new one.
     fn marks<'a>(&'a self, entry: &'a Entry, reason: SuppressionReason) -> impl Iterator<Item = Mark<'a>> {
         let here = self.here.get(&entry.hash);
-        let meant = matches!(reason, SuppressionReason::Complaint | SuppressionReason::Manual)
-            && here.is_none_or(|person| person.state != SubscriberState::Confirmed);
+        let meant =
+            !reason.is_lifted_by_confirmation() && here.is_none_or(|person| person.state != SubscriberState::Confirmed);
         let moved = self.moved.get(&entry.hash).filter(|_| meant);
         let mark = move |hash, person, former| Mark { hash, reason, person, entry, former };
         let elsewhere = moved.map(|person| mark(person.address_hash.as_str(), Some(person), true));

@@ -48,7 +48,7 @@ impl SuppressionReason {
     }
 
     /// Whether a confirmation by the person lifts it.
-    fn is_lifted_by_confirmation(self) -> bool {
+    pub(super) fn is_lifted_by_confirmation(self) -> bool {
         matches!(self, Self::Erased | Self::Bounced)
     }
 }

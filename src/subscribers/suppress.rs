@@ -121,7 +121,7 @@ impl Subscribers {
             have.map(|row| (row.address_hash, SuppressionReason::parse(&row.reason))).collect();
         let says_something = |entry: &&Entry| {
             let reason = entry.reason.unwrap_or(otherwise);
-            let for_good = matches!(reason, SuppressionReason::Complaint | SuppressionReason::Manual);
+            let for_good = !reason.is_lifted_by_confirmation();
             for_good || have.get(&entry.hash).is_none_or(|have| have.weight() < reason.weight())
         };
         let entries: Vec<Entry> = entries.iter().filter(says_something).cloned().collect();
@@ -178,9 +178,7 @@ impl Subscribers {
         let former = session.former_addresses_between(person.id, person.id).await?;
         let hashes: Vec<&str> = former.iter().map(|former| former.address_hash.as_str()).collect();
         let mut rows = session.suppressions_among(&hashes).await?;
-        rows.retain(|row| {
-            matches!(SuppressionReason::parse(&row.reason), SuppressionReason::Complaint | SuppressionReason::Manual)
-        });
+        rows.retain(|row| !SuppressionReason::parse(&row.reason).is_lifted_by_confirmation());
         if rows.is_empty() {
             return Ok(Vec::new());
         }

@@ -69,7 +69,7 @@ impl Known {
     /// The suppression that a row brings of the address that whoever had its own before has now: a no for good is for both.
     pub(super) fn new_suppression_elsewhere(&self, row: &Row, now: UtcMillis) -> Option<SuppressionRow> {
         let mark = row.past.as_ref()?.suppressed.as_ref()?;
-        let for_good = matches!(mark.reason, SuppressionReason::Complaint | SuppressionReason::Manual);
+        let for_good = !mark.reason.is_lifted_by_confirmation();
         let person = self.mover(row).filter(|_| for_good)?;
         let known = self.suppressed.get(&person.address_hash);
         known.is_none_or(|known| known.weight() < mark.reason.weight()).then(|| SuppressionRow {
