@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use postround::config::StoreUrl;
 use postround::domain::{Locale, SubscriberState, UtcMillis};
 use postround::store::{Durability, SuppressionRow};
 use postround::subscribers::{
     Added, Chosen, Confirmed, Edit, Import, ImportBasis, JoinRequest, Keys, Leave, Origin, Refusal, Subscribers,
     SubscribersError, Topics,
 };
+use sqlx::{Connection, Executor};
 
 use super::{ANN, URL, import, public_id, states};
 use crate::support::household::{Asked, address, confirmed, everything, execute, somebody, subscribers, text};
@@ -186,19 +188,21 @@ on_both! {
         confirmed(&subscribers, "ben@northfold.example", &["weekly"]).await;
         let path = store.folder.path().join("people.csv");
         std::fs::write(&path, format!("email,name\n{ANN},Ann\nben@northfold.example,Ben\n")).unwrap();
-        // On PostgreSQL each of the two ends up waiting for the other, and the one that has waited longer is broken off.
-        let mut first = subscribers.store().write(Durability::Full).await.unwrap();
-        first.lock_subscriber(2).await.unwrap();
+        // Each of the two ends up waiting for the other, and the one that looks around first is broken off. A file has one
+        // writer at a time: there nobody waits in a circle.
+        let StoreUrl::Postgres(url) = &store.url else { return };
+        let mut first = sqlx::PgConnection::connect(url.reveal()).await.unwrap();
+        first.execute("set deadlock_timeout = '1min'").await.unwrap();
+        first.execute("begin; select 1 from subscribers where id = 2 for update").await.unwrap();
         let other = subscribers.clone();
         let import = tokio::spawn(async move {
             other.import(&Import::new(&path, PAPER), &Asked::default(), |_, _| {}).await.unwrap()
         });
         let waits = "select cast(count(*) as text) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-        while store.store.is_shared() && text(&store, waits).await == "0" {
+        while text(&store, waits).await == "0" {
             tokio::task::yield_now().await;
         }
-        first.lock_subscriber(1).await.unwrap();
-        first.commit().await.unwrap();
+        first.execute("select 1 from subscribers where id = 1 for update; commit").await.unwrap();
         assert_eq!(import.await.unwrap().updated, 2);
         assert_eq!(text(&store, "select name from subscribers order by name").await, "Ann\nBen");
     }
