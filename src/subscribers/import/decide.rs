@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::movers::end_request;
 use super::own::Own;
 use super::report::Skip;
 use super::row::Row;
@@ -114,7 +115,7 @@ impl Known {
         if let Some(person) = self.mover(row).filter(|_| asks) {
             let theirs = self.decide_moved(person, wanted, suppressed, now);
             return match known.filter(|_| gone(wanted)) {
-                Some(asker) => self.end_request(asker, theirs, wanted, now),
+                Some(asker) => end_request(self.go(row, asker, wanted, now), theirs),
                 None => theirs,
             };
         }
@@ -129,10 +130,7 @@ impl Known {
         };
         let have = self.subscriptions.get(&known.id).map_or(&[][..], Vec::as_slice);
         if gone(wanted) {
-            if strictness(wanted) <= strictness(known.state) {
-                return self.suppression(row, known);
-            }
-            return Decision::Update(vec![leave(known, have, wanted, now)]);
+            return self.go(row, known, wanted, now);
         }
         match (suppressed, known.state) {
             (Some(reason), _) => Decision::Skip(because(reason)),
@@ -169,6 +167,15 @@ impl Known {
         let complaint = SuppressionReason::Complaint;
         (complained && nobody && heavier(complaint))
             .then(|| suppression(complaint, "", row.claim.left_at.unwrap_or(now)))
+    }
+
+    /// What a row that says no does to whoever has its address.
+    fn go(&self, row: &Row, known: &SubscriberRow, wanted: SubscriberState, now: UtcMillis) -> Decision {
+        if strictness(wanted) <= strictness(known.state) {
+            return self.suppression(row, known);
+        }
+        let have = self.subscriptions.get(&known.id).map_or(&[][..], Vec::as_slice);
+        Decision::Update(vec![leave(known, have, wanted, now)])
     }
 
     /// Of somebody who has gone here as well only a suppression can be new.

@@ -1,6 +1,6 @@
 //! Decides what a row does to whoever had its address before.
 
-use super::decide::{Decision, Known, because, leave};
+use super::decide::{Decision, Known, because, gone, leave};
 use super::report::Skip;
 use super::row::Row;
 use super::strictness;
@@ -10,12 +10,16 @@ use crate::subscribers::SuppressionReason;
 
 impl Known {
     /// Who had the address of a row before. Where somebody has it now it is theirs alone; a mere request for it is another
-    /// matter. Whom the file itself tells apart stay apart.
+    /// matter, also one that has come to nothing where the row says no. Whom the file itself tells apart stay apart.
     pub(super) fn mover(&self, row: &Row) -> Option<&SubscriberRow> {
-        let now = self.rows.get(&row.address_hash);
+        let theirs = |now: &SubscriberRow| match now.state {
+            SubscriberState::Pending => false,
+            SubscriberState::Confirmed => true,
+            _ => !row.claim.state.is_some_and(gone),
+        };
         let mover = self.moved.get(&row.address_hash);
         let mover = mover.filter(|mover| row.apart_from.as_ref() != Some(&mover.address_hash));
-        mover.filter(|_| now.is_none_or(|now| now.state == SubscriberState::Pending))
+        mover.filter(|_| !self.rows.get(&row.address_hash).is_some_and(theirs))
     }
 
     /// What a row does to somebody who has another address by now: they may have left, or complained, in a file that has the
@@ -49,23 +53,6 @@ impl Known {
         }
     }
 
-    /// What a no does where somebody has asked for the address since whoever had it moved: it is the request's own in any
-    /// case, whatever it is to the other.
-    pub(super) fn end_request(
-        &self,
-        asker: &SubscriberRow,
-        theirs: Decision,
-        wanted: SubscriberState,
-        now: UtcMillis,
-    ) -> Decision {
-        let have = self.subscriptions.get(&asker.id).map_or(&[][..], Vec::as_slice);
-        let mut updates = vec![leave(asker, have, wanted, now)];
-        if let Decision::Update(more) = theirs {
-            updates.extend(more);
-        }
-        Decision::Update(updates)
-    }
-
     /// The suppression that a row brings of the address that whoever had its own before has now: a no for good is for both.
     pub(super) fn new_suppression_elsewhere(&self, row: &Row, now: UtcMillis) -> Option<SuppressionRow> {
         let mark = row.past.as_ref()?.suppressed.as_ref()?;
@@ -78,5 +65,15 @@ impl Known {
             note: mark.note.clone(),
             created_at: now.min(mark.since),
         })
+    }
+}
+
+/// What a no does where somebody has asked for the address since whoever had it moved: it is the request's own in any
+/// case, whatever it is to the other.
+pub(super) fn end_request(own: Decision, theirs: Decision) -> Decision {
+    match (own, theirs) {
+        (Decision::Update(own), Decision::Update(theirs)) => Decision::Update(own.into_iter().chain(theirs).collect()),
+        (_, Decision::Update(theirs)) => Decision::Update(theirs),
+        (own, _) => own,
     }
 }

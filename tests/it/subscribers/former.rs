@@ -187,4 +187,43 @@ on_both! {
             forget_all(&store, &subscribers).await;
         }
     }
+
+    async fn a_heavier_no_for_a_former_address_reaches_the_new_one_although_a_request_there_ended_before(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        for (first, at_first) in [("unsubscribed", "unsubscribed"), ("bounced", "confirmed"), ("complained", "complained")] {
+            confirmed(&subscribers, ANN, &["weekly"]).await;
+            moves(&store, &subscribers, ANN, NEW).await;
+            execute(&store, "delete from notice_slots").await;
+            subscribers.join(&request(ANN), Origin::PAGE, &Asked::default()).await.unwrap();
+            let file = async |state: &str| {
+                let file = format!("email,state\n{ANN},{state}\n");
+                import(&store, &subscribers, file.as_bytes(), ImportBasis::Rows, false).await
+            };
+            file(first).await;
+            assert_eq!(states(&store).await, format!("{ANN} {first}\n{NEW} {at_first}"));
+            let report = file("complained").await;
+            let changes = u64::from(first != "complained");
+            assert_eq!((report.updated, report.unchanged), (changes, 1 - changes), "{first}");
+            assert_eq!(states(&store).await, format!("{ANN} complained\n{NEW} complained"), "{first}");
+            assert_eq!(text(&store, "select email from live_subscriptions").await, "", "{first}");
+            forget_all(&store, &subscribers).await;
+        }
+    }
+
+    async fn an_address_that_somebody_confirmed_since_is_theirs_alone_in_a_file(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        moves(&store, &subscribers, ANN, NEW).await;
+        execute(&store, "delete from notice_slots").await;
+        let asked = Asked::default();
+        subscribers.join(&request(ANN), Origin::PAGE, &asked).await.unwrap();
+        let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
+        subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap();
+        assert_eq!(states(&store).await, format!("{ANN} confirmed\n{NEW} confirmed"));
+        for state in ["unsubscribed", "complained"] {
+            let file = format!("email,state\n{ANN},{state}\n");
+            import(&store, &subscribers, file.as_bytes(), ImportBasis::Rows, false).await;
+            assert_eq!(states(&store).await, format!("{ANN} {state}\n{NEW} confirmed"));
+        }
+    }
 }
