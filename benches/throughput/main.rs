@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, missing_docs, reason = "a bench")]
 
 mod arguments;
+mod cpu;
 mod link;
 mod list;
 mod rivals;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::cpu;
+
 /// A program that is not there.
 pub struct Missing(pub &'static str);
 
@@ -20,6 +22,15 @@ pub struct Sink {
     /// Where it listens.
     pub address: SocketAddr,
     child: Child,
+}
+
+/// What the source did.
+#[derive(Clone, Copy)]
+pub struct Rival {
+    /// Messages a second.
+    pub rate: f64,
+    /// Microseconds of the processor for each message.
+    pub cpu_micros: f64,
 }
 
 impl Rivals {
@@ -44,17 +55,18 @@ impl Rivals {
         Sink { address, child }
     }
 
-    /// Lets the source send `count` messages on as many connections; gives messages a second.
-    pub fn source(&self, to: SocketAddr, sessions: usize, count: usize) -> f64 {
+    /// Lets the source send `count` messages on as many connections.
+    pub fn source(&self, to: SocketAddr, sessions: usize, count: usize) -> Rival {
         let (sessions, messages, length) = (sessions.to_string(), count.to_string(), self.length.to_string());
-        let started = Instant::now();
+        let (started, cpu) = (Instant::now(), cpu::children());
         let status = Command::new(&self.source)
             .args(["-d", "-s", &sessions, "-m", &messages, "-l", &length])
             .args(["-f", "digest@example.org", "-t", "reader@x.example", &to.to_string()])
             .status()
             .unwrap();
         assert!(status.success(), "smtp-source failed");
-        count as f64 / started.elapsed().as_secs_f64()
+        let (count, seconds) = (count as f64, started.elapsed().as_secs_f64());
+        Rival { rate: count / seconds, cpu_micros: (cpu::children() - cpu) * 1e6 / count }
     }
 }
 

@@ -11,14 +11,12 @@ use postround::config::Config;
 use postround::dkim::{Algorithm, PrivateKey};
 use serde::{Deserialize, Serialize};
 
+use crate::cpu;
 use crate::link::Link;
 use crate::list::List;
 
 /// The variable that tells a process that it is a worker, and what to do.
 const JOB: &str = "THROUGHPUT_WORKER";
-
-/// How many times a second the system counts a process's time.
-const TICKS: f64 = 100.0;
 
 /// What a worker does.
 #[derive(Serialize, Deserialize)]
@@ -137,7 +135,7 @@ async fn deliver(job: &Job) -> Measured {
     }
     let layout = began.elapsed().as_secs_f64();
     let engine = app.engine(app.store.try_lock_deliverer().unwrap().unwrap());
-    let (started, cpu) = (Instant::now(), cpu_seconds());
+    let (started, cpu) = (Instant::now(), cpu::own());
     let all_sent = async {
         while engine.progress().sent < count {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -146,15 +144,7 @@ async fn deliver(job: &Job) -> Measured {
     let outcome = engine.run(all_sent).await;
     assert!(outcome.sent >= count, "{outcome:?}");
     let seconds = started.elapsed().as_secs_f64();
-    Measured { count: outcome.sent, seconds, cpu: cpu_seconds() - cpu, layout, peak: peak() }
-}
-
-/// User and system time of this process.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let (_, after_name) = stat.rsplit_once(')').unwrap();
-    let ticks = |place: usize| after_name.split_whitespace().nth(place).unwrap().parse::<f64>().unwrap();
-    (ticks(11) + ticks(12)) / TICKS
+    Measured { count: outcome.sent, seconds, cpu: cpu::own() - cpu, layout, peak: peak() }
 }
 
 fn peak() -> u64 {

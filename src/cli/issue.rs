@@ -185,7 +185,8 @@ impl IssueReport {
         if self.state == IssueState::Skipped {
             return name;
         }
-        let mut parts = vec![output::counted(self.recipients, "recipient")];
+        let so_far = if self.laid_out { "" } else { " so far" };
+        let mut parts = vec![output::counted(self.recipients, "recipient") + so_far];
         for (count, word) in [
             (self.totals.queued, "queued"),
             (self.totals.sending, "being sent"),
