@@ -1,5 +1,5 @@
-//! Invented mails that lack one thing of all that there can be, or have it alone: a template may ask for one thing and name
-//! another.
+//! Invented mails that lack one thing of all that there can be, have it alone, or have one where there may be many: a template may
+//! ask for one thing and name another.
 
 use super::article::ArticleView;
 use super::letter::Letter;
@@ -48,6 +48,13 @@ const OF_WELCOME: [Take<LetterView>; 4] = [
     |mail, other| mail.listed.clone_from(&other.listed),
 ];
 
+/// Leaves one where there may be many.
+const ONE_OF_ISSUE: [fn(&mut IssueView); 3] = [
+    |mail| mail.sections.truncate(1),
+    |mail| mail.sections.iter_mut().for_each(|section| section.articles.truncate(1)),
+    |mail| mail.listed.truncate(1),
+];
+
 const OF_ARTICLE: [Take<ArticleView>; 6] = [
     |article, other| article.url.clone_from(&other.url),
     |article, other| article.date.clone_from(&other.date),
@@ -75,6 +82,7 @@ pub(super) fn issues(marker: &Marker) -> Vec<IssueView> {
             })
         };
         views.extend(OF_ARTICLE.iter().map(with));
+        views.extend(ONE_OF_ISSUE.iter().map(|leave| changed(all, leave)));
     }
     views.iter_mut().for_each(|view| view.common.test.clear());
     views
@@ -92,7 +100,11 @@ pub(super) fn letters(letter: &Letter<'_>, marker: &Marker) -> Vec<LetterView> {
         // All is said in the subject.
         views.push(changed(&full, |view| view.letter.text.clear()));
     }
+    if matches!(letter, Letter::Alert { .. } | Letter::Correction { .. }) {
+        views.push(changed(&full, |view| view.letter.text.truncate(1)));
+    }
     if matches!(letter, Letter::Welcome { .. }) {
+        views.push(changed(&full, |view| view.listed.truncate(1)));
         views.extend(OF_WELCOME.iter().map(|take| changed(&full, |view| take(view, &bare))));
         let titles = sample::titles_alone(marker).listed;
         let with = |take: &Take<ArticleView>| {

@@ -279,6 +279,12 @@ fn a_template_that_fails_on_an_empty_or_a_wild_issue_is_refused() {
 #[case("welcome.html", "{% if listed %}", "{{ issue.web_url | upper }}")]
 #[case("welcome.txt", "{% elif unlisted %}", "{{ issue.web_url | upper }}")]
 #[case("welcome.txt", "{% if unlisted %}", "{{ unlisted | int }}")]
+#[case("digest.txt", "{% for section in sections %}", "{{ section.articles[1].title }}")]
+#[case("digest.html", "{% block content %}", "{% if sections %}{{ sections[1].title }}{% endif %}")]
+#[case("digest.txt", "{% if listed or unlisted %}", "{% if listed %}{{ listed[1].title }}{% endif %}")]
+#[case("welcome.html", "{% if listed %}", "{{ listed[1].title }}")]
+#[case("correction.txt", "#}", "{% block more %}{{ letter.text[1] }}{% endblock %}")]
+#[case("alert.txt", "#}", "{% block more %}{% if letter.text %}{{ letter.text[1] }}{% endif %}{% endblock %}")]
 fn a_template_that_fails_on_a_mail_without_what_it_names_is_refused(
     #[case] file: &str,
     #[case] place: &str,
