@@ -142,7 +142,12 @@ impl Teller {
         let locale = Locale::default();
         let frame = Frame { digest: &digest, config: &self.config, locale: &locale, test: false };
         let letter = Letter::Alert { subject: &cut(&alert.subject, SUBJECT), text: &paragraphs(&alert.text) };
-        self.renderer.letter(&frame, &letter, &*self.random).map(Some).map_err(|error| error.to_string())
+        let rendered = self.renderer.letter(&frame, &letter, &*self.random).or_else(|error| {
+            let key = &alert.key;
+            tracing::warn!(key, %error, "a warning goes out by the built-in template, since the operator's own failed");
+            Renderer::new(None)?.letter(&frame, &letter, &*self.random)
+        });
+        rendered.map(Some).map_err(|error| error.to_string())
     }
 }
 

@@ -191,6 +191,25 @@ on_both! {
         }
     }
 
+    async fn a_warning_that_the_operators_template_fails_on_is_mailed_by_the_built_in_one(test: TestStore) {
+        let office = Office::new(test).await;
+        let folder = tempfile::tempdir().unwrap();
+        let own = "{% extends \"builtin/alert.txt\" %}{% block more %}\
+                   {% if letter.heading is containing(pat='relay') %}{{ letter.text[9] }}{% endif %}{% endblock %}";
+        std::fs::write(folder.path().join("alert.txt"), own).unwrap();
+        let renderer = Arc::new(Renderer::new(Some(folder.path())).unwrap());
+        let alert = Alert {
+            key: "relay".to_owned(),
+            subject: "The relay is gone".to_owned(),
+            text: "It is tried again.".to_owned(),
+            once: true,
+        };
+        Teller { renderer, ..office.teller() }.tell(&alert).await;
+        assert_eq!(office.mailed().await, "alert ops@northfold.example queued");
+        let mail = text(&office.test, "select subject || body_text from mails").await;
+        assert!(mail.contains("Postround: The relay is gone") && mail.contains("It is tried again."), "{mail}");
+    }
+
     async fn an_issue_that_is_held_again_is_told_of_again(test: TestStore) {
         let office = Office::new(test).await;
         let held = office.issue(1, "held", "too many failures").await;
