@@ -159,6 +159,9 @@ mod tests {
             check("{% if lead.titel %}x{% else %}y{% endif %}").unwrap_err().contains("did you mean `lead.title`?")
         );
         assert!(check("{% for a in articles %}{{ a.titel }}{% endfor %}").unwrap_err().contains("`a.title`?"));
+        assert!(
+            check("{% if more > 0 and articles[1].titel %}x{% endif %}y").unwrap_err().contains("`articles[1].title`?")
+        );
         assert!(check("{{ lead.titel }}").unwrap_err().contains("did you mean `lead.title`?"));
     }
 

@@ -1,5 +1,6 @@
 //! The names that an operator's template uses, held against what there is: Tera itself says nothing of a wrong one in an `if`.
 
+mod paths;
 #[cfg(test)]
 mod written_out;
 
@@ -7,15 +8,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use self::paths::{Path, is_place, list, operands, paths, plain, written};
 use super::nearest::unknown_name;
-
-/// Words of the template language that are no names.
-const WORDS: [&str; 15] = [
-    "and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None", "loop", "continue",
-];
-
-/// A name, with the fields behind its dots.
-type Path<'t> = Vec<&'t str>;
 
 /// What a template uses and what it makes itself.
 #[derive(Debug, Default)]
@@ -92,16 +86,14 @@ impl<'t> Names<'t> {
             "if" | "elif" => self.expression(rest, line),
             "for" => {
                 let Some((names, over)) = rest.split_once(" in ") else { return };
-                let found = paths(over);
                 // Of a map, key and value are looked at no further.
-                let from = found.first().filter(|_| !names.contains(',')).cloned();
+                let from = list(over).filter(|_| !names.contains(','));
                 self.locals.push(Local { names: words(names), from, each: true });
-                self.used.extend(found.into_iter().map(|path| (line, path)));
+                self.expression(over, line);
             }
             "set" | "set_global" => {
                 let Some((name, value)) = rest.split_once('=') else { return };
-                let from = paths(value).pop().filter(|path| value.trim() == path.join("."));
-                self.locals.push(Local { names: words(name), from, each: false });
+                self.locals.push(Local { names: words(name), from: plain(value), each: false });
                 self.expression(value, line);
             }
             "component" => self.locals.push(Local { names: words(rest), from: None, each: false }),
@@ -114,8 +106,9 @@ impl<'t> Names<'t> {
     fn find_bent(&mut self, parts: impl IntoIterator<Item = &'t str>, line: usize) {
         for part in parts {
             let slot = paths(part).into_iter().find(|path| path[0] == "slot");
-            if let Some(slot) = slot.filter(|slot| part.trim() != slot.join(".")) {
-                self.bent.push((line, slot.join(".")));
+            let slot = slot.map(|path| path[..path.len().min(2)].join("."));
+            if let Some(slot) = slot.filter(|slot| part.trim() != slot) {
+                self.bent.push((line, slot));
             }
         }
     }
@@ -184,7 +177,7 @@ fn step<'v>(value: &'v Value, field: &str) -> Option<&'v Value> {
     match value {
         Value::Object(fields) => fields.get(field),
         Value::Null => Some(value),
-        Value::Array(_) if field.bytes().all(|byte| byte.is_ascii_digit()) => Some(item(value)),
+        Value::Array(_) | Value::String(_) if is_place(field) => Some(item(value)),
         _ => None,
     }
 }
@@ -200,79 +193,14 @@ fn wrong(path: &[&str], view: &Value, locals: &Locals<'_>) -> Option<String> {
         return Some(unknown_name(path[0], Vec::<&str>::into_iter(names)));
     }
     let good = (1..path.len()).rev().find(|length| !values(&path[..*length], view, locals).is_empty())?;
-    let before = path[..good].join(".");
+    let before = written(&path[..good]);
     let owner = values(&path[..good], view, locals).into_iter().find_map(Value::as_object);
     let names: Vec<String> = owner.into_iter().flatten().map(|(name, _)| format!("{before}.{name}")).collect();
-    let name = path[..=good].join(".");
+    let name = written(&path[..=good]);
     if names.is_empty() {
         return Some(format!("`{name}` is not known here; `{before}` has no fields"));
     }
     Some(unknown_name(&name, names.iter().map(String::as_str)))
-}
-
-/// The parts of an expression that `~` joins.
-fn operands(text: &str) -> Vec<&str> {
-    let (mut parts, mut start, mut quote) = (Vec::new(), 0, None);
-    for (at, letter) in text.char_indices() {
-        match (quote, letter) {
-            (None, '"' | '\'' | '`') => quote = Some(letter),
-            (Some(open), close) if open == close => quote = None,
-            (None, '~') => {
-                parts.push(&text[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    parts
-}
-
-/// The paths in an expression: no strings, filters, tests, functions, names of arguments, or words of the language.
-fn paths(text: &str) -> Vec<Path<'_>> {
-    let bytes = text.as_bytes();
-    let mut found = Vec::new();
-    let (mut at, mut before, mut word_before) = (0, b' ', "");
-    while at < bytes.len() {
-        let byte = bytes[at];
-        if matches!(byte, b'"' | b'\'' | b'`') {
-            at = text[at + 1..].find(char::from(byte)).map_or(text.len(), |end| at + 1 + end + 1);
-            (before, word_before) = (byte, "");
-            continue;
-        }
-        if !(byte.is_ascii_alphabetic() || byte == b'_') {
-            if !byte.is_ascii_whitespace() {
-                (before, word_before) = (byte, "");
-            }
-            // A number may have letters behind it, as in 1e5.
-            at += if byte.is_ascii_digit() {
-                length(&text[at..])
-            } else {
-                text[at..].chars().next().map_or(1, char::len_utf8)
-            };
-            continue;
-        }
-        let whole = &text[at..at + length(&text[at..])];
-        let whole = whole.trim_end_matches(['.', '?']);
-        at += whole.len();
-        let after = text[at..].trim_start();
-        let is_argument = after.starts_with('=') && !after.starts_with("==");
-        let is_test = matches!(word_before, "is" | "is not");
-        if !matches!(before, b'|' | b'.') && !is_test && !is_argument && !after.starts_with('(') {
-            let path: Path<'_> = whole.split(['.', '?']).filter(|part| !part.is_empty()).collect();
-            if path.first().is_some_and(|first| !WORDS.contains(first)) {
-                found.push(path);
-            }
-        }
-        word_before = if word_before == "is" && whole == "not" { "is not" } else { whole };
-        before = b'a';
-    }
-    found
-}
-
-/// How long a name with its fields is.
-fn length(text: &str) -> usize {
-    text.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '?'))).unwrap_or(text.len())
 }
 
 #[cfg(test)]
@@ -296,6 +224,27 @@ mod tests {
         Some("`x.titel` is not known here; did you mean `x.title`?")
     )]
     #[case("{% set x = lead.title ~ 'titel.x' %}{{ x.any }}", None)]
+    #[case("{% for a in sections[0].articles %}{{ a.title }}{% endfor %}", None)]
+    #[case(
+        "{% for a in sections[0].articles | reverse | sort(attribute='title') %}{% if a.titel %}{% endif %}{% endfor %}",
+        Some("`a.titel` is not known here; did you mean `a.title`?")
+    )]
+    #[case(
+        "{% for pair in sections | group_by(attribute='title') | pairs %}{{ pair.1.x }}{% endfor %}\
+         {% for a in sections | first | get(key='articles') %}{{ a.title }}{% endfor %}",
+        None
+    )]
+    #[case("{% for i in range(end=n) %}{{ i }}{% endfor %}{% for x in [lead] %}{{ x.title }}{% endfor %}", None)]
+    #[case(
+        "{% if sections[0].articels %}{% endif %}",
+        Some("`sections[0].articels` is not known here; did you mean `sections[0].articles`?")
+    )]
+    #[case(
+        "{% if n > 0 and sections[-1]['articles'][1].titel %}{% endif %}",
+        Some("`sections[1].articles[1].titel` is not known here; did you mean `sections[1].articles[1].title`?")
+    )]
+    #[case("{% set x = sections[n].articles %}{% if sections[n].x or x[0].y %}{% endif %}{{ lead[`title`][0] }}", None)]
+    #[case("{% set x = sections[leed] %}", Some("`leed` is not known here; did you mean `lead`?"))]
     #[case("{# lede #}{% raw %}{{ lede }}{% endraw %}", None)]
     #[case("{% if lead is defined and lead.title is not containing(pat='x') and n == 1e5 %}{% endif %}", None)]
     #[case("{{ lead.title.words }}", Some("`lead.title.words` is not known here; `lead.title` has no fields"))]
@@ -333,7 +282,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_is_too_wild_to_be_read(text in "([{%#}|.= \"'a-z?é\\n-]|for |in |if |set |is |not ){0,60}") {
+        fn no_text_is_too_wild_to_be_read(text in "([{%#}|.=\\[\\]0 \"'a-z?é\\n-]|for |in |if |set |is |not ){0,60}") {
             let view = json!({ "a": 1 });
             let names = [Names::of(&text)];
             let _ = names[0].unknown(&view, &Locals::of(&names, &view));
