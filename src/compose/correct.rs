@@ -11,7 +11,7 @@ use super::control::{event, not_folded, wrong_state};
 use super::{ALL_TOPICS, Because, ComposeError, Composer};
 use crate::config::Digest;
 use crate::domain::{IssueState, Locale, PublicId};
-use crate::render::{HTML_LIMIT, Letter, RenderedMail};
+use crate::render::{HTML_LIMIT, Letter, RenderedMail, paragraphs};
 use crate::store::{CorrectionRow, Durability, IssueRow, Session};
 
 /// How many deliveries of the issue one transaction looks at.
@@ -162,35 +162,5 @@ impl Composer {
         let mut session = self.store.write(Durability::Full).await?;
         session.end_correction(correction.id, is_last && correction.layout_after == 0, self.clock.now()).await?;
         Ok(session.commit().await?)
-    }
-}
-
-/// The paragraphs of a text: what empty lines part.
-fn paragraphs(text: &str) -> Vec<String> {
-    let mut paragraphs = vec![String::new()];
-    for line in text.lines().map(str::trim) {
-        match paragraphs.last_mut() {
-            Some(last) if line.is_empty() && !last.is_empty() => paragraphs.push(String::new()),
-            Some(last) if !line.is_empty() => {
-                if !last.is_empty() {
-                    last.push(' ');
-                }
-                last.push_str(line);
-            }
-            _ => {}
-        }
-    }
-    paragraphs.retain(|paragraph| !paragraph.is_empty());
-    paragraphs
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn empty_lines_part_paragraphs() {
-        assert_eq!(paragraphs("\n one\ntwo \n\n\n three\n"), ["one two", "three"]);
-        assert!(paragraphs(" \n\t\n").is_empty());
     }
 }

@@ -38,7 +38,7 @@ pub use slots::{Slot, Slots, fill};
 pub use subject::subject;
 pub use templates::built_in_templates;
 pub(crate) use templates::{links, meant_file};
-pub use text::one_line;
+pub use text::{one_line, paragraphs};
 pub use web::web_view;
 
 use crate::config::{Config, Digest};

@@ -43,8 +43,8 @@ fn is_dropped(c: char) -> bool {
     (c.is_control() && !is_break(c)) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The text cut at a word so that it has at most `limit` characters as a reader counts them, the `…` included; a first word
-/// that is too long by itself is cut within. A text that fits comes back as it is.
+/// The text cut at a word so that it has at most `limit` characters as a reader counts them, the `…` included; where half of
+/// them or more would be lost with the word, it is cut within. A text that fits comes back as it is.
 pub fn cut_at_word(text: &str, limit: usize) -> Cow<'_, str> {
     let limit = limit.max(2);
     let Some((end, _)) = text.grapheme_indices(true).nth(limit) else {
@@ -53,8 +53,34 @@ pub fn cut_at_word(text: &str, limit: usize) -> Cow<'_, str> {
     let room = text.grapheme_indices(true).nth(limit - 1).map_or(end, |(at, _)| at);
     let head = &text[..room];
     let at_word = if text[room..].starts_with(' ') { room } else { head.rfind(' ').unwrap_or(room) };
-    let kept = text[..at_word].trim_end_matches(|c: char| c.is_whitespace() || ",;:–—-(".contains(c));
-    Cow::Owned(format!("{}…", if kept.is_empty() { head } else { kept }))
+    let (to_word, within) = (finished(&text[..at_word]), finished(head));
+    let keeps_half = to_word.graphemes(true).count() * 2 > limit;
+    let kept = [to_word, within].into_iter().skip(usize::from(!keeps_half)).find(|kept| !kept.is_empty());
+    Cow::Owned(format!("{}…", kept.unwrap_or(head)))
+}
+
+/// The text without what leads on to more at its end.
+fn finished(text: &str) -> &str {
+    text.trim_end_matches(|c: char| c.is_whitespace() || ",;:–—-(".contains(c))
+}
+
+/// The paragraphs of a text: what empty lines part.
+pub fn paragraphs(text: &str) -> Vec<String> {
+    let mut paragraphs = vec![String::new()];
+    for line in text.lines().map(str::trim) {
+        match paragraphs.last_mut() {
+            Some(last) if line.is_empty() && !last.is_empty() => paragraphs.push(String::new()),
+            Some(last) if !line.is_empty() => {
+                if !last.is_empty() {
+                    last.push(' ');
+                }
+                last.push_str(line);
+            }
+            _ => {}
+        }
+    }
+    paragraphs.retain(|paragraph| !paragraph.is_empty());
+    paragraphs
 }
 
 /// Breaks each line of `text` at spaces so that none takes more than `width` columns; a longer word is broken too, unless it is
@@ -141,7 +167,17 @@ mod tests {
         assert_eq!(cut_at_word("Family hubs: win", 14), "Family hubs…");
         assert_eq!(cut_at_word("Short", 5), "Short");
         assert_eq!(cut_at_word("Donaudampfschifffahrt", 8), "Donauda…");
+        assert_eq!(cut_at_word("Neu: Donaudampfschifffahrtsgesellschaft", 20), "Neu: Donaudampfschi…");
+        assert_eq!(cut_at_word("【速報】 子ども家庭支援センターが来年度も続く", 15), "【速報】 子ども家庭支援セン…");
+        assert_eq!(cut_at_word("Das Ministerium: Donaudampfschifffahrt", 20), "Das Ministerium…");
         assert_eq!(cut_at_word("👩‍👩‍👧 👩‍👩‍👧 👩‍👩‍👧", 4), "👩‍👩‍👧 👩‍👩‍👧…");
+    }
+
+    #[test]
+    fn empty_lines_part_paragraphs() {
+        assert_eq!(paragraphs("\n one\ntwo \n\n\n three\n"), ["one two", "three"]);
+        assert_eq!(paragraphs("one\r\n \t\r\ntwo"), ["one", "two"]);
+        assert!(paragraphs(" \n\t\n").is_empty());
     }
 
     #[test]

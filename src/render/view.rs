@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Frame;
 use super::article::{ArticleView, kept_apart, web_link};
 use super::slots::{Marker, Slot};
-use super::text::{cut_at_word, one_line};
+use super::text::{cut_at_word, one_line, paragraphs};
 use super::theme::ThemeView;
 use crate::compose::{Intro, IssueArticle, IssueContent};
 use crate::config::Sender;
@@ -280,8 +280,7 @@ fn is_read(address: &EmailAddress) -> bool {
 
 impl IntroView {
     fn of(intro: &Intro) -> Option<Self> {
-        let paragraphs = intro.text.replace("\r\n", "\n");
-        let paragraphs = paragraphs.split("\n\n").map(|text| one_line(text).into_owned());
+        let paragraphs = paragraphs(&intro.text).into_iter().map(|text| one_line(&text).into_owned());
         let paragraphs: Vec<String> = paragraphs.filter(|text| !text.is_empty()).collect();
         let by = Some(one_line(&intro.by).into_owned()).filter(|by| !by.is_empty());
         (!paragraphs.is_empty()).then_some(Self { paragraphs, by })
