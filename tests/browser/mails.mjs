@@ -1,7 +1,7 @@
 // Checks mails: node mails.mjs FOLDER [--without-browser], for each FOLDER/*.html. Markup by html-validate; what mail clients
 // support by the data of caniemail; accessibility by axe in Chromium, light and dark, narrow and wide; that nothing sticks out or
 // is too small to touch, or lies under another link; that long words and pictures need nothing that many clients lack; and that
-// Word, which old Outlook shows mails with, gets its widths. The files come from
+// Word, which old Outlook shows mails with, gets its widths and no table that is too high. The files come from
 // `POSTROUND_LOOK=FOLDER cargo test --test it render::`.
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,6 +18,9 @@ const TOUCH = 44;
 
 /** What each link has for itself in any case. */
 const OWN = 24;
+
+/** Word tears a table that is higher than a page of its own. */
+const PAGE = 1_800;
 
 /** How many mails are looked at beside each other. */
 const AT_ONCE = 3;
@@ -91,8 +94,8 @@ async function inPlain(html) {
 }
 
 /**
- * What is not as wide as the paper where Word's conditions hold, style sheets are dropped and there is no greatest width, as in
- * old Outlook.
+ * What is not as wide as the paper, or too high, where Word's conditions hold, style sheets are dropped and there is no greatest
+ * width, as in old Outlook.
  */
 async function inWord(html) {
     const word = html
@@ -102,11 +105,18 @@ async function inWord(html) {
         .replace(/<style[\s\S]*?<\/style>/g, "")
         .replace(/max-width:[^;"]*/g, "");
     const page = await open(browser, `data:text/html;charset=utf-8,${encodeURIComponent(word)}`);
-    const widths = await page.evaluate(() => [...document.querySelectorAll(".page")].map((table) => table.offsetWidth));
+    const sizes = await page.evaluate(() =>
+        [...document.querySelectorAll(".page")].map(({ offsetWidth, offsetHeight }) => [offsetWidth, offsetHeight]),
+    );
     await page.close();
+    const widths = sizes.map(([width]) => width);
+    const high = sizes.map(([, height]) => height).filter((height) => height > PAGE);
     const paper = Number(/<!--\[if mso\]><table[^>]*width="(\d+)"/.exec(html)?.[1]);
     const isRight = widths.length > 0 && widths.every((width) => width === paper);
-    return isRight ? [] : [`in Word its parts are ${widths} px wide, and not ${paper}`];
+    return [
+        ...(isRight ? [] : [`in Word its parts are ${widths} px wide, and not ${paper}`]),
+        ...(high.length > 0 ? [`Word tears parts that are ${high} px high`] : []),
+    ];
 }
 
 /** The links that lie, in the middle of a line of theirs, under a link to somewhere else. */

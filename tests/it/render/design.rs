@@ -3,21 +3,23 @@
 use std::cell::Cell;
 use std::sync::LazyLock;
 
-use postround::compose::{Intro, IssueContent};
+use postround::compose::{Intro, IssueContent, Section};
 use postround::config::Config;
 use postround::domain::{Colour, Locale};
-use postround::render::{RenderedMail, built_in_templates};
+use postround::render::{RenderedMail, Slots, built_in_templates, fill};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use scraper::{Html, Selector};
+use rstest::rstest;
+use scraper::{ElementRef, Html, Selector};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use super::fixture::{config, day, each, issue};
+use super::fixture::{config, day, each, issue, slots};
 use super::looks::{branded, letters};
+use super::messages::{check_form, parse};
 use super::parity::assert_same_addresses;
-use super::{RENDERER, arabic, render};
+use super::{RENDERER, arabic, reader, render, spliced};
 
 fn count(page: &Html, selector: &str) -> usize {
     page.select(&Selector::parse(selector).unwrap()).count()
@@ -123,13 +125,43 @@ fn a_logo_stands_for_the_title_and_says_it() {
 #[test]
 fn an_intro_stands_above_the_lead_story_with_its_paragraphs_and_who_says_it() {
     let mut content = issue(3, 3);
-    content.intro = Some(Intro { text: "First.\n\nSecond\nline.".into(), by: "Marian Holt, Editor".into() });
+    content.intro = Some(Intro { text: "First.\r\n \r\nSecond\nline.".into(), by: "Marian Holt, Editor".into() });
     let mail = render(&content, &config());
     assert_eq!(texts(&mail.html, "p.say"), ["First.", "Second line."]);
     let text = mail.text.replace('\n', "|");
     assert!(text.contains("|First.||Second line.||Marian Holt, Editor||Family hubs"), "{text}");
     let at = |part: &str| mail.html.find(part).unwrap();
     assert!(at("Marian Holt") < at("<h2"));
+}
+
+#[rstest]
+#[case("news", 20)]
+#[case("features", 19)]
+#[case("features", 20)]
+#[case("interviews", 20)]
+fn no_table_has_so_many_stories_that_old_outlook_tears_it(#[case] topic: &str, #[case] count: usize) {
+    // The first of them leads the issue.
+    let mut content = each(issue(count + 1, count + 1), |article| {
+        article.topic = topic.into();
+        article.image = Some("https://earlyhelp.example/a.png".into());
+    });
+    let articles: Vec<_> = content.sections.drain(..).flat_map(|section| section.articles).collect();
+    content.sections = vec![Section { topic: topic.into(), title: "A section".into(), articles }];
+    let html = render(&content, &config()).html;
+    let page = Html::parse_document(&html);
+    let stories = Selector::parse("h3").unwrap();
+    let of_table = |table: ElementRef<'_>| table.select(&stories).count();
+    let tables: Vec<usize> = page.select(&Selector::parse("table.page").unwrap()).map(of_table).collect();
+    let full: Vec<usize> = tables.into_iter().filter(|stories| *stories > 0).collect();
+    assert_eq!(full, [6, 6, 6, count - 18]);
+    // What Word alone sees is whole, too: in each table of its own, and in the rest of the page.
+    let for_word = html.replace("<!--[if mso]>", "").replace("<![endif]-->", "");
+    for element in ["table", "tr", "td"] {
+        let ends = for_word.matches(&format!("</{element}>")).count();
+        let begins =
+            for_word.matches(&format!("<{element}>")).count() + for_word.matches(&format!("<{element} ")).count();
+        assert_eq!(begins, ends, "{element}");
+    }
 }
 
 #[test]
@@ -204,6 +236,28 @@ fn excerpts_get_no_shorter_than_the_mail_needs() {
     // Nearly all of the room is used; from 80,000 on the operator hears of it.
     assert!((85_000..100_000).contains(&mail.html.len()), "{}", mail.html.len());
     assert_eq!(texts(&mail.html, "h3").len(), 39);
+}
+
+#[test]
+fn each_readers_copy_stays_below_what_gmail_cuts_off_however_long_their_links_are() {
+    let content = each(issue(40, 40), |article| article.excerpt = article.excerpt.repeat(6));
+    let mail = render(&content, &config());
+    let address = reader();
+    let link = format!("https://post.earlyhelp.example/{}/{}", "path".repeat(50), "t".repeat(110));
+    let name = "Zoë & Żółć ".repeat(20);
+    let slots = slots(&name, &address);
+    let slots = Slots { unsubscribe_url: &link, preferences_url: &link, link: &link, ..slots };
+    let filled = fill(&mail.html, &mail.marker, &slots, true);
+    assert!(filled.len() > mail.html.len() && filled.len() < 100_000, "{} of {}", filled.len(), mail.html.len());
+}
+
+#[test]
+fn a_story_in_hebrew_goes_from_right_to_left_in_an_english_issue() {
+    let content = each(issue(4, 3), |article| article.title = "שנה נוספת למרכזי המשפחה לאיחוד הדלתות".into());
+    let page = Html::parse_document(&render(&content, &config()).html);
+    for (selector, expected) in [(r#"h2.lead[dir="rtl"]"#, 1), (r#"h3[dir="rtl"]"#, 2), (r#"p.title[dir="rtl"]"#, 1)] {
+        assert_eq!(count(&page, selector), expected, "{selector}");
+    }
 }
 
 /// Texts as feeds should not have them.
@@ -306,5 +360,12 @@ proptest! {
             prop_assert!(line.contains("://") || line.width() <= 72 || line.graphemes(true).count() == 1, "{}", line);
         }
         assert_same_addresses(&mail);
+        let zoe = reader();
+        let message = spliced(&mail, "Zoë", &zoe);
+        check_form(&message);
+        let parsed = parse(&message);
+        prop_assert_eq!(parsed.subject(), Some(mail.subject.as_str()));
+        prop_assert_eq!(parsed.to().and_then(|to| to.first()?.address()), Some(zoe.as_str()));
+        prop_assert!(parsed.header("Bcc").is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! The mails that one looks at, and that the tools for mails check.
 
-use postround::compose::{Intro, IssueContent};
+use postround::compose::{Intro, IssueContent, Section};
 use postround::config::{Config, Logo};
 use postround::domain::{Colour, Locale};
 use postround::render::{Letter, RenderedMail, Renderer, Valid, Wanted};
@@ -39,9 +39,23 @@ pub fn looks(renderer: &Renderer) -> Vec<(&'static str, RenderedMail)> {
     mails.extend(sizes().iter().map(|(name, content)| (*name, digest(content, &config()))));
     mails.push(("arabic", digest(&arabic::issue(), &arabic::config())));
     mails.push(("branded", digest(&issue(3, 3), &branded())));
+    mails.push(("long_sections", digest(&long_sections(), &config())));
     mails.push(("wild", digest(&wild(), &config())));
     mails.push(("unlinked", digest(&each(issue(12, 8), |article| article.url = None), &config())));
     mails
+}
+
+/// An issue of many features and interviews, each with a picture.
+pub fn long_sections() -> IssueContent {
+    let mut content = issue(1, 1);
+    for (topic, count) in [("features", 13), ("interviews", 14)] {
+        let of_topic =
+            each(issue(12, 12), |article| article.image = Some("https://earlyhelp.example/img/9.png".into()));
+        let articles: Vec<_> = of_topic.sections.into_iter().flat_map(|section| section.articles).collect();
+        let articles = articles.iter().cycle().take(count).cloned().collect();
+        content.sections.push(Section { topic: topic.into(), title: topic.to_uppercase(), articles });
+    }
+    content
 }
 
 /// An issue whose texts are as feeds should not have them.

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::fixture::{config, each, issue, slots};
 use super::{confirmation, reader, render, spliced};
 
-fn parse(bytes: &[u8]) -> Message<'_> {
+pub fn parse(bytes: &[u8]) -> Message<'_> {
     MessageParser::default().parse(bytes).unwrap()
 }
 
@@ -19,7 +19,7 @@ fn header<'a>(message: &'a Message<'_>, name: &str) -> Option<&'a str> {
 }
 
 /// Checks what no mail may get wrong, whatever is in it.
-fn check_form(bytes: &[u8]) {
+pub fn check_form(bytes: &[u8]) {
     let message = std::str::from_utf8(bytes).unwrap();
     let (headers, body) = message.split_once("\r\n\r\n").unwrap();
     assert!(!message.replace("\r\n", "").contains(['\r', '\n']), "every line ends in CRLF");
@@ -27,6 +27,7 @@ fn check_form(bytes: &[u8]) {
         // A single address cannot be folded.
         assert!(line.len() <= 78 || line.starts_with("List-") || line.starts_with(" <"), "{line}");
         assert!(!line.trim().is_empty(), "a line of white space");
+        assert!(!line.contains(char::is_control), "{line:?}");
     }
     for line in body.split("\r\n") {
         assert!(line.len() <= 76 && line.is_ascii(), "{line}");
