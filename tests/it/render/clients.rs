@@ -16,22 +16,38 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     looks(&RENDERER).iter().map(fill_all).map(write).collect()
 }
 
-/// The browser's part, which takes longer, is run by `.ci/run`.
-#[test]
-fn the_markup_is_valid_and_every_client_knows_it_or_has_a_fallback() {
+/// Runs a program of tests/browser on a folder with the mails. Gives how many they are, whether all is well, and what it says; none
+/// where node or its packages are not installed.
+fn checked(needs: &str, arguments: &[&str]) -> Option<(usize, bool, String)> {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
-    if !tools.join("node_modules").is_dir() || Command::new("node").arg("--version").output().is_err() {
+    let is_there = tools.join("node_modules").join(needs).is_dir();
+    if !is_there || Command::new("node").arg("--version").output().is_err() {
         assert!(std::env::var_os("CI").is_none(), "this test needs node, and `npm ci` in tests/browser");
         eprintln!("NOT CHECKED: this needs node, and `npm ci` in tests/browser");
-        return;
+        return None;
     }
     let folder = tempfile::tempdir().unwrap();
     let count = files(folder.path(), "html").len();
-    let checked =
-        Command::new("node").arg("mails.mjs").arg(folder.path()).arg("--without-browser").current_dir(tools).output();
+    let (program, options) = arguments.split_first().unwrap();
+    let checked = Command::new("node").arg(program).arg(folder.path()).args(options).current_dir(tools).output();
     let checked = checked.unwrap();
     let said = [checked.stdout, checked.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
-    assert!(checked.status.success() && said.contains(&format!("{count} mails, 0 problems")), "{said}");
+    Some((count, checked.status.success(), said))
+}
+
+/// The browser's part, which takes longer, is run by `.ci/run`.
+#[test]
+fn the_markup_is_valid_and_every_client_knows_it_or_has_a_fallback() {
+    if let Some((count, is_well, said)) = checked("html-validate", &["mails.mjs", "--without-browser"]) {
+        assert!(is_well && said.contains(&format!("{count} mails, 0 problems")), "{said}");
+    }
+}
+
+#[test]
+fn what_mjml_does_for_old_outlook_is_in_the_mails_too() {
+    if let Some((_, is_well, said)) = checked("mjml", &["mjml.mjs"]) {
+        assert!(is_well && said.contains("does for old Outlook, 0 problems"), "{said}");
+    }
 }
 
 /// The rules that cost points in the report of each message: name and points.
