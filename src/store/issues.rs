@@ -35,7 +35,10 @@ queries! {
     ISSUE = { issues!("where id = $1") };
     ISSUE_BY_KEY = { issues!("where digest = $1 and issue_key = $2") };
     ISSUES = { issues!("order by id desc") };
-    LATEST_SENT_ISSUE = { issues!("where digest = $1 and state = 'sent' order by id desc limit 1") };
+    // One that reached nobody has no page to link to.
+    LATEST_SENT_ISSUE = {
+        issues!("where digest = $1 and state = 'sent' and first_sent_at is not null order by id desc limit 1")
+    };
     // What the operator may have to hear of: the issues of the last days, and those that wait.
     ISSUES_TO_WATCH = { issues!("where composed_at >= $1 or state = 'held' order by id") };
     // Of several processes one gets each.
@@ -239,7 +242,7 @@ impl Session {
         fetch_all!(self, ISSUES as IssueRow)
     }
 
-    /// The latest issue of a digest that has gone out.
+    /// The latest issue of a digest that has gone out, to somebody at least.
     ///
     /// # Errors
     /// When the database fails.

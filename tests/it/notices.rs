@@ -197,10 +197,14 @@ on_both! {
              values ('news', 'g', 'u', 'c', 't', '', 'news', 0, 0)",
         )
         .await;
-        for (number, state) in [(1, "sent"), (2, "sent"), (3, "cancelled")] {
+        // The last one failed for everybody, and has no page.
+        for (number, state, first_sent_at) in
+            [(1, "sent", "1"), (2, "sent", "1"), (3, "cancelled", "1"), (4, "sent", "null")]
+        {
             execute(&house.test, &format!(
-                "insert into issues (public_id, digest, issue_key, number, state, subject, issue_date, composed_at, layout_after, recipients)
-                 values ('{}', 'weekly', 'k{number}', {number}, '{state}', 's', '2026-11-16', {}, 0, 0)",
+                "insert into issues (public_id, digest, issue_key, number, state, subject, issue_date, composed_at, layout_after, recipients,
+                                     first_sent_at)
+                 values ('{}', 'weekly', 'k{number}', {number}, '{state}', 's', '2026-11-16', {}, 0, 0, {first_sent_at})",
                 PublicId::new(&SystemRandom), MONDAY.0,
             )).await;
             for (position, topic) in ["news", "features"].iter().enumerate() {
@@ -215,7 +219,8 @@ on_both! {
         let message = house.latest("zoe@reader.example").await;
         assert!(message.contains("Story 2 of news\nhttps://northfold.example/2/news?utm_source=post"), "{message}");
         assert!(message.contains("Read this issue on the web:\nhttps://post.northfold.example/archive/weekly/2"), "{message}");
-        assert!(message.contains("Story 2 of features") && !message.contains("Story 1") && !message.contains("Story 3"), "{message}");
+        assert!(message.contains("Story 2 of features"), "{message}");
+        assert!(!["Story 1", "Story 3", "Story 4"].iter().any(|other| message.contains(other)), "{message}");
 
         let mut session = house.test.store.write(Durability::Full).await.unwrap();
         let only_features = SubscriptionRow {
