@@ -213,9 +213,11 @@ impl Renderer {
         self.try_each(name, &lacking::letters(letter, &marker), &marker, letter.required())
     }
 
-    /// Each letter in a wording of the operator's, which must leave room for what the mail is about.
+    /// The digest and each letter in a wording of the operator's, which must leave room for what the mail is about.
     fn try_wording(&self, locale: &Locale, file: &Path) -> Result<(), TemplateError> {
         let marker = Marker::new(&SystemRandom);
+        let (html, _) = self.parts(DIGEST, &sample::bare_in(locale, &marker), &marker, &REQUIRED)?;
+        check_length(&html, || file.display().to_string())?;
         sample::letters().iter().try_for_each(|letter| {
             let view = sample::bare_letter(letter, locale, &marker);
             let (html, _) = self.parts(letter.template(), &view, &marker, letter.required())?;

@@ -64,6 +64,13 @@ pub(super) fn bare(marker: &Marker) -> IssueView {
     view
 }
 
+/// The same in the words of a locale.
+pub(super) fn bare_in(locale: &Locale, marker: &Marker) -> IssueView {
+    let mut view = bare(marker);
+    view.common.words = Words::new(Wording::of(locale), TITLE);
+    view
+}
+
 /// An issue of many articles of which only the titles are known.
 pub(super) fn titles_alone(marker: &Marker) -> IssueView {
     let mut view = full(marker);

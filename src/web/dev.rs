@@ -1,8 +1,8 @@
 //! `serve --dev`: every mail on a page that follows each save of a template or the configuration. For this machine alone.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use axum::Router;
 use axum::extract::{Path as Parts, Request, State};
@@ -99,11 +99,14 @@ impl Dev {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
             files.extend(entries.map(|entry| entry.path()));
         }
-        let latest = |path: &PathBuf| {
-            let changed = std::fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
-            Some(changed.duration_since(UNIX_EPOCH).ok()?.as_nanos())
-        };
-        format!("{}-{}", files.len(), files.iter().filter_map(latest).max().unwrap_or_default())
+        files.sort_unstable();
+        // Of all of them: a file that is put back may be older than the others.
+        let mut hasher = DefaultHasher::new();
+        for path in files {
+            let meta = std::fs::metadata(&path).ok();
+            (path, meta.map(|meta| (meta.len(), meta.modified().ok()))).hash(&mut hasher);
+        }
+        format!("{:x}", hasher.finish())
     }
 }
 

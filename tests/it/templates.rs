@@ -1,5 +1,7 @@
 //! Templates as operators work with them: exported, changed, looked at.
 
+use std::time::{Duration, SystemTime};
+
 use postround::app::App;
 use postround::config::Config;
 use postround::domain::Locale;
@@ -74,6 +76,15 @@ async fn the_pages_of_serve_dev_show_each_mail_as_it_is_saved_and_to_this_machin
         "{message}"
     );
 
+    // A file that is put back is older than what was saved meanwhile.
+    let dated = |path: &std::path::Path, at: SystemTime| {
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(at).unwrap();
+    };
+    dated(&file, SystemTime::now() + Duration::from_secs(60));
+    let (_, before) = get("/stamp").await;
+    dated(&folder.join("goodbye.txt"), SystemTime::UNIX_EPOCH);
+    assert_ne!(get("/stamp").await.1, before);
+
     // A wording is shown before it is taken, and shown alone.
     std::fs::remove_file(folder.join("goodbye.txt")).unwrap();
     std::fs::create_dir(folder.join("locales")).unwrap();
@@ -90,23 +101,25 @@ async fn the_pages_of_serve_dev_show_each_mail_as_it_is_saved_and_to_this_machin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wording_that_makes_a_letter_too_long_is_refused_with_its_file() {
+async fn a_wording_that_makes_a_mail_too_long_is_refused_with_its_file() {
     let store = TestStore::sqlite().await;
     let program = Program::on(&store).await;
     let locales = program.folder.path().join("own/locales");
     std::fs::create_dir_all(&locales).unwrap();
     let config = std::fs::read_to_string(program.folder.path().join("config.toml")).unwrap();
     program.configure(&format!("{config}\n[templates]\ndir = \"own\"\n"));
-    let check = async |octets: usize| {
-        let words = format!("[mails.goodbye]\ntext = \"{}\"\n", "x".repeat(octets));
+    let check = async |key: &str, octets: usize| {
+        let words = format!("{key} = \"{}\"\n", "x".repeat(octets));
         std::fs::write(locales.join("pt.toml"), words).unwrap();
         let output = program.run(&["config", "check"]).await;
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let (code, said) = check(80_000).await;
-    assert!(code == Some(2) && said.contains("own/locales/pt.toml: a mail has "), "{said}");
-    let (code, said) = check(40_000).await;
-    assert_eq!(code, Some(0), "{said}");
+    for key in ["[mails.goodbye]\ntext", "why"] {
+        let (code, said) = check(key, 80_000).await;
+        assert!(code == Some(2) && said.contains("own/locales/pt.toml: a mail has "), "{said}");
+        let (code, said) = check(key, 30_000).await;
+        assert_eq!(code, Some(0), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
