@@ -1,4 +1,4 @@
-//! Composing: polls the sources, selects, renders each variant, and freezes the issue in one transaction.
+//! Composing: polls the sources, selects, renders the variants, and freezes the issue in one transaction.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -8,20 +8,24 @@ use crate::collect::{Fetcher, Polled, Read, read_sources};
 use crate::config::{Config, Digest, Source};
 use crate::domain::{Clock, IssueState, Locale, PublicId, Random, UtcMillis};
 use crate::render::{Fit, Frame, RenderedMail, Renderer};
-use crate::store::{Audience, Choice, Durability, NewIssue, NewIssueArticle, NewMail, Session, Store, StoreError};
+use crate::store::{Choice, Durability, NewIssue, NewIssueArticle, NewMail, Session, Store, StoreError};
 
 use super::due::{period_key, schedule_text};
 use super::links::{ClickUrl, Counted, linked};
 use super::page::IssuePage;
 use super::select::{Selection, content, of_variant, topics};
-use super::variants::{ALL_TOPICS, variant};
-use super::{ComposeError, IssueContent};
+use super::variants::{ALL_TOPICS, Choices, Key};
+use super::{ComposeError, IssueArticle, IssueContent};
 
 /// How long all sources of a digest may take before an issue goes without those that have not answered.
 const POLL_LIMIT: Duration = Duration::from_secs(60);
 
-/// How often a freeze is tried again when another process was first to an article.
-const ATTEMPTS: usize = 5;
+/// How often a freeze or a withdrawal is tried again when another process was first.
+pub(super) const ATTEMPTS: usize = 5;
+
+/// How many mails of an issue are rendered, and then stored in one transaction: a list with many topics has thousands, and neither
+/// memory nor whoever waits for the store shall know of it.
+pub(super) const AT_ONCE: usize = 32;
 
 /// Makes issues. Cheap to clone.
 #[derive(Clone)]
@@ -66,18 +70,6 @@ pub struct Composed {
 #[derive(Clone, Debug)]
 pub struct Reading<'c>(pub(super) Vec<Read<'c>>);
 
-/// A mail for each variant and locale, and the choices that come to it.
-pub(super) struct Variants {
-    pub(super) mails: BTreeMap<(String, Locale), RenderedMail>,
-    pub(super) choices: Vec<(Audience, Option<(String, Locale)>)>,
-}
-
-impl Variants {
-    pub(super) fn recipients(&self) -> i64 {
-        self.choices.iter().filter(|(_, mail)| mail.is_some()).map(|(audience, _)| audience.people).sum()
-    }
-}
-
 impl Composer {
     /// Polls sources once and records what they have.
     ///
@@ -112,9 +104,10 @@ impl Composer {
         Ok(polled)
     }
 
-    /// Composes an issue: polls the digest's sources, takes what it has not had, renders each variant that somebody
-    /// needs, and freezes all of it in one transaction. With too few articles, or nobody to get them, the issue is
-    /// recorded as skipped and the articles wait.
+    /// Composes an issue: polls the digest's sources, takes what it has not had, renders the variants that most people
+    /// need, and freezes all of it in one transaction. Where there are very many variants, the others are rendered of what was
+    /// frozen as the issue is laid out. With too few articles, or nobody to get them, the issue is recorded as skipped and the
+    /// articles wait.
     ///
     /// # Errors
     /// When the store fails or a template cannot be rendered; nothing is frozen then.
@@ -159,17 +152,20 @@ impl Composer {
         drop(reader);
         let public_id = PublicId::new(&*self.random);
         let content = self.content((digest, &digest.locale), &selection, Some(number), now);
-        let counted = digest.count_clicks.then(|| Counted::of(&public_id, &selection.all(digest), digest));
-        let variants = self.variants(digest, &selection, audience, Some(number), now, counted.as_ref())?;
-        let reason = skip_reason(&selection, digest).or_else(|| nobody_reason(&variants));
+        let all = selection.all(digest);
+        let counted = digest.count_clicks.then(|| Counted::of(&public_id, &all, digest));
+        let choices = Choices::of(audience, &topics(&all), digest);
+        let reason = skip_reason(&selection, digest).or_else(|| nobody_reason(&choices));
+        let keys = if reason.is_none() { choices.keys() } else { Vec::new() };
+        let mails = self.mails(digest, &all, &keys, (number, now, counted.as_ref())).await?;
 
         let (key, scheduled_at) = match occasion {
             Occasion::Period(at) => (period_key(at), Some(at)),
             Occasion::Extra => (format!("extra:{public_id}"), None),
         };
-        let subject = match (&reason, variants.mails.values().next()) {
-            (None, Some(_)) => crate::render::subject(&digest.subject, &content, &digest.locale)?,
-            _ => String::new(),
+        let subject = match &reason {
+            None => crate::render::subject(&digest.subject, &content, &digest.locale)?,
+            Some(_) => String::new(),
         };
         let mut session = self.store.write(Durability::Full).await?;
         session.lock_digest(&digest.id).await?;
@@ -192,8 +188,8 @@ impl Composer {
             if numbered != Some(number) || !self.freeze_articles(&mut session, id, &content, &selection).await? {
                 return Ok(None);
             }
-            self.freeze_mails(&mut session, id, digest, &variants, now).await?;
-            note_shortened(&mut session, id, variants.mails.values()).await?;
+            self.freeze_mails(&mut session, id, digest, &mails, &choices, now).await?;
+            note_shortened(&mut session, id, mails.values()).await?;
             IssuePage::of(content, digest, &self.config).put(&mut session, id, &digest.locale).await?;
             for (url, place) in counted.iter().flat_map(Counted::places) {
                 session.put_link(id, place, url).await?;
@@ -225,25 +221,30 @@ impl Composer {
         Ok(true)
     }
 
+    /// Stores the mails, and decides the choices that get one of them, or nothing; the layout decides the others.
     async fn freeze_mails(
         &self,
         session: &mut Session,
         issue: i64,
         digest: &Digest,
-        variants: &Variants,
+        mails: &BTreeMap<&Key, RenderedMail>,
+        choices: &Choices,
         now: UtcMillis,
     ) -> Result<(), ComposeError> {
         let mut ids = BTreeMap::new();
-        for ((topics, locale), mail) in &variants.mails {
+        for (key, mail) in mails {
             let salt = PublicId::new(&*self.random);
+            let (topics, locale) = key;
             let mail = new_mail(Some(issue), "digest", digest, topics, locale, mail, salt.as_str());
-            let id = session.insert_mail(&mail, now).await?;
-            ids.insert((topics, locale), id);
+            ids.insert(*key, session.insert_mail(&mail, now).await?);
         }
-        for (audience, mail) in &variants.choices {
+        for (audience, key) in &choices.0 {
+            let mail = key.as_ref().map(|key| ids.get(key).copied());
+            if mail == Some(None) {
+                continue;
+            }
             let choice = Choice { topics: audience.topics.clone(), locale: audience.locale.clone() };
-            let mail = mail.as_ref().and_then(|(topics, locale)| ids.get(&(topics, locale)).copied());
-            session.put_variant(issue, &choice, mail).await?;
+            session.put_variant(issue, &choice, mail.flatten()).await?;
         }
         Ok(())
     }
@@ -260,34 +261,24 @@ impl Composer {
         content(articles, &self.config, (digest, locale), number, now)
     }
 
-    /// Renders one mail for each variant and locale that somebody in the audience needs.
-    pub(super) fn variants(
+    /// Renders the mails of the largest audiences.
+    async fn mails<'k>(
         &self,
         digest: &Digest,
-        selection: &Selection,
-        audience: Vec<Audience>,
-        number: Option<i64>,
-        now: UtcMillis,
-        counted: Option<&Counted>,
-    ) -> Result<Variants, ComposeError> {
-        let all = selection.all(digest);
-        let available = topics(&all);
-        let mut variants = Variants { mails: BTreeMap::new(), choices: Vec::new() };
-        for audience in audience {
-            let wanted = variant(&audience.topics, &available, digest.when_topics_are_empty)
-                .map(|topics| (topics, locale_of(&audience.locale, digest)));
-            if let Some(key @ (topics, locale)) = &wanted
-                && !variants.mails.contains_key(key)
-            {
-                let articles = of_variant(&all, topics, digest);
-                let content = content(articles, &self.config, (digest, locale), number, now);
-                let content = linked(content, digest, counted, &*self.click_url);
-                let mail = self.renderer.digest(&content, &self.frame(digest, locale), &*self.random)?;
-                variants.mails.insert(key.clone(), mail);
-            }
-            variants.choices.push((audience, wanted));
+        all: &[IssueArticle],
+        keys: &[&'k Key],
+        (number, now, counted): (i64, UtcMillis, Option<&Counted>),
+    ) -> Result<BTreeMap<&'k Key, RenderedMail>, ComposeError> {
+        let mut mails = BTreeMap::new();
+        for &key in keys.iter().take(AT_ONCE) {
+            let (topics, locale) = key;
+            let articles = of_variant(all, topics, digest);
+            let content = content(articles, &self.config, (digest, locale), Some(number), now);
+            let content = linked(content, digest, counted, &*self.click_url);
+            mails.insert(key, self.renderer.digest(&content, &self.frame(digest, locale), &*self.random)?);
+            tokio::task::yield_now().await;
         }
-        Ok(variants)
+        Ok(mails)
     }
 
     pub(super) fn frame<'a>(&'a self, digest: &'a Digest, locale: &'a Locale) -> Frame<'a> {
@@ -349,13 +340,9 @@ pub(super) fn skip_reason(selection: &Selection, digest: &Digest) -> Option<Stri
     }
 }
 
-pub(super) fn nobody_reason(variants: &Variants) -> Option<String> {
-    (variants.recipients() == 0).then(|| {
-        let why = if variants.choices.is_empty() {
-            "nobody is subscribed"
-        } else {
-            "nobody has chosen a topic that has news"
-        };
+pub(super) fn nobody_reason(choices: &Choices) -> Option<String> {
+    (choices.people().0 == 0).then(|| {
+        let why = if choices.0.is_empty() { "nobody is subscribed" } else { "nobody has chosen a topic that has news" };
         format!("{why}; the articles wait for the next issue")
     })
 }

@@ -6,7 +6,7 @@ use super::{ComposeError, Composer, IssueArticle, IssueContent, select};
 use crate::config::{Config, Digest};
 use crate::domain::{Locale, UtcMillis};
 use crate::render::RenderedMail;
-use crate::store::{IssueRow, Session};
+use crate::store::{IssueMail, IssueRow, Session, StoreError};
 
 /// What was frozen, as far as it is not withdrawn.
 pub(super) struct Frozen {
@@ -62,4 +62,16 @@ impl Composer {
         let content = linked(content, digest, frozen.counted.as_ref(), &*self.click_url);
         Ok(Some(self.renderer.digest(&content, &self.frame(digest, locale), &*self.random)?))
     }
+}
+
+/// Whether an issue still has the mails, and as many articles, as were read of it: what was rendered in between is right then.
+pub(super) async fn is_as_read(
+    session: &mut Session,
+    issue: i64,
+    mails: &[IssueMail],
+    articles: usize,
+) -> Result<bool, StoreError> {
+    let now = session.issue_mails(issue).await?;
+    let same = now.iter().map(|mail| mail.id).eq(mails.iter().map(|mail| mail.id));
+    Ok(same && session.issue_articles(issue).await?.len() == articles)
 }

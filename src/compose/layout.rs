@@ -1,11 +1,14 @@
 //! Laying out an issue: its deliveries are put into the queue in chunks, each in a short transaction.
 
+use std::collections::BTreeMap;
+
 use crate::config::Digest;
-use crate::domain::{PublicId, UtcMillis};
+use crate::domain::{Locale, PublicId, UtcMillis};
 use crate::store::{Choice, Durability, IssueMail, IssueRow, Place};
 
-use super::composer::{locale_of, new_mail, note_shortened};
-use super::variants::variant;
+use super::composer::{AT_ONCE, locale_of, new_mail, note_shortened};
+use super::frozen::is_as_read;
+use super::variants::{Key, variant};
 use super::{ComposeError, Composer, select};
 
 /// How many subscribers one transaction looks at: leaving never waits for longer than this takes.
@@ -33,8 +36,8 @@ impl Composer {
             let Some(upto) = reader.chunk_end(after, CHUNK).await? else { break };
             let missing = reader.missing_variants(issue.id, &digest.id, after, upto).await?;
             drop(reader);
-            for choice in missing {
-                self.add_variant(issue, digest, &choice).await?;
+            for choices in missing.chunks(AT_ONCE) {
+                self.add_variants(issue, digest, choices).await?;
             }
             let now = self.clock.now();
             let mut session = self.store.write(Durability::Full).await?;
@@ -55,41 +58,48 @@ impl Composer {
         Ok(())
     }
 
-    /// Decides the mail of a choice that came up after the issue was composed, from what was frozen with it.
-    async fn add_variant(&self, issue: &IssueRow, digest: &Digest, choice: &Choice) -> Result<(), ComposeError> {
+    /// Decides the mails of choices that came up after the issue was composed, or for which none was rendered then, from what
+    /// was frozen with it.
+    async fn add_variants(&self, issue: &IssueRow, digest: &Digest, choices: &[Choice]) -> Result<(), ComposeError> {
         let mut reader = self.store.read().await?;
-        let mails = reader.issue_mails(issue.id).await?;
+        let known = reader.issue_mails(issue.id).await?;
         let frozen = self.frozen(&mut reader, issue, digest).await?;
         drop(reader);
         let digest = &frozen.digest;
         let available = select::topics(&frozen.articles);
-        let locale = locale_of(&choice.locale, digest);
-        let now = self.clock.now();
-        let topics = variant(&choice.topics, &available, digest.when_topics_are_empty);
-        let same = |mail: &&IssueMail| Some(&mail.topics) == topics.as_ref() && mail.locale == locale.as_str();
-        let known = mails.iter().find(same).map(|mail| mail.id);
-        let rendered = match &topics {
-            Some(topics) if known.is_none() => {
-                self.rendered_of(&frozen, topics, &locale)?.map(|rendered| (topics, rendered))
+        let key = |mail: &IssueMail| Some((mail.topics.clone(), Locale::parse(&mail.locale).ok()?));
+        let mut ids: BTreeMap<Key, i64> = known.iter().filter_map(|mail| Some((key(mail)?, mail.id))).collect();
+        let (mut decided, mut mails) = (Vec::new(), BTreeMap::new());
+        for choice in choices {
+            let topics = variant(&choice.topics, &available, digest.when_topics_are_empty);
+            let key = topics.map(|topics| (topics, locale_of(&choice.locale, digest)));
+            if let Some(key) = &key
+                && !ids.contains_key(key)
+                && !mails.contains_key(key)
+                && let Some(mail) = self.rendered_of(&frozen, &key.0, &key.1)?
+            {
+                mails.insert(key.clone(), mail);
+                tokio::task::yield_now().await;
             }
-            _ => None,
-        };
+            decided.push((choice, key));
+        }
+        let now = self.clock.now();
         let mut session = self.store.write(Durability::Full).await?;
         session.lock_digest(&digest.id).await?;
-        if session.issue_articles(issue.id).await?.len() != frozen.articles.len() {
-            // An article has been withdrawn in the meantime: the choice is still missing, and is decided anew.
+        if !is_as_read(&mut session, issue.id, &known, frozen.articles.len()).await? {
+            // An article has been withdrawn in the meantime: the choices are still missing, and are decided anew.
             return Ok(());
         }
-        let mail = match &rendered {
-            None => known,
-            Some((topics, rendered)) => {
-                let salt = PublicId::new(&*self.random);
-                let mail = new_mail(Some(issue.id), "digest", digest, topics, &locale, rendered, salt.as_str());
-                note_shortened(&mut session, issue.id, std::iter::once(rendered)).await?;
-                Some(session.insert_mail(&mail, now).await?)
-            }
-        };
-        session.put_variant(issue.id, choice, mail).await?;
+        note_shortened(&mut session, issue.id, mails.values()).await?;
+        for (key, mail) in mails {
+            let salt = PublicId::new(&*self.random);
+            let mail = new_mail(Some(issue.id), "digest", digest, &key.0, &key.1, &mail, salt.as_str());
+            let id = session.insert_mail(&mail, now).await?;
+            ids.insert(key, id);
+        }
+        for (choice, key) in decided {
+            session.put_variant(issue.id, choice, key.and_then(|key| ids.get(&key).copied())).await?;
+        }
         session.commit().await?;
         Ok(())
     }

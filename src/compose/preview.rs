@@ -3,7 +3,8 @@
 use super::composer::{Reading, nobody_reason, skip_reason};
 use super::control::wrong_state;
 use super::links::linked;
-use super::select::Selection;
+use super::select::{Selection, topics};
+use super::variants::Choices;
 use super::{ALL_TOPICS, ComposeError, Composer};
 use crate::collect::Polled;
 use crate::config::Digest;
@@ -63,8 +64,10 @@ impl Composer {
         let number = reader.next_issue_number(&digest.id).await?;
         drop(reader);
 
-        let variants = self.variants(digest, &selection, audience, Some(number), now, None)?;
-        let reason = skip_reason(&selection, digest).or_else(|| nobody_reason(&variants));
+        let all = selection.all(digest);
+        let choices = Choices::of(audience, &topics(&all), digest);
+        let reason = skip_reason(&selection, digest).or_else(|| nobody_reason(&choices));
+        let (recipients, nothing) = choices.people();
         let mail = match selection.articles.is_empty() {
             true => None,
             false => {
@@ -78,9 +81,9 @@ impl Composer {
             mail,
             reason,
             articles: selection.articles.len(),
-            recipients: variants.recipients(),
-            variants: variants.mails.len(),
-            nothing: variants.choices.iter().filter(|(_, mail)| mail.is_none()).map(|(a, _)| a.people).sum(),
+            recipients,
+            variants: choices.keys().len(),
+            nothing,
             polled,
         })
     }

@@ -1,8 +1,11 @@
 //! Variants: which topics of an issue a subscriber's choice comes to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::WhenEmpty;
+use super::composer::locale_of;
+use crate::config::{Digest, WhenEmpty};
+use crate::domain::Locale;
+use crate::store::Audience;
 
 /// How subscriptions spell "all topics, later ones included".
 pub const ALL_TOPICS: &str = "*";
@@ -31,6 +34,44 @@ pub fn variant(choice: &str, available: &BTreeSet<&str>, when_empty: WhenEmpty) 
 /// Whether a variant, as [`variant`] gives it, has a topic.
 pub fn has_topic(variant: &str, topic: &str) -> bool {
     variant == ALL_TOPICS || variant.split(',').any(|chosen| chosen == topic)
+}
+
+/// What a mail is made for: a variant, as [`variant`] gives it, and a language.
+pub(super) type Key = (String, Locale);
+
+/// The choices of an audience, and what each comes to; `None`: to nothing.
+pub(super) struct Choices(pub(super) Vec<(Audience, Option<Key>)>);
+
+impl Choices {
+    pub(super) fn of(audience: Vec<Audience>, available: &BTreeSet<&str>, digest: &Digest) -> Self {
+        let decided = |audience: Audience| {
+            let topics = variant(&audience.topics, available, digest.when_topics_are_empty);
+            let key = topics.map(|topics| (topics, locale_of(&audience.locale, digest)));
+            (audience, key)
+        };
+        Self(audience.into_iter().map(decided).collect())
+    }
+
+    /// What mails are made for: that of the most people first.
+    pub(super) fn keys(&self) -> Vec<&Key> {
+        let mut people = BTreeMap::<&Key, i64>::new();
+        for (audience, key) in &self.0 {
+            if let Some(key) = key {
+                *people.entry(key).or_default() += audience.people;
+            }
+        }
+        let mut keys: Vec<(&Key, i64)> = people.into_iter().collect();
+        keys.sort_by_key(|(_, people)| std::cmp::Reverse(*people));
+        keys.into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// How many people get a mail, and how many none.
+    pub(super) fn people(&self) -> (i64, i64) {
+        let of = |gets: bool| {
+            self.0.iter().filter(move |(_, key)| key.is_some() == gets).map(|(audience, _)| audience.people)
+        };
+        (of(true).sum(), of(false).sum())
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Withdrawing an article: the one change to an issue that is frozen.
 
-use super::composer::{locale_of, new_mail, note_shortened};
+use std::collections::BTreeSet;
+
+use super::composer::{AT_ONCE, ATTEMPTS, locale_of, new_mail, note_shortened};
 use super::control::{event, wrong_state};
+use super::frozen::{Frozen, is_as_read};
 use super::page::IssuePage;
 use super::{ALL_TOPICS, Because, ComposeError, Composer, IssueArticle};
 use crate::config::Digest;
@@ -21,49 +24,49 @@ pub struct Withdrawn {
 }
 
 /// A mail with what goes out instead; `None`: nothing is left for it.
-type Instead = (IssueMail, Option<RenderedMail>);
+type Instead<'m> = (&'m IssueMail, Option<RenderedMail>);
 
 impl Composer {
     /// Takes one article out of an issue: out of the archive, and of all mails of it that have not been started when this
-    /// returns. `article` is its id or address, or its exact title. It stays claimed, so that no later issue has it.
+    /// returns. `article` is its id or address, or its exact title. It stays claimed, so that no later issue has it. Of an issue
+    /// with very many mails some are made anew before the others; whatever ends that in the middle, it can be done again.
     ///
     /// # Errors
-    /// When the issue has no such article, or has not been frozen; when a template cannot be rendered or the store fails:
-    /// then nothing has changed.
+    /// When the issue has no such article, or has nothing to withdraw from; when a template cannot be rendered or the store
+    /// fails: then the article is not withdrawn.
     pub async fn withdraw(&self, id: i64, article: &str, because: Because<'_>) -> Result<Withdrawn, ComposeError> {
         let issue = self.known_issue(id).await?;
-        if !matches!(issue.state, IssueState::Sending | IssueState::Held | IssueState::Sent) {
-            return Err(wrong_state(
-                &issue,
-                "changed",
-                "only one that is or was being sent has something to withdraw from",
-            ));
+        let mut reader = self.store.read().await?;
+        let has_something = match issue.state {
+            IssueState::Sending | IssueState::Held | IssueState::Sent => true,
+            IssueState::Cancelled => reader.is_archived(id).await?,
+            _ => false,
+        };
+        if !has_something {
+            let rule = "only one that is being sent, or that somebody has received, has something to withdraw from";
+            return Err(wrong_state(&issue, "changed", rule));
         }
         let digest = self.config.digest(&issue.digest);
         let digest = digest.ok_or_else(|| ComposeError::DigestGone { digest: issue.digest.clone() })?;
-        let rows = self.store.read().await?.articles_of_issue(id).await?;
+        let rows = reader.articles_of_issue(id).await?;
+        drop(reader);
         let found = find(&rows, article, id)?;
-        let withdrawn = Withdrawn { title: found.title.clone(), url: found.url.clone(), mails: 0 };
+        let before = || ComposeError::WithdrawnBefore { id, title: found.title.clone() };
+        if found.withdrawn_at.is_some() {
+            return Err(before());
+        }
         let copies = || rows.iter().filter(|row| row.canonical == found.canonical);
         let gone = |article: &IssueArticle| match article.canonical.as_str() {
             "" => copies().any(|row| row.url == article.url && row.title == article.title),
             canonical => canonical == found.canonical,
         };
-        let mails = self.rendered_anew(&issue, digest, &found.canonical).await?;
-
-        let mut session = self.store.write(Durability::Full).await?;
-        session.lock_digest(&issue.digest).await?;
+        let (mut session, mails) = self.made_anew(&issue, digest, &found.canonical).await?;
         let now = self.clock.now();
         if !session.withdraw_article(id, &found.canonical, now).await? {
-            return Err(ComposeError::WithdrawnBefore { id, title: found.title.clone() });
+            return Err(before());
         }
-        let known: Vec<i64> = session.issue_mails(id).await?.iter().map(|mail| mail.id).collect();
-        if known != mails.iter().map(|(mail, _)| mail.id).collect::<Vec<_>>() {
-            // A further variant came up, or another article was withdrawn, while these were rendered.
-            return Err(ComposeError::Contended { digest: digest.id.clone() });
-        }
-        let withdrawn = Withdrawn { mails: self.replace(&mut session, &issue, digest, mails).await?, ..withdrawn };
         self.rewrite_page(&mut session, &issue, digest, gone).await?;
+        let withdrawn = Withdrawn { title: found.title.clone(), url: found.url.clone(), mails };
         let what = match &withdrawn.url {
             Some(url) => format!("{} <{url}>", withdrawn.title),
             None => withdrawn.title.clone(),
@@ -71,40 +74,81 @@ impl Composer {
         let noted = NewIssueEvent { subject: Some(&what), ..event("withdrawn", because) };
         session.add_issue_event(id, &noted, now).await?;
         session.commit().await?;
-        let aside = if issue.state == IssueState::Held { DeliveryState::Held } else { DeliveryState::Queued };
+        let aside = match issue.state {
+            IssueState::Held => DeliveryState::Held,
+            IssueState::Cancelled => DeliveryState::Cancelled,
+            _ => DeliveryState::Queued,
+        };
         self.recall(id, aside).await?;
         Ok(withdrawn)
     }
 
-    /// The mails of an issue without the story; those that look the same without it are rendered too, since they may list it.
-    async fn rendered_anew(
+    /// Makes the mails of an issue anew without the story, some at a time. Gives how many, and the transaction that has the last
+    /// of them, which is still open.
+    async fn made_anew(
         &self,
         issue: &IssueRow,
         digest: &Digest,
         canonical: &str,
-    ) -> Result<Vec<Instead>, ComposeError> {
-        let mut reader = self.store.read().await?;
-        let mails = reader.issue_mails(issue.id).await?;
-        let mut left = self.frozen(&mut reader, issue, digest).await?;
-        drop(reader);
-        left.articles.retain(|article| article.canonical != canonical);
-        let anew = mails.into_iter().map(|mail| {
-            let rendered = self.rendered_of(&left, &mail.topics, &locale_of(&mail.locale, &left.digest))?;
-            Ok((mail, rendered))
-        });
-        anew.collect()
+    ) -> Result<(Session, usize), ComposeError> {
+        let (mut made, mut contended) = (BTreeSet::new(), 0);
+        loop {
+            let mut reader = self.store.read().await?;
+            let mails = reader.issue_mails(issue.id).await?;
+            let mut left = self.frozen(&mut reader, issue, digest).await?;
+            drop(reader);
+            let articles = left.articles.len();
+            left.articles.retain(|article| article.canonical != canonical);
+            // Of a cancelled one nothing goes out any more.
+            let is_open = issue.state != IssueState::Cancelled;
+            let waiting: Vec<&IssueMail> = mails.iter().filter(|mail| is_open && !made.contains(&mail.id)).collect();
+            let some = &waiting[..waiting.len().min(AT_ONCE)];
+            let instead = self.rendered_anew(&left, some).await?;
+
+            let mut session = self.store.write(Durability::Full).await?;
+            session.lock_digest(&issue.digest).await?;
+            if !is_as_read(&mut session, issue.id, &mails, articles).await? {
+                // A further variant came up, or another article was withdrawn, while these were rendered.
+                contended += 1;
+                if contended > ATTEMPTS {
+                    return Err(ComposeError::Contended { digest: digest.id.clone() });
+                }
+                continue;
+            }
+            made.extend(self.replace(&mut session, issue, digest, instead).await?);
+            if some.len() == waiting.len() {
+                return Ok((session, made.len()));
+            }
+            session.commit().await?;
+        }
     }
 
+    /// Those that look the same without the story are rendered too, since they may list it.
+    async fn rendered_anew<'m>(
+        &self,
+        left: &Frozen,
+        mails: &[&'m IssueMail],
+    ) -> Result<Vec<Instead<'m>>, ComposeError> {
+        let mut anew = Vec::with_capacity(mails.len());
+        for mail in mails {
+            let rendered = self.rendered_of(left, &mail.topics, &locale_of(&mail.locale, &left.digest))?;
+            anew.push((*mail, rendered));
+            tokio::task::yield_now().await;
+        }
+        Ok(anew)
+    }
+
+    /// Gives the ids of the new mails.
     async fn replace(
         &self,
         session: &mut Session,
         issue: &IssueRow,
         digest: &Digest,
-        mails: Vec<Instead>,
-    ) -> Result<usize, ComposeError> {
+        mails: Vec<Instead<'_>>,
+    ) -> Result<Vec<i64>, ComposeError> {
         let now = self.clock.now();
         note_shortened(session, issue.id, mails.iter().filter_map(|(_, rendered)| rendered.as_ref())).await?;
-        let mut replaced = 0;
+        let mut made = Vec::with_capacity(mails.len());
         for (old, rendered) in mails {
             let Some(rendered) = rendered else {
                 session.empty_mail(issue.id, old.id, now).await?;
@@ -115,9 +159,9 @@ impl Composer {
             let new = new_mail(Some(issue.id), "digest", digest, &old.topics, &locale, &rendered, salt.as_str());
             let new = session.insert_mail(&new, now).await?;
             session.replace_mail(issue.id, old.id, new).await?;
-            replaced += 1;
+            made.push(new);
         }
-        Ok(replaced)
+        Ok(made)
     }
 
     async fn rewrite_page(

@@ -32,6 +32,7 @@ queries! {
         "select id, public_id, number, subject, issue_date, composed_at, articles, changed_at from archived_issues
          where digest = $1 and number > $2 order by number limit 1"
     };
+    IS_ARCHIVED = { "select count(*) from archived_issues where id = $1" };
     ARCHIVED_COUNT = { "select count(*), min(issue_date) from archived_issues where digest = $1" };
     NUMBER_OF = { "select number from issues where public_id = $1 and digest = $2" };
 }
@@ -82,6 +83,14 @@ pub struct ArchivedRow {
 }
 
 impl Session {
+    /// Whether an issue is in the archive: somebody has received it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_archived(&mut self, issue: i64) -> Result<bool, StoreError> {
+        Ok(fetch_one!(self, IS_ARCHIVED as (i64,), issue)?.0 > 0)
+    }
+
     /// Freezes the whole issue for the archive, or what is left of it.
     ///
     /// # Errors

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use postround::compose::Occasion;
-use postround::domain::SystemClock;
+use postround::compose::{ComposeError, Occasion};
+use postround::domain::{EmailAddress, SystemClock};
+use postround::subscribers::{NewSubscriber, Origin, resolve_choice};
 
 use super::{BECAUSE, Desk};
 use crate::support::on_both;
@@ -146,6 +147,61 @@ on_both! {
         frozen(&got);
         let shown = desk.program.json(&["issue", "show", &issue.to_string()]).await;
         assert_eq!(shown["subject"], "The autumn subject: Health visitor posts fill");
+    }
+
+    async fn an_issue_in_very_many_variants_reaches_each_reader_and_is_withdrawn_from_all_of_them(store: TestStore) {
+        const TOPICS: [&str; 6] = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta"];
+        let mut desk = Desk::with(&store, |_| None).await;
+        let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
+        let rules = TOPICS.map(|topic| format!("{{ title = \"{topic}\", topic = \"{topic}\" }}")).join(", ");
+        let rules = format!("topics = [{rules}, {{ topic = \"news\" }}]");
+        desk.program.configure(&config.replacen("topic = \"news\"", &rules, 1));
+        desk.app = desk.program.app(Arc::new(SystemClock)).await;
+        for topic in TOPICS {
+            desk.program.site.publish(story(topic, &format!("The story of {topic}"), "2026-11-19"));
+        }
+        let chosen = |reader: usize| TOPICS.into_iter().enumerate().filter(move |(at, _)| reader >> at & 1 == 1).map(|(_, topic)| topic);
+        for reader in 1..64 {
+            let topics: Vec<String> = chosen(reader).map(str::to_owned).collect();
+            let new = NewSubscriber {
+                address: EmailAddress::parse(&format!("reader{reader}@northfold.example")).unwrap(),
+                name: String::new(),
+                locale: None,
+                choice: resolve_choice(&desk.app.config, &[], &topics).unwrap(),
+            };
+            desk.app.subscribers().add_confirmed(&new, "on paper", Origin::COMMAND_LINE).await.unwrap();
+        }
+        let digest = desk.app.config.digest("weekly").unwrap().clone();
+        let issue = desk.app.composer().compose(&digest, Occasion::Extra).await.unwrap().issue;
+        let mails = async || desk.app.store.read().await.unwrap().issue_mails(issue).await.unwrap().len();
+        let at_once = mails().await;
+        assert!((1..63).contains(&at_once), "{at_once} mails are stored in one transaction");
+        desk.tend().await;
+        assert_eq!((mails().await, desk.totals(issue).await.queued), (63, 63));
+
+        let withdrawn = desk.app.composer().withdraw(issue, "The story of alpha", BECAUSE).await.unwrap();
+        assert_eq!((withdrawn.mails, mails().await), (62, 62), "with nothing but alpha nothing is left");
+        desk.deliver_all(issue).await;
+        let got = desk.got();
+        for reader in 1..64 {
+            let left: Vec<&str> = chosen(reader).filter(|topic| *topic != "alpha").collect();
+            let mails = got.get(&format!("reader{reader}@northfold.example")).map_or(&[][..], Vec::as_slice);
+            assert_eq!(mails.len(), usize::from(!left.is_empty()), "{reader}");
+            for (_, text) in mails {
+                for topic in TOPICS {
+                    assert_eq!(text.contains(&format!("The story of {topic}")), left.contains(&topic), "{reader}, {topic}: {text}");
+                }
+            }
+        }
+    }
+
+    async fn a_cancelled_issue_that_reached_nobody_has_nothing_to_withdraw_from(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(1).await;
+        let issue = desk.issue().await;
+        desk.app.composer().cancel_issue(issue, BECAUSE).await.unwrap();
+        let refused = desk.app.composer().withdraw(issue, GONE, BECAUSE).await;
+        assert!(matches!(refused, Err(ComposeError::WrongState { .. })), "{refused:?}");
     }
 
     async fn what_is_withdrawn_before_the_layout_reaches_nobody(store: TestStore) {

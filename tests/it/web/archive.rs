@@ -264,6 +264,11 @@ on_both! {
         }
         let front = pages.get(&format!("{}/", pages.url)).await.1.replace("&#x2F;", "/");
         assert!(!front.contains("/archive/weekly/1"), "newcomers are not shown what was stopped: {front}");
+        let withdrawn = pages.app.composer().withdraw(issue, "Family hubs win & grow", BECAUSE).await.unwrap();
+        assert_eq!(withdrawn.mails, 0, "nothing more goes out");
+        let (status, left) = pages.archive("/weekly/1").await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(!left.contains("Family hubs win") && left.contains("Health visitor posts fill"), "{left}");
     }
 
     async fn a_digest_that_is_not_public_has_no_archive_and_its_mails_link_none(store: TestStore) {
