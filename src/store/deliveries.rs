@@ -55,13 +55,6 @@ queries! {
         where "subscriber_id = $1 and (digest = $2 or $2 = '') and kind in ('digest', 'welcome', 'correction')
            and state in ('queued', 'claimed')"
     };
-    // What a leaving cancelled before it was ever started, in an issue that is still being sent.
-    RESTORE_CANCELLED = {
-        deliveries set "state = 'queued', due_at = $4, finished_at = null"
-        where "subscriber_id = $1 and digest = $2 and kind = 'digest' and state = 'cancelled' and finished_at = $3
-           and started_at is null
-           and exists (select 1 from issues i where i.id = deliveries.issue_id and i.state in ('sending', 'held'))"
-    };
     // A question to a new address is theirs when it was answered there; until then it may be somebody else's inbox.
     DELIVERIES_TO = {
         "select d.kind, d.digest, m.subject, d.address, d.state, d.first_due_at as queued_at, d.finished_at, d.answer
@@ -227,22 +220,6 @@ impl Session {
     /// When the database fails.
     pub async fn deliveries_to(&mut self, subscriber: i64) -> Result<Vec<MailedRow>, StoreError> {
         fetch_all!(self, DELIVERIES_TO as MailedRow, subscriber)
-    }
-
-    /// Queues again what leaving a digest at that moment cancelled, as far as it was never started and its issue is still
-    /// being sent. Says how many.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn restore_deliveries(
-        &mut self,
-        subscriber: i64,
-        digest: &str,
-        left_at: UtcMillis,
-        now: UtcMillis,
-    ) -> Result<u64, StoreError> {
-        self.queues();
-        execute!(self, RESTORE_CANCELLED, subscriber, digest, left_at, now)
     }
 
     /// Queues one delivery, due now; gives its id.

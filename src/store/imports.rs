@@ -79,10 +79,12 @@ queries! {
     };
     CANCEL_OPEN_OF = {
         deliveries set "state = 'cancelled', owner = null, finished_at = $2"
-        where sqlite "state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and kind not in ('confirmation', 'manage', 'address', 'moved')
+        where sqlite "state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')
+              and (kind in ('digest', 'welcome') or $3 = 0 and kind not in ('confirmation', 'manage', 'address', 'moved'))
               and subscriber_id in (select value ->> 0 from json_each($1))
               and (subscriber_id, digest) in (select value ->> 0, value ->> 1 from json_each($1))"
-        postgres "state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and kind not in ('confirmation', 'manage', 'address', 'moved')
+        postgres "state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')
+              and (kind in ('digest', 'welcome') or $3 = 0 and kind not in ('confirmation', 'manage', 'address', 'moved'))
               and (subscriber_id, digest) in
                 (select (value ->> 0)::bigint, value ->> 1 from jsonb_array_elements($1::jsonb) as e (value))"
     };
@@ -152,12 +154,21 @@ impl Session {
         execute!(self, DROP_SUBSCRIPTIONS, &json(which)).map(|_| ())
     }
 
-    /// Stops the open deliveries of many: subscriber and digest of each. What confirms is not stopped.
+    /// Stops the open deliveries of many, of whom each has left or `paused` a digest: subscriber and digest of each. What
+    /// confirms is not stopped, nor what a pause does not keep away.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn cancel_deliveries_of(&mut self, which: &[(i64, String)], now: UtcMillis) -> Result<(), StoreError> {
-        execute!(self, CANCEL_OPEN_OF, &json(which), now).map(|_| ())
+    pub async fn cancel_deliveries_of(
+        &mut self,
+        which: &[(i64, String)],
+        paused: bool,
+        now: UtcMillis,
+    ) -> Result<(), StoreError> {
+        if which.is_empty() {
+            return Ok(());
+        }
+        execute!(self, CANCEL_OPEN_OF, &json(which), now, i64::from(paused)).map(|_| ())
     }
 
     /// Adds ids under which subscribers were known before: each with the subscriber's row.

@@ -29,6 +29,7 @@ mod meta;
 mod moving;
 mod nodes;
 mod pages;
+mod pausing;
 mod query;
 mod queue;
 mod quotas;
@@ -210,6 +211,7 @@ impl Store {
             moving::ALL,
             nodes::ALL,
             pages::ALL,
+            pausing::ALL,
             queue::ALL,
             quotas::ALL,
             reasons::ALL,

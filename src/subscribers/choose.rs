@@ -106,9 +106,13 @@ impl Subscribers {
             self.admit_change(&mut session, &row, origin).await?;
         }
         session.put_subscription(&next).await?;
-        if pause.is_some() {
-            session.cancel_deliveries(row.id, Some(&claim.digest), now).await?;
-        }
+        match pause {
+            Some(_) => session.cancel_paused(row.id, &claim.digest, now).await?,
+            None if this.state == SubscriptionState::Paused => {
+                session.restore_paused(row.id, &claim.digest, now).await?
+            }
+            None => 0,
+        };
         let mut event = event(&row, "chose", now, origin);
         event.digest = Some(claim.digest.clone());
         event.evidence = Some(match pause {

@@ -86,7 +86,7 @@ impl Subscribers {
     }
 
     /// Brings back what was left at the moment of the claim, as it was then: topics, pause, and what the leaving had
-    /// cancelled of an issue that is still being sent. Never lifts a complaint or a suppression, confirms nobody, and
+    /// cancelled of an issue that is still being sent, and of corrections. Never lifts a complaint or a suppression, confirms nobody, and
     /// brings nothing back to whoever has left everything but what was left then.
     /// `wording` is what the person was shown.
     ///
@@ -113,9 +113,7 @@ impl Subscribers {
             let state = if pause.is_some() { SubscriptionState::Paused } else { SubscriptionState::Active };
             let again = SubscriptionRow { state, paused_until: pause, left_at: None, ..left.clone() };
             session.put_subscription(&again).await?;
-            if pause.is_none() {
-                session.restore_deliveries(row.id, &left.digest, claim.at, now).await?;
-            }
+            session.restore_left(row.id, &left.digest, claim.at, pause.is_some(), now).await?;
             let mut event = event(&row, "returned", now, origin);
             event.digest = Some(left.digest.clone());
             event.wording = Some(wording.to_owned());

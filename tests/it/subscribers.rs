@@ -13,6 +13,7 @@ mod managing;
 mod model;
 mod moving;
 mod other_programs;
+mod pausing;
 mod rotating;
 mod round_trip;
 mod suppressing;

@@ -27,7 +27,9 @@ pub(super) struct Changes<'c> {
     reasons: Vec<GivenReasonRow>,
     pub(super) updates: Vec<SubscriberRow>,
     pub(super) put: Vec<SubscriptionRow>,
+    /// What is stopped, since it was left, or since it is paused.
     cancel: Vec<(i64, String)>,
+    pause: Vec<(i64, String)>,
     pub(super) drop: Vec<(i64, String)>,
     /// The row ids of those who were pending until now.
     confirmed: Vec<i64>,
@@ -158,8 +160,13 @@ impl Changes<'_> {
     fn update(&mut self, update: Update, row: &Row, import: &Import<'_>, origin: Origin<'_>, now: UtcMillis) {
         let id = update.row.id;
         self.events.push(imported(&update.row, row, import, origin, now));
+        let paused = |digest: &String| {
+            update.put.iter().any(|have| have.digest == *digest && have.state == SubscriptionState::Paused)
+        };
+        let (pause, cancel): (Vec<String>, Vec<String>) = update.cancel.into_iter().partition(paused);
+        self.pause.extend(pause.into_iter().map(|digest| (id, digest)));
+        self.cancel.extend(cancel.into_iter().map(|digest| (id, digest)));
         self.put.extend(update.put);
-        self.cancel.extend(update.cancel.into_iter().map(|digest| (id, digest)));
         self.drop.extend(update.drop.into_iter().map(|digest| (id, digest)));
         if update.confirms {
             self.confirmed.push(id);
@@ -219,7 +226,8 @@ impl Changes<'_> {
             session.drop_subscriptions(&self.drop).await?;
             session.put_subscriptions(&self.put).await?;
             session.drop_join_requests_of(&self.confirmed).await?;
-            session.cancel_deliveries_of(&self.cancel, now).await?;
+            session.cancel_deliveries_of(&self.cancel, false, now).await?;
+            session.cancel_deliveries_of(&self.pause, true, now).await?;
         }
         for row in &self.suppressions {
             session.suppress(row).await?;

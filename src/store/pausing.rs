@@ -1,0 +1,71 @@
+//! What a pause stops, and what comes again when it is ended, or a leaving is undone.
+
+use super::query::{execute, queries};
+use super::{Session, StoreError};
+use crate::domain::UtcMillis;
+
+queries! {
+    // Nobody pauses what they asked for, nor a correction, which is about a mail that they have.
+    CANCEL_PAUSED = {
+        deliveries set "state = 'cancelled', owner = null, finished_at = $3"
+        where "subscriber_id = $1 and digest = $2 and kind in ('digest', 'welcome')
+           and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
+    };
+    // What pauses cancelled before it was ever started: each has the moment of a choice. What waited meanwhile was not tried.
+    RESTORE_PAUSED = {
+        deliveries set "state = 'queued', due_at = $3, first_due_at = $3, finished_at = null"
+        where "subscriber_id = $1 and digest = $2 and kind = 'digest' and state = 'cancelled' and started_at is null
+           and finished_at in (
+               select c.at from consent_events c where c.subscriber_id = $1 and c.digest = $2 and c.event = 'chose')
+           and exists (select 1 from issues i where i.id = deliveries.issue_id and i.state in ('sending', 'held'))"
+    };
+    // What a leaving cancelled before it was ever started: in an issue that is still being sent, unless they are paused, and
+    // corrections of what they have, as long as it is kept who got them.
+    RESTORE_LEFT = {
+        deliveries set "state = 'queued', due_at = $4, first_due_at = $4, finished_at = null"
+        where "subscriber_id = $1 and digest = $2 and state = 'cancelled' and finished_at = $3 and started_at is null
+           and (kind = 'digest' and $5 = 0 and exists (
+                   select 1 from issues i where i.id = deliveries.issue_id and i.state in ('sending', 'held'))
+                or kind = 'correction' and exists (
+                   select 1 from corrections c join issues i on i.id = c.issue_id
+                   where c.id = deliveries.correction_id and i.folded_at is null))"
+    };
+}
+
+impl Session {
+    /// Cancels what a subscriber would get of a digest during a pause that begins now: its issues and the welcome. Belongs
+    /// into the transaction that records the choice, at the same moment. Says how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn cancel_paused(&mut self, subscriber: i64, digest: &str, now: UtcMillis) -> Result<u64, StoreError> {
+        execute!(self, CANCEL_PAUSED, subscriber, digest, now)
+    }
+
+    /// Queues again what a pause has cancelled that is ended now, as far as it was never started and its issue is still
+    /// being sent. Says how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn restore_paused(&mut self, subscriber: i64, digest: &str, now: UtcMillis) -> Result<u64, StoreError> {
+        self.queues();
+        execute!(self, RESTORE_PAUSED, subscriber, digest, now)
+    }
+
+    /// Queues again what leaving a digest at that moment cancelled, as far as it was never started: corrections, and unless
+    /// they are `paused` what is of an issue that is still being sent. Says how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn restore_left(
+        &mut self,
+        subscriber: i64,
+        digest: &str,
+        left_at: UtcMillis,
+        paused: bool,
+        now: UtcMillis,
+    ) -> Result<u64, StoreError> {
+        self.queues();
+        execute!(self, RESTORE_LEFT, subscriber, digest, left_at, now, i64::from(paused))
+    }
+}
