@@ -166,7 +166,9 @@ impl Chooser {
 pub(in crate::subscribers) fn write_subscriptions(subscriptions: &[SubscriptionRow]) -> String {
     let one = |have: &SubscriptionRow| {
         let mut text = format!("{}={}", have.digest, have.topics);
-        if have.state != SubscriptionState::Active {
+        // A pause without an end is none, and would not be read again.
+        let ends = have.state != SubscriptionState::Paused || have.paused_until.is_some();
+        if have.state != SubscriptionState::Active && ends {
             text.push(' ');
             text.push_str(have.state.as_str());
         }
@@ -221,6 +223,13 @@ fn read_subscriptions(text: &str) -> Result<Vec<SubscriptionRow>, String> {
                 Some(_) => return Err(wrong()),
             }
         }
+        if have.state == SubscriptionState::Paused && have.paused_until.is_none() {
+            return Err(format!(
+                "`{}` does not say until when it is paused, so that nothing would ever come; add a day, as in \
+                 `paused until=2026-12-24`, or write `left`",
+                shown(part)
+            ));
+        }
         all.push(have);
     }
     Ok(all)
@@ -246,6 +255,17 @@ mod tests {
                 left_at: (state == SubscriptionState::Left).then_some(UtcMillis(times[2])),
             }).collect();
             prop_assert_eq!(read_subscriptions(&write_subscriptions(&all)), Ok(all));
+        }
+
+        #[test]
+        fn whatever_is_stored_of_a_pause_is_written_so_that_it_can_be_read(
+            until in prop::option::of(0_i64..4_000_000_000_000), which in 0_usize..3,
+        ) {
+            let have = SubscriptionRow {
+                subscriber_id: 0, digest: "weekly".to_owned(), state: SubscriptionState::ALL[which], topics: "*".to_owned(),
+                paused_until: until.map(UtcMillis), created_at: UtcMillis(0), left_at: None,
+            };
+            prop_assert!(read_subscriptions(&write_subscriptions(&[have])).is_ok());
         }
 
         #[test]

@@ -102,4 +102,13 @@ on_both! {
         import(&store, &subscribers, file("left").as_bytes(), basis, false).await;
         assert_eq!(text(&store, DELIVERIES).await, "a correction cancelled\na digest cancelled");
     }
+
+    async fn a_row_that_is_paused_and_says_not_until_when_is_refused_with_its_line(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let file = format!("email,subscriptions\n{ANN},weekly=* paused until=2027-06-01\nben@northfold.example,jobs=*; weekly=* paused\n");
+        let report = import(&store, &subscribers, file.as_bytes(), ImportBasis::Confirmed("a list"), true).await;
+        assert_eq!((report.added, report.refused.len(), report.refused[0].line), (1, 1, 3));
+        let reason = "`weekly=* paused` does not say until when it is paused";
+        assert!(report.refused[0].reason.starts_with(reason), "{}", report.refused[0].reason);
+    }
 }
