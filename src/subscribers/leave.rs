@@ -6,7 +6,7 @@ use super::{
     Notice, NoticeKind, Notify, Origin, SecretLink, Subscribers, SubscribersError, Token, UNDO_LIFETIME, event,
     unless_first,
 };
-use crate::domain::{PublicId, SubscriberState, SubscriptionState, UtcMillis};
+use crate::domain::{EmailAddress, PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow};
 
 /// What somebody leaves.
@@ -16,6 +16,16 @@ pub enum Leave<'a> {
     Digest(&'a str),
     /// Every digest.
     All,
+}
+
+impl Leave<'_> {
+    /// Whether that digest is among it.
+    fn names(self, digest: &str) -> bool {
+        match self {
+            Self::Digest(this) => digest == this,
+            Self::All => true,
+        }
+    }
 }
 
 /// What leaving did.
@@ -67,8 +77,8 @@ impl Subscribers {
         Ok(self.leave_alone(subscriber, what, origin, None::<(&str, &NoMails)>).await?.left)
     }
 
-    /// Leaves as [`Subscribers::leave`] does, mails a goodbye where the configuration asks for one, and gives whoever left
-    /// by it the way back. `digest` is the one in whose looks that comes.
+    /// Leaves as [`Subscribers::leave`] does, mails a goodbye where the configuration asks for one and the address has not had
+    /// mails enough, and gives whoever left by it the way back. `digest` is the one in whose looks that comes.
     ///
     /// # Errors
     /// When the store fails, or the mail cannot be queued; then nothing has changed.
@@ -121,9 +131,11 @@ impl Subscribers {
         goodbye: Option<(&str, &impl Notify)>,
     ) -> Result<Done, SubscribersError> {
         let mut session = self.store.write(Durability::Full).await?;
+        let goodbye = goodbye.filter(|_| self.config.leave.goodbye_mail);
+        let granted = goodbye.is_some() && self.take_goodbye_slot(&mut session, subscriber, what).await?;
         let done = self.leave_within(&mut session, subscriber, what, origin).await?;
         if let (Some((digest, notify)), Left::Now, Some((row, left_at))) = (goodbye, done.left, &done.trace)
-            && self.config.leave.goodbye_mail
+            && granted
             && let Some(notice) = self.goodbye(row, digest, *left_at)
         {
             notice.queue(&mut session, notify).await?;
@@ -149,13 +161,8 @@ impl Subscribers {
         let Some(mut row) = session.subscriber_by_public_id(subscriber).await? else { return Ok(unknown) };
         let now = self.now();
         let have = session.subscriptions_among(&[row.id]).await?;
-        let (left, leaving): (Vec<&SubscriptionRow>, Vec<&SubscriptionRow>) = have
-            .iter()
-            .filter(|have| match what {
-                Leave::Digest(digest) => have.digest == digest,
-                Leave::All => true,
-            })
-            .partition(|have| have.state == SubscriptionState::Left);
+        let (left, leaving): (Vec<&SubscriptionRow>, Vec<&SubscriptionRow>) =
+            have.iter().filter(|have| what.names(&have.digest)).partition(|have| have.state == SubscriptionState::Left);
         // An operator's no ends the way back that an earlier leaving had; the person's own would give back more than it took.
         if origin.actor == Origin::COMMAND_LINE.actor {
             self.write_left(session, &row, &left, origin, now).await?;
@@ -195,14 +202,36 @@ impl Subscribers {
         Ok(())
     }
 
-    /// The mail that says goodbye. Whoever never confirmed, complained or bounced gets none.
+    /// Takes the right to mail a goodbye to somebody who is about to leave. Else whoever was forwarded their link could set off
+    /// one mail after the other, by leaving and undoing it; the leaving itself is never held back. As always it is taken before
+    /// the person is locked.
+    async fn take_goodbye_slot(
+        &self,
+        session: &mut Session,
+        subscriber: &PublicId,
+        what: Leave<'_>,
+    ) -> Result<bool, SubscribersError> {
+        let known = session.subscriber_by_public_id(subscriber).await?;
+        let Some(row) = known.filter(is_told_goodbye) else { return Ok(false) };
+        let Ok(address) = EmailAddress::parse(&row.email) else { return Ok(false) };
+        let have = session.subscriptions_among(&[row.id]).await?;
+        let leaves = have.iter().any(|have| what.names(&have.digest) && have.state != SubscriptionState::Left);
+        Ok(leaves && self.take_notice_slot(session, &address).await?)
+    }
+
+    /// The mail that says goodbye.
     fn goodbye(&self, row: &SubscriberRow, digest: &str, left_at: UtcMillis) -> Option<Notice> {
-        let confirmed = row.confirmed_at.is_some();
-        if !confirmed || !matches!(row.state, SubscriberState::Confirmed | SubscriberState::Unsubscribed) {
+        if !is_told_goodbye(row) {
             return None;
         }
         let link = self.tokens.undo_url(&row.public_id, &row.address_hash, digest, left_at);
         let kind = NoticeKind::Goodbye { link: SecretLink(link), expires_at: left_at.plus(UNDO_LIFETIME) };
         Notice::to(row, &self.config.digest(digest)?.id, kind)
     }
+}
+
+/// Whoever never confirmed, complained or bounced is mailed no goodbye.
+fn is_told_goodbye(row: &SubscriberRow) -> bool {
+    let listed = matches!(row.state, SubscriberState::Confirmed | SubscriberState::Unsubscribed);
+    listed && row.confirmed_at.is_some()
 }

@@ -31,7 +31,7 @@ const SKEW: Duration = Duration::from_secs(86_400);
 impl Subscribers {
     /// Takes the right to mail that address once more. Every notice that somebody can set off who has typed an address and
     /// proved nothing goes through here, in the transaction that queues it: a confirmation, "you are subscribed already", a
-    /// reminder, the link to manage one's subscription. `false`: not now, and the page says what it always says.
+    /// reminder, the link to manage one's subscription; and the goodbye, since links get forwarded. `false`: not now, and the page says what it always says.
     ///
     /// It holds for addresses that are not known, or erased, as well, and for all that differ by a tag alone. Take it first in
     /// the transaction, before a subscriber is locked: all who ask for one address then wait for each other here, and not

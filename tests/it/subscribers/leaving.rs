@@ -7,7 +7,8 @@ use postround::config::Config;
 use postround::domain::{Clock, PublicId, SystemRandom, UtcMillis};
 use postround::store::{Durability, SuppressionRow};
 use postround::subscribers::{
-    DigestClaim, Keys, Leave, Left, NoticeKind, Origin, Reason, Subscribers, TokenError, Topics, UNDO_LIFETIME, Undone,
+    DigestClaim, Keys, Leave, Left, NOTICE_SPACING, NOTICE_WINDOW, NoticeKind, Origin, Reason, Subscribers, TokenError,
+    Topics, UNDO_LIFETIME, Undone,
 };
 
 use super::{ANN, URL, public_id, states};
@@ -211,7 +212,7 @@ on_both! {
         let id = public_id(&store).await;
         leave(&subscribers, &id, Leave::All, &asked).await;
         assert_eq!(asked.count(), 1, "only the confirmation");
-        execute(&store, "delete from subscriptions; delete from consent_events; delete from join_requests; delete from subscribers").await;
+        execute(&store, "delete from notice_slots; delete from subscriptions; delete from consent_events; delete from join_requests; delete from subscribers").await;
         confirmed(&subscribers, ANN, &["weekly"]).await;
         let id = public_id(&store).await;
         leave(&subscribers, &id, Leave::All, &asked).await;
@@ -220,5 +221,35 @@ on_both! {
         assert!(matches!(asked.0.lock().unwrap()[1].kind, NoticeKind::Goodbye { .. }));
         let claim = subscribers.tokens().verify_undo(&asked.token(), subscribers.now()).unwrap();
         assert!(matches!(subscribers.undo(&claim, "", Origin::PAGE).await.unwrap(), Undone::Now(_)));
+    }
+
+    async fn who_leaves_and_comes_back_again_and_again_gets_no_more_goodbyes_than_other_mails(store: TestStore) {
+        let (subscribers, clock) = subscribers_with(&store, URL, |config: &mut Config| config.leave.goodbye_mail = true).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        let (id, asked) = (public_id(&store).await, Asked::default());
+        let leave_and_undo = async || {
+            let goodbye = subscribers.say_goodbye(&id, "weekly", Leave::All, Origin::PAGE, &asked).await.unwrap();
+            assert_eq!((goodbye.left, states(&store).await), (Left::Now, format!("{ANN} unsubscribed")));
+            let claim = subscribers.tokens().verify_undo(goodbye.way.unwrap().as_str(), subscribers.now()).unwrap();
+            assert!(matches!(subscribers.undo(&claim, "", Origin::PAGE).await.unwrap(), Undone::Now(_)));
+        };
+        for _ in 0..5 {
+            leave_and_undo().await;
+            clock.advance(Duration::from_secs(60));
+        }
+        assert_eq!(asked.count(), 1, "within ten minutes");
+        for _ in 0..5 {
+            clock.advance(NOTICE_SPACING);
+            leave_and_undo().await;
+        }
+        assert_eq!(asked.count(), 3, "within a week");
+        clock.advance(NOTICE_WINDOW);
+        leave(&subscribers, &id, Leave::All, &asked).await;
+        leave(&subscribers, &id, Leave::All, &asked).await;
+        assert_eq!(asked.count(), 4);
+        subscribers.add(&somebody(ANN, &["weekly"]), Origin::PAGE, &asked).await.unwrap();
+        clock.advance(NOTICE_SPACING);
+        assert!(subscribers.say_goodbye(&id, "weekly", Leave::All, Origin::PAGE, &asked).await.unwrap().way.is_none());
+        assert_eq!(asked.count(), 5, "who has left already is told no goodbye");
     }
 }
