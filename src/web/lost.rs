@@ -32,7 +32,7 @@ pub(super) async fn act(State(state): State<AppState>, visitor: Visitor, headers
         return form(&state, &locale, StatusCode::OK, address.as_str(), Some("lost.once_more"));
     }
     let captcha = |field: &str| fields.get(field).unwrap_or_default().to_owned();
-    match join::bar(&state, &visitor, captcha, address.domain()).await {
+    match join::bar(&state, &visitor, captcha, &address).await {
         Ok(()) => {}
         Err(Barred::Later(wait)) => {
             let mut response = state.pages.message(StatusCode::TOO_MANY_REQUESTS, &locale, "lost.later");

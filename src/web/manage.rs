@@ -111,7 +111,7 @@ async fn address(
 ) -> Result<Response, SubscribersError> {
     let wrong = |key| wrong(state, claim, token, ("email", key, typed.to_owned()));
     let Ok(new) = EmailAddress::parse(typed) else { return wrong("manage.wrong.email").await };
-    match join::bar_known(state, visitor, new.domain()).await {
+    match join::bar_known(state, visitor, &new).await {
         Ok(()) => {}
         Err(Barred::Later(wait)) => {
             let locale = state.language_for(&Reader::from(claim)).await;

@@ -1,4 +1,5 @@
 //! How many sign-ups are taken: by network, by target domain, and in all. Beyond that people wait, then are asked to come back.
+//! What is typed for an address that has had mails enough counts apart, so that a flood at one closes the form for no other.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -7,14 +8,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter};
 use ipnet::IpNet;
 
+use super::mailboxes::{Attempt, Mailboxes};
 use crate::config::{Rate, Subscribe};
+use crate::domain::EmailAddress;
 use crate::web::Warn;
 
 /// How long somebody waits for their turn when there are many.
 const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How often somebody who waits for another attempt at the same address looks what has become of it.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How many wait at once; more would only hold connections.
 const WAITING: usize = 500;
@@ -34,6 +40,9 @@ pub(crate) struct Limits {
     networks: DefaultKeyedRateLimiter<IpNet>,
     domains: DefaultKeyedRateLimiter<String>,
     overall: DefaultDirectRateLimiter,
+    mailboxes: Mailboxes,
+    /// What is typed for mailboxes that have had mails enough: as many as others, and none of theirs.
+    repeated: DefaultDirectRateLimiter,
     settings: Subscribe,
     seen: AtomicUsize,
     waiting: AtomicUsize,
@@ -47,6 +56,8 @@ impl Limits {
             networks: RateLimiter::keyed(quota(settings.per_network)),
             domains: RateLimiter::keyed(quota(settings.per_domain)),
             overall: RateLimiter::direct(quota(settings.overall)),
+            mailboxes: Mailboxes::default(),
+            repeated: RateLimiter::direct(quota(settings.overall)),
             settings: settings.clone(),
             seen: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
@@ -61,11 +72,12 @@ impl Limits {
     /// # Errors
     /// [`Later`] when that network had enough.
     pub(crate) fn admit(&self, network: Option<IpAddr>) -> Result<(), Later> {
+        self.sweep();
         let Some(network) = network.filter(|network| !network.is_loopback()) else { return Ok(()) };
         let network = whole(network);
         let result = self.networks.check_key(&network);
         result.map_err(|no| {
-            let wait = no.wait_time_from(DefaultClock::default().now());
+            let wait = left(&no);
             let sentence = format!(
                 "{network} sends more sign-ups than subscribe.per_network ({}) allows, and is asked to come back later. \
                  If that is your proxy, name it in server.trusted_proxies",
@@ -76,35 +88,62 @@ impl Limits {
         })
     }
 
-    /// Waits for the turn of a sign-up for that domain.
+    /// Waits for the turn of a sign-up for that address.
     ///
     /// # Errors
     /// [`Later`] when it would take too long.
-    pub(crate) async fn turn(&self, domain: &str) -> Result<(), Later> {
-        self.sweep();
+    pub(crate) async fn turn(&self, address: &EmailAddress) -> Result<(), Later> {
         let started = Instant::now();
-        let domain_key = domain.to_owned();
-        self.wait(started, || self.overall.check().map_err(|no| no.wait_time_from(DefaultClock::default().now())), || {
+        loop {
+            match self.mailboxes.attempt(address, Instant::now()) {
+                Attempt::Enough => return self.repeat(),
+                Attempt::Fresh(fresh) => {
+                    self.place(started, address.domain()).await?;
+                    fresh.count(Instant::now());
+                    return Ok(());
+                }
+                Attempt::Waits if started.elapsed() > PATIENCE => return Err(Later(PATIENCE)),
+                Attempt::Waits => {
+                    let _place = Place::take(&self.waiting).ok_or(Later(PATIENCE))?;
+                    tokio::time::sleep(LOOK).await;
+                }
+            }
+        }
+    }
+
+    /// Of a domain first: what is refused there takes nothing from all the others.
+    async fn place(&self, started: Instant, domain: &str) -> Result<(), Later> {
+        let key = domain.to_owned();
+        self.wait(started, || self.domains.check_key(&key).map_err(|no| left(&no)), || {
+            let sentence = format!(
+                "sign-ups for addresses at {domain} come faster than subscribe.per_domain ({}) allows: people wait, and \
+                 some are asked to come back",
+                self.settings.per_domain
+            );
+            self.tell("signups_of_a_domain", sentence);
+        })
+        .await?;
+        self.wait(started, || self.overall.check().map_err(|no| left(&no)), || {
             let sentence = format!(
                 "sign-ups come faster than subscribe.overall ({}) allows: people wait, and some are asked to come back",
                 self.settings.overall
             );
             self.tell("signups_in_all", sentence);
         })
-        .await?;
-        self.wait(
-            started,
-            || self.domains.check_key(&domain_key).map_err(|no| no.wait_time_from(DefaultClock::default().now())),
-            || {
-                let sentence = format!(
-                    "sign-ups for addresses at {domain} come faster than subscribe.per_domain ({}) allows: people wait, \
-                     and some are asked to come back",
-                    self.settings.per_domain
-                );
-                self.tell("signups_of_a_domain", sentence);
-            },
-        )
         .await
+    }
+
+    /// Nothing is mailed for it, so it takes no place; but it is work.
+    fn repeat(&self) -> Result<(), Later> {
+        self.repeated.check().map_err(|no| {
+            let sentence = format!(
+                "addresses that have had mails enough are typed again and again, faster than subscribe.overall ({}) allows: \
+                 they are mailed nothing, and others are not held up",
+                self.settings.overall
+            );
+            self.tell("signups_repeated", sentence);
+            Later(left(&no))
+        })
     }
 
     async fn wait(
@@ -129,6 +168,7 @@ impl Limits {
         if self.seen.fetch_add(1, Ordering::Relaxed) % SWEEP == SWEEP - 1 {
             self.networks.retain_recent();
             self.domains.retain_recent();
+            self.mailboxes.sweep(Instant::now());
         }
     }
 
@@ -166,6 +206,11 @@ fn whole(address: IpAddr) -> IpNet {
         IpAddr::V4(v4) => IpNet::from(IpAddr::V4(v4)),
         IpAddr::V6(v6) => IpNet::new(IpAddr::V6(v6), 64).map_or(IpNet::from(IpAddr::V6(v6)), |net| net.trunc()),
     }
+}
+
+/// How long until there is a place.
+fn left(no: &NotUntil<<DefaultClock as Clock>::Instant>) -> Duration {
+    no.wait_time_from(DefaultClock::default().now())
 }
 
 fn quota(rate: Rate) -> Quota {
@@ -225,12 +270,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn networks_that_never_come_to_their_turn_are_forgotten_too() {
+        let (limits, _) = limits("1000000/s", "9/s", "9/s");
+        for number in 0..3 * u32::try_from(SWEEP).unwrap() {
+            assert_eq!(limits.admit(Some(IpAddr::from((number + 0x0a00_0000).to_be_bytes()))), Ok(()));
+        }
+        assert!(limits.networks.len() <= SWEEP, "{}", limits.networks.len());
+    }
+
+    fn somebody(number: usize, domain: &str) -> EmailAddress {
+        EmailAddress::parse(&format!("a{number}@{domain}")).unwrap()
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_flood_of_many_networks_slows_down_and_is_told_once() {
         let (limits, heard) = limits("9/s", "1000/s", "4/s");
         let started = Instant::now();
         for number in 0..8 {
-            limits.turn(&format!("d{number}.example")).await.unwrap();
+            limits.turn(&somebody(0, &format!("d{number}.example"))).await.unwrap();
         }
         assert!(started.elapsed() > Duration::from_millis(700), "{:?}", started.elapsed());
         assert_eq!(heard.lock().unwrap().len(), 1);
@@ -241,20 +299,50 @@ mod tests {
 
     #[tokio::test]
     async fn one_domain_that_is_flooded_does_not_stop_the_others() {
-        let (limits, heard) = limits("9/s", "2/d", "1000/s");
-        for _ in 0..2 {
-            limits.turn("target.example").await.unwrap();
+        let (limits, heard) = limits("9/s", "2/d", "4/d");
+        for number in 0..9 {
+            assert_eq!(limits.turn(&somebody(number, "target.example")).await.is_ok(), number < 2);
         }
-        assert!(limits.turn("target.example").await.is_err());
-        limits.turn("other.example").await.unwrap();
+        for number in 0..2 {
+            limits.turn(&somebody(number, "other.example")).await.unwrap();
+        }
+        assert!(limits.turn(&somebody(0, "third.example")).await.is_err(), "four in all");
         assert!(heard.lock().unwrap()[0].contains("addresses at target.example"));
+    }
+
+    #[tokio::test]
+    async fn one_address_that_is_flooded_stops_nobody_else_of_its_domain_nor_of_others() {
+        let (limits, heard) = limits("9/s", "2/d", "3/d");
+        let target = EmailAddress::parse("a0@target.example").unwrap();
+        limits.turn(&target).await.unwrap();
+        for number in 0..3 {
+            limits.turn(&EmailAddress::parse(&format!("a0+{number}@target.example")).unwrap()).await.unwrap();
+        }
+        assert!(limits.turn(&target).await.is_err(), "as much work as all others, and no more");
+        assert!(heard.lock().unwrap()[0].starts_with("signups_repeated: "));
+        limits.turn(&somebody(1, "target.example")).await.unwrap();
+        for _ in 0..2 {
+            assert!(limits.turn(&somebody(2, "target.example")).await.is_err(), "what was refused is not known");
+        }
+        limits.turn(&somebody(1, "other.example")).await.unwrap();
+        assert!(limits.turn(&somebody(1, "third.example")).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn whoever_types_an_address_that_waits_for_its_turn_waits_for_it_too() {
+        let (limits, _) = limits("9/s", "1/s", "2/d");
+        limits.turn(&somebody(0, "a.example")).await.unwrap();
+        let (target, started) = (somebody(1, "a.example"), Instant::now());
+        let both = tokio::join!(limits.turn(&target), limits.turn(&target));
+        assert_eq!(both, (Ok(()), Ok(())), "one place for both");
+        assert!(started.elapsed() > Duration::from_millis(900), "and none before it: {:?}", started.elapsed());
     }
 
     #[tokio::test]
     async fn so_many_wait_and_no_more() {
         let (limits, _) = limits("9/s", "1000/s", "1/m");
-        limits.turn("a.example").await.unwrap();
-        assert!(limits.turn("a.example").await.is_err(), "a minute is too long to wait");
+        limits.turn(&somebody(0, "a.example")).await.unwrap();
+        assert!(limits.turn(&somebody(1, "a.example")).await.is_err(), "a minute is too long to wait");
         let places: Vec<_> = (0..WAITING).map(|_| Place::take(&limits.waiting).unwrap()).collect();
         assert!(Place::take(&limits.waiting).is_none());
         drop(places);

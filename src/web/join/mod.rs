@@ -8,6 +8,7 @@ mod ask;
 mod captcha;
 mod domains;
 mod limits;
+mod mailboxes;
 mod offer;
 mod origin;
 mod wish;
@@ -30,7 +31,7 @@ use super::form::Form;
 use super::visitor::Visitor;
 use super::{AppState, Warn, WebError, language};
 use crate::config::Config;
-use crate::domain::Locale;
+use crate::domain::{EmailAddress, Locale};
 use crate::subscribers::{JoinRequest, Origin};
 pub(super) use ask::come_back;
 use ask::{Answer, Reply};
@@ -203,7 +204,7 @@ pub(super) enum Barred {
     Failed,
 }
 
-/// The limits, the CAPTCHA and the domain, for a stranger who sets off a mail to an address of `domain`. None of them
+/// The limits, the CAPTCHA and the domain, for a stranger who sets off a mail to that address. None of them
 /// depends on whether an address is known. `field` gives the form's field of a name.
 ///
 /// # Errors
@@ -212,7 +213,7 @@ pub(super) async fn bar(
     state: &AppState,
     visitor: &Visitor,
     field: impl Fn(&str) -> String,
-    domain: &str,
+    address: &EmailAddress,
 ) -> Result<(), Barred> {
     let guards = &state.guards;
     guards.limits.admit(visitor.network).map_err(later)?;
@@ -227,26 +228,26 @@ pub(super) async fn bar(
             }
         }
     }
-    turn(guards, domain).await
+    turn(guards, address).await
 }
 
 /// The same without a CAPTCHA, for whoever reads the mails of a subscriber.
 ///
 /// # Errors
 /// Why they do not come through.
-pub(super) async fn bar_known(state: &AppState, visitor: &Visitor, domain: &str) -> Result<(), Barred> {
+pub(super) async fn bar_known(state: &AppState, visitor: &Visitor, address: &EmailAddress) -> Result<(), Barred> {
     state.guards.limits.admit(visitor.network).map_err(later)?;
-    turn(&state.guards, domain).await
+    turn(&state.guards, address).await
 }
 
-/// Waits for the turn of a mail to that domain, if it takes any.
-async fn turn(guards: &Guards, domain: &str) -> Result<(), Barred> {
+/// Waits for the turn of a mail to that address, if its domain takes any.
+async fn turn(guards: &Guards, address: &EmailAddress) -> Result<(), Barred> {
     if let Some(domains) = &guards.domains
-        && domains.takes_no_mail(domain).await
+        && domains.takes_no_mail(address.domain()).await
     {
         return Err(Barred::NoSuchDomain);
     }
-    guards.limits.turn(domain).await.map_err(later)
+    guards.limits.turn(address).await.map_err(later)
 }
 
 fn later(Later(wait): Later) -> Barred {
@@ -263,11 +264,11 @@ async fn guard(
     fields: &Fields,
     wish: &Wish,
 ) -> Result<(), Result<Answer, Wrong>> {
-    let domain = wish.address.domain();
-    bar(reply.state, visitor, |name| fields.get(name).to_owned(), domain).await.map_err(|barred| match barred {
+    let field = |name: &str| fields.get(name).to_owned();
+    bar(reply.state, visitor, field, &wish.address).await.map_err(|barred| match barred {
         Barred::Later(wait) => Ok(Answer::Later(wait)),
         Barred::Captcha => Err(Wrong::new("captcha", "captcha")),
-        Barred::NoSuchDomain => Err(Wrong::new("email", "no_such_domain").about(domain)),
+        Barred::NoSuchDomain => Err(Wrong::new("email", "no_such_domain").about(wish.address.domain())),
         Barred::Failed => Ok(Answer::Failed),
     })
 }

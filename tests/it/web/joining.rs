@@ -301,6 +301,33 @@ on_both! {
         assert!(warnings[0].starts_with("signups_in_all: "), "{warnings:?}");
     }
 
+    async fn a_flood_at_one_address_closes_the_form_for_nobody_else_of_its_domain(store: TestStore) {
+        let site = Site::with(&store, |config| {
+            config.subscribe.per_domain = Rate::parse("3/d").unwrap();
+            config.subscribe.overall = Rate::parse("20/d").unwrap();
+            config.server.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+        })
+        .await;
+        let send = async |number: u8, email: &str| {
+            let body = format!("{{\"email\": \"{email}\"}}");
+            let post = site.post("/subscribe", "application/json", body);
+            post.header("x-forwarded-for", format!("198.51.100.{number}")).send().await.unwrap().status()
+        };
+        for number in 0..12 {
+            let email = if number % 2 == 0 { ANN.to_owned() } else { ANN.replace('@', &format!("+{number}@")) };
+            assert_eq!(send(number, &email).await, StatusCode::ACCEPTED, "the same answer as ever");
+        }
+        for number in 20..22 {
+            assert_eq!(send(number, &format!("reader{number}@northfold.example")).await, StatusCode::ACCEPTED);
+        }
+        assert_eq!(asked(&store).await.lines().count(), 3);
+        for number in 30..50 {
+            let status = send(number, &format!("reader{number}@northfold.example")).await;
+            assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "three of that domain");
+        }
+        assert_eq!(send(60, "reader@saltby.example").await, StatusCode::ACCEPTED, "what is refused takes no place in all");
+    }
+
     async fn a_captcha_is_verified_and_its_widget_may_load(store: TestStore) {
         let provider = MockServer::start().await;
         let verdict = |answer: &'static str, success: bool| {
