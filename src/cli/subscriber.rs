@@ -130,6 +130,14 @@ fn describe(record: &Record) -> Result<(), CliError> {
         let why_not = why_not.map(|why| format!("; nothing is mailed: {why}")).unwrap_or_default();
         output::line(format!("  {}: {}{pause} ({topics}){why_not}", digest.id, digest.state))?;
     }
+    for request in &record.requests {
+        let wants: Vec<&str> = request.digests.iter().map(|digest| digest.id.as_str()).collect();
+        let name = if request.name.is_empty() { String::new() } else { format!(" in the name of {}", request.name) };
+        output::paragraph(2, &format!("{}  asked for {}{name}; waits for an answer", request.at, wants.join(", ")))?;
+    }
+    if let Some(ask) = &record.to_be_asked {
+        output::paragraph(2, &format!("{}  is to be asked then ({})", ask.at, ask.source))?;
+    }
     for former in &record.former_addresses {
         output::line(format!("  {}  moved here from an address that is kept as a keyed hash", former.moved_at))?;
     }

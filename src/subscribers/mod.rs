@@ -57,7 +57,9 @@ pub use manage::{Managed, NAME_LIMIT, Taken};
 pub use marks::suppress_dead;
 pub use notice::{Notice, NoticeKind, Notify, NotifyError, SecretLink};
 pub use personal::{CHANGE_LIFETIME, ChangeClaim, MANAGE_LIFETIME, PersonalClaim, UNDO_LIFETIME};
-pub use record::{Record, RecordDigest, RecordEvent, RecordFormerAddress, RecordReason};
+pub use record::{
+    Record, RecordAsk, RecordChoice, RecordDigest, RecordEvent, RecordFormerAddress, RecordReason, RecordRequest,
+};
 pub use refusal::{Refusal, SuppressionReason};
 pub use suppress::{Lifted, Mover, StillShut, Suppressed, SuppressionList};
 pub use tokens::{ConfirmClaim, DigestClaim, Token, TokenError, Tokens};

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::choice::{Topics, topics_of};
+use super::choice::{Topics, topics_of, unpack};
 use super::choose::paused_until;
 use super::why::{WhySuppressed, bar};
 use super::{Subscribers, SubscribersError};
 use crate::domain::{EmailAddress, PublicId, SubscriberState, SubscriptionState, UtcMillis};
-use crate::store::{ConsentRow, ReasonRow, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
+use crate::store::{ConsentRow, JoinRequestRow, ReasonRow, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
 
 /// How many subscribers a list reads at once.
 const PAGE: i64 = 500;
@@ -25,12 +25,20 @@ pub struct Record {
     pub state: SubscriberState,
     /// The language they chose.
     pub locale: Option<String>,
+    /// When they were first heard of.
+    pub created_at: UtcMillis,
     /// When they last confirmed.
     pub confirmed_at: Option<UtcMillis>,
     /// The digests they have asked for, those they have left included.
     pub digests: Vec<RecordDigest>,
     /// The evidence, oldest first.
     pub consent: Vec<RecordEvent>,
+    /// What was asked for in their name and waits for their answer, oldest first; not in a list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<RecordRequest>,
+    /// When they are to be asked, whom an import brought without evidence; not in a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_be_asked: Option<RecordAsk>,
     /// Why they left, where they said so; not in a list.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<RecordReason>,
@@ -46,6 +54,41 @@ pub struct RecordFormerAddress {
     pub address_hash: String,
     /// When they moved away from it.
     pub moved_at: UtcMillis,
+}
+
+/// What somebody, perhaps a stranger, asked for in their name: it counts once they confirm it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordRequest {
+    /// When.
+    pub at: UtcMillis,
+    /// The digests.
+    pub digests: Vec<RecordChoice>,
+    /// The name that was typed; may be empty.
+    pub name: String,
+    /// The language that was asked in.
+    pub locale: Option<String>,
+    /// When they were reminded of it.
+    pub reminded_at: Option<UtcMillis>,
+}
+
+/// A digest that was asked for.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordChoice {
+    /// The digest.
+    pub id: String,
+    /// The topics; with `all_topics` those that the digest has now.
+    pub topics: Vec<String>,
+    /// Whether topics that come later are included.
+    pub all_topics: bool,
+}
+
+/// When somebody is to be asked whether they want what an import says.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordAsk {
+    /// When.
+    pub at: UtcMillis,
+    /// The import that brought them.
+    pub source: String,
 }
 
 /// Why somebody left a digest.
@@ -156,12 +199,16 @@ impl Subscribers {
         let events = session.consent_between(row.id, row.id).await?;
         let reasons = session.reasons_of_subscriber(row.id).await?;
         let former = session.former_addresses_between(row.id, row.id).await?;
+        let requests = session.join_requests_between(row.id, row.id).await?;
+        let ask = session.asks_between(row.id, row.id).await?.pop();
         let suppression = session.suppression(&row.address_hash).await?;
         let former = former
             .into_iter()
             .map(|row| RecordFormerAddress { address_hash: row.address_hash, moved_at: row.moved_at });
         Ok(Record {
             former_addresses: former.collect(),
+            requests: requests.into_iter().map(|row| self.request(row)).collect(),
+            to_be_asked: ask.map(|ask| RecordAsk { at: ask.due_at, source: ask.source }),
             reasons: reasons.into_iter().map(RecordReason::from).collect(),
             ..self.record(row, suppression, subscriptions, events)
         })
@@ -226,13 +273,7 @@ impl Subscribers {
                 None => Some("the configuration has no such digest".to_owned()),
             };
             let paused_until = paused_until(&have, now);
-            let (topics, all_topics) = match Topics::parse(&have.topics) {
-                Topics::Only(topics) => (topics.into_iter().collect(), false),
-                Topics::All => {
-                    let digest = self.config.digest(&have.digest);
-                    (digest.map(|digest| topics_of(&self.config, digest)).unwrap_or_default(), true)
-                }
-            };
+            let (topics, all_topics) = self.topics_now(&have.digest, Topics::parse(&have.topics));
             let over = have.state == SubscriptionState::Paused && paused_until.is_none();
             let state = if over { SubscriptionState::Active } else { have.state };
             RecordDigest { id: have.digest, state, topics, all_topics, paused_until, gets: why_not.is_none(), why_not }
@@ -240,6 +281,8 @@ impl Subscribers {
         let digests = digests.collect();
         Record {
             digests,
+            requests: Vec::new(),
+            to_be_asked: None,
             reasons: Vec::new(),
             former_addresses: Vec::new(),
             consent: events.into_iter().map(RecordEvent::from).collect(),
@@ -247,7 +290,28 @@ impl Subscribers {
             name: row.name,
             state: row.state,
             locale: row.locale,
+            created_at: row.created_at,
             confirmed_at: row.confirmed_at,
+        }
+    }
+
+    fn request(&self, row: JoinRequestRow) -> RecordRequest {
+        let digests = unpack(&row.choice).into_iter().map(|chosen| {
+            let (topics, all_topics) = self.topics_now(&chosen.digest, chosen.topics);
+            RecordChoice { id: chosen.digest, topics, all_topics }
+        });
+        let digests = digests.collect();
+        RecordRequest { at: row.asked_at, digests, name: row.name, locale: row.locale, reminded_at: row.reminded_at }
+    }
+
+    /// The topics by name, and whether those that come later are included.
+    fn topics_now(&self, digest: &str, topics: Topics) -> (Vec<String>, bool) {
+        match topics {
+            Topics::Only(topics) => (topics.into_iter().collect(), false),
+            Topics::All => {
+                let digest = self.config.digest(digest);
+                (digest.map(|digest| topics_of(&self.config, digest)).unwrap_or_default(), true)
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ mod editing;
 mod files;
 mod foreseeing;
 mod former;
+mod held;
 mod joining;
 mod leaving;
 mod limits;
