@@ -11,6 +11,7 @@ mod managing;
 mod same;
 mod shown;
 pub mod site;
+mod sources;
 mod speaking;
 mod thousands;
 

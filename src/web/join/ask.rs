@@ -187,7 +187,22 @@ impl Reply<'_> {
         for name in ["name", "digests", "topics", "only", "locale", "page_locale", "offered"] {
             hidden.extend(fields.all(name).into_iter().map(|value| json!({ "name": name, "value": value })));
         }
+        hidden.extend(self.site(fields).map(|site| json!({ "name": "site", "value": site })));
         hidden
+    }
+
+    /// The listed site that the form was on.
+    fn site(&self, fields: &Fields) -> Option<&str> {
+        self.allowed.site(self.state.subscribers.config(), fields.get("site"))
+    }
+
+    /// Where it was asked for, as evidence: the form or a script, the digest that it offered alone, and the listed site that it
+    /// was on.
+    pub(crate) fn source(&self, fields: &Fields) -> String {
+        let what = if self.by_script { "sign-up by script" } else { "sign-up form" };
+        let digest = Some(fields.get("only")).filter(|id| !id.is_empty()).map(|id| format!(" for {id}"));
+        let site = self.site(fields).map(|site| format!(" on {site}"));
+        format!("{what}{}{}", digest.unwrap_or_default(), site.unwrap_or_default())
     }
 }
 

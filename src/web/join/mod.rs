@@ -292,10 +292,9 @@ async fn join(
         choice: wish.choice.clone(),
     };
     let locale = language_of(fields, &reply.locale);
-    let (visitor, by_script) = (visitor.clone(), reply.by_script);
+    let (visitor, source) = (visitor.clone(), reply.source(fields));
     let joined = tokio::spawn(async move {
-        let source = if by_script { "sign-up by script" } else { "sign-up form" };
-        let origin = visitor.at(Origin { source, ..Origin::PAGE });
+        let origin = visitor.at(Origin { source: &source, ..Origin::PAGE });
         state.subscribers.join(&request, origin, &*state.notices).await
     });
     match joined.await {

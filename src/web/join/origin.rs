@@ -7,6 +7,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use crate::config::Config;
 use crate::web::AppState;
 
 /// Where a script runs that sends something.
@@ -18,6 +19,8 @@ pub(crate) enum Allowed {
     Ours,
     /// On a site that the configuration lists; the header goes back to it.
     Listed(HeaderValue),
+    /// On a page that must not say, as ours must not either.
+    Unsaid,
     /// Elsewhere.
     Foreign,
 }
@@ -25,7 +28,17 @@ pub(crate) enum Allowed {
 impl Allowed {
     /// Whether what it sends is taken.
     pub(crate) fn may_post(&self) -> bool {
-        *self != Self::Foreign
+        !matches!(self, Self::Foreign | Self::Unsaid)
+    }
+
+    /// The listed site that a form was on: this one, or the one that a page of ours passes on, which came in between.
+    pub(crate) fn site<'a>(&self, config: &'a Config, passed_on: &str) -> Option<&'a str> {
+        let named = match self {
+            Self::Listed(origin) => origin.to_str().unwrap_or_default(),
+            Self::Foreign => return None,
+            Self::NoPage | Self::Ours | Self::Unsaid => passed_on,
+        };
+        config.subscribe.origins.iter().find(|listed| *listed == named).map(String::as_str)
     }
 
     /// Lets the script read the answer.
@@ -50,6 +63,7 @@ pub(crate) fn allowed(state: &AppState, headers: &HeaderMap) -> Allowed {
     }
     match config.subscribe.origins.iter().any(|listed| listed == said) {
         true => Allowed::Listed(origin.clone()),
+        false if said == "null" => Allowed::Unsaid,
         false => Allowed::Foreign,
     }
 }

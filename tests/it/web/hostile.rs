@@ -15,7 +15,7 @@ use crate::support::{TestStore, on_both};
 const ANN: &str = "ann.marsh@northfold.example";
 
 /// Every field that a form of ours has, or that a page reads.
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 25] = [
     "email",
     "name",
     "topics",
@@ -23,6 +23,7 @@ const FIELDS: [&str; 24] = [
     "locale",
     "page_locale",
     "only",
+    "site",
     "offered",
     "stamp",
     "homepage",
