@@ -2,6 +2,7 @@
 
 mod crashes;
 mod falls;
+mod logs;
 mod metrics;
 mod nodes;
 mod relay;
