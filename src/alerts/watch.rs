@@ -1,6 +1,6 @@
 //! Looks for what the operator should hear of in the store, whichever process did it, and calls dead man's switches.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -10,7 +10,7 @@ use crate::compose::{HELD, MISSED};
 use crate::config::Config;
 use crate::domain::{Clock, IssueState, UtcMillis};
 use crate::render::{HTML_LIMIT, HTML_WARNING};
-use crate::store::{Durability, IssueRow, SourceRow, Store, StoreError};
+use crate::store::{Durability, IssueRow, SourceRow, Store, StoreError, UncertainIssue};
 
 const DAY: i64 = 86_400_000;
 
@@ -32,6 +32,8 @@ pub struct Watch {
     raised: HashSet<String>,
     /// The same at this look.
     seen: HashSet<String>,
+    /// Since when issues have had uncertain deliveries without a break.
+    uncertain: HashMap<i64, UtcMillis>,
     /// Issues whose mails have been measured, with how much had been taken away from them.
     measured: HashSet<(i64, i64)>,
 }
@@ -41,7 +43,8 @@ impl Watch {
     pub fn new(config: Arc<Config>, store: Store, poster: Poster, clock: Arc<dyn Clock>, alerts: Alerts) -> Self {
         let began = clock.now();
         let (raised, seen, measured) = (HashSet::new(), HashSet::new(), HashSet::new());
-        Self { config, store, poster, clock, alerts, began, raised, seen, measured }
+        let uncertain = HashMap::new();
+        Self { config, store, poster, clock, alerts, began, raised, seen, uncertain, measured }
     }
 
     /// One look.
@@ -53,6 +56,7 @@ impl Watch {
         let mut reader = self.store.read().await?;
         let issues = reader.issues_to_watch(UtcMillis(now.0 - BACK)).await?;
         let sources = reader.sources().await?;
+        let uncertain = reader.uncertain_issues().await?;
         for issue in &issues {
             if self.measured.insert((issue.id, issue.shortened_by)) {
                 let octets = reader.longest_html(issue.id).await?;
@@ -66,6 +70,7 @@ impl Watch {
         drop(reader);
         self.measured.retain(|measured| issues.iter().any(|issue| (issue.id, issue.shortened_by) == *measured));
         issues.iter().for_each(|issue| self.skipped(issue, &sources));
+        self.uncertain(&uncertain);
         sources.iter().for_each(|source| self.source(source, now));
         self.raised = std::mem::take(&mut self.seen);
         self.ping(now).await
@@ -90,6 +95,21 @@ impl Watch {
         );
         let key = if times > 1 { format!("held:{id}:{times}") } else { format!("held:{id}") };
         self.raise(key, &subject, &text);
+    }
+
+    /// Of each issue once for as long as it has some, whatever becomes of the first ones.
+    fn uncertain(&mut self, issues: &[UncertainIssue]) {
+        self.uncertain.retain(|id, _| issues.iter().any(|issue| issue.id == *id));
+        for UncertainIssue { id, digest, deliveries, since } in issues {
+            let first = *self.uncertain.entry(*id).or_insert(*since);
+            let subject = format!("Of an issue of {digest} it is not known who has got it");
+            let text = format!(
+                "A process or a connection ended while issue {id}, or a correction of it, was being sent. Deliveries that may have \
+                 arrived or not, and wait: {deliveries}.\n`postround issue show {id}` names those of the issue itself, and \
+                 `postround issue retry {id}` sends all of them again: whoever has got it already gets it twice."
+            );
+            self.raise(format!("uncertain:{id}:{}", first.0), &subject, &text);
+        }
     }
 
     fn skipped(&mut self, issue: &IssueRow, sources: &[SourceRow]) {

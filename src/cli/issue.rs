@@ -53,7 +53,7 @@ pub enum Command {
         #[arg(short, long)]
         yes: bool,
     },
-    /// Queues failed and held-uncertain deliveries again
+    /// Queues failed and held-uncertain deliveries again, those of its corrections too
     Retry {
         /// Its id
         id: i64,

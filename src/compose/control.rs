@@ -77,26 +77,32 @@ impl Composer {
         self.settle(id).await
     }
 
-    /// Queues an issue's failed and uncertain deliveries again, to those who still want them. Says how many.
+    /// Queues the failed and uncertain deliveries of an issue and of its corrections again, to those who still want them. Says
+    /// how many.
     ///
     /// # Errors
     /// When there is no such issue, it has no deliveries, or the store fails.
     pub async fn retry_issue(&self, id: i64, because: Because<'_>) -> Result<u64, ComposeError> {
         let issue = self.known_issue(id).await?;
-        if !matches!(issue.state, IssueState::Sending | IssueState::Held | IssueState::Sent) {
-            return Err(wrong_state(&issue, "tried again", "only one that is or was being sent can be"));
-        }
+        let goes_out = matches!(issue.state, IssueState::Sending | IssueState::Held | IssueState::Sent);
         let now = self.clock.now();
         let mut session = self.store.write(Durability::Full).await?;
         session.lock_digest(&issue.digest).await?;
         not_folded(&mut session, id, "tried again").await?;
-        let retried = session.retry_deliveries(id, now).await?;
-        if retried > 0 {
+        // Of an issue that was cancelled the corrections still go.
+        let corrections = session.retry_corrections(id, now).await?;
+        if !goes_out && corrections == 0 {
+            return Err(wrong_state(&issue, "tried again", "only one that is or was being sent can be"));
+        }
+        let deliveries = if goes_out { session.retry_deliveries(id, now).await? } else { 0 };
+        if deliveries > 0 {
             session.reopen_issue(id).await?;
+        }
+        if deliveries + corrections > 0 {
             session.add_issue_event(id, &event("retried", because), now).await?;
         }
         session.commit().await?;
-        Ok(retried)
+        Ok(deliveries + corrections)
     }
 
     /// Lets the deliveries of an issue follow its state: of a held one they are set aside, of one that goes on they are queued

@@ -175,7 +175,7 @@ pub struct Delivery {
 pub enum AfterCrash {
     /// It is sent again, with the same Message-ID.
     Resend,
-    /// It waits, `uncertain`, for an operator.
+    /// What is of an issue waits, `uncertain`, for an operator.
     Hold,
 }
 

@@ -153,11 +153,19 @@ impl Policy {
         self.refused(attempts - 1, first_due, now, random)
     }
 
-    /// After the connection broke when the message was complete and not answered.
-    pub fn unanswered(&self, attempts: i64, first_due: UtcMillis, now: UtcMillis, random: &dyn Random) -> Fate {
+    /// After the connection broke when the message was complete and not answered. Only what is of an issue waits for the
+    /// operator.
+    pub fn unanswered(
+        &self,
+        of_issue: bool,
+        attempts: i64,
+        first_due: UtcMillis,
+        now: UtcMillis,
+        random: &dyn Random,
+    ) -> Fate {
         match self.after_crash {
-            AfterCrash::Hold => Fate::of(DeliveryState::Uncertain),
-            AfterCrash::Resend => self.broken(attempts, first_due, now, random),
+            AfterCrash::Hold if of_issue => Fate::of(DeliveryState::Uncertain),
+            _ => self.broken(attempts, first_due, now, random),
         }
     }
 
@@ -169,7 +177,7 @@ impl Policy {
         }
     }
 
-    /// The state of what a dead deliverer had started.
+    /// The state of what a dead deliverer had started of an issue.
     pub fn after_death(&self) -> DeliveryState {
         match self.after_crash {
             AfterCrash::Hold => DeliveryState::Uncertain,

@@ -276,9 +276,10 @@ impl Run {
 
     /// The result of an attempt in which the connection broke after the message was complete.
     pub fn unanswered(&self, station: &Station, job: &Job, started: UtcMillis, why: &str) -> Mark {
-        let fate = |first, now| self.shared.policy.unanswered(job.row.attempts + 1, first, now, &*self.shared.random);
+        let (row, Shared { policy, random, .. }) = (&job.row, &*self.shared);
+        let fate = |first, now| policy.unanswered(row.is_of_issue(), row.attempts + 1, first, now, &**random);
         let words = format!("the relay did not answer the whole message: {why}");
-        self.tried(station, &job.row, Attempt::Started(started), fate, words)
+        self.tried(station, row, Attempt::Started(started), fate, words)
     }
 
     /// The result of an attempt that was in vain. `fate` is by since when it has been tried and the time: what it waited for

@@ -77,6 +77,30 @@ queries! {
         deliveries set "state = 'cancelled', finished_at = $2"
         where "issue_id = $1 and state not in ('claimed', 'sending', 'sent') and state = 'uncertain'"
     };
+    RETRY_CORRECTIONS = {
+        deliveries set "state = 'queued', due_at = $2, first_due_at = $2, attempts = 0, finished_at = null"
+        where "correction_id in (select c.id from corrections c where c.issue_id = $1) and state in ('failed', 'uncertain')
+           and exists (select 1 from startable s where s.id = deliveries.id and s.since <= $2)"
+    };
+    GIVE_UP_CORRECTIONS = {
+        deliveries set "state = 'cancelled', finished_at = $2"
+        where "correction_id in (select c.id from corrections c where c.issue_id = $1) and state = 'uncertain'"
+    };
+    // The corrections among them are found by having no issue of their own.
+    UNCERTAIN_ISSUES = {
+        "select i.id, i.digest, cast(sum(u.deliveries) as bigint) as deliveries, min(u.since) as since
+         from issues i join (
+             select d.issue_id, count(*) as deliveries, min(d.started_at) as since
+             from issues o join deliveries d on d.issue_id = o.id
+             where o.state in ('sending', 'held') and d.state not in ('claimed', 'sending', 'sent') and d.state = 'uncertain'
+             group by d.issue_id
+             union all
+             select c.issue_id, count(*) as deliveries, min(d.started_at) as since
+             from deliveries d join corrections c on c.id = d.correction_id
+             where d.issue_id is null and d.state not in ('claimed', 'sending', 'sent') and d.state = 'uncertain'
+             group by c.issue_id) u on u.issue_id = i.id
+         group by i.id, i.digest order by i.id"
+    };
     ADD_ISSUE_EVENT = {
         "insert into issue_events (issue_id, event, at, actor, note, subject) values ($1, $2, $3, $4, $5, $6) returning id"
     };
@@ -111,6 +135,19 @@ pub struct IssueEventRow {
     pub note: Option<String>,
     /// What it was done to.
     pub subject: Option<String>,
+}
+
+/// An issue of which, or of whose corrections, it is not known what arrived.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct UncertainIssue {
+    /// The issue.
+    pub id: i64,
+    /// Its digest.
+    pub digest: String,
+    /// How many deliveries wait.
+    pub deliveries: i64,
+    /// When the first of them was started.
+    pub since: UtcMillis,
 }
 
 impl Session {
@@ -167,6 +204,25 @@ impl Session {
         let queued = execute!(self, RETRY_ISSUE, issue, now)?;
         execute!(self, GIVE_UP_UNCERTAIN, issue, now)?;
         Ok(queued)
+    }
+
+    /// The same for the deliveries of its corrections.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn retry_corrections(&mut self, issue: i64, now: UtcMillis) -> Result<u64, StoreError> {
+        self.queues();
+        let queued = execute!(self, RETRY_CORRECTIONS, issue, now)?;
+        execute!(self, GIVE_UP_CORRECTIONS, issue, now)?;
+        Ok(queued)
+    }
+
+    /// The issues that have uncertain deliveries, or whose corrections have; the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn uncertain_issues(&mut self) -> Result<Vec<UncertainIssue>, StoreError> {
+        fetch_all!(self, UNCERTAIN_ISSUES as UncertainIssue)
     }
 
     /// Takes from all deliverers what they have claimed of an issue and not started, so that a start which looked at the

@@ -1,4 +1,7 @@
 //! Freeing what deliverers have in hand: what is claimed is queued again, and of what was started nobody knows whether it went.
+//!
+//! What belongs to an issue, or corrects one, then comes to the state that the policy has for it. Any other mail is queued: there
+//! would be nobody to ask, and a second confirmation harms nobody.
 
 use super::query::{execute, queries};
 use super::{Session, StoreError};
@@ -7,20 +10,23 @@ use crate::domain::DeliveryState;
 queries! {
     FREE_ALL = {
         "update deliveries set owner = null,
-             state = case when state = 'claimed' then 'queued' when address = '' then 'cancelled' else $1 end,
+             state = case when state = 'claimed' then 'queued' when address = '' then 'cancelled'
+                 when issue_id is null and correction_id is null then 'queued' else $1 end,
              finished_at = case when state = 'sending' and address = '' then started_at else finished_at end
          where owner is not null and state in ('claimed', 'sending')"
     };
     FREE_OWNER = {
         deliveries set "owner = null,
-             state = case when state = 'claimed' then 'queued' when address = '' then 'cancelled' else $2 end,
+             state = case when state = 'claimed' then 'queued' when address = '' then 'cancelled'
+                 when issue_id is null and correction_id is null then 'queued' else $2 end,
              finished_at = case when state = 'sending' and address = '' then started_at else finished_at end"
         where "owner = $1 and state in ('claimed', 'sending')"
     };
     // A list of keys is bound in its own way on each.
     FREE_STRAYS = {
         deliveries set "owner = null,
-             state = case when state = 'claimed' then 'queued' when address = '' then 'cancelled' else $3 end,
+             state = case when state = 'claimed' then 'queued' when address = '' then 'cancelled'
+                 when issue_id is null and correction_id is null then 'queued' else $3 end,
              finished_at = case when state = 'sending' and address = '' then started_at else finished_at end"
         where sqlite "owner = $1 and state in ('claimed', 'sending') and id not in (select value from json_each($2))"
         postgres "owner = $1 and state in ('claimed', 'sending')
@@ -36,8 +42,8 @@ queries! {
 }
 
 impl Session {
-    /// Frees what any deliverer had claimed, and puts what any had started into `started`. For whoever has the store's
-    /// deliverer lock, before it claims. Says how many.
+    /// Frees what any deliverer had claimed, and puts what any had started of issues and corrections into `started`. For whoever
+    /// has the store's deliverer lock, before it claims. Says how many.
     ///
     /// # Errors
     /// When the database fails.
@@ -53,8 +59,7 @@ impl Session {
         execute!(self, FREE_OWNER, owner, started.as_str())
     }
 
-    /// Frees what `owner` has, but for those `in_hand`: what is claimed is queued, what was started comes to `started`. Says how
-    /// many.
+    /// The same for what `owner` has, but for those `in_hand`.
     ///
     /// # Errors
     /// When the database fails.

@@ -58,7 +58,7 @@ pub use articles::{ArticleRow, NewArticle, Put, StoryRow};
 pub use asks::Ask;
 pub use census::{Census, PeopleCensus, UnderWay};
 pub use consent::ConsentRow;
-pub use control::{IssueEventRow, NewIssueEvent};
+pub use control::{IssueEventRow, NewIssueEvent, UncertainIssue};
 pub use corrections::{CorrectionRow, MailOfIssue};
 pub use deliveries::{DeliveryRow, MailedRow, NewDelivery, Totals};
 pub use digests::Hold;

@@ -199,6 +199,13 @@ pub struct ClaimedRow {
     pub issue_state: Option<String>,
 }
 
+impl ClaimedRow {
+    /// Whether it belongs to an issue, or corrects one.
+    pub fn is_of_issue(&self) -> bool {
+        self.issue_id.is_some() || self.kind == "correction"
+    }
+}
+
 /// What is to be recorded of one delivery: its start, or a result.
 #[derive(Clone, Debug, Serialize)]
 pub struct Mark {

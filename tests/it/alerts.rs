@@ -222,6 +222,51 @@ on_both! {
         }
     }
 
+    async fn an_issue_is_told_of_once_for_as_long_as_it_is_not_known_what_arrived_of_it_or_of_its_corrections(test: TestStore) {
+        let office = Office::new(test).await;
+        let (alerts, mut raised) = Alerts::new();
+        let poster = Poster::with_pauses(&QUICK).unwrap();
+        let (config, store) = (office.config.clone(), office.test.store.clone());
+        let mut watch = Watch::new(config, store, poster, office.clock.clone(), alerts);
+        let (sending, sent) = (office.issue(1, "sending", "").await, office.issue(2, "sent", "").await);
+        execute(&office.test, &format!(
+            "insert into mails (kind, topics, locale, subject, html, body_text, mime, marker, salt, created_at)
+             values ('digest', '*', 'en-GB', 's', '', '', '', '', '', 0);
+             insert into corrections (issue_id, fingerprint, mail_id, layout_after, created_at)
+             select {sent}, 'f', max(id), 0, 0 from mails"
+        )).await;
+        let started = async |at: i64, issue: Option<i64>, kind: &str| {
+            let (issue, correction) = match issue {
+                Some(issue) => (issue.to_string(), "null"),
+                None => ("null".to_owned(), "(select max(id) from corrections)"),
+            };
+            execute(&office.test, &format!(
+                "insert into deliveries (mail_id, issue_id, correction_id, kind, address, name, state, priority, due_at, first_due_at,
+                                         attempts, started_at)
+                 select max(id), {issue}, {correction}, '{kind}', 'a@b.example', '', 'uncertain', 1, 0, 0, 1, {at} from mails"
+            )).await;
+        };
+        let ended = async |at: i64| {
+            execute(&office.test, &format!("update deliveries set state = 'sent' where started_at = {at}")).await;
+        };
+        let mut keys = async || {
+            watch.look().await.unwrap();
+            watch.look().await.unwrap();
+            std::iter::from_fn(|| raised.try_recv().ok()).map(|alert| alert.key).collect::<Vec<_>>()
+        };
+        started(7, Some(sending), "digest").await;
+        started(8, None, "correction").await;
+        assert_eq!(keys().await, [format!("uncertain:{sending}:7"), format!("uncertain:{sent}:8")]);
+        started(9, Some(sending), "digest").await;
+        ended(7).await;
+        ended(8).await;
+        assert!(keys().await.is_empty(), "there are some still, or none any more");
+        ended(9).await;
+        assert!(keys().await.is_empty());
+        started(10, Some(sending), "digest").await;
+        assert_eq!(keys().await, [format!("uncertain:{sending}:10")], "others");
+    }
+
     async fn a_period_that_is_skipped_for_nothing_new_is_told_of_only_when_a_source_of_it_fails(test: TestStore) {
         let mut office = Office::new(test).await;
         let mut config = (*office.config).clone();

@@ -21,3 +21,4 @@ mod signed;
 mod slowing;
 mod starting;
 mod world;
+mod uncertain;

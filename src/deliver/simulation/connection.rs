@@ -136,7 +136,7 @@ impl Node {
     }
 
     pub fn unanswered(&self, job: &Job, now: i64) -> Fate {
-        self.policy.unanswered(job.attempts + 1, UtcMillis(0), UtcMillis(now), &Still)
+        self.policy.unanswered(true, job.attempts + 1, UtcMillis(0), UtcMillis(now), &Still)
     }
 
     /// The server says 354 when nothing is begun any more: the connection is dropped, and the claim given back.

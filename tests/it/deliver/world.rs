@@ -93,6 +93,21 @@ fn mail_of(issue: i64) -> NewMail<'static> {
     }
 }
 
+fn row_of(address: &EmailAddress, name: &str) -> SubscriberRow {
+    SubscriberRow {
+        id: 0,
+        public_id: PublicId::new(&SystemRandom),
+        email: address.as_str().to_owned(),
+        address_hash: address.as_str().to_owned(),
+        name: name.to_owned(),
+        state: SubscriberState::Confirmed,
+        locale: None,
+        created_at: MONDAY,
+        updated_at: MONDAY,
+        confirmed_at: Some(MONDAY),
+    }
+}
+
 impl World {
     /// A store with an issue of `weekly` in it, and nobody to send it to.
     pub async fn new(test: TestStore) -> Self {
@@ -155,6 +170,29 @@ impl World {
         subscriber
     }
 
+    /// Queues a mail of no issue, such as `confirmation`, to somebody new.
+    pub async fn queue_notice(&self, kind: &str, address: &str) {
+        let mut session = self.store().write(Durability::Full).await.unwrap();
+        let mail = NewMail { issue: None, kind, ..mail_of(self.issue) };
+        let mail = session.insert_mail(&mail, MONDAY).await.unwrap();
+        let address = EmailAddress::parse(address).unwrap();
+        let subscriber = SubscriberRow { state: SubscriberState::Pending, confirmed_at: None, ..row_of(&address, "") };
+        let subscriber = session.add_subscriber(&subscriber).await.unwrap();
+        let delivery = NewDelivery {
+            mail,
+            issue: None,
+            kind,
+            digest: Some("weekly"),
+            subscriber: Some(subscriber),
+            address: &address,
+            name: "",
+            priority: 0,
+            link: Some("https://example.org/confirm/token"),
+        };
+        session.insert_notice(&delivery, address.as_str(), MONDAY).await.unwrap();
+        session.commit().await.unwrap();
+    }
+
     /// The same, more urgent than all that [`World::queue`] queues.
     pub async fn queue_urgently(&self, address: &str) {
         let mut session = self.store().write(Durability::Full).await.unwrap();
@@ -164,19 +202,7 @@ impl World {
 
     async fn add(&self, session: &mut Session, address: &str, name: &str, priority: i64) -> i64 {
         let address = EmailAddress::parse(address).unwrap();
-        let subscriber = SubscriberRow {
-            id: 0,
-            public_id: PublicId::new(&SystemRandom),
-            email: address.as_str().to_owned(),
-            address_hash: address.as_str().to_owned(),
-            name: name.to_owned(),
-            state: SubscriberState::Confirmed,
-            locale: None,
-            created_at: MONDAY,
-            updated_at: MONDAY,
-            confirmed_at: Some(MONDAY),
-        };
-        let subscriber = session.add_subscriber(&subscriber).await.unwrap();
+        let subscriber = session.add_subscriber(&row_of(&address, name)).await.unwrap();
         let delivery = NewDelivery {
             mail: self.mail,
             issue: Some(self.issue),

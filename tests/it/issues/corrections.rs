@@ -3,11 +3,36 @@
 use std::time::Duration;
 
 use postround::demo::catcher::{Command, Reply, Stage};
+use postround::domain::{Clock, DeliveryState, IssueState, SystemClock};
+use postround::store::{ClaimedRow, Durability, Mark};
 use postround::subscribers::{Leave, Origin};
 
 use super::{BECAUSE, Desk};
 use crate::support::on_both;
 use crate::support::site::story;
+
+/// The deliveries of a correction, which a deliverer has started that is about to die; by address.
+async fn being_sent(desk: &Desk, issue: i64) -> Vec<ClaimedRow> {
+    desk.app.composer().correct(issue, "It is 2028.", BECAUSE).await.unwrap();
+    let now = SystemClock.now();
+    let mut session = desk.app.store.write(Durability::Full).await.unwrap();
+    let mut rows = session.claim_deliveries("dead", now, 100, None).await.unwrap();
+    rows.sort_by(|one, other| one.address.cmp(&other.address));
+    let start = |row: &ClaimedRow| Mark {
+        mail: Some(row.mail_id),
+        started_at: Some(now.0),
+        ..Mark::of(row.id, DeliveryState::Claimed, DeliveryState::Sending)
+    };
+    let starts: Vec<Mark> = rows.iter().map(start).collect();
+    assert_eq!(session.mark_deliveries("dead", &starts).await.unwrap().len(), rows.len());
+    session.commit().await.unwrap();
+    rows
+}
+
+/// That deliverer is dead, and the operator wants to be asked.
+async fn found_dead(desk: &Desk) -> u64 {
+    desk.app.store.marks().await.unwrap().free_deliveries_of("dead", DeliveryState::Uncertain).await.unwrap()
+}
 
 on_both! {
     async fn a_correction_goes_once_to_those_who_received_the_issue_and_have_not_left(store: TestStore) {
@@ -96,6 +121,45 @@ on_both! {
             assert!(corrected.1.contains(word) && corrected.1.contains("It is 2028."), "{}", corrected.1);
         }
         assert_eq!(desk.got()["emil@northfold.example"][0].0, "Nadia Ferreira on counting");
+    }
+
+    async fn a_retry_takes_an_issues_corrections_too_and_gives_up_what_is_uncertain_of_those_who_have_left(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(4).await;
+        let issue = desk.issue().await;
+        desk.deliver_all(issue).await;
+        let rows = being_sent(&desk, issue).await;
+        let third = rows[2].subscriber.clone().unwrap();
+        desk.app.subscribers().leave(&third, Leave::Digest("weekly"), Origin::PAGE).await.unwrap();
+        let ended = [(1, DeliveryState::Failed), (3, DeliveryState::Sent)];
+        let ended = ended.map(|(row, state)| Mark::of(rows[row].id, DeliveryState::Sending, state));
+        desk.app.store.marks().await.unwrap().mark_deliveries("dead", &ended).await.unwrap();
+        assert_eq!(found_dead(&desk).await, 2);
+
+        assert_eq!(desk.app.composer().retry_issue(issue, BECAUSE).await.unwrap(), 2);
+        let mut session = desk.app.store.read().await.unwrap();
+        let mut states = Vec::new();
+        for row in &rows {
+            states.push(session.delivery(row.id).await.unwrap().unwrap().state.as_str());
+        }
+        assert_eq!(states, ["queued", "queued", "cancelled", "sent"]);
+        assert_eq!(session.issue(issue).await.unwrap().unwrap().state, IssueState::Sent, "nothing of itself is open");
+        drop(session);
+        assert_eq!(desk.app.composer().retry_issue(issue, BECAUSE).await.unwrap(), 0);
+    }
+
+    async fn a_retry_of_an_issue_that_was_cancelled_is_for_its_corrections_alone(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(40).await;
+        let issue = desk.issue().await;
+        desk.delivering(desk.sent(issue, 2)).await;
+        let composer = desk.app.composer();
+        composer.cancel_issue(issue, BECAUSE).await.unwrap();
+        assert!(composer.retry_issue(issue, BECAUSE).await.is_err(), "there is nothing to be tried again");
+        let rows = being_sent(&desk, issue).await;
+        assert_eq!(found_dead(&desk).await, rows.len() as u64);
+        assert_eq!(composer.retry_issue(issue, BECAUSE).await.unwrap(), rows.len() as u64);
+        assert_eq!(desk.totals(issue).await.queued, 0, "it stays cancelled");
     }
 
     async fn a_correction_without_a_word_with_too_many_or_of_an_issue_that_nobody_got_is_refused(store: TestStore) {
