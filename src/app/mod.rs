@@ -160,15 +160,10 @@ impl App {
     }
 
     fn engine_settings(&self) -> Settings {
-        let config = Arc::clone(&self.config);
         Settings {
             smtp: self.config.smtp.clone(),
             delivery: self.config.delivery.clone(),
             hello: hello(&self.config),
-            sender: Arc::new(move |digest| {
-                let own = digest.and_then(|id| config.digest(id)).map(|digest| &digest.sender);
-                own.unwrap_or(&config.sender).email.clone()
-            }),
             dkim: self.config.dkim.as_ref().map(|dkim| Arc::clone(&dkim.signer)),
             timings: Timings::default(),
         }

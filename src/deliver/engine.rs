@@ -88,7 +88,7 @@ impl Engine {
         let shared = Shared {
             node: PublicId::new(&*random).to_string(),
             stations: relays.map(|(place, relay)| Station::new(place, relay, &settings)).collect(),
-            mails: Mails::new(Arc::clone(&settings.sender)),
+            mails: Mails::default(),
             lease: Lease::new(&store, &settings.timings),
             quotas: Quotas::new(&settings.smtp, settings.timings.poll),
             failing: Failing::default(),

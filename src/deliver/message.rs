@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::BASE32_NOPAD;
 
-use super::settings::SenderOf;
 use crate::dkim::{SignError, Signer};
 use crate::domain::{EmailAddress, PublicId, UtcMillis};
-use crate::render::{Message, Slots};
+use crate::render::{Message, Slots, sender_of};
 use crate::store::{ClaimedRow, Store, StoreError};
 
 /// How many mails are kept parsed: an issue has one for each variant.
@@ -34,6 +33,7 @@ pub trait Links: Send + Sync {
 pub struct Prepared {
     message: Message,
     salt: String,
+    /// As it was when the mail was made, whatever is configured since: the same in each repeat.
     sender: EmailAddress,
 }
 
@@ -170,17 +170,12 @@ fn stuffed(message: &[u8]) -> Vec<u8> {
 }
 
 /// The mails that were used last, parsed.
+#[derive(Default)]
 pub struct Mails {
-    sender: SenderOf,
     kept: Mutex<VecDeque<(i64, Arc<Prepared>)>>,
 }
 
 impl Mails {
-    /// None yet.
-    pub fn new(sender: SenderOf) -> Self {
-        Self { sender, kept: Mutex::default() }
-    }
-
     /// The mail of that id. The inner `Err` says why it can never go out.
     pub async fn get(&self, store: &Store, id: i64) -> Result<Result<Arc<Prepared>, String>, StoreError> {
         if let Some(mail) = self.kept(id) {
@@ -193,7 +188,9 @@ impl Mails {
             Ok(message) => message,
             Err(error) => return Ok(Err(format!("the stored mail is damaged: {error}"))),
         };
-        let sender = (self.sender)(row.digest.as_deref());
+        let Some(sender) = sender_of(&row.mime) else {
+            return Ok(Err("the stored mail is damaged: it has no sender".to_owned()));
+        };
         let mail = Arc::new(Prepared { message, salt: row.salt, sender });
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.truncate(KEPT - 1);

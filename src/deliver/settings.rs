@@ -1,18 +1,13 @@
-//! What the engine needs to know beside its store: the relay, the policy, the senders, and how long it waits for what.
+//! What the engine needs to know beside its store: the relay, the policy, and how long it waits for what.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Delivery, Smtp};
 use crate::dkim::Signer;
-use crate::domain::EmailAddress;
-
-/// Tells the sender of a digest's mails; none: of mails that belong to no digest.
-pub type SenderOf = Arc<dyn Fn(Option<&str>) -> EmailAddress + Send + Sync>;
 
 /// What the engine needs to know.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The relays and their limits.
     pub smtp: Smtp,
@@ -20,25 +15,10 @@ pub struct Settings {
     pub delivery: Delivery,
     /// What this client calls itself in EHLO: a host name, or an address literal such as `[127.0.0.1]`.
     pub hello: String,
-    /// Who a mail is from: the envelope sender, and the domain of the Message-ID.
-    pub sender: SenderOf,
     /// What signs each message; none: they go out unsigned.
     pub dkim: Option<Arc<Signer>>,
     /// How long it waits for what.
     pub timings: Timings,
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { smtp, delivery, hello, dkim, timings, .. } = self;
-        f.debug_struct("Settings")
-            .field("smtp", smtp)
-            .field("delivery", delivery)
-            .field("hello", hello)
-            .field("dkim", dkim)
-            .field("timings", timings)
-            .finish_non_exhaustive()
-    }
 }
 
 /// How long the engine waits for what.

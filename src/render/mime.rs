@@ -47,6 +47,17 @@ pub(super) fn assemble(envelope: &Envelope<'_>, text: &str, html: &str, random: 
     String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
+/// The sender that a message was made for: the address of its `From`, as [`assemble`] writes it.
+pub fn sender_of(mime: &str) -> Option<EmailAddress> {
+    let (head, _) = mime.split_once("\r\n\r\n")?;
+    // A line that begins with a space goes on with the one before.
+    let lines = head.split("\r\n").skip_while(|line| !line.starts_with("From:"));
+    let own = lines.enumerate().take_while(|(number, line)| *number == 0 || line.starts_with(' '));
+    let last = own.last()?.1;
+    let address = last.rsplit([' ', '<']).next()?;
+    EmailAddress::parse(address.trim_end_matches('>')).ok()
+}
+
 fn headers(envelope: &Envelope<'_>, out: &mut Vec<u8>) {
     let Envelope { sender, subject, marker, list } = envelope;
     let held = |slot| format!("{}{}", marker.hold(slot), Place::Header.code());
@@ -136,4 +147,33 @@ fn dot_atom(id: &str) -> String {
 fn sender_id(sender: &Sender) -> String {
     let letters = sender.email.domain().chars().filter(char::is_ascii_alphanumeric);
     letters.chain("digest".chars()).take(15.min(sender.email.domain().len()).max(5)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_sender_of_a_message_is_the_one_that_was_written_into_it(
+            name in "\\PC{0,80}",
+            local in prop::sample::select(vec!["digest", "zoë", "a-sender-whose-address-takes-a-line-of-its-own-in-every-header"]),
+        ) {
+            let sender = EmailAddress::parse(&format!("{local}@news.example")).unwrap();
+            let mut out = Vec::new();
+            let mut from = Header::begin("From", &mut out);
+            from.mailbox(&name, &sender);
+            from.end();
+            out.extend_from_slice(b"To: <reader@x.example>\r\n\r\nFrom: <nobody@x.example>\r\n");
+            prop_assert_eq!(sender_of(&String::from_utf8(out).unwrap()), Some(sender));
+        }
+    }
+
+    #[test]
+    fn a_message_without_a_sender_has_none() {
+        for mime in ["", "To: a@b.example\r\n\r\nFrom: a@b.example\r\n", "From: nobody\r\n\r\n"] {
+            assert_eq!(sender_of(mime), None, "{mime}");
+        }
+    }
 }

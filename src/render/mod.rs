@@ -31,6 +31,7 @@ pub use error::TemplateError;
 pub use fit::Fit;
 pub use letter::{Letter, Valid, Wanted};
 pub use message::{Message, SpliceError};
+pub use mime::sender_of;
 pub use pages::PageNames;
 pub use renderer::Renderer;
 pub use sample::{invented_issue, letter_names, template_names};

@@ -326,7 +326,6 @@ pub fn settings(url: RelayUrl) -> Settings {
             hold_when_failing: None,
         },
         hello: "client.example".to_owned(),
-        sender: Arc::new(|_| EmailAddress::parse("digest@example.org").unwrap()),
         dkim: None,
         timings,
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postround::compose::ComposeError;
 use postround::demo::catcher::{Command, Reply, Stage};
-use postround::domain::{DeliveryState, IssueState};
+use postround::domain::{DeliveryState, IssueState, SystemClock};
 use serde_json::Value;
 
 use super::{BECAUSE, Desk};
@@ -154,6 +154,36 @@ on_both! {
         let shown = desk.program.json(&["issue", "watch", &id]).await;
         assert_eq!((&shown["state"], &shown["sent"]), (&"sent".into(), &3.into()));
         assert!(desk.got().values().all(|mails| mails.len() == 1));
+    }
+
+    async fn a_repeat_is_the_same_message_from_the_same_sender_whatever_is_configured_since(store: TestStore) {
+        let refuses = AtomicBool::new(true);
+        let desk = Desk::with(&store, move |stage| match stage {
+            Stage::Content { .. } => {
+                refuses.swap(false, Ordering::SeqCst).then(|| Reply::new(554, "5.3.0 Not today").keeping())
+            }
+            _ => None,
+        })
+        .await;
+        desk.subscribe(1).await;
+        let issue = desk.issue().await;
+        desk.deliver_all(issue).await;
+        let file = desk.program.folder.path().join("config.toml");
+        let moved = std::fs::read_to_string(file).unwrap().replace("digest@exampleton.example", "news@moved.example");
+        desk.program.configure(&moved);
+        let app = desk.program.app(Arc::new(SystemClock)).await;
+        let desk = Desk { app, ..desk };
+        assert_eq!(desk.app.composer().retry_issue(issue, BECAUSE).await.unwrap(), 1);
+        desk.deliver_all(issue).await;
+        let [first, repeat] = &desk.program.mailbox.messages()[..] else { panic!("there is one, and its repeat") };
+        assert_eq!((&*first.envelope_from, &*repeat.envelope_from), ("digest@exampleton.example", "digest@exampleton.example"));
+        let headers = |raw: &[u8], wanted: [&str; 2]| -> Vec<String> {
+            let text = String::from_utf8_lossy(raw).into_owned();
+            text.lines().filter(|line| wanted.iter().any(|name| line.starts_with(name))).map(str::to_owned).collect()
+        };
+        let [first, repeat] = [first, repeat].map(|mail| headers(&mail.raw, ["From:", "Message-ID:"]));
+        assert!(first.len() == 2 && first[1].ends_with("@exampleton.example>"), "{first:?}");
+        assert_eq!(first, repeat);
     }
 
     async fn what_does_not_go_with_the_state_of_an_issue_is_refused_with_a_sentence(store: TestStore) {
