@@ -90,6 +90,8 @@ pub struct Conversation {
     half_open: bool,
     /// Whether the sender of the last envelope was taken.
     sender_taken: bool,
+    /// Whether the server has said 354 and waits.
+    waits_for_content: bool,
     over: bool,
 }
 
@@ -107,6 +109,7 @@ impl Conversation {
             size: None,
             half_open: false,
             sender_taken: false,
+            waits_for_content: false,
             over: false,
         }
     }
@@ -192,7 +195,7 @@ impl Conversation {
                 return Ok(self.refused(step, reply));
             }
         }
-        Ok(Opened::Ready)
+        Ok(self.ready())
     }
 
     /// An empty buffer for a content, that of the one before where there was one.
@@ -213,6 +216,7 @@ impl Conversation {
             self.push_group(next, &mut rest);
             self.sender_taken = false;
         }
+        self.waits_for_content = false;
         let complete = self.outgoing.octets() + (content.len() + FINAL_DOT.len()) as u64;
         self.outgoing.goes_first(content);
         let answer = match self.say(&rest, self.waits.content).await {
@@ -235,9 +239,9 @@ impl Conversation {
         (Delivered::Answered(answer), opened)
     }
 
-    /// Takes leave, without insisting.
+    /// Takes leave, without insisting; of a server that waits for a content without a word, since any would be content.
     pub async fn quit(&mut self) {
-        if !std::mem::replace(&mut self.over, true) {
+        if !std::mem::replace(&mut self.over, true) && !self.waits_for_content {
             let _ = timeout(FAREWELL, self.connection.command("QUIT\r\n")).await;
         }
     }
@@ -307,12 +311,17 @@ impl Conversation {
         } else {
             None
         };
-        let Some((step, reply)) = refusal else { return Ok(Opened::Ready) };
+        let Some((step, reply)) = refusal else { return Ok(self.ready()) };
         if data.wants_content() && !self.over {
             // A lone dot, which the server has to refuse: it has no recipient (RFC 2920, section 3.1).
             let _ = self.say(FINAL_DOT, self.waits.content).await;
         }
         Ok(self.refused(step, reply))
+    }
+
+    fn ready(&mut self) -> Opened {
+        self.waits_for_content = true;
+        Opened::Ready
     }
 
     fn refused(&mut self, step: Step, reply: Reply) -> Opened {

@@ -228,6 +228,45 @@ async fn lie(mut client: TcpStream, liar: Liar, taken: Arc<AtomicUsize>) -> Opti
             if !text.contains("\r\n.\r\n") {
                 continue;
             }
+/// Refuses the first content in these words, lets the next envelope in, and only listens from then on. Gives what it heard.
+async fn turned_against_us(client: TcpStream, words: &str) -> Option<String> {
+    let (mut client, mut refused, mut in_content) = (BufReader::new(client), false, false);
+    say(&mut client, "220 hello\r\n").await?;
+    loop {
+        let line = hear(&mut client).await?;
+        let answer = match line.split([' ', ':']).next()? {
+            "." => words,
+            _ if in_content => continue,
+            "EHLO" => "250-localhost\r\n250 PIPELINING",
+            "DATA" => "354 go",
+            _ => "250 fine",
+        };
+        say(&mut client, &format!("{answer}\r\n")).await?;
+        in_content = line == "DATA";
+        if in_content && refused {
+            let mut heard = String::new();
+            client.read_to_string(&mut heard).await.ok()?;
+            return Some(heard);
+        }
+        refused |= line == ".";
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_blames_us_and_waits_for_the_next_content_hears_nothing_more() {
+    for words in ["550 5.7.26 Your mail is unauthenticated", "450 4.7.28 Unusual rate of mail"] {
+        let world = World::new(TestStore::sqlite().await).await;
+        world.queue(2).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = super::world::settings(smtp_url(listener.local_addr().unwrap(), Tls::None));
+        let server = tokio::spawn(async move { turned_against_us(listener.accept().await.unwrap().0, words).await });
+        let outcome = world.engine(settings).deliver_one_batch().await.unwrap();
+        assert!(outcome.relay.is_some(), "{words}: {outcome:?}");
+        assert_eq!(server.await.unwrap().as_deref(), Some(""), "{words}");
+        assert_eq!(world.totals().await.queued, 2, "{words}");
+    }
+}
+
             in_content = false;
             taken.fetch_add(1, Ordering::SeqCst);
             b"250 kept\r\n"
