@@ -12,6 +12,7 @@ mod bury;
 mod connections;
 mod conversation;
 mod counts;
+mod dial;
 mod engine;
 mod failing;
 mod feed;

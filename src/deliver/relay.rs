@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::conversation::{Conversation, Stops};
+use super::dial::Dialler;
 use super::policy::{Blame, Step, blame};
 use super::reply::Reply;
 use super::settings::Waits;
@@ -68,13 +69,15 @@ pub struct SmtpRelay {
     config: config::Relay,
     hello: ClientId,
     waits: Waits,
+    dialler: Dialler,
 }
 
 impl SmtpRelay {
     /// The relay at `host` and `port`; nothing is connected yet.
     pub fn new(host: &str, port: u16, tls: Tls, config: &config::Relay, hello: &str) -> Self {
         let host = host.trim_matches(['[', ']']).to_owned();
-        Self { host, port, tls, config: config.clone(), hello: client_id(hello), waits: Waits::of(config.timeout) }
+        let (hello, waits, dialler) = (client_id(hello), Waits::of(config.timeout), Dialler::default());
+        Self { host, port, tls, config: config.clone(), hello, waits, dialler }
     }
 
     /// Connects, encrypts, signs in, and asks what the server can do. `pipelining`: whether it may be used.
@@ -101,10 +104,7 @@ impl SmtpRelay {
 
     async fn tcp(&self) -> Result<TcpStream, RelayError> {
         let failed = |why: String| RelayError::Connect { relay: format!("{}:{}", self.host, self.port), why };
-        let tcp = timeout(self.waits.connect, TcpStream::connect((self.host.as_str(), self.port)))
-            .await
-            .map_err(|_| failed(format!("nobody answered within {:?}", self.waits.connect)))?
-            .map_err(|error| failed(error.to_string()))?;
+        let tcp = self.dialler.connect(&self.host, self.port, self.waits.connect).await.map_err(failed)?;
         // With Nagle's algorithm the end of each message would wait for the server's delayed acknowledgement.
         tcp.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
         Ok(tcp)
