@@ -1,5 +1,6 @@
 //! What the outside sees of `deliver`: the queue of both databases, and real SMTP conversations at the other end.
 
+mod accounts;
 mod answers;
 mod aside;
 mod broken;
@@ -20,5 +21,5 @@ mod several;
 mod signed;
 mod slowing;
 mod starting;
-mod world;
 mod uncertain;
+mod world;

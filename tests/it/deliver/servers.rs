@@ -1,4 +1,4 @@
-//! What servers offer, and servers that do it wrongly: accounts by token, encryption that may be, sizes, groups, silence.
+//! What servers offer, and servers that do it wrongly: encryption that may be, sizes, groups, silence.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use postround::config::{Auth, RelayUrl, Secret, Tls};
+use postround::config::{RelayUrl, Tls};
 use postround::demo::catcher::{Answers, Command, Options, Reply, Stage, Turn};
 use postround::domain::DeliveryState;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -18,7 +18,7 @@ use crate::support::TestStore;
 
 /// A server in front of `behind`, whose part is played by `talk` until it has nothing more to say; then the two talk to
 /// each other.
-async fn before<F, T>(behind: SocketAddr, talk: F) -> SocketAddr
+pub async fn before<F, T>(behind: SocketAddr, talk: F) -> SocketAddr
 where
     F: Fn(BufReader<TcpStream>) -> T + Send + Sync + 'static,
     T: Future<Output = Option<BufReader<TcpStream>>> + Send,
@@ -41,49 +41,13 @@ where
     address
 }
 
-async fn say(client: &mut BufReader<TcpStream>, text: &str) -> Option<()> {
+pub async fn say(client: &mut BufReader<TcpStream>, text: &str) -> Option<()> {
     client.get_mut().write_all(text.as_bytes()).await.ok()
 }
 
-async fn hear(client: &mut BufReader<TcpStream>) -> Option<String> {
+pub async fn hear(client: &mut BufReader<TcpStream>) -> Option<String> {
     let mut line = String::new();
     (client.read_line(&mut line).await.ok()? > 0).then(|| line.trim_end().to_owned())
-}
-
-/// `AUTH XOAUTH2` for user `me` and token `t0ken`; whoever has another is told why in a challenge.
-async fn by_token(mut client: BufReader<TcpStream>) -> Option<BufReader<TcpStream>> {
-    say(&mut client, "220 hello\r\n").await?;
-    hear(&mut client).await?;
-    say(&mut client, "250-localhost\r\n250 AUTH XOAUTH2\r\n").await?;
-    // user=me^Aauth=Bearer t0ken^A^A
-    if hear(&mut client).await? == "AUTH XOAUTH2 dXNlcj1tZQFhdXRoPUJlYXJlciB0MGtlbgEB" {
-        say(&mut client, "235 2.7.0 Accepted\r\n").await?;
-        return Some(client);
-    }
-    say(&mut client, "334 eyJzdGF0dXMiOiI0MDEifQ==\r\n").await?;
-    assert_eq!(hear(&mut client).await?, "");
-    say(&mut client, "535 5.7.8 The token has run out\r\n").await?;
-    None
-}
-
-#[tokio::test]
-async fn an_account_is_signed_in_by_a_token_that_is_read_anew_for_each_connection() {
-    let (world, catcher) = (World::new(TestStore::sqlite().await).await, Catcher::plain().await);
-    let mut settings = catcher.settings();
-    settings.smtp.relays[0].url = smtp_url(before(catcher.address, by_token).await, Tls::None);
-    let file = world.test.folder.path().join("token");
-    std::fs::write(&file, "old\n").unwrap();
-    let relay = &mut settings.smtp.relays[0];
-    (relay.auth, relay.username) = (Auth::Xoauth2, "me".to_owned());
-    (relay.password, relay.password_file) = (Secret::new("old"), Some(file.clone()));
-    world.queue(3).await;
-    let engine = world.engine(settings);
-    let refused = engine.deliver_one_batch().await.unwrap();
-    assert!(refused.relay.as_deref().is_some_and(|words| words.contains("The token has run out")), "{refused:?}");
-    assert_eq!(world.totals().await.queued, 3, "it is no message's failure");
-    std::fs::write(&file, "t0ken\n").unwrap();
-    world.deliver_all(&engine).await;
-    assert_eq!(world.totals().await.sent, 3);
 }
 
 #[tokio::test]
@@ -228,6 +192,42 @@ async fn lie(mut client: TcpStream, liar: Liar, taken: Arc<AtomicUsize>) -> Opti
             if !text.contains("\r\n.\r\n") {
                 continue;
             }
+            in_content = false;
+            taken.fetch_add(1, Ordering::SeqCst);
+            b"250 kept\r\n"
+        } else if text.starts_with("EHLO") {
+            b"250-localhost\r\n250 PIPELINING\r\n"
+        } else if lines > 1 {
+            match liar {
+                Liar::HangsUp => return None,
+                Liar::Forgets => b"250 sender\r\n",
+                Liar::AnswersOnce => b"354 go\r\n",
+            }
+        } else if text.starts_with("DATA") {
+            in_content = true;
+            b"354 go\r\n"
+        } else {
+            b"250 fine\r\n"
+        };
+        client.write_all(answer).await.ok()?;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_offers_groups_and_does_not_take_them_gets_one_command_at_a_time() {
+    for liar in [Liar::HangsUp, Liar::Forgets, Liar::AnswersOnce] {
+        let world = World::new(TestStore::sqlite().await).await;
+        let (address, taken) = lying(liar).await;
+        world.queue(7).await;
+        let mut settings = super::world::settings(smtp_url(address, Tls::None));
+        settings.smtp.relays[0].timeout = Duration::from_millis(300);
+        let engine = world.engine(settings);
+        world.deliver_all(&engine).await;
+        let totals = world.totals().await;
+        assert_eq!((totals.sent, totals.failed, taken.load(Ordering::SeqCst)), (7, 0, 7), "{liar:?}");
+    }
+}
+
 /// Refuses the first content in these words, lets the next envelope in, and only listens from then on. Gives what it heard.
 async fn turned_against_us(client: TcpStream, words: &str) -> Option<String> {
     let (mut client, mut refused, mut in_content) = (BufReader::new(client), false, false);
@@ -264,42 +264,6 @@ async fn a_server_that_blames_us_and_waits_for_the_next_content_hears_nothing_mo
         assert!(outcome.relay.is_some(), "{words}: {outcome:?}");
         assert_eq!(server.await.unwrap().as_deref(), Some(""), "{words}");
         assert_eq!(world.totals().await.queued, 2, "{words}");
-    }
-}
-
-            in_content = false;
-            taken.fetch_add(1, Ordering::SeqCst);
-            b"250 kept\r\n"
-        } else if text.starts_with("EHLO") {
-            b"250-localhost\r\n250 PIPELINING\r\n"
-        } else if lines > 1 {
-            match liar {
-                Liar::HangsUp => return None,
-                Liar::Forgets => b"250 sender\r\n",
-                Liar::AnswersOnce => b"354 go\r\n",
-            }
-        } else if text.starts_with("DATA") {
-            in_content = true;
-            b"354 go\r\n"
-        } else {
-            b"250 fine\r\n"
-        };
-        client.write_all(answer).await.ok()?;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_offers_groups_and_does_not_take_them_gets_one_command_at_a_time() {
-    for liar in [Liar::HangsUp, Liar::Forgets, Liar::AnswersOnce] {
-        let world = World::new(TestStore::sqlite().await).await;
-        let (address, taken) = lying(liar).await;
-        world.queue(7).await;
-        let mut settings = super::world::settings(smtp_url(address, Tls::None));
-        settings.smtp.relays[0].timeout = Duration::from_millis(300);
-        let engine = world.engine(settings);
-        world.deliver_all(&engine).await;
-        let totals = world.totals().await;
-        assert_eq!((totals.sent, totals.failed, taken.load(Ordering::SeqCst)), (7, 0, 7), "{liar:?}");
     }
 }
 
