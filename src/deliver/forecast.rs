@@ -135,10 +135,12 @@ impl<'a> Limits<'a> {
         others.fold(0, u64::saturating_add)
     }
 
-    /// How many the quotas let through at once.
+    /// How many the quotas let through at once: those of relays that rest let nothing through, unless all of them do.
     fn quota(&self, now: UtcMillis) -> u64 {
+        let all_rest = self.relays.iter().all(|(_, relay)| relay.rests > 0);
+        let able = self.relays.iter().filter(|(_, relay)| all_rest || relay.rests == 0);
         let together = |sum: u64, (_, relay): &(u64, Scope<'_>)| sum.saturating_add(relay.quota(0, now));
-        self.relays.iter().fold(0, together).min(self.all.quota(0, now))
+        able.fold(0, together).min(self.all.quota(0, now))
     }
 }
 
@@ -302,6 +304,18 @@ mod tests {
         };
         assert_eq!(takes(5_000), Some(100), "all through the other one");
         assert_eq!(takes(30_000 + 200), Some(610), "ten each second through each from then on");
+    }
+
+    #[test]
+    fn while_a_relay_rests_the_quota_of_the_others_is_what_lets_mails_through_at_once() {
+        let rates = [Rate::parse("20/h").unwrap()];
+        let limits = |rests: [u64; 2], taken| {
+            let relays = [(scope(&[], &[]), rests[0]), (scope(&rates, taken), rests[1])];
+            let relays = relays.map(|(relay, rests)| (1, Scope { rests, ..relay })).into();
+            Limits { all: scope(&[], &[]), relays }.quota(UtcMillis(0))
+        };
+        assert_eq!([limits([600, 0], &[19]), limits([600, 0], &[4])], [0, 15], "not what the resting one would take");
+        assert_eq!([limits([0, 0], &[4]), limits([0, 600], &[4]), limits([600, 600], &[4])], [u64::MAX; 3]);
     }
 
     #[test]
