@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
 
 use super::{Alert, Poster};
 use crate::config::{Config, Digest};
@@ -13,10 +14,14 @@ use crate::render::{Frame, Letter, Renderer};
 use crate::store::{Durability, NewDelivery, NewMail, Store, StoreError};
 
 /// How long the same warning is not repeated.
-const HOUR: i64 = 3_600_000;
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// How long it is known that a warning was given.
-const KEPT: i64 = 90 * 24 * HOUR;
+const KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
+
+/// How often it is tried again to mail what the store did not take, and how many warnings wait for that.
+const AGAIN: Duration = Duration::from_secs(60);
+const UNMAILED: usize = 64;
 
 /// Where warnings stand in the queue: behind notices, before all else.
 const PRIORITY: i64 = 5;
@@ -51,53 +56,81 @@ pub struct Teller {
 impl Teller {
     /// Gives what is raised, until nobody can raise any more.
     pub async fn run(&mut self) {
-        // When the store itself is the trouble, at least this process does not repeat itself.
-        let mut given: HashMap<String, UtcMillis> = HashMap::new();
-        while let Some(alert) = self.raised.recv().await {
-            let now = self.clock.now();
-            if given.get(&alert.key).is_some_and(|at| alert.once || at.0 > now.0 - HOUR) {
+        // When the store itself is the trouble, at least this process does not repeat itself. By a clock that never steps.
+        let mut given: HashMap<String, Instant> = HashMap::new();
+        // Nobody raises again what is told once.
+        let mut unmailed: Vec<Alert> = Vec::new();
+        loop {
+            let raised = timeout(AGAIN, self.raised.recv()).await;
+            unmailed = self.mail_again(unmailed).await;
+            let alert = match raised {
+                Err(_) => continue,
+                Ok(None) => return,
+                Ok(Some(alert)) => alert,
+            };
+            if given.get(&alert.key).is_some_and(|at| alert.once || at.elapsed() < HOUR) {
                 continue;
             }
-            given.insert(alert.key.clone(), now);
-            given.retain(|_, at| at.0 > now.0 - KEPT);
-            if tokio::time::timeout(PATIENCE, self.tell(&alert)).await.is_err() {
+            given.retain(|_, at| at.elapsed() < KEPT);
+            given.insert(alert.key.clone(), Instant::now());
+            let is_mailed = timeout(PATIENCE, self.tell(&alert)).await.unwrap_or_else(|_| {
                 tracing::warn!(key = alert.key, "a warning took too long, and may not have come to everybody");
+                false
+            });
+            if !is_mailed && alert.once && unmailed.len() < UNMAILED {
+                unmailed.push(alert);
             }
         }
     }
 
-    /// Gives one warning, unless some process has done so within the last hour, or ever where it is told once.
-    pub async fn tell(&self, alert: &Alert) {
-        let now = self.clock.now();
-        let since = if alert.once { UtcMillis(i64::MIN) } else { UtcMillis(now.0 - HOUR) };
-        let alert = Alert { text: without_addresses(&alert.text), ..alert.clone() };
-        match self.queue(&alert, now, since).await {
-            Ok(false) => return,
+    /// Queues the mails of warnings that have been posted; gives those that the store does not take yet.
+    async fn mail_again(&self, unmailed: Vec<Alert>) -> Vec<Alert> {
+        let mut left = Vec::new();
+        for alert in unmailed {
+            if !matches!(timeout(PATIENCE, self.queue(&alert)).await, Ok(Ok(_))) {
+                left.push(alert);
+            }
+        }
+        left
+    }
+
+    /// Gives one warning, unless some process has done so within the last hour, or ever where it is told once. Says whether its
+    /// mail is queued, where it has one to queue.
+    pub async fn tell(&self, alert: &Alert) -> bool {
+        let text = without_addresses(&alert.text);
+        let mailed = self.queue(alert).await;
+        match &mailed {
+            Ok(false) => return true,
             Ok(true) => {}
             // The webhook needs no store.
             Err(error) => tracing::warn!(key = alert.key, error, "a warning could not be mailed"),
         }
-        tracing::error!(key = alert.key, text = alert.text, "{}", alert.subject);
-        let Some(webhook) = &self.config.alerts.webhook else { return };
+        tracing::error!(key = alert.key, text, "{}", alert.subject);
+        let Some(webhook) = &self.config.alerts.webhook else { return mailed.is_ok() };
         let document = serde_json::json!({
             "key": alert.key,
             "subject": alert.subject,
-            "text": alert.text,
+            "text": text,
             "instance": self.config.server.public_url,
-            "at": now.to_string(),
+            "at": self.clock.now().to_string(),
         });
         if let Err(error) = self.poster.post(webhook, &document).await {
             tracing::warn!(key = alert.key, %error, "the webhook of [alerts] did not take a warning");
         }
+        mailed.is_ok()
     }
 
     /// Takes the warning, and queues its mail where there is an address. `false`: it has been given.
-    async fn queue(&self, alert: &Alert, now: UtcMillis, since: UtcMillis) -> Result<bool, String> {
+    async fn queue(&self, alert: &Alert) -> Result<bool, String> {
         let failed = |error: StoreError| error.to_string();
+        let now = self.clock.now();
+        // What was given later than this from now on was so by a clock that was ahead, and would mute a lasting warning for as long.
+        let lately =
+            if alert.once { UtcMillis(i64::MIN)..UtcMillis(i64::MAX) } else { now.minus(HOUR)..now.plus(HOUR) };
         let rendered = self.rendered(alert)?;
         let mut session = self.store.write(Durability::Full).await.map_err(failed)?;
-        session.forget_alerts(UtcMillis(now.0 - KEPT)).await.map_err(failed)?;
-        if !session.take_alert(&alert.key, now, since).await.map_err(failed)? {
+        session.forget_alerts(now.minus(KEPT)).await.map_err(failed)?;
+        if !session.take_alert(&alert.key, now, lately).await.map_err(failed)? {
             return Ok(false);
         }
         if let (Some(address), Some(rendered)) = (&self.config.alerts.email, &rendered) {
@@ -141,7 +174,10 @@ impl Teller {
         let digest = Digest { title: sender.name.clone(), sender, ..first.clone() };
         let locale = Locale::default();
         let frame = Frame { digest: &digest, config: &self.config, locale: &locale, test: false };
-        let letter = Letter::Alert { subject: &cut(&alert.subject, SUBJECT), text: &paragraphs(&alert.text) };
+        let letter = Letter::Alert {
+            subject: &cut(&alert.subject, SUBJECT),
+            text: &paragraphs(&without_addresses(&alert.text)),
+        };
         let rendered = self.renderer.letter(&frame, &letter, &*self.random).or_else(|error| {
             let key = &alert.key;
             tracing::warn!(key, %error, "a warning goes out by the built-in template, since the operator's own failed");

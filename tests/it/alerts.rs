@@ -134,6 +134,44 @@ on_both! {
         assert_eq!(office.posted().await.len(), 3);
     }
 
+    async fn a_warning_that_was_given_while_the_clock_was_ahead_mutes_no_other_when_it_is_set_right(test: TestStore) {
+        let office = Office::new(test).await;
+        office.answers(204, 10).await;
+        let year = Duration::from_secs(365 * 24 * 3600);
+        let tell = async || {
+            office.tell("relay", false).await;
+            office.tell("held:1", true).await;
+            office.posted().await.len()
+        };
+        office.clock.advance(year);
+        assert_eq!(tell().await, 2);
+        office.clock.set_back(Duration::from_secs(5));
+        assert_eq!(tell().await, 2, "another node's clock may be a little behind");
+        office.clock.set_back(year);
+        assert_eq!(tell().await, 3, "what is told once for all stays told");
+        assert_eq!(tell().await, 3);
+    }
+
+    async fn a_warning_that_is_told_once_is_mailed_when_the_store_takes_it_again(test: TestStore) {
+        let office = Office::new(test).await;
+        office.answers(204, 10).await;
+        let (alerts, raised) = Alerts::new();
+        let mut teller = Teller { raised, ..office.teller() };
+        let run = tokio::spawn(async move { teller.run().await });
+        execute(&office.test, "alter table alerts rename to gone").await;
+        alerts.raise_once("held:1", "An issue is held", "Issue 1 waits.");
+        while office.posted().await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        execute(&office.test, "alter table gone rename to alerts").await;
+        alerts.raise("relay", "The relay is gone", "It says nothing.");
+        drop(alerts);
+        run.await.unwrap();
+        let subjects = text(&office.test, "select subject from mails order by subject").await;
+        assert_eq!(subjects, "Postround: An issue is held\nPostround: The relay is gone");
+        assert_eq!(office.posted().await.len(), 2, "each is posted once");
+    }
+
     async fn a_webhook_that_fails_for_now_is_tried_again_and_one_that_refuses_is_not(test: TestStore) {
         let office = Office::new(test).await;
         office.answers(503, 2).await;
