@@ -6,13 +6,21 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::{Alerts, Poster};
-use crate::compose::{HELD, MISSED};
+use crate::compose::{HELD, MISSED, OVERTAKEN};
 use crate::config::Config;
 use crate::domain::{Clock, IssueState, UtcMillis};
 use crate::render::{HTML_LIMIT, HTML_WARNING};
-use crate::store::{Durability, IssueRow, SourceRow, Store, StoreError, UncertainIssue};
+use crate::store::{Durability, IssueRow, SeenSchedule, SourceRow, Store, StoreError, UncertainIssue};
 
 const DAY: i64 = 86_400_000;
+
+const MINUTE: i64 = 60_000;
+
+/// Nodes that go by a schedule say so now and then, where there are several: one that was not seen for so long has gone.
+const GONE: i64 = 5 * MINUTE;
+
+/// How long nodes may go by different schedules before anybody is told: they are reloaded one by one.
+const RELOADING: i64 = 15 * MINUTE;
 
 /// How far back it looks at issues.
 const BACK: i64 = 2 * DAY;
@@ -67,10 +75,13 @@ impl Watch {
                 self.held(issue, events.iter().filter(|event| event.event == "held").count());
             }
         }
+        let schedules = reader.schedules_seen(UtcMillis(now.0 - GONE), UtcMillis(now.0 + GONE)).await?;
         drop(reader);
         self.measured.retain(|measured| issues.iter().any(|issue| (issue.id, issue.shortened_by) == *measured));
+        self.missed(&issues);
         issues.iter().for_each(|issue| self.skipped(issue, &sources));
         self.uncertain(&uncertain);
+        schedules.chunk_by(|one, next| one.digest == next.digest).for_each(|seen| self.disagreeing(seen, now));
         sources.iter().for_each(|source| self.source(source, now));
         self.raised = std::mem::take(&mut self.seen);
         self.ping(now).await
@@ -112,17 +123,62 @@ impl Watch {
         }
     }
 
+    /// Periods that nothing ran for: those that were found together are told in one warning.
+    fn missed(&mut self, issues: &[IssueRow]) {
+        let is_missed = |issue: &&IssueRow| {
+            let reason = issue.reason.as_deref().unwrap_or_default();
+            issue.state == IssueState::Skipped && [MISSED, OVERTAKEN].contains(&reason)
+        };
+        let mut missed: Vec<&IssueRow> = issues.iter().filter(is_missed).collect();
+        missed.sort_by_key(|issue| (issue.digest.as_str(), issue.composed_at, issue.scheduled_at));
+        for together in missed.chunk_by(|one, next| (&one.digest, one.composed_at) == (&next.digest, next.composed_at))
+        {
+            let digest = &together[0].digest;
+            let (subject, were) = match together.len() {
+                1 => (format!("A period of {digest} was missed"), "it was"),
+                several => (format!("{several} periods of {digest} were missed"), "they were"),
+            };
+            let text = format!(
+                "Nothing ran when {were} due: {}.\nNothing is lost: the articles go with the next issue. To send that now, use \
+                 `postround run {digest}`; `catch_up` says how late one may still go out by itself.",
+                self.times(together).join(", "),
+            );
+            self.raise(format!("missed:{}", together[0].id), &subject, &text);
+        }
+    }
+
+    /// When issues were scheduled, in the zone of their digest.
+    fn times(&self, issues: &[&IssueRow]) -> Vec<String> {
+        let scheduled =
+            issues.iter().filter_map(|issue| Some((self.config.digest(&issue.digest), issue.scheduled_at?)));
+        let local = scheduled.map(|(digest, at)| match digest {
+            Some(digest) => digest.schedule.local(at).format("%a %e %b %Y %H:%M %Z").to_string(),
+            None => at.to_string(),
+        });
+        local.collect()
+    }
+
+    /// Schedules of one digest that nodes go by at the same time, the oldest first.
+    fn disagreeing(&mut self, seen: &[SeenSchedule], now: UtcMillis) {
+        let Some(latest) = seen.last().filter(|latest| seen.len() > 1 && latest.since.0 <= now.0 - RELOADING) else {
+            return;
+        };
+        let digest = &latest.digest;
+        let schedules: Vec<_> = seen.iter().map(|one| format!("`{}`", one.schedule)).collect();
+        let subject = format!("Nodes have different schedules for {digest}");
+        let text = format!(
+            "They go by {}, each by its own, so {digest} comes more often than it should.\nGive all of them the same \
+             configuration, and reload them.",
+            schedules.join(" and ")
+        );
+        self.raise(format!("schedules:{digest}:{}", latest.since.0), &subject, &text);
+    }
+
+    /// A period without an issue is told where a source is the reason.
     fn skipped(&mut self, issue: &IssueRow, sources: &[SourceRow]) {
         let reason = issue.reason.as_deref().unwrap_or_default();
         let (id, digest) = (issue.id, issue.digest.as_str());
-        if issue.state == IssueState::Skipped && reason == MISSED {
-            let subject = format!("A period of {digest} was missed");
-            let text = format!(
-                "Nothing ran when it was due, and it is too late now: {reason}.\nTo send it all the same, use \
-                 `postround run {digest}`; to let later ones go, raise `catch_up`."
-            );
-            self.raise(format!("missed:{id}"), &subject, &text);
-        } else if issue.state == IssueState::Skipped && reason != HELD {
+        if issue.state == IssueState::Skipped && ![HELD, MISSED, OVERTAKEN].contains(&reason) {
             // Nothing new is no news, unless it is nothing that could be read.
             let of_digest = self.config.digest(digest).map(|digest| digest.sources.as_slice()).unwrap_or_default();
             let failing = sources.iter().filter(|source| source.failures > 0 && of_digest.contains(&source.source));

@@ -4,10 +4,11 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::{CliError, Context, output};
+use crate::app::App;
 use crate::config::Digest;
 use crate::domain::UtcMillis;
 use crate::schedule::start_of_day;
-use crate::store::{Hold, Store};
+use crate::store::Hold;
 
 /// How many coming times are shown.
 const TIMES: usize = 5;
@@ -60,37 +61,38 @@ struct Due<'a> {
 /// Runs one of them.
 pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
     let app = context.open().await?;
-    let now = app.clock.now();
     match command {
         Command::Reasons { id } => super::reasons::run(context, id).await,
         Command::List => {
             let mut listed = Vec::new();
             for digest in &app.config.digests {
-                listed.push(due(&app.store, digest, now).await?);
+                listed.push(due(&app, digest).await?);
             }
             print(context, &listed)
         }
         Command::Hold { id, until } => {
             let digest = context.digest(id)?;
             let until = until.map(|day| start_of_day(day, digest.timezone()));
-            if until.is_some_and(|until| until <= now) {
+            if until.is_some_and(|until| until <= app.clock.now()) {
                 return Err(CliError::Usage("--until takes a day to come, from which on it is sent again".to_owned()));
             }
             app.composer().hold(&digest, until).await?;
-            print(context, &[due(&app.store, &digest, now).await?])
+            print(context, &[due(&app, &digest).await?])
         }
         Command::Resume { id } => {
             let digest = context.digest(id)?;
             if !app.composer().resume(&digest).await? {
                 output::note(format!("{id} was not held"));
             }
-            print(context, &[due(&app.store, &digest, now).await?])
+            print(context, &[due(&app, &digest).await?])
         }
     }
 }
 
-async fn due<'a>(store: &Store, digest: &'a Digest, now: UtcMillis) -> Result<Due<'a>, CliError> {
-    let hold = store.read().await?.hold(&digest.id).await?.filter(|hold| hold.until.is_none_or(|until| until > now));
+async fn due<'a>(app: &App, digest: &'a Digest) -> Result<Due<'a>, CliError> {
+    // A hold that has just been ended is over from now on.
+    let now = app.clock.now();
+    let hold = app.store.read().await?.hold(&digest.id).await?.filter(|hold| hold.is_on(now));
     let from = match hold {
         None => Some(now),
         // One that has no end has no next issue either.

@@ -10,7 +10,7 @@ use crate::domain::{Clock, IssueState, Locale, PublicId, Random, UtcMillis};
 use crate::render::{Fit, Frame, RenderedMail, Renderer};
 use crate::store::{Choice, Durability, NewIssue, NewIssueArticle, NewMail, Session, Store, StoreError};
 
-use super::due::{period_key, schedule_text};
+use super::due::{HELD, period_key};
 use super::links::{ClickUrl, Counted, linked};
 use super::page::IssuePage;
 use super::select::{Selection, content, of_variant, topics};
@@ -74,8 +74,9 @@ impl Composer {
     /// Polls sources once and records what they have.
     ///
     /// # Errors
-    /// When the store fails. A source that fails is told in its [`Polled`].
+    /// When the store fails, or the clock has not been set. A source that fails is told in its [`Polled`].
     pub async fn collect(&self, only: Option<&str>) -> Result<Vec<Polled>, ComposeError> {
+        self.time()?;
         self.record_all(self.read(|source| only.is_none_or(|id| source.id == id)).await?).await
     }
 
@@ -106,11 +107,11 @@ impl Composer {
 
     /// Composes an issue: polls the digest's sources, takes what it has not had, renders the variants that most people
     /// need, and freezes all of it in one transaction. Where there are very many variants, the others are rendered of what was
-    /// frozen as the issue is laid out. With too few articles, or nobody to get them, the issue is recorded as skipped and the
-    /// articles wait.
+    /// frozen as the issue is laid out. With too few articles, or nobody to get them, or while the digest is held, the issue is
+    /// recorded as skipped and the articles wait.
     ///
     /// # Errors
-    /// When the store fails or a template cannot be rendered; nothing is frozen then.
+    /// When the store fails, a template cannot be rendered or the clock has not been set; nothing is frozen then.
     pub async fn compose(&self, digest: &Digest, occasion: Occasion) -> Result<Composed, ComposeError> {
         if let Occasion::Period(at) = occasion
             && let Some(issue) = self.store.read().await?.issue_by_key(&digest.id, &period_key(at)).await?
@@ -130,8 +131,9 @@ impl Composer {
         occasion: Occasion,
         reading: Reading<'_>,
     ) -> Result<Composed, ComposeError> {
+        let now = self.time()?;
         let mut session = self.store.write(Durability::Full).await?;
-        session.see_digest(&digest.id, &schedule_text(digest), self.clock.now()).await?;
+        self.see(&mut session, digest, now).await?;
         session.commit().await?;
         let polled = self.record_all(reading.0).await?;
         for _ in 0..ATTEMPTS {
@@ -169,13 +171,16 @@ impl Composer {
         };
         let mut session = self.store.write(Durability::Full).await?;
         session.lock_digest(&digest.id).await?;
+        // It may have been held while this was under way.
+        let is_held = session.hold(&digest.id).await?.is_some_and(|hold| hold.is_on(now));
+        let reason = if is_held { Some(HELD.to_owned()) } else { reason };
         let issue = NewIssue {
             public_id: &public_id,
             digest: &digest.id,
             key: &key,
             state: if reason.is_some() { IssueState::Skipped } else { IssueState::Sending },
             reason: reason.as_deref(),
-            subject: &subject,
+            subject: if reason.is_some() { "" } else { &subject },
             date: &content.date.to_string(),
             scheduled_at,
         };

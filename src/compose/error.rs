@@ -13,6 +13,14 @@ pub enum ComposeError {
     /// A template could not be rendered.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// The clock has not been set since the machine started.
+    #[error(
+        "the clock says {now}, which is long past; nothing is scheduled, composed or read until it is set: see that it is kept by NTP"
+    )]
+    Clock {
+        /// What it says.
+        now: UtcMillis,
+    },
     /// An issue is not laid out whole, and nothing says any more how.
     #[error(
         "the digest `{digest}` is gone from the configuration, and an issue of it is not laid out whole; put it back, so that its readers get it"

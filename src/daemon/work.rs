@@ -101,6 +101,13 @@ pub(super) async fn compose(desk: Desk, part: Part) {
     let composer = desk.app.composer();
     let mut resting: HashMap<String, (Instant, u32)> = HashMap::new();
     loop {
+        if let Err(error) = composer.time() {
+            part.fails(error);
+            if !rest(&desk.stopped, LOOK).await {
+                return;
+            }
+            continue;
+        }
         let now = Instant::now();
         let rests = |digest: &str| resting.get(digest).is_some_and(|(until, _)| now < *until);
         let Some(outcomes) = unless_stopped(&desk.stopped, composer.compose_due(rests)).await else { return };

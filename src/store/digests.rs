@@ -1,16 +1,21 @@
-//! What is known of each digest beside its configuration: since when its schedule counts.
+//! What is known of each digest beside its configuration: since when its schedules count, and when it rests.
 
-use super::query::{execute, fetch_optional, queries};
+use super::query::{execute, fetch_all, fetch_optional, queries};
 use super::{Session, StoreError};
 use crate::domain::UtcMillis;
 
 queries! {
-    SEE_DIGEST = {
-        "insert into digests (digest, schedule, schedule_since) values ($1, $2, $3)
-         on conflict (digest) do update set schedule = excluded.schedule, schedule_since = excluded.schedule_since
-         where digests.schedule <> excluded.schedule"
+    ADD_DIGEST = { "insert into digests (digest) values ($1) on conflict (digest) do nothing" };
+    SCHEDULES = { "select digest, schedule, since, seen_at from digest_schedules where digest = $1 order by schedule" };
+    SCHEDULES_SEEN = {
+        "select digest, schedule, since, seen_at from digest_schedules where seen_at between $1 and $2
+         order by digest, since, schedule"
     };
-    SCHEDULE_SINCE = { "select schedule_since from digests where digest = $1 and schedule = $2" };
+    PUT_SCHEDULE = {
+        "insert into digest_schedules (digest, schedule, since, seen_at) values ($1, $2, $3, $4)
+         on conflict (digest, schedule) do update set since = excluded.since, seen_at = excluded.seen_at"
+    };
+    FORGET_SCHEDULE = { "delete from digest_schedules where digest = $1 and schedule = $2" };
     // A hold that goes on keeps its beginning.
     HOLD_DIGEST = {
         "update digests set held_until = $3, held_since =
@@ -23,6 +28,19 @@ queries! {
     };
     HOLD = { "select held_since, held_until from digests where digest = $1 and held_since is not null" };
     LOCK_DIGEST = { "update digests set digest = digest where digest = $1" };
+}
+
+/// A schedule that a digest has, or had lately, on some node.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct SeenSchedule {
+    /// The digest.
+    pub digest: String,
+    /// Its expression and zone.
+    pub schedule: String,
+    /// Since when.
+    pub since: UtcMillis,
+    /// When it was seen last; while it is the only one, that is not written down.
+    pub seen_at: UtcMillis,
 }
 
 /// A time in which a digest has no issues.
@@ -39,7 +57,12 @@ pub struct Hold {
 impl Hold {
     /// Whether what is due at that moment falls into it.
     pub fn covers(&self, due: UtcMillis) -> bool {
-        due >= self.since && self.until.is_none_or(|until| due < until)
+        due >= self.since && self.is_on(due)
+    }
+
+    /// Whether it is not over at that moment: a clock that has been set back since it began does not end it.
+    pub fn is_on(&self, now: UtcMillis) -> bool {
+        self.until.is_none_or(|until| now < until)
     }
 }
 
@@ -69,21 +92,50 @@ impl Session {
         fetch_optional!(self, HOLD as Hold, digest)
     }
 
-    /// Records that the digest has this schedule from now on, unless it has it already.
+    /// Knows of a digest from now on.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn see_digest(&mut self, digest: &str, schedule: &str, now: UtcMillis) -> Result<(), StoreError> {
-        execute!(self, SEE_DIGEST, digest, schedule, now)?;
-        Ok(())
+    pub async fn add_digest(&mut self, digest: &str) -> Result<(), StoreError> {
+        execute!(self, ADD_DIGEST, digest).map(|_| ())
     }
 
-    /// Since when the digest has had this schedule: no period before it is caught up. `None`: it has not been seen with it.
+    /// The schedules that a digest has, or had lately.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn schedule_since(&mut self, digest: &str, schedule: &str) -> Result<Option<UtcMillis>, StoreError> {
-        Ok(fetch_optional!(self, SCHEDULE_SINCE as (UtcMillis,), digest, schedule)?.map(|row| row.0))
+    pub async fn schedules(&mut self, digest: &str) -> Result<Vec<SeenSchedule>, StoreError> {
+        fetch_all!(self, SCHEDULES as SeenSchedule, digest)
+    }
+
+    /// The schedules of all digests that were seen within that time, the oldest of each first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn schedules_seen(&mut self, from: UtcMillis, to: UtcMillis) -> Result<Vec<SeenSchedule>, StoreError> {
+        fetch_all!(self, SCHEDULES_SEEN as SeenSchedule, from, to)
+    }
+
+    /// Writes down since when a digest has a schedule, and that it was seen now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn put_schedule(
+        &mut self,
+        digest: &str,
+        schedule: &str,
+        since: UtcMillis,
+        now: UtcMillis,
+    ) -> Result<(), StoreError> {
+        execute!(self, PUT_SCHEDULE, digest, schedule, since, now).map(|_| ())
+    }
+
+    /// Forgets a schedule that a digest has no more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_schedule(&mut self, digest: &str, schedule: &str) -> Result<(), StoreError> {
+        execute!(self, FORGET_SCHEDULE, digest, schedule).map(|_| ())
     }
 
     /// Makes other writers of this digest's issues wait until this transaction ends.

@@ -25,6 +25,9 @@ queries! {
                  $4, $5, $6, $7, $8, $9, 0, $10, 0)
          on conflict (digest, issue_key) do nothing returning id, number"
     };
+    FORGET_SKIPPED_AFTER = {
+        "delete from issues where digest = $1 and state = 'skipped' and scheduled_at is not null and composed_at > $2"
+    };
     INSERT_ISSUE_ARTICLE = {
         "insert into issue_articles (issue_id, digest, article_id, claimed_article, claimed_canonical, canonical,
                                      position, listed, topic, source, url, title, published_at, excerpt, author, image)
@@ -175,6 +178,14 @@ impl Session {
             now,
             finished
         )
+    }
+
+    /// Forgets the periods of a digest that were skipped later than that: the clock was ahead then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_skipped_after(&mut self, digest: &str, at: UtcMillis) -> Result<(), StoreError> {
+        execute!(self, FORGET_SKIPPED_AFTER, digest, at).map(|_| ())
     }
 
     /// Freezes an article into an issue. `false`: an issue of this digest has it, or its address, already.

@@ -61,7 +61,7 @@ pub use consent::ConsentRow;
 pub use control::{IssueEventRow, NewIssueEvent, UncertainIssue};
 pub use corrections::{CorrectionRow, MailOfIssue};
 pub use deliveries::{DeliveryRow, MailedRow, NewDelivery, Totals};
-pub use digests::Hold;
+pub use digests::{Hold, SeenSchedule};
 pub use error::StoreError;
 pub use figures::{DeferralRow, PaceRow};
 pub use former::{FormerAddressRow, MovedRow};

@@ -248,6 +248,47 @@ on_both! {
         assert!(mail.contains("Postround: The relay is gone") && mail.contains("It is tried again."), "{mail}");
     }
 
+    async fn periods_that_were_missed_together_are_told_in_one_warning_that_names_each(test: TestStore) {
+        let office = Office::new(test).await;
+        for (number, reason) in [(1, postround::compose::MISSED), (2, postround::compose::OVERTAKEN), (3, postround::compose::HELD)] {
+            let issue = office.issue(number, "skipped", reason).await;
+            let at = MONDAY.plus(Duration::from_secs(3600) * u32::try_from(number).unwrap()).0;
+            execute(&office.test, &format!("update issues set scheduled_at = {at} where id = {issue}")).await;
+        }
+        let told = seen(&office).await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].subject, "2 periods of weekly were missed");
+        for time in ["Mon 23 Nov 2026 09:00 GMT", "Mon 23 Nov 2026 10:00 GMT"] {
+            assert!(told[0].text.contains(time), "{time} is not in {}", told[0].text);
+        }
+        let later = office.issue(4, "skipped", postround::compose::MISSED).await;
+        execute(&office.test, &format!("update issues set composed_at = composed_at + 1 where id = {later}")).await;
+        let told = seen(&office).await;
+        assert_eq!(told.iter().map(|alert| alert.subject.as_str()).collect::<Vec<_>>(),
+            ["2 periods of weekly were missed", "A period of weekly was missed"]);
+    }
+
+    async fn nodes_that_go_by_different_schedules_are_told_of_when_it_lasts(test: TestStore) {
+        let office = Office::new(test).await;
+        let minute = Duration::from_secs(60);
+        // A node's schedule, since when it has had it, and when it looked last; in minutes from now.
+        let schedules = async |rows: &[(&str, u32, u32)]| {
+            execute(&office.test, "delete from digest_schedules").await;
+            for (schedule, since, seen) in rows {
+                let (since, seen) = (MONDAY.minus(minute * *since).0, MONDAY.minus(minute * *seen).0);
+                execute(&office.test, &format!("insert into digest_schedules (digest, schedule, since, seen_at)
+                    values ('weekly', '{schedule} Europe/London', {since}, {seen})")).await;
+            }
+            seen(&office).await
+        };
+        assert_eq!(schedules(&[("0 8 * * MON", 9000, 8000)]).await, []);
+        assert_eq!(schedules(&[("0 8 * * MON", 9000, 1), ("0 9 * * MON", 5, 0)]).await, [], "they are being reloaded");
+        assert_eq!(schedules(&[("0 8 * * MON", 9000, 30), ("0 9 * * MON", 30, 0)]).await, [], "one has gone");
+        let told = schedules(&[("0 8 * * MON", 9000, 1), ("0 9 * * MON", 30, 0)]).await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].once && told[0].text.contains("0 8 * * MON") && told[0].text.contains("0 9 * * MON"), "{told:?}");
+    }
+
     async fn an_issue_that_is_held_again_is_told_of_again(test: TestStore) {
         let office = Office::new(test).await;
         let held = office.issue(1, "held", "too many failures").await;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postround::app::App;
+use postround::compose::{HELD, MISSED, OVERTAKEN, Occasion};
 use postround::config::Digest;
-use postround::domain::{EmailAddress, IssueState, UtcMillis};
-use postround::schedule::Holidays;
+use postround::domain::{Clock, EmailAddress, IssueState, UtcMillis};
+use postround::schedule::{Holidays, Schedule};
 use postround::store::IssueRow;
 use postround::subscribers::{NewSubscriber, Origin, resolve_choice};
 
@@ -38,6 +39,19 @@ fn with(app: &App, change: impl FnOnce(&mut Digest)) -> App {
     let mut config = (*app.config).clone();
     change(&mut config.digests[0]);
     App { config: Arc::new(config), ..app.clone() }
+}
+
+/// The same app with another cron expression.
+fn at(app: &App, cron: &str) -> App {
+    with(app, |digest| digest.schedule = Schedule::parse(cron, digest.timezone()).unwrap())
+}
+
+/// The period, state and reason of each issue, the newest period first.
+fn periods(issues: &[IssueRow]) -> Vec<(UtcMillis, IssueState, Option<&str>)> {
+    let mut periods: Vec<_> =
+        issues.iter().map(|issue| (issue.scheduled_at.unwrap(), issue.state, issue.reason.as_deref())).collect();
+    periods.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
+    periods
 }
 
 /// Looks at the schedule as the daemon does; gives all issues there are, the newest first.
@@ -141,6 +155,198 @@ on_both! {
         assert_eq!((issues.len(), issues[0].state), (1, IssueState::Skipped));
         clock.advance(WEEK);
         assert_eq!(look(&app).await[0].state, IssueState::Sending);
+    }
+
+    async fn what_is_late_when_a_hold_begins_is_skipped_and_goes_out_neither_in_the_hold_nor_after_it(store: TestStore) {
+        let (_program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
+        look(&app).await;
+        let digest = app.config.digests[0].clone();
+        clock.advance(2 * HOUR);
+        app.composer().hold(&digest, None).await.unwrap();
+        let issues = app.store.read().await.unwrap().issues().await.unwrap();
+        assert_eq!(periods(&issues), [(MONDAY, IssueState::Skipped, Some(HELD))], "no look is needed for it");
+        assert_eq!(look(&app).await.len(), 1);
+        assert!(app.composer().resume(&digest).await.unwrap());
+        assert_eq!(look(&app).await.len(), 1);
+        clock.advance(WEEK);
+        let issues = look(&app).await;
+        assert_eq!((issues.len(), issues[0].state), (2, IssueState::Sending));
+    }
+
+    async fn what_a_hold_has_covered_stays_skipped_when_another_hold_follows(store: TestStore) {
+        let (_program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
+        look(&app).await;
+        let digest = app.config.digests[0].clone();
+        app.composer().hold(&digest, Some(MONDAY.plus(HOUR))).await.unwrap();
+        clock.advance(4 * HOUR);
+        app.composer().hold(&digest, None).await.unwrap();
+        app.composer().resume(&digest).await.unwrap();
+        assert_eq!(periods(&look(&app).await), [(MONDAY, IssueState::Skipped, Some(HELD))]);
+    }
+
+    async fn a_hold_that_comes_while_an_issue_is_composed_is_heeded(store: TestStore) {
+        let (_program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
+        look(&app).await;
+        clock.advance(HOUR);
+        let digest = app.config.digests[0].clone();
+        let composer = app.composer();
+        let reading = composer.read_for(&digest).await.unwrap();
+        composer.hold(&digest, None).await.unwrap();
+        // The hold has settled the period that was due; as if it had become due just after.
+        let next = MONDAY.plus(WEEK);
+        let composed = composer.compose_of(&digest, Occasion::Period(next), reading).await.unwrap();
+        let issues = app.store.read().await.unwrap().issues().await.unwrap();
+        let made = issues.iter().find(|issue| issue.id == composed.issue).unwrap();
+        assert_eq!((made.state, made.reason.as_deref()), (IssueState::Skipped, Some(HELD)));
+    }
+
+    async fn a_digest_that_was_held_while_the_clock_was_ahead_is_held_all_the_same(store: TestStore) {
+        let (_program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
+        look(&app).await;
+        let digest = app.config.digests[0].clone();
+        clock.advance(HOUR / 2);
+        app.composer().hold(&digest, None).await.unwrap();
+        clock.set_back(HOUR / 4);
+        assert!(app.composer().is_held(&digest).await.unwrap());
+    }
+
+    async fn all_periods_that_were_missed_are_recorded_when_the_latest_comes_late(store: TestStore) {
+        let (_program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
+        look(&app).await;
+        clock.advance(2 * HOUR + 2 * WEEK);
+        for _ in 0..2 {
+            assert_eq!(periods(&look(&app).await), [
+                (MONDAY.plus(2 * WEEK), IssueState::Sending, None),
+                (MONDAY.plus(WEEK), IssueState::Skipped, Some(MISSED)),
+                (MONDAY, IssueState::Skipped, Some(MISSED)),
+            ]);
+        }
+    }
+
+    async fn of_very_many_missed_periods_the_latest_ones_are_recorded(store: TestStore) {
+        let (_program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
+        let hourly = with(&at(&app, "@hourly"), |digest| digest.catch_up = 2 * HOUR);
+        look(&hourly).await;
+        clock.advance(48 * HOUR);
+        let issues = look(&hourly).await;
+        let reasons: Vec<_> = periods(&issues).into_iter().map(|(.., reason)| reason).collect();
+        let late = [[None, Some(OVERTAKEN), Some(OVERTAKEN)].as_slice(), &[Some(MISSED); 8]].concat();
+        assert_eq!(reasons, late, "one goes out, and the ten before it are recorded");
+        clock.advance(HOUR);
+        assert_eq!(look(&hourly).await.len(), issues.len() + 1, "what is older is not looked at again");
+    }
+
+    async fn what_was_missed_while_the_digest_was_held_was_held_and_not_missed(store: TestStore) {
+        let (_program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
+        look(&app).await;
+        app.composer().hold(&app.config.digests[0], Some(MONDAY.plus(HOUR))).await.unwrap();
+        clock.advance(2 * HOUR + 2 * WEEK);
+        assert_eq!(periods(&look(&app).await), [
+            (MONDAY.plus(2 * WEEK), IssueState::Sending, None),
+            (MONDAY.plus(WEEK), IssueState::Skipped, Some(MISSED)),
+            (MONDAY, IssueState::Skipped, Some(HELD)),
+        ]);
+    }
+
+    async fn nodes_that_disagree_about_a_schedule_compose_each_by_its_own(store: TestStore) {
+        let (program, app, clock) = weekly(&store, MONDAY.minus(2 * HOUR)).await;
+        let other = at(&app, "0 9 * * MON");
+        for _ in 0..24 {
+            look(&app).await;
+            look(&other).await;
+            clock.advance(Duration::from_secs(300));
+        }
+        assert_eq!(clock.now(), MONDAY);
+        look(&other).await;
+        assert_eq!(periods(&look(&app).await), [(MONDAY, IssueState::Sending, None)]);
+        program.site.publish(story("more", "More news", "2026-11-19"));
+        clock.advance(HOUR);
+        look(&app).await;
+        assert_eq!(periods(&look(&other).await)[0], (MONDAY.plus(HOUR), IssueState::Sending, None));
+    }
+
+    async fn a_period_that_is_due_while_the_nodes_are_reloaded_one_by_one_is_not_lost(store: TestStore) {
+        let (_program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
+        let other = at(&app, "0 8 * * MON,THU");
+        look(&app).await;
+        clock.advance(HOUR - Duration::from_secs(5));
+        look(&other).await;
+        look(&app).await;
+        clock.advance(Duration::from_secs(6));
+        assert_eq!(periods(&look(&other).await), [(MONDAY, IssueState::Sending, None)]);
+        assert_eq!(look(&app).await.len(), 1);
+    }
+
+    async fn a_schedule_that_is_changed_and_later_changed_back_catches_up_nothing_of_the_time_between(store: TestStore) {
+        let (program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
+        look(&app).await;
+        let other = at(&app, "0 9 * * TUE");
+        for _ in 0..7 {
+            look(&other).await;
+            clock.advance(24 * HOUR);
+        }
+        clock.advance(2 * HOUR);
+        program.site.publish(story("more", "More news", "2026-11-19"));
+        let before = app.store.read().await.unwrap().issues().await.unwrap().len();
+        assert_eq!(look(&app).await.len(), before, "an hour after 8:00 on a Monday");
+        clock.advance(WEEK);
+        assert_eq!(periods(&look(&app).await)[0], (MONDAY.plus(2 * WEEK), IssueState::Sending, None));
+    }
+
+    async fn a_machine_that_is_off_for_long_after_a_change_of_schedule_catches_up_by_the_new_one(store: TestStore) {
+        let (_program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
+        let before = at(&app, "0 9 * * TUE");
+        look(&before).await;
+        look(&app).await;
+        clock.advance(Duration::from_secs(90));
+        look(&app).await;
+        clock.advance(WEEK + 2 * HOUR);
+        assert_eq!(periods(&look(&app).await).len(), 2);
+    }
+
+    async fn what_was_skipped_while_the_clock_was_ahead_comes_when_its_time_comes(store: TestStore) {
+        let (program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
+        look(&app).await;
+        clock.advance(5 * WEEK + 2 * HOUR);
+        let ahead = look(&app).await;
+        assert_eq!(ahead.len(), 6, "the latest goes out, as it is due by that clock");
+        clock.set_back(5 * WEEK);
+        for week in 0..5 {
+            program.site.publish(story(&format!("story{week}"), "More news", "2026-11-19"));
+            let issues = look(&app).await;
+            let at = MONDAY.plus(week * WEEK);
+            assert!(periods(&issues).contains(&(at, IssueState::Sending, None)), "{week}: {:?}", periods(&issues));
+            clock.advance(WEEK);
+        }
+        assert_eq!(look(&app).await.len(), 6, "the one that went out ahead of its time does not come again");
+    }
+
+    async fn a_digest_that_was_first_seen_while_the_clock_was_far_ahead_is_not_silent_until_then(store: TestStore) {
+        let (_program, app, clock) = weekly(&store, MONDAY.minus(HOUR)).await;
+        clock.advance(52 * WEEK);
+        look(&app).await;
+        clock.set_back(52 * WEEK);
+        look(&app).await;
+        clock.advance(HOUR);
+        assert_eq!(periods(&look(&app).await), [(MONDAY, IssueState::Sending, None)]);
+    }
+
+    async fn a_clock_that_has_not_been_set_schedules_nothing_and_is_said_to_be_wrong(store: TestStore) {
+        let (_program, app, clock) = weekly(&store, UtcMillis(0).plus(HOUR)).await;
+        let outcomes = app.composer().compose_due(|_| false).await;
+        let said = outcomes[0].1.as_ref().unwrap_err().to_string();
+        assert!(said.contains("1970-01-01T01:00:00Z"), "{said}");
+        for refused in [
+            app.composer().hold(&app.config.digests[0], None).await.map(|()| 0),
+            app.composer().compose(&app.config.digests[0], Occasion::Extra).await.map(|_| 0),
+            app.composer().collect(None).await.map(|_| 0),
+        ] {
+            assert_eq!(refused.unwrap_err().to_string(), said);
+        }
+        clock.advance(Duration::from_millis(MONDAY.plus(HOUR).0.unsigned_abs()));
+        assert!(look(&app).await.is_empty(), "what was due before the clock was right is of the past");
+        clock.advance(WEEK);
+        assert_eq!(look(&app).await.len(), 1);
     }
 
     async fn on_a_holiday_the_issue_comes_on_the_next_working_day_and_a_new_calendar_repeats_nothing(store: TestStore) {

@@ -14,6 +14,7 @@ mod config;
 mod daemon;
 mod deliver;
 mod demo;
+mod digests;
 mod due;
 mod flow;
 mod imports;
