@@ -22,7 +22,7 @@ pub struct Why {
     pub moved_to: Option<String>,
     /// Why their address must not be mailed, where it must not.
     pub suppressed: Option<WhySuppressed>,
-    /// Each digest.
+    /// Each digest; after those that there are, those that are gone from the configuration.
     pub digests: Vec<WhyDigest>,
     /// Its latest issues, the newest first.
     pub issues: Vec<WhyIssue>,
@@ -113,15 +113,16 @@ impl Subscribers {
             Some(row) => session.subscriptions_among(&[row.id]).await?,
             None => Vec::new(),
         };
-        for digest in &self.config.digests {
-            let subscription = subscriptions.iter().find(|subscription| subscription.digest == digest.id);
-            let held = session.hold(&digest.id).await?.is_some_and(|hold| hold.covers(now));
+        let gone = subscriptions.iter().map(|row| &row.digest).filter(|id| self.config.digest(id).is_none());
+        for id in self.config.digests.iter().map(|digest| &digest.id).chain(gone) {
+            let subscription = subscriptions.iter().find(|subscription| subscription.digest == *id);
+            let held = session.hold(id).await?.is_some_and(|hold| hold.is_on(now));
             let bar = bar(row.as_ref(), suppressed.as_ref(), subscription, now);
             let moved = moved_to.as_ref().map(|now| format!("it is a former address of {now}"));
             let bar = moved.or(bar);
-            digests.push(of_digest(digest, subscription, bar.as_deref(), held, now));
+            digests.push(of_digest((id, self.config.digest(id)), subscription, bar.as_deref(), held, now));
             let Some(row) = &row else { continue };
-            for issue in session.issues_for(row.id, &digest.id, LATEST).await? {
+            for issue in session.issues_for(row.id, id, LATEST).await? {
                 issues.push(of_issue(issue, row, subscription, bar.as_deref()));
             }
         }
@@ -162,8 +163,9 @@ pub(super) fn bar(
     paused_until(subscription, now).map(|until| format!("they have paused it until {until}"))
 }
 
+/// Of a digest with what the configuration says of it; one that it has no more is nobody's.
 fn of_digest(
-    digest: &Digest,
+    (id, digest): (&str, Option<&Digest>),
     subscription: Option<&SubscriptionRow>,
     bar: Option<&str>,
     held: bool,
@@ -173,23 +175,24 @@ fn of_digest(
         subscription.map(|row| row.topics.split(',').map(str::to_owned).collect()).unwrap_or_default();
     let why = match (bar, topics.as_slice()) {
         (Some(bar), _) => bar.to_owned(),
+        (None, _) if digest.is_none() => "the digest is gone from the configuration, so nobody gets it".to_owned(),
         (None, _) if held => "the digest is held, so nobody gets it".to_owned(),
         (None, [all]) if all == "*" => "they have subscribed, to all topics".to_owned(),
         (None, topics) => {
-            let without = match digest.when_topics_are_empty {
-                WhenEmpty::Skip => "is not sent to them",
-                WhenEmpty::Rest => "is sent to them whole",
+            let without = match digest.map(|digest| digest.when_topics_are_empty) {
+                Some(WhenEmpty::Rest) => "is sent to them whole",
+                Some(WhenEmpty::Skip) | None => "is not sent to them",
             };
             format!("they have subscribed; an issue without {} {without}", topics.join(", "))
         }
     };
     WhyDigest {
-        id: digest.id.clone(),
+        id: id.to_owned(),
         state: subscription.map(|row| row.state),
         topics,
         paused_until: subscription.and_then(|row| paused_until(row, now)),
         held,
-        gets: bar.is_none() && !held,
+        gets: bar.is_none() && !held && digest.is_some(),
         why,
     }
 }

@@ -219,6 +219,22 @@ on_both! {
         assert_eq!((&unknown["state"], &unknown["digests"][0]["gets"]), (&serde_json::Value::Null, &false.into()));
     }
 
+    async fn subscriber_why_names_a_digest_that_is_gone_from_the_configuration_with_its_issues(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(1).await;
+        let issue = desk.issue().await;
+        desk.deliver_all(issue).await;
+        let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
+        desk.program.configure(&config.replace("id = \"weekly\"", "id = \"monthly\""));
+        let why = desk.program.json(&["subscriber", "why", "reader1@northfold.example"]).await;
+        assert_eq!((&why["digests"][0]["id"], &why["digests"][1]["id"]), (&"monthly".into(), &"weekly".into()), "{why}");
+        let gone = &why["digests"][1];
+        assert_eq!((&gone["state"], &gone["gets"], &gone["held"]), (&"active".into(), &false.into(), &false.into()));
+        assert_eq!(gone["why"], "the digest is gone from the configuration, so nobody gets it");
+        let issues = why["issues"].as_array().unwrap();
+        assert_eq!((issues.len(), &issues[0]["id"], &issues[0]["delivery"]), (1, &issue.into(), &"sent".into()), "{why}");
+    }
+
     async fn subscriber_why_says_that_an_issue_is_held(store: TestStore) {
         let desk = Desk::new(&store).await;
         desk.subscribe(1).await;
