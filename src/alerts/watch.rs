@@ -167,7 +167,7 @@ impl Watch {
         let schedules: Vec<_> = seen.iter().map(|one| format!("`{}`", one.schedule)).collect();
         let subject = format!("Nodes have different schedules for {digest}");
         let text = format!(
-            "They go by {}, each by its own, so {digest} comes more often than it should.\nGive all of them the same \
+            "They go by {}, each by its own, so {digest} may come more often than it should.\nGive all of them the same \
              configuration, and reload them.",
             schedules.join(" and ")
         );
