@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// How often somebody who waits for another attempt at the same address looks what has become of it.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// How many wait at once; more would only hold connections.
+/// How many wait at once for their turn; more would only hold connections.
 const WAITING: usize = 500;
 
 /// After how many sign-ups the counts of those who are long gone are dropped.
@@ -46,6 +46,8 @@ pub(crate) struct Limits {
     settings: Subscribe,
     seen: AtomicUsize,
     waiting: AtomicUsize,
+    /// Those who wait for another attempt at the same address, and take no place of whoever waits for a turn.
+    following: AtomicUsize,
     told: Mutex<Vec<(&'static str, Instant)>>,
     warn: Warn,
 }
@@ -61,6 +63,7 @@ impl Limits {
             settings: settings.clone(),
             seen: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
+            following: AtomicUsize::new(0),
             told: Mutex::default(),
             warn,
         }
@@ -104,7 +107,7 @@ impl Limits {
                 }
                 Attempt::Waits if started.elapsed() > PATIENCE => return Err(Later(PATIENCE)),
                 Attempt::Waits => {
-                    let _place = Place::take(&self.waiting).ok_or(Later(PATIENCE))?;
+                    let _place = Place::take(&self.following).ok_or(Later(PATIENCE))?;
                     tokio::time::sleep(LOOK).await;
                 }
             }
@@ -333,8 +336,9 @@ mod tests {
         let (limits, _) = limits("9/s", "1/s", "2/d");
         limits.turn(&somebody(0, "a.example")).await.unwrap();
         let (target, started) = (somebody(1, "a.example"), Instant::now());
-        let both = tokio::join!(limits.turn(&target), limits.turn(&target));
-        assert_eq!(both, (Ok(()), Ok(())), "one place for both");
+        let _others: Vec<_> = (1..WAITING).map(|_| Place::take(&limits.waiting).unwrap()).collect();
+        let all = tokio::join!(limits.turn(&target), limits.turn(&target), limits.turn(&target));
+        assert_eq!(all, (Ok(()), Ok(()), Ok(())), "one place for all, also among those who wait");
         assert!(started.elapsed() > Duration::from_millis(900), "and none before it: {:?}", started.elapsed());
     }
 
