@@ -45,7 +45,10 @@ async fn write(app: &App, args: &Args, to: &mut impl Write) -> Result<(), CliErr
     let held = subscribers.data_of(email).await?;
     let held = match held {
         Some(held) => held,
-        None => return Err(person::unknown(&subscribers, email).await),
+        None => {
+            person::is_present(&subscribers, email).await?;
+            return Err(person::unknown(email));
+        }
     };
     let text = serde_json::to_string_pretty(&held).map_err(|error| CliError::Output(error.into()))?;
     writeln!(to, "{text}").map_err(CliError::Output)

@@ -4,9 +4,9 @@ use chrono::NaiveDate;
 
 use super::{CliError, Context, output};
 use crate::app::App;
-use crate::domain::{EmailAddress, Locale};
+use crate::domain::{EmailAddress, Locale, PublicId};
 use crate::schedule::start_of_day;
-use crate::subscribers::{Edit, Edited, Erased, Leave, Left, Origin, Subscribers, Topics, topics_of};
+use crate::subscribers::{Edit, Edited, Erased, Leave, Left, Meant, Origin, Record, Subscribers, Topics, topics_of};
 
 /// Options of `subscriber edit`.
 #[derive(clap::Args, Debug)]
@@ -104,7 +104,10 @@ pub async fn edit(context: &Context, app: &App, args: &EditArgs) -> Result<(), C
     };
     match subscribers.edit(&args.email, &edit, Origin::COMMAND_LINE, &app.notices()).await? {
         Edited::Done => {}
-        Edited::Unknown => return Err(unknown(&subscribers, &args.email).await),
+        Edited::Unknown => {
+            is_present(&subscribers, &args.email).await?;
+            return Err(unknown(&args.email));
+        }
         Edited::NotSubscribed => {
             let digest = args.digest.as_deref().unwrap_or_default();
             return Err(CliError::Failed(format!(
@@ -128,24 +131,53 @@ pub async fn unsubscribe(context: &Context, app: &App, args: &UnsubscribeArgs) -
         context.digest(id)?;
     }
     let subscribers = app.subscribers();
-    let Some(known) = subscribers.public_id(&args.email).await? else {
-        return Err(unknown(&subscribers, &args.email).await);
+    let email = &args.email;
+    let Meant { here: Some(here), moved } = subscribers.meant_by(email).await? else {
+        is_present(&subscribers, email).await?;
+        return Err(unknown(email));
     };
-    let what: Vec<Leave<'_>> = match args.digests.as_slice() {
+    let left = leave(&subscribers, &here, &args.digests).await?;
+    // That somebody has asked for the address since makes it nobody else's: whoever had it before has said so too.
+    let elsewhere = match &moved {
+        Some((_, id)) => leave(&subscribers, id, &args.digests).await?,
+        None => false,
+    };
+    let moved_to = moved.map(|(now, _)| now);
+    if context.json {
+        return output::json(&Unsubscribed { record: subscribers.show(email).await?, moved_to });
+    }
+    output::line(match left {
+        true => format!("{email}: unsubscribed; nothing more of it is started"),
+        false => format!("{email}: had left already"),
+    })?;
+    match moved_to {
+        Some(now) if elsewhere => output::line(format!("it is a former address of {now}: unsubscribed there too")),
+        Some(now) => output::line(format!("it is a former address of {now}: had left there already")),
+        None => Ok(()),
+    }
+}
+
+/// What unsubscribing prints.
+#[derive(serde::Serialize)]
+struct Unsubscribed {
+    #[serde(flatten)]
+    record: Option<Record>,
+    /// The address that whoever had this one before has now, where they have left as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved_to: Option<String>,
+}
+
+/// Leaves these digests for one person; none named means all. Says whether they had any of it.
+async fn leave(subscribers: &Subscribers, who: &PublicId, digests: &[String]) -> Result<bool, CliError> {
+    let what: Vec<Leave<'_>> = match digests {
         [] => vec![Leave::All],
         digests => digests.iter().map(|id| Leave::Digest(id)).collect(),
     };
     let mut left = false;
     for what in what {
-        left |= subscribers.leave(&known, what, Origin::COMMAND_LINE).await? == Left::Now;
+        left |= subscribers.leave(who, what, Origin::COMMAND_LINE).await? == Left::Now;
     }
-    if context.json {
-        return output::json(&subscribers.show(&args.email).await?);
-    }
-    output::line(match left {
-        true => format!("{}: unsubscribed; nothing more of it is started", args.email),
-        false => format!("{}: had left already", args.email),
-    })
+    Ok(left)
 }
 
 /// Forgets somebody.
@@ -171,13 +203,17 @@ pub async fn erase(context: &Context, app: &App, args: &EraseArgs) -> Result<(),
     output::line(format!("{}: {text}", args.email))
 }
 
-/// Why nothing can be done for that address: there is nobody, or they have another one by now.
-pub(super) async fn unknown(subscribers: &Subscribers, email: &EmailAddress) -> CliError {
-    match subscribers.moved_to(email).await {
-        Ok(Some(now)) => CliError::Failed(format!("{email} is a former address of {now}; ask for that one")),
-        Ok(None) => CliError::Failed(format!("nothing is held of {email}")),
-        Err(error) => error.into(),
+/// Refuses an address that somebody had before they moved, and says which one they have now.
+pub(super) async fn is_present(subscribers: &Subscribers, email: &EmailAddress) -> Result<(), CliError> {
+    match subscribers.moved_to(email).await? {
+        Some(now) => Err(CliError::Failed(format!("{email} is a former address of {now}; ask for that one"))),
+        None => Ok(()),
     }
+}
+
+/// Nothing can be done for that address, since there is nobody.
+pub(super) fn unknown(email: &EmailAddress) -> CliError {
+    CliError::Failed(format!("nothing is held of {email}"))
 }
 
 /// The language that is asked for; an empty text takes the person's own away. Those of the operator are known by now.

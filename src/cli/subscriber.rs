@@ -68,8 +68,9 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
         Command::List => list(context, &app).await,
         Command::Show { email } => {
             let subscribers = app.subscribers();
+            person::is_present(&subscribers, email).await?;
             let Some(record) = subscribers.show(email).await? else {
-                return Err(person::unknown(&subscribers, email).await);
+                return Err(person::unknown(email));
             };
             if context.json { output::json(&record) } else { describe(&record) }
         }

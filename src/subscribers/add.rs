@@ -2,6 +2,7 @@
 
 use super::ask::Wish;
 use super::choice::{Chosen, Topics};
+use super::meant::refusal_of_mover;
 use super::{Notify, Origin, Refusal, Subscribers, SubscribersError, event, refusal, unless_first};
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, SubscriptionState, UtcMillis, without_turns};
 use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
@@ -62,7 +63,7 @@ impl Subscribers {
         let suppression = session.suppression(&hash).await?;
         let refused = refusal::of_asking(known.as_ref(), suppression.as_ref());
         if let Some(refusal) =
-            refused.or(of_moved(&mut session, known.as_ref(), &hash, refusal::of_asking_moved).await?)
+            refused.or(refusal_of_mover(&mut session, known.as_ref(), &hash, refusal::of_asking_moved).await?)
         {
             return Err(SubscribersError::Refused { address: new.address.clone(), refusal });
         }
@@ -124,7 +125,7 @@ impl Subscribers {
         let elsewhere = |person: &SubscriberRow, suppression: Option<&SuppressionRow>| {
             refusal::of_recording(Some(person), suppression).or(Some(Refusal::Moved))
         };
-        if let Some(refusal) = of_moved(&mut session, known.as_ref(), &hash, elsewhere).await? {
+        if let Some(refusal) = refusal_of_mover(&mut session, known.as_ref(), &hash, elsewhere).await? {
             return Err(refused(refusal));
         }
         let was = known.as_ref().map(|row| row.state);
@@ -193,28 +194,6 @@ impl Subscribers {
         row.id = session.add_subscriber(&row).await?;
         Ok(row)
     }
-}
-
-/// What `decide` says of whoever had the address before they moved, where nobody has confirmed it since.
-pub(super) async fn of_moved(
-    session: &mut Session,
-    known: Option<&SubscriberRow>,
-    address_hash: &str,
-    decide: impl Fn(&SubscriberRow, Option<&SuppressionRow>) -> Option<Refusal>,
-) -> Result<Option<Refusal>, SubscribersError> {
-    if known.is_some_and(|row| row.state != SubscriberState::Pending) {
-        return Ok(None);
-    }
-    let Some(person) = session.moved_from(address_hash).await? else { return Ok(None) };
-    let suppression = session.suppression(&person.address_hash).await?;
-    Ok(decide(&person, suppression.as_ref()))
-}
-
-/// Whether whoever had the address before they moved has said no for good, at the one that they have now: for this one too.
-pub(super) async fn mover_said_no(session: &mut Session, address_hash: &str) -> Result<bool, SubscribersError> {
-    let theirs =
-        |person: &SubscriberRow, suppression: Option<&SuppressionRow>| refusal::of_asking(Some(person), suppression);
-    Ok(of_moved(session, None, address_hash, theirs).await?.is_some())
 }
 
 /// Whether somebody gets all of that already.

@@ -3,9 +3,11 @@
 //!
 //! Who has the new address already is told by mail that they are subscribed, and keeps theirs. Whoever left, bounced out or
 //! never confirmed there becomes one with the person who confirms, since both addresses are theirs; the links that were
-//! mailed to either work on. A suppressed address gets no mail, and nothing is said about it.
+//! mailed to either work on. A suppressed address gets no mail, nor does one whose former owner said no for good, and nothing is
+//! said about it.
 
 use super::manage::locked;
+use super::meant::{mover_said_no, mover_who_said_no};
 use super::{
     CHANGE_LIFETIME, ChangeClaim, Notice, NoticeKind, Notify, Origin, PersonalClaim, SecretLink, Subscribers,
     SubscribersError, event, refusal, unless_first,
@@ -53,6 +55,16 @@ pub enum Immovable {
     /// Nothing may be mailed to the new one.
     #[error("nothing may be mailed to {0}; `suppression remove {0}` lifts that on your word")]
     NewSuppressed(EmailAddress),
+    /// Whoever had the new one before has said no for good.
+    #[error(
+        "{new} is a former address of {now}, where the person said no for good; `suppression remove {now}` lifts that on your word"
+    )]
+    FormerSuppressed {
+        /// The new address.
+        new: EmailAddress,
+        /// Where whoever had it before is now.
+        now: String,
+    },
     /// Somebody gets mails there already.
     #[error("{0} is subscribed itself; `subscriber unsubscribe` ends whichever is not wanted any more")]
     Taken(EmailAddress),
@@ -120,12 +132,13 @@ impl Subscribers {
         let hash = self.keys.address_hash(new);
         let suppressed = session.suppression(&hash).await?.is_some();
         let owner = session.subscriber_by_hash(&hash).await?;
+        let shut = mover_said_no(session, owner.as_ref(), &hash).await?;
         let have = session.subscriptions_among(&[owner.as_ref().map_or(0, |owner| owner.id)]).await?;
         let link = self.tokens.change_url(&row.public_id, &row.address_hash, &digest.id, new, now);
         let kind = NoticeKind::ChangeAddress { link: SecretLink(link), expires_at: now.plus(CHANGE_LIFETIME) };
         let question = Notice::to_address(row, new.clone(), &digest.id, kind);
         let notice = match owner.as_ref().map(|owner| (owner, owner.state)) {
-            _ if suppressed || !granted => None,
+            _ if suppressed || shut || !granted => None,
             Some((_, SubscriberState::Complained)) => None,
             Some((owner, SubscriberState::Confirmed)) => {
                 // With the way to leave what they get there, which need not be what the other one gets.
@@ -149,17 +162,21 @@ impl Subscribers {
     ) -> Result<(), SubscribersError> {
         let (hash, new_hash) = (self.keys.address_hash(address), self.keys.address_hash(new));
         let Some(row) = session.subscriber_by_hash(&hash).await? else { return Ok(()) };
-        let owner = session.subscriber_by_hash(&new_hash).await?.map(|row| row.state);
+        let owner = session.subscriber_by_hash(&new_hash).await?;
+        let before = mover_who_said_no(session, owner.as_ref(), &new_hash).await?;
         let suppression = session.suppression(&hash).await?;
         let new_suppressed = session.suppression(&new_hash).await?.is_some();
-        let reason = match (row.state, suppression, owner) {
+        let reason = match (row.state, suppression, owner.map(|owner| owner.state)) {
             (SubscriberState::Complained, ..) => Immovable::Complained,
             (_, Some(suppression), _) => Immovable::Suppressed(suppression.reason),
             (SubscriberState::Bounced, ..) => Immovable::Suppressed("bounced".to_owned()),
             (.., Some(SubscriberState::Complained)) => Immovable::NewSuppressed(new.clone()),
             _ if new_suppressed => Immovable::NewSuppressed(new.clone()),
             (.., Some(SubscriberState::Confirmed)) => Immovable::Taken(new.clone()),
-            _ => return Ok(()),
+            _ => match before {
+                Some(before) => Immovable::FormerSuppressed { new: new.clone(), now: before.email },
+                None => return Ok(()),
+            },
         };
         Err(SubscribersError::Immovable { address: address.clone(), reason })
     }
@@ -251,6 +268,9 @@ impl Subscribers {
             return Ok((Changed::Stale, None));
         }
         let owner = session.subscriber_by_hash(&hash).await?;
+        if mover_said_no(session, owner.as_ref(), &hash).await? {
+            return Ok((Changed::Stale, None));
+        }
         let taken =
             matches!(owner.map(|owner| owner.state), Some(SubscriberState::Confirmed | SubscriberState::Complained));
         Ok(if taken { (Changed::Stale, None) } else { (Changed::Now, Some(row)) })

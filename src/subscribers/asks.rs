@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{NOTICE_SPACING, Notify, Origin, Subscribers, SubscribersError, add};
+use super::{NOTICE_SPACING, Notify, Origin, Subscribers, SubscribersError, meant};
 use crate::config::Rate;
 use crate::domain::{EmailAddress, SubscriberState, UtcMillis};
 use crate::store::{Ask, Durability, Session, StoreError, SubscriberRow};
@@ -106,7 +106,7 @@ async fn row_of(session: &mut Session, id: i64) -> Result<Option<SubscriberRow>,
 async fn waits(session: &mut Session, row: &SubscriberRow) -> Result<bool, SubscribersError> {
     Ok(row.state == SubscriberState::Pending
         && session.suppression(&row.address_hash).await?.is_none()
-        && !add::mover_said_no(session, &row.address_hash).await?)
+        && !meant::mover_said_no(session, Some(row), &row.address_hash).await?)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Confirms what was asked for, by the token that was mailed; the second time changes nothing.
 
-use super::add::{drop_others, has, is_wanted, mover_said_no, subscription};
+use super::add::{drop_others, has, is_wanted, subscription};
 use super::choice::{Chosen, Topics};
+use super::meant::mover_said_no;
 use super::{ConfirmClaim, Notice, NoticeKind, Notify, Origin, Refusal, Subscribers, SubscribersError, event, refusal};
 use crate::domain::{SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{ConsentRow, Durability, JoinRequestRow, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
@@ -133,7 +134,7 @@ impl Subscribers {
         let subscriptions = session.subscriptions_among(&[row.id]).await?;
         let suppression = session.suppression(&row.address_hash).await?;
         let events = session.consent_between(row.id, row.id).await?;
-        let shut = mover_said_no(session, &row.address_hash).await?;
+        let shut = mover_said_no(session, Some(&row), &row.address_hash).await?;
         Ok(Some(Known { row, subscriptions, suppression, events, shut }))
     }
 }

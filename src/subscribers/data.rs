@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::{PersonalClaim, Record, Subscribers, SubscribersError};
+use super::{PersonalClaim, Record, Subscribers, SubscribersError, meant};
 use crate::config::write_duration;
 use crate::domain::{EmailAddress, UtcMillis};
-use crate::store::{MailedRow, Session};
+use crate::store::{MailedRow, Session, SubscriberRow};
 
 /// All that is held of one person.
 #[derive(Clone, Debug, Serialize)]
@@ -40,28 +40,37 @@ impl Subscribers {
     pub async fn data(&self, claim: &PersonalClaim) -> Result<Option<Held>, SubscribersError> {
         match self.managed(claim).await? {
             Some(managed) => {
-                let mut session = self.store.read().await?;
-                self.held(&mut session, &managed.row.address_hash).await
+                let (mut session, hash) = (self.store.read().await?, &managed.row.address_hash);
+                let row = session.subscriber_by_hash(hash).await?;
+                self.held(&mut session, hash, row).await
             }
             None => Ok(None),
         }
     }
 
-    /// All that is held of an address; `None`: nothing.
+    /// All that is held of an address; `None`: nothing, or it is held of whoever had it at the one that they have now.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn data_of(&self, address: &EmailAddress) -> Result<Option<Held>, SubscribersError> {
         let mut session = self.store.read().await?;
-        self.held(&mut session, &self.keys.address_hash(address)).await
+        let hash = self.keys.address_hash(address);
+        let row = session.subscriber_by_hash(&hash).await?;
+        let moved = meant::mover(&mut session, row.as_ref(), &hash).await?.is_some();
+        self.held(&mut session, &hash, row.filter(|_| !moved)).await
     }
 
-    async fn held(&self, session: &mut Session, address_hash: &str) -> Result<Option<Held>, SubscribersError> {
+    async fn held(
+        &self,
+        session: &mut Session,
+        address_hash: &str,
+        row: Option<SubscriberRow>,
+    ) -> Result<Option<Held>, SubscribersError> {
         let mails_kept_for = write_duration(self.config.retention.deliveries);
         let suppression = session.suppression(address_hash).await?;
         let suppression =
             suppression.map(|row| HeldSuppression { reason: row.reason, note: row.note, since: row.created_at });
-        let Some(row) = session.subscriber_by_hash(address_hash).await? else {
+        let Some(row) = row else {
             let nothing_else =
                 |suppression| Held { record: None, mails: Vec::new(), mails_kept_for, suppression: Some(suppression) };
             return Ok(suppression.map(nothing_else));

@@ -29,7 +29,7 @@ pub struct Edit {
 pub enum Edited {
     /// All of it is done; a new address waits for its confirmation.
     Done,
-    /// There is nobody of that address.
+    /// There is nobody of that address, or whoever had it has another one by now.
     Unknown,
     /// They do not get that digest, so there is nothing to choose.
     NotSubscribed,
@@ -50,6 +50,9 @@ impl Subscribers {
     ) -> Result<Edited, SubscribersError> {
         let hash = self.keys.address_hash(address);
         let new = edit.address.as_ref().filter(|new| self.keys.address_hash(new) != hash);
+        if self.moved_to(address).await?.is_some() {
+            return Ok(Edited::Unknown);
+        }
         if let Some(new) = new {
             self.refuse_move(&mut self.store.read().await?, address, new).await?;
         }

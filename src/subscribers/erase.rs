@@ -2,7 +2,8 @@
 //! import brings it back: the name of nobody, unless they bring the address again themselves.
 
 use super::manage::locked;
-use super::{PersonalClaim, Subscribers, SubscribersError, SuppressionReason};
+use super::meant::{is_theirs_alone, mover};
+use super::{PersonalClaim, Subscribers, SubscribersError, SuppressionReason, unless_first};
 use crate::domain::{EmailAddress, SubscriberState};
 use crate::store::{Durability, Session, SubscriberRow, SuppressionRow};
 
@@ -25,11 +26,16 @@ impl Subscribers {
     /// # Errors
     /// When the store fails; then nothing has changed.
     pub async fn erase(&self, claim: &PersonalClaim) -> Result<Erased, SubscribersError> {
+        let erased = unless_first(|| self.try_erase(claim)).await?;
+        self.after_erasing(&erased).await;
+        Ok(erased)
+    }
+
+    async fn try_erase(&self, claim: &PersonalClaim) -> Result<Erased, SubscribersError> {
         let mut session = self.store.write(Durability::Full).await?;
         let Some(row) = locked(&mut session, claim).await? else { return Ok(Erased::Unknown) };
         self.erase_within(&mut session, &row).await?;
         session.commit().await?;
-        self.after_erasing().await;
         Ok(Erased::Now)
     }
 
@@ -39,15 +45,22 @@ impl Subscribers {
     /// # Errors
     /// When the store fails; then nothing has changed.
     pub async fn erase_address(&self, address: &EmailAddress) -> Result<Erased, SubscribersError> {
+        let erased = unless_first(|| self.try_erase_address(address)).await?;
+        self.after_erasing(&erased).await;
+        Ok(erased)
+    }
+
+    async fn try_erase_address(&self, address: &EmailAddress) -> Result<Erased, SubscribersError> {
         let hash = self.keys.address_hash(address);
         let mut session = self.store.write(Durability::Full).await?;
         session.lock_subscribers_among(&[&hash]).await?;
-        match session.subscriber_by_hash(&hash).await? {
+        let known = session.subscriber_by_hash(&hash).await?;
+        if let Some(person) = mover(&mut session, known.as_ref(), &hash).await? {
+            return Ok(Erased::Moved(person.email));
+        }
+        match known {
             Some(row) => self.erase_within(&mut session, &row).await?,
             None => {
-                if let Some(person) = session.moved_from(&hash).await? {
-                    return Ok(Erased::Moved(person.email));
-                }
                 let suppression = session.suppression(&hash).await?;
                 let scrubbed = session.scrub_deliveries_to(&hash, &address.as_str().to_lowercase(), self.now()).await?;
                 match suppression {
@@ -60,11 +73,13 @@ impl Subscribers {
             }
         }
         session.commit().await?;
-        self.after_erasing().await;
         Ok(Erased::Now)
     }
 
-    async fn after_erasing(&self) {
+    async fn after_erasing(&self, erased: &Erased) {
+        if *erased != Erased::Now {
+            return;
+        }
         // Where it cannot be now, housekeeping does it.
         match self.leave_no_traces().await {
             Ok(true) => {}
@@ -89,7 +104,20 @@ impl Subscribers {
         Ok(true)
     }
 
+    /// Erases somebody, and with them what was asked for at an address that they had before: whoever reads it can ask anew.
     async fn erase_within(&self, session: &mut Session, row: &SubscriberRow) -> Result<(), SubscribersError> {
+        let former = session.former_addresses_between(row.id, row.id).await?;
+        let former: Vec<&str> = former.iter().map(|former| former.address_hash.as_str()).collect();
+        session.lock_subscribers_among(&former).await?;
+        for asker in session.subscribers_among(&former).await? {
+            if asker.id != row.id && !is_theirs_alone(Some(&asker)) {
+                self.erase_one(session, &asker).await?;
+            }
+        }
+        self.erase_one(session, row).await
+    }
+
+    async fn erase_one(&self, session: &mut Session, row: &SubscriberRow) -> Result<(), SubscribersError> {
         let now = self.now();
         let complained = row.state == SubscriberState::Complained;
         let reason = if complained { SuppressionReason::Complaint } else { SuppressionReason::Erased };

@@ -6,7 +6,7 @@ use super::ask::Wish;
 use super::choice::{Chosen, Topics};
 use super::language::locale_of;
 use super::{
-    Notice, NoticeKind, Notify, Origin, Subscribers, SubscribersError, TokenError, add, refusal, unless_first,
+    Notice, NoticeKind, Notify, Origin, Subscribers, SubscribersError, TokenError, add, meant, refusal, unless_first,
 };
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, UtcMillis};
 use crate::store::{Durability, JoinRequestRow, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
@@ -78,7 +78,7 @@ impl Subscribers {
         let known = session.subscriber_by_hash(&hash).await?;
         let suppression = session.suppression(&hash).await?;
         let have = session.subscriptions_among(&[known.as_ref().map_or(0, |row| row.id)]).await?;
-        let shut = add::mover_said_no(&mut session, &hash).await?;
+        let shut = meant::mover_said_no(&mut session, known.as_ref(), &hash).await?;
         let alike_until = Instant::now();
         let answer = match granted && !shut {
             true => answer(known.as_ref(), suppression.as_ref(), &have, &request.choice),

@@ -3,8 +3,9 @@
 
 use std::time::Instant;
 
-use super::add::{self, drop_others, subscription};
+use super::add::{drop_others, subscription};
 use super::choice::{Chosen, Topics};
+use super::meant::mover_said_no;
 use super::{
     DigestClaim, MANAGE_LIFETIME, Notice, NoticeKind, Notify, Origin, PersonalClaim, SecretLink, Subscribers,
     SubscribersError, event,
@@ -79,10 +80,10 @@ impl Subscribers {
         let digest =
             digest.map(|have| have.digest.clone()).or(self.config.digests.first().map(|first| first.id.clone()));
         let digest = digest.unwrap_or_default();
-        let shut = add::mover_said_no(&mut session, &hash).await?;
+        let shut = mover_said_no(&mut session, known.as_ref(), &hash).await?;
         let alike_until = Instant::now();
         match known {
-            Some(row) if self.may_have_link(&mut session, &row).await? => {
+            Some(row) if !shut && self.may_have_link(&mut session, &row).await? => {
                 if let Some(notice) = self.manage_notice(&row, &digest) {
                     notice.queue(&mut session, notify).await?;
                 }
@@ -131,7 +132,8 @@ impl Subscribers {
         let now = self.now();
         let have = session.subscriptions_among(&[row.id]).await?;
         let known = have.iter().any(|have| have.digest == digest);
-        if !(offered.public || known) || !self.may_have_link(&mut session, &row).await? {
+        let shut = mover_said_no(&mut session, Some(&row), &row.address_hash).await?;
+        if !(offered.public || known) || shut || !self.may_have_link(&mut session, &row).await? {
             return Ok(Taken::Refused);
         }
         let got = have.iter().find(|have| have.digest == digest && have.state != SubscriptionState::Left);
@@ -144,6 +146,8 @@ impl Subscribers {
         if row.state != SubscriberState::Confirmed {
             drop_others(&mut session, row.id, &have, std::slice::from_ref(&chosen)).await?;
         }
+        // As after a confirmation, whoever had the address before they moved is not meant by it any more.
+        session.drop_former_address(&row.address_hash).await?;
         row.state = SubscriberState::Confirmed;
         (row.confirmed_at, row.updated_at) = (Some(now), now);
         session.update_subscriber(&row).await?;

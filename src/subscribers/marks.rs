@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::import::suppressions::Entry;
+use super::meant::is_theirs_alone;
 use super::{Origin, SuppressionReason, event};
 use crate::domain::{SubscriberState, UtcMillis};
 use crate::store::{Session, StoreError, SubscriberRow, SuppressionRow};
@@ -141,12 +142,10 @@ impl Owners {
     }
 
     /// What is suppressed for an entry. Whoever complains at an address that they had before, or tells an operator from there,
-    /// means our mails wherever they go now; that somebody types it into a form makes it nobody else's. That it is dead
-    /// says nothing of the new one.
+    /// means our mails wherever they go now. That it is dead says nothing of the new one.
     fn marks<'a>(&'a self, entry: &'a Entry, reason: SuppressionReason) -> impl Iterator<Item = Mark<'a>> {
         let here = self.here.get(&entry.hash);
-        let meant =
-            !reason.is_lifted_by_confirmation() && here.is_none_or(|person| person.state != SubscriberState::Confirmed);
+        let meant = !reason.is_lifted_by_confirmation() && !is_theirs_alone(here);
         let moved = self.moved.get(&entry.hash).filter(|_| meant);
         let mark = move |hash, person, former| Mark { hash, reason, person, entry, former };
         let elsewhere = moved.map(|person| mark(person.address_hash.as_str(), Some(person), true));

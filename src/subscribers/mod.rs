@@ -23,6 +23,7 @@ mod leave;
 mod limit;
 mod manage;
 mod marks;
+mod meant;
 mod notice;
 mod personal;
 mod record;
@@ -55,6 +56,7 @@ pub use leave::{Goodbye, Leave, Left};
 pub use limit::{ADDRESSES, ADDRESSES_WINDOW, CHANGES, CHANGES_WINDOW, NOTICE_SPACING, NOTICE_WINDOW};
 pub use manage::{Managed, NAME_LIMIT, Taken};
 pub use marks::suppress_dead;
+pub use meant::Meant;
 pub use notice::{Notice, NoticeKind, Notify, NotifyError, SecretLink};
 pub use personal::{CHANGE_LIFETIME, ChangeClaim, MANAGE_LIFETIME, PersonalClaim, UNDO_LIFETIME};
 pub use record::{

@@ -171,15 +171,6 @@ impl Subscribers {
         Ok(Some(self.record_of(&mut session, row).await?))
     }
 
-    /// The address that whoever had this one before has now.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn moved_to(&self, address: &EmailAddress) -> Result<Option<String>, SubscribersError> {
-        let mut session = self.store.read().await?;
-        Ok(session.moved_from(&self.keys.address_hash(address)).await?.map(|person| person.email))
-    }
-
     /// What stands outside for whoever has that address.
     ///
     /// # Errors

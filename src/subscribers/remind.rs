@@ -1,6 +1,6 @@
 //! Reminds once of a confirmation that nobody has answered.
 
-use super::{Notify, Origin, Subscribers, SubscribersError, add, choice, event};
+use super::{Notify, Origin, Subscribers, SubscribersError, choice, event, meant};
 use crate::domain::{EmailAddress, SubscriberState};
 use crate::store::{Durability, UnansweredRow};
 
@@ -46,7 +46,7 @@ impl Subscribers {
         session.lock_subscribers_among(&[hash]).await?;
         let Some(row) = session.subscriber_by_hash(hash).await? else { return Ok(false) };
         let barred = row.state != SubscriberState::Pending || session.suppression(hash).await?.is_some();
-        if barred || add::mover_said_no(&mut session, hash).await? {
+        if barred || meant::mover_said_no(&mut session, Some(&row), hash).await? {
             return Ok(false);
         }
         let Some(request) = session.join_request(row.id, unanswered.asked_at).await? else { return Ok(false) };

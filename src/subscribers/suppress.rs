@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::import::suppressions::Entry;
 use super::marks::{Done, suppress};
 use super::{
-    Import, ImportReport, Origin, Refusal, Subscribers, SubscribersError, SuppressionReason, event, refusal,
+    Import, ImportReport, Origin, Refusal, Subscribers, SubscribersError, SuppressionReason, event, meant, refusal,
     unless_first,
 };
 use crate::domain::{EmailAddress, SubscriberState, UtcMillis};
@@ -265,16 +265,13 @@ impl Subscribers {
     }
 }
 
-/// Whoever had an address before they moved, where `person`, who has it now, has not confirmed it.
+/// Whoever had an address before they moved, where they are meant by it; `person` has it now.
 async fn mover(
     session: &mut Session,
     person: Option<&SubscriberRow>,
     address_hash: &str,
 ) -> Result<Option<Mover>, StoreError> {
-    if person.is_some_and(|person| person.state == SubscriberState::Confirmed) {
-        return Ok(None);
-    }
-    let Some(mover) = session.moved_from(address_hash).await? else { return Ok(None) };
+    let Some(mover) = meant::mover(session, person, address_hash).await? else { return Ok(None) };
     let suppression = session.suppression(&mover.address_hash).await?;
     let barred = refusal::of_asking(Some(&mover), suppression.as_ref()).map(|refusal| match refusal {
         Refusal::Complained => SuppressionReason::Complaint.as_str(),

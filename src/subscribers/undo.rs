@@ -2,6 +2,7 @@
 
 use super::add::drop_others;
 use super::choice::Chosen;
+use super::meant::mover_said_no;
 use super::{Origin, PersonalClaim, Subscribers, SubscribersError, event};
 use crate::domain::{SubscriberState, SubscriptionState};
 use crate::store::{Durability, ReasonRow, Session, SubscriberRow, SubscriptionRow};
@@ -125,6 +126,9 @@ impl Subscribers {
             drop_others(&mut session, row.id, &have, &left.iter().map(Chosen::from).collect::<Vec<_>>()).await?;
             let confirmed = row.confirmed_at.is_some();
             row.state = if confirmed { SubscriberState::Confirmed } else { SubscriberState::Pending };
+            if confirmed {
+                session.drop_former_address(&row.address_hash).await?;
+            }
             row.updated_at = now;
             session.update_subscriber(&row).await?;
         }
@@ -180,10 +184,13 @@ async fn past(session: &mut Session, claim: &PersonalClaim) -> Result<Option<Pas
     Ok(Some(Past { row, left, barred }))
 }
 
-/// Whether nothing that they left can be given back to them: they complained, bounced or are suppressed.
+/// Whether nothing that they left can be given back to them: they complained, bounced or are suppressed, or whoever had the
+/// address before has said no for good.
 async fn may_not_return(session: &mut Session, row: &SubscriberRow) -> Result<bool, SubscribersError> {
     let out = matches!(row.state, SubscriberState::Complained | SubscriberState::Bounced);
-    Ok(out || session.suppression(&row.address_hash).await?.is_some())
+    Ok(out
+        || session.suppression(&row.address_hash).await?.is_some()
+        || mover_said_no(session, Some(row), &row.address_hash).await?)
 }
 
 fn of_that_moment(have: &[SubscriptionRow], claim: &PersonalClaim) -> Vec<SubscriptionRow> {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::choose::paused_until;
-use super::{Subscribers, SubscribersError};
+use super::{Subscribers, SubscribersError, meant};
 use crate::config::{Digest, WhenEmpty};
 use crate::domain::{DeliveryState, EmailAddress, IssueState, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{IssueForRow, SubscriberRow, SubscriptionRow, SuppressionRow};
@@ -104,10 +104,9 @@ impl Subscribers {
         let mut session = self.store.read().await?;
         let suppressed = session.suppression(&hash).await?.map(WhySuppressed::from);
         let row = session.subscriber_by_hash(&hash).await?;
-        let moved_to = match &row {
-            None => session.moved_from(&hash).await?.map(|person| person.email),
-            Some(_) => None,
-        };
+        let moved_to = meant::mover(&mut session, row.as_ref(), &hash).await?.map(|person| person.email);
+        // Of a request for an address that somebody had before there is nothing to tell them.
+        let row = row.filter(|_| moved_to.is_none());
         let (mut digests, mut issues) = (Vec::new(), Vec::new());
         let subscriptions = match &row {
             Some(row) => session.subscriptions_among(&[row.id]).await?,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postround::store::{ConsentRow, Durability, FormerAddressRow};
-use postround::subscribers::{Origin, SuppressionReason};
+use postround::subscribers::{JoinRequest, Origin, SuppressionReason};
 
-use crate::support::household::address;
+use crate::support::household::{Asked, address, somebody};
 use crate::support::program::Program;
 use crate::support::{MONDAY, TestClock, on_both};
 
@@ -118,6 +118,37 @@ on_both! {
         assert_eq!(program.json(&["suppression", "list"]).await[0]["note"], "");
         let again = program.run(&["subscriber", "erase", "ann@northfold.example"]).await;
         assert!(String::from_utf8_lossy(&again.stdout).contains("nothing is held but a keyed hash"), "{again:?}");
+    }
+
+    async fn an_operator_hears_of_whoever_had_an_address_before_though_somebody_has_asked_for_it_since(store: TestStore) {
+        let program = Program::on(&store).await;
+        let (old, new) = ("ann@northfold.example", "ann@saltby.example");
+        program.subscribe(new, &[]).await;
+        let app = program.app(Arc::new(TestClock::at(MONDAY))).await;
+        let mut session = app.store.write(Durability::Full).await.unwrap();
+        let subscriber_id = session.subscriber_by_hash(&app.keys.address_hash(&address(new))).await.unwrap().unwrap().id;
+        let former = FormerAddressRow { address_hash: app.keys.address_hash(&address(old)), subscriber_id, moved_at: MONDAY };
+        session.add_former_addresses(&[former]).await.unwrap();
+        session.commit().await.unwrap();
+        let request = JoinRequest {
+            address: address(old), name: String::new(), locale: None, choice: somebody(old, &["weekly"]).choice, wording: String::new(),
+        };
+        app.subscribers().join(&request, Origin::PAGE, &Asked::default()).await.unwrap();
+        for command in [&["show", old][..], &["export", old], &["edit", old, "--name", "Ann"], &["erase", old, "--yes"]] {
+            for json in [&[][..], &["--json"]] {
+                let output = program.run(&[json, &["subscriber"], command].concat()).await;
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(!output.status.success() && output.stdout.is_empty() && said.contains(new), "{command:?}: {output:?}");
+            }
+        }
+        let left = program.run(&["subscriber", "unsubscribe", old]).await;
+        let left = String::from_utf8(left.stdout).unwrap();
+        assert!(left.contains(&format!("it is a former address of {new}: unsubscribed there too")), "{left}");
+        let listed = String::from_utf8(program.run(&["subscriber", "list"]).await.stdout).unwrap();
+        assert_eq!(listed, format!("unsubscribed  {new}\nunsubscribed  {old}\n"));
+        let again = program.json(&["subscriber", "unsubscribe", old]).await;
+        assert_eq!((&again["email"], &again["state"], &again["moved_to"]), (&old.into(), &"unsubscribed".into(), &new.into()));
+        assert!(program.json(&["subscriber", "unsubscribe", new]).await.get("moved_to").is_none());
     }
 
     async fn what_is_shown_of_somebody_says_where_nothing_is_mailed(store: TestStore) {

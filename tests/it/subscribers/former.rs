@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use postround::store::Durability;
 use postround::subscribers::{
-    Confirmed, Import, ImportBasis, JoinRequest, Mover, Origin, StillShut, Subscribers, SuppressionReason,
+    ChangeAsked, Changed, Confirmed, Edit, Edited, Erased, Immovable, Import, ImportBasis, JoinRequest, Leave, Mover,
+    Origin, PersonalClaim, Refusal, StillShut, Subscribers, SubscribersError, SuppressionReason, Taken, Undone,
 };
 
-use super::moving::{NEW, mailed, moves};
+use super::moving::{NEW, id_of, mailed, moves};
 use super::{ANN, URL, import, states};
-use crate::support::household::{Asked, address, confirmed, execute, somebody, subscribers, subscribers_with, text};
+use crate::support::household::{
+    Asked, address, confirmed, everything, execute, somebody, subscribers, subscribers_with, text, traces,
+};
 use crate::support::{TestStore, on_both};
 
 const BY_HAND: SuppressionReason = SuppressionReason::Manual;
@@ -18,6 +21,13 @@ const DAY: Duration = Duration::from_secs(86_400);
 fn request(email: &str) -> JoinRequest {
     let choice = somebody(email, &["weekly"]).choice;
     JoinRequest { address: address(email), name: String::new(), locale: None, choice, wording: String::new() }
+}
+
+/// The link to everything of somebody.
+async fn manage(store: &TestStore, subscribers: &Subscribers, email: &str) -> PersonalClaim {
+    let hash = text(store, &format!("select address_hash from subscribers where email = '{email}'")).await;
+    let token = subscribers.tokens().manage(&id_of(store, email).await, &hash, "weekly", subscribers.now());
+    subscribers.tokens().verify_manage(token.as_str(), subscribers.now()).unwrap()
 }
 
 /// As if nothing had ever been there.
@@ -154,6 +164,111 @@ on_both! {
                 select id, 0, 'import of people.csv' from subscribers where email = '{ANN}'")).await;
             assert_eq!((subscribers.ask_due(&asked).await.unwrap(), asked.count() as u64), (mails, mails), "by an import");
             assert_eq!(text(&store, "select source from asks").await, "", "its turn has ended");
+            forget_all(&store, &subscribers).await;
+        }
+    }
+
+    async fn whoever_asks_for_an_address_that_somebody_had_before_hides_nobody_from_an_operator(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        moves(&store, &subscribers, ANN, NEW).await;
+        execute(&store, "delete from notice_slots").await;
+        subscribers.join(&request(ANN), Origin::PAGE, &Asked::default()).await.unwrap();
+        let meant = subscribers.meant_by(&address(ANN)).await.unwrap();
+        assert_eq!((meant.here, meant.moved), (Some(id_of(&store, ANN).await), Some((NEW.to_owned(), id_of(&store, NEW).await))));
+        assert_eq!(subscribers.moved_to(&address(ANN)).await.unwrap().as_deref(), Some(NEW));
+        let why = subscribers.why(&address(ANN)).await.unwrap();
+        assert_eq!((why.email.as_str(), why.state, why.moved_to.as_deref()), (ANN, None, Some(NEW)));
+        assert!(why.digests.iter().all(|digest| digest.why == format!("it is a former address of {NEW}")), "{why:?}");
+        assert!(subscribers.data_of(&address(ANN)).await.unwrap().is_none());
+        let before = everything(&store).await;
+        for edit in [Edit { name: Some("Ann".to_owned()), ..Edit::default() }, Edit { address: Some(address("ann@elsewhere.example")), ..Edit::default() }] {
+            let edited = subscribers.edit(&address(ANN), &edit, Origin::COMMAND_LINE, &Asked::default()).await.unwrap();
+            assert_eq!(edited, Edited::Unknown);
+        }
+        assert_eq!(subscribers.erase_address(&address(ANN)).await.unwrap(), Erased::Moved(NEW.to_owned()));
+        assert_eq!(everything(&store).await, before);
+        assert_eq!(subscribers.erase_address(&address(NEW)).await.unwrap(), Erased::Now);
+        assert_eq!((states(&store).await, traces(&store, &[ANN, NEW]).await), (String::new(), String::new()), "what is held of both");
+    }
+
+    async fn whoever_confirms_an_address_that_somebody_had_before_is_meant_by_it_alone(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        moves(&store, &subscribers, ANN, NEW).await;
+        execute(&store, "delete from notice_slots").await;
+        let asked = Asked::default();
+        subscribers.join(&request(ANN), Origin::PAGE, &asked).await.unwrap();
+        clock.advance(Duration::from_secs(60));
+        let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
+        subscribers.confirm(&claim, "Yes?", Origin::PAGE, &asked).await.unwrap();
+        assert_eq!(subscribers.meant_by(&address(ANN)).await.unwrap().moved, None);
+        assert!(subscribers.data_of(&address(ANN)).await.unwrap().unwrap().record.is_some());
+        assert_eq!(subscribers.erase_address(&address(ANN)).await.unwrap(), Erased::Now);
+        assert_eq!(states(&store).await, format!("{NEW} confirmed"));
+    }
+
+    async fn nobody_moves_to_an_address_whose_former_owner_said_no_for_good_and_whoever_asks_is_told_nothing(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let ben = "ben@northfold.example";
+        for no in [SuppressionReason::Complaint, BY_HAND] {
+            confirmed(&subscribers, ANN, &["weekly"]).await;
+            moves(&store, &subscribers, ANN, NEW).await;
+            confirmed(&subscribers, ben, &["weekly"]).await;
+            execute(&store, "delete from notice_slots").await;
+            let (claim, asked) = (manage(&store, &subscribers, ben).await, Asked::default());
+            let ask = async || {
+                execute(&store, "delete from notice_slots").await;
+                subscribers.ask_address_change(&claim, &address(ANN), Origin::PAGE, &asked).await.unwrap()
+            };
+            assert_eq!((ask().await, asked.count()), (ChangeAsked::Asked, 1), "a former address is anybody's");
+            let change = subscribers.tokens().verify_change(&asked.token(), subscribers.now()).unwrap();
+            assert_eq!(subscribers.would_change(&change).await.unwrap(), Changed::Now);
+            subscribers.suppress(&address(NEW), no, "", Origin::COMMAND_LINE).await.unwrap();
+            assert_eq!(subscribers.would_change(&change).await.unwrap(), Changed::Stale, "by a link from before");
+            assert_eq!(subscribers.change_address(&change, "Yes?", Origin::PAGE, &asked).await.unwrap(), Changed::Stale);
+            assert_eq!((ask().await, asked.count()), (ChangeAsked::Asked, 1), "the same is said, and nothing is mailed");
+            let edit = Edit { address: Some(address(ANN)), ..Edit::default() };
+            let refused = subscribers.edit(&address(ben), &edit, Origin::COMMAND_LINE, &asked).await;
+            let expected = Immovable::FormerSuppressed { new: address(ANN), now: NEW.to_owned() };
+            assert!(matches!(&refused, Err(SubscribersError::Immovable { reason, .. }) if *reason == expected), "{refused:?}");
+            assert_eq!(asked.count(), 1);
+            forget_all(&store, &subscribers).await;
+        }
+    }
+
+    async fn whoever_has_left_an_address_is_mailed_there_only_while_its_former_owner_has_not_said_no_for_good(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        for complains in [false, true] {
+            confirmed(&subscribers, ANN, &["weekly"]).await;
+            let left = subscribers.say_goodbye(&id_of(&store, ANN).await, "weekly", Leave::All, Origin::PAGE, &Asked::default()).await.unwrap();
+            let undo = subscribers.tokens().verify_undo(left.way.unwrap().as_str(), subscribers.now()).unwrap();
+            confirmed(&subscribers, NEW, &["weekly"]).await;
+            // As an import of an export leaves it, where somebody had moved.
+            execute(&store, &format!("insert into former_addresses (address_hash, subscriber_id, moved_at)
+                select a.address_hash, n.id, 0 from subscribers a, subscribers n where a.email = '{ANN}' and n.email = '{NEW}'")).await;
+            if complains {
+                subscribers.suppress(&address(NEW), SuppressionReason::Complaint, "", Origin::COMMAND_LINE).await.unwrap();
+            }
+            clock.advance(Duration::from_secs(60));
+            let asked = Asked::default();
+            subscribers.mail_lost_link(&address(ANN), Origin::PAGE, &asked).await.unwrap();
+            assert_eq!(asked.count(), usize::from(!complains), "by the page for lost links");
+            let claim = manage(&store, &subscribers, ANN).await;
+            let undone = subscribers.would_undo(&undo).await.unwrap();
+            let before = everything(&store).await;
+            if complains {
+                assert_eq!(undone, Undone::Barred(vec!["weekly".to_owned()]));
+                assert_eq!(subscribers.undo(&undo, "Undo", Origin::PAGE).await.unwrap(), Undone::Refused);
+                assert_eq!(subscribers.take_up(&claim, "weekly", "Weekly", Origin::PAGE).await.unwrap(), Taken::Refused);
+                let refused = subscribers.add(&somebody(ANN, &["weekly"]), Origin::COMMAND_LINE, &asked).await;
+                assert!(matches!(refused, Err(SubscribersError::Refused { refusal: Refusal::Complained, .. })), "{refused:?}");
+                assert_eq!((everything(&store).await, asked.count()), (before, 0));
+            } else {
+                assert_eq!(undone, Undone::Now(vec!["weekly".to_owned()]));
+                assert_eq!(subscribers.take_up(&claim, "weekly", "Weekly", Origin::PAGE).await.unwrap(), Taken::Now);
+                assert_eq!(text(&store, "select address_hash from former_addresses").await, "", "it is theirs alone from then on");
+            }
             forget_all(&store, &subscribers).await;
         }
     }

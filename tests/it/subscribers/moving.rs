@@ -15,7 +15,7 @@ use crate::support::{MONDAY, TestStore, on_both};
 
 pub(super) const NEW: &str = "ann@saltby.example";
 
-async fn id_of(store: &TestStore, email: &str) -> PublicId {
+pub(super) async fn id_of(store: &TestStore, email: &str) -> PublicId {
     PublicId::parse(&text(store, &format!("select public_id from subscribers where email = '{email}'")).await).unwrap()
 }
 
@@ -46,7 +46,7 @@ pub(super) async fn mailed(store: &TestStore, kind: &str, state: &str, more: &st
     )).await;
 }
 
-fn mark(row: &ClaimedRow, expected: DeliveryState, next: DeliveryState) -> Mark {
+pub(super) fn mark(row: &ClaimedRow, expected: DeliveryState, next: DeliveryState) -> Mark {
     let start = next == DeliveryState::Sending;
     // Each start is later than the one before.
     let at = row.started_at.map_or(MONDAY.0, |before| before.0 + 1);
@@ -61,7 +61,7 @@ fn mark(row: &ClaimedRow, expected: DeliveryState, next: DeliveryState) -> Mark 
 }
 
 /// Claims the one delivery that is due, and starts it.
-async fn starts(session: &mut Session) -> ClaimedRow {
+pub(super) async fn starts(session: &mut Session) -> ClaimedRow {
     let row = session.claim_deliveries("me", MONDAY, 10, None).await.unwrap().pop().unwrap();
     let start = mark(&row, DeliveryState::Claimed, DeliveryState::Sending);
     assert_eq!(session.mark_deliveries("me", &[start]).await.unwrap(), [(row.id, "sending".to_owned())]);
