@@ -79,6 +79,17 @@ queries! {
             where a.event = 'asked' and a.actor = 'subscriber'
               and a.subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
     };
+    // A list of keys is bound in its own way on each. What they confirmed at another address says nothing of the present one.
+    OWN_CONFIRMATIONS_AMONG = {
+        sqlite "select c.subscriber_id, max(c.at) from consent_events c
+            join subscribers s on s.id = c.subscriber_id and s.email = c.address
+            where c.event in ('confirmed', 'moved') and c.actor = 'subscriber'
+              and c.subscriber_id in (select value from json_each($1)) group by c.subscriber_id"
+        postgres "select c.subscriber_id, max(c.at) from consent_events c
+            join subscribers s on s.id = c.subscriber_id and s.email = c.address
+            where c.event in ('confirmed', 'moved') and c.actor = 'subscriber'
+              and c.subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint) group by c.subscriber_id"
+    };
     CONSENT_SINCE = {
         "select subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence
          from consent_events where subscriber_id = $1 and at > $2 order by at, id"
@@ -163,6 +174,14 @@ impl Session {
     pub async fn own_sign_ups_among(&mut self, subscribers: &[i64]) -> Result<Vec<i64>, StoreError> {
         let rows = fetch_all!(self, OWN_SIGN_UPS_AMONG as (i64,), &super::query::json(subscribers))?;
         Ok(rows.into_iter().map(|row| row.0).collect())
+    }
+
+    /// When those of the subscribers with these row ids who have confirmed their present address themselves did so last.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn own_confirmations_among(&mut self, subscribers: &[i64]) -> Result<Vec<(i64, UtcMillis)>, StoreError> {
+        fetch_all!(self, OWN_CONFIRMATIONS_AMONG as (i64, UtcMillis), &super::query::json(subscribers))
     }
 
     /// The events of a subscriber after that moment, oldest first.

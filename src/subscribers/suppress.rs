@@ -107,7 +107,7 @@ impl Subscribers {
     }
 
     /// Suppresses a chunk of a list. A list that came from here has the dead addresses of before: whoever has asked at one
-    /// since is left to confirm that.
+    /// since is left to confirm that, and whoever has confirmed it since the day that the list gives stays.
     async fn suppress_listed(
         &self,
         entries: &[Entry],
@@ -116,13 +116,16 @@ impl Subscribers {
     ) -> Result<Done, SubscribersError> {
         let mut session = self.store.write(Durability::Full).await?;
         let hashes: Vec<&str> = entries.iter().map(|entry| entry.hash.as_str()).collect();
+        session.lock_subscribers_among(&hashes).await?;
+        let confirmed = confirmations(&mut session, entries, otherwise).await?;
         let have = session.suppressions_among(&hashes).await?.into_iter();
         let have: HashMap<String, SuppressionReason> =
             have.map(|row| (row.address_hash, SuppressionReason::parse(&row.reason))).collect();
         let says_something = |entry: &&Entry| {
             let reason = entry.reason.unwrap_or(otherwise);
-            let for_good = !reason.is_lifted_by_confirmation();
-            for_good || have.get(&entry.hash).is_none_or(|have| have.weight() < reason.weight())
+            let weighs_more = have.get(&entry.hash).is_none_or(|have| have.weight() < reason.weight());
+            let lifted = entry.since.is_some_and(|since| confirmed.get(&entry.hash).is_some_and(|at| since < *at));
+            !reason.is_lifted_by_confirmation() || weighs_more && !lifted
         };
         let entries: Vec<Entry> = entries.iter().filter(says_something).cloned().collect();
         let done = suppress(&mut session, &entries, otherwise, origin, self.now()).await?;
@@ -263,6 +266,24 @@ impl Subscribers {
         })
         .await
     }
+}
+
+/// When those last confirmed their addresses themselves of whom a list says, with a day, what a confirmation lifts; by hash.
+async fn confirmations(
+    session: &mut Session,
+    entries: &[Entry],
+    otherwise: SuppressionReason,
+) -> Result<HashMap<String, UtcMillis>, StoreError> {
+    let dated = |entry: &&Entry| entry.since.is_some() && entry.reason.unwrap_or(otherwise).is_lifted_by_confirmation();
+    let hashes: Vec<&str> = entries.iter().filter(dated).map(|entry| entry.hash.as_str()).collect();
+    let people = if hashes.is_empty() { Vec::new() } else { session.subscribers_among(&hashes).await? };
+    let ids: Vec<i64> = people.iter().map(|person| person.id).collect();
+    let at: HashMap<i64, UtcMillis> = match ids.is_empty() {
+        true => HashMap::new(),
+        false => session.own_confirmations_among(&ids).await?.into_iter().collect(),
+    };
+    let confirmed = people.into_iter().filter_map(|person| Some((person.address_hash, *at.get(&person.id)?)));
+    Ok(confirmed.collect())
 }
 
 /// Whoever had an address before they moved, where they are meant by it; `person` has it now.

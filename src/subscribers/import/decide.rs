@@ -146,8 +146,8 @@ impl Known {
         }
     }
 
-    /// The suppression that a row brings, where none here weighs as much. That somebody complained is one even where
-    /// nothing else is known of them: they may have been erased.
+    /// The suppression that a row brings, where none here weighs as much and no later confirmation has lifted it. That
+    /// somebody complained is one even where nothing else is known of them: they may have been erased.
     pub(super) fn new_suppression(&self, row: &Row, now: UtcMillis) -> Option<SuppressionRow> {
         let known = self.suppressed.get(&row.address_hash).copied();
         let heavier = |reason: SuppressionReason| known.is_none_or(|known| known.weight() < reason.weight());
@@ -159,7 +159,8 @@ impl Known {
             created_at: now.min(created_at),
         };
         let mark = row.past.as_ref().and_then(|past| past.suppressed.as_ref());
-        if let Some(mark) = mark.filter(|mark| heavier(mark.reason)) {
+        let lifted = self.rows.get(&row.address_hash).is_some_and(|person| self.own.has_lifted(person, row));
+        if let Some(mark) = mark.filter(|mark| heavier(mark.reason) && !lifted) {
             return Some(suppression(mark.reason, &mark.note, mark.since));
         }
         let complained = row.claim.state == Some(SubscriberState::Complained);
@@ -171,6 +172,10 @@ impl Known {
 
     /// What a row that says no does to whoever has its address.
     fn go(&self, row: &Row, known: &SubscriberRow, wanted: SubscriberState, now: UtcMillis) -> Decision {
+        // That it was dead when the file was written is over.
+        if wanted == SubscriberState::Bounced && self.own.has_lifted(known, row) {
+            return Decision::Unchanged;
+        }
         if strictness(wanted) <= strictness(known.state) {
             return self.suppression(row, known);
         }

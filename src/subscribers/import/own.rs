@@ -1,21 +1,26 @@
-//! Names and languages of a file, and those that people have chosen themselves, which are newer than any file.
+//! What people have done themselves, which is newer than a file: names and languages that they chose, and confirmations.
 
 use std::collections::{HashMap, HashSet};
 
 use super::decide::Numbered;
-use crate::domain::SubscriberState;
+use super::row::Row;
+use crate::domain::{SubscriberState, UtcMillis};
 use crate::store::{Session, StoreError, SubscriberRow};
 
-/// The row ids of those who have chosen the name or the language themselves that a row of a chunk would change.
+/// What those have done themselves whom a row of a chunk would change; by their row ids.
+#[derive(Default)]
 pub(super) struct Own {
     /// On their page, where they may have emptied them too.
     profiles: HashSet<i64>,
     /// When they signed up, as far as they gave any.
     sign_ups: HashSet<i64>,
+    /// When they confirmed their address last, where a row says what a confirmation lifts.
+    confirmations: HashMap<i64, UtcMillis>,
 }
 
 impl Own {
-    /// Asked only of those for whom a row has another name or language, since each takes a look at their events.
+    /// Asked only of those for whom a row has another name or language, or an old suppression, since each takes a look at
+    /// their events.
     pub(super) async fn look_up(
         session: &mut Session,
         known: &HashMap<String, SubscriberRow>,
@@ -28,13 +33,24 @@ impl Own {
             (name || locale).then_some(person.id)
         });
         let changed: Vec<i64> = changed.collect();
-        if changed.is_empty() {
-            return Ok(Self { profiles: HashSet::new(), sign_ups: HashSet::new() });
+        let mut own = Self::default();
+        if !changed.is_empty() {
+            own.profiles = session.own_profiles_among(&changed).await?.into_iter().collect();
+            own.sign_ups = session.own_sign_ups_among(&changed).await?.into_iter().collect();
         }
-        Ok(Self {
-            profiles: session.own_profiles_among(&changed).await?.into_iter().collect(),
-            sign_ups: session.own_sign_ups_among(&changed).await?.into_iter().collect(),
-        })
+        let barred = chunk.iter().filter(|numbered| lifted_since(&numbered.row).is_some());
+        let barred: Vec<i64> = barred.filter_map(|barred| Some(known.get(&barred.row.address_hash)?.id)).collect();
+        if !barred.is_empty() {
+            own.confirmations = session.own_confirmations_among(&barred).await?.into_iter().collect();
+        }
+        Ok(own)
+    }
+
+    /// Whether somebody has confirmed their address themselves since it was suppressed where a row comes from, for a reason
+    /// that this lifts.
+    pub(super) fn has_lifted(&self, person: &SubscriberRow, row: &Row) -> bool {
+        let confirmed = self.confirmations.get(&person.id);
+        lifted_since(row).is_some_and(|since| confirmed.is_some_and(|at| since < *at))
     }
 
     /// Takes the name and the language of a row, but for those that the person has chosen. A mere request may be somebody
@@ -53,4 +69,10 @@ impl Own {
             next.locale = Some(locale.as_str().to_owned());
         }
     }
+}
+
+/// Since when a row has somebody suppressed, where a confirmation lifts that.
+fn lifted_since(row: &Row) -> Option<UtcMillis> {
+    let mark = row.past.as_ref()?.suppressed.as_ref()?;
+    mark.reason.is_lifted_by_confirmation().then_some(mark.since)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postround::domain::SubscriberState;
+use postround::domain::{SubscriberState, UtcMillis};
 use postround::store::{Durability, NewDelivery, SuppressionRow};
 use postround::subscribers::{
     Confirmed, Erased, Import, ImportBasis, ImportReport, Leave, Origin, Refusal, Subscribers, SubscribersError,
@@ -171,6 +171,50 @@ on_both! {
         let report = suppress_file(&store, &subscribers, "email,reason\na@northfold.example,bounced\n", false).await;
         assert_eq!(report.added, 1);
         assert!(states(&store).await.starts_with("a@northfold.example bounced"));
+    }
+
+    async fn what_a_dated_list_says_of_an_address_from_before_its_owner_confirmed_it_is_over(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let (before, asked) = (subscribers.now(), Asked::default());
+        clock.advance(Duration::from_secs(60));
+        // One by themselves; of the other only an operator says so, on a day that somebody wrote down.
+        let (own, said) = ("ann@northfold.example", "ben@northfold.example");
+        subscribers.add(&somebody(own, &["weekly"]), Origin::PAGE, &asked).await.unwrap();
+        let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
+        clock.advance(Duration::from_secs(60));
+        subscribers.confirm(&claim, "Yes?", Origin::PAGE, &asked).await.unwrap();
+        confirmed(&subscribers, said, &["weekly"]).await;
+        clock.advance(Duration::from_secs(60));
+        let after = subscribers.now().minus(Duration::from_secs(1));
+        for (reason, since, suppressed) in [
+            ("bounced", Some(before), [false, true]), ("erased", Some(before), [false, true]),
+            ("bounced", None, [true, true]), ("bounced", Some(after), [true, true]),
+            ("complaint", Some(before), [true, true]), ("manual", Some(before), [true, true]),
+        ] {
+            let day = since.map(UtcMillis::exact).unwrap_or_default();
+            let rows = |with: &dyn Fn(&str) -> String| [own, said].map(with).concat();
+            let list = format!("email,reason,since\n{}", rows(&|who| format!("{who},{reason},{day}\n")));
+            let state = if reason == "bounced" { "bounced" } else { "confirmed" };
+            let export = format!("email,state,suppressed\n{}", rows(&|who| format!("{who},{state},{reason} {day}\n")));
+            for is_export in [false, true] {
+                if is_export && since.is_none() {
+                    continue;
+                }
+                match is_export {
+                    false => {
+                        let report = suppress_file(&store, &subscribers, &list, false).await;
+                        assert_eq!(report.added, suppressed.into_iter().filter(|is| *is).count() as u64, "{reason} {day}");
+                    }
+                    true => {
+                        import(&store, &subscribers, export.as_bytes(), ImportBasis::Confirmed("a list"), false).await;
+                    }
+                }
+                let expected: Vec<&str> = [own, said].into_iter().zip(suppressed).filter(|(_, is)| !is).map(|(who, _)| who).collect();
+                let mailed = text(&store, "select email from live_subscriptions order by email").await;
+                assert_eq!(mailed, expected.join("\n"), "{reason} since {day:?}, by an export: {is_export}");
+                execute(&store, "delete from suppressions; update subscribers set state = 'confirmed'").await;
+            }
+        }
     }
 
     async fn after_a_complaint_an_operators_word_brings_nothing_back_that_a_fresh_confirmation_does_not_name(store: TestStore) {
