@@ -89,6 +89,26 @@ queries! {
               and (address_hash in (select jsonb_array_elements_text($3::jsonb))
                    or lower(address) in (select jsonb_array_elements_text($1::jsonb)))"
     };
+    // What may not be started any more, of what may be about to be.
+    RECALL_UNWANTED_OF = {
+        deliveries set "state = 'cancelled', owner = null, finished_at = $2"
+        where sqlite "state in ('queued', 'claimed') and subscriber_id in
+                (select s.id from subscribers s where s.address_hash in (select value from json_each($1)))
+              and not exists (select 1 from startable x where x.id = deliveries.id and x.since is not null)"
+        postgres "state in ('queued', 'claimed') and subscriber_id in
+                (select s.id from subscribers s
+                 where s.address_hash in (select jsonb_array_elements_text($1::jsonb)))
+              and not exists (select 1 from startable x where x.id = deliveries.id and x.since is not null)"
+    };
+    RECALL_UNWANTED_TO = {
+        deliveries set "state = 'cancelled', owner = null, finished_at = $2"
+        where sqlite "state in ('queued', 'claimed') and issue_id is null
+              and address_hash in (select value from json_each($1))
+              and not exists (select 1 from startable x where x.id = deliveries.id and x.since is not null)"
+        postgres "state in ('queued', 'claimed') and issue_id is null
+              and address_hash in (select jsonb_array_elements_text($1::jsonb))
+              and not exists (select 1 from startable x where x.id = deliveries.id and x.since is not null)"
+    };
     UNSUPPRESS = { "delete from suppressions where address_hash = $1" };
 }
 
@@ -158,6 +178,17 @@ impl Session {
         let hashes = json(hashes);
         let stopped = execute!(self, CANCEL_ALL_OF, &hashes, now)?;
         Ok(stopped + execute!(self, CANCEL_ALL_TO, &json(addresses), now, &hashes)?)
+    }
+
+    /// Cancels what may not be started any more of all that goes to those subscribers and addresses, in a transaction after
+    /// the one that said so: a start that looked at them before is over then, or finds its claim gone. Says how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn recall_unwanted(&mut self, hashes: &[&str], now: UtcMillis) -> Result<u64, StoreError> {
+        let hashes = json(hashes);
+        let recalled = execute!(self, RECALL_UNWANTED_OF, &hashes, now)?;
+        Ok(recalled + execute!(self, RECALL_UNWANTED_TO, &hashes, now)?)
     }
 
     /// Lifts a suppression; says whether there was one.

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::import::suppressions::Entry;
 use super::meant::is_theirs_alone;
-use super::{Origin, SuppressionReason, event};
+use super::{Origin, Subscribers, SubscribersError, SuppressionReason, event};
 use crate::domain::{SubscriberState, UtcMillis};
-use crate::store::{Session, StoreError, SubscriberRow, SuppressionRow};
+use crate::store::{Durability, Session, StoreError, SubscriberRow, SuppressionRow};
 
 /// Suppresses the address of somebody as dead, and stops all that is on its way to it, in a transaction: a relay has said
 /// so in these words.
@@ -37,6 +37,8 @@ pub(super) struct Done {
     pub(super) stopped: u64,
     /// The addresses that whoever had one of them before has now, and that are suppressed with it.
     pub(super) moved_to: Vec<String>,
+    /// The hashes of all of these addresses.
+    hashes: Vec<String>,
 }
 
 /// Suppresses addresses in a transaction.
@@ -67,7 +69,28 @@ pub(super) async fn suppress(
     let changed: HashSet<&str> =
         marks.iter().filter(|mark| new.contains(mark.hash)).map(|mark| mark.entry.hash.as_str()).collect();
     let moved_to = marks.iter().filter_map(Mark::moved_to).map(str::to_owned).collect();
-    Ok(Done { changed: changed.len() as u64, stopped, moved_to })
+    let hashes = hashes.into_iter().map(str::to_owned).collect();
+    Ok(Done { changed: changed.len() as u64, stopped, moved_to, hashes })
+}
+
+impl Subscribers {
+    /// Takes back what may be about to be started to addresses that were suppressed, once that is committed and before it is
+    /// answered.
+    pub(super) async fn recall_suppressed(&self, done: &Done) -> Result<(), SubscribersError> {
+        self.recall_unwanted(&done.hashes).await
+    }
+
+    /// Where there are writers beside each other, a start may have looked at somebody just before they were to get nothing
+    /// more, and commit after: this waits for it, or takes its claim away.
+    pub(super) async fn recall_unwanted(&self, hashes: &[String]) -> Result<(), SubscribersError> {
+        if hashes.is_empty() || !self.store.is_shared() {
+            return Ok(());
+        }
+        let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
+        let mut session = self.store.write(Durability::Full).await?;
+        session.recall_unwanted(&hashes, self.now()).await?;
+        Ok(session.commit().await?)
+    }
 }
 
 /// Notes what was suppressed on the subscribers whose addresses those are.

@@ -15,6 +15,7 @@ mod model;
 mod moving;
 mod other_programs;
 mod pausing;
+mod recalling;
 mod rotating;
 mod round_trip;
 mod suppressing;

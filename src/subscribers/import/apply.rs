@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Import;
+use super::changes::Changes;
 use super::decide::{Known, Numbered};
 use super::report::Counts;
 use crate::domain::UtcMillis;
@@ -17,33 +18,38 @@ impl Subscribers {
         import: &Import<'_>,
         pace: &mut impl FnMut() -> UtcMillis,
     ) -> Result<Counts, SubscribersError> {
-        for _ in 1..TRIES {
+        let mut tries = 1;
+        let (counts, refused) = loop {
             match self.try_apply_chunk(chunk, import, pace).await {
-                Err(error) if error.is_contention() => {}
-                result => return result,
+                Err(error) if error.is_contention() && tries < TRIES => tries += 1,
+                result => break result?,
             }
-        }
-        self.try_apply_chunk(chunk, import, pace).await
+        };
+        self.recall_unwanted(&refused).await?;
+        Ok(counts)
     }
 
+    /// Gives the hashes of the addresses too where something is not wanted any more.
     async fn try_apply_chunk(
         &self,
         chunk: &[Numbered],
         import: &Import<'_>,
         pace: &mut impl FnMut() -> UtcMillis,
-    ) -> Result<Counts, SubscribersError> {
+    ) -> Result<(Counts, Vec<String>), SubscribersError> {
         let source = format!("import of {}", name_of(import.path));
         let mut session = self.store.write(Durability::Full).await?;
         let hashes: Vec<&str> = chunk.iter().map(|numbered| numbered.row.address_hash.as_str()).collect();
         session.lock_subscribers_among(&hashes).await?;
         session.lock_moved_among(&hashes).await?;
-        let mut counts = Counts::default();
+        let (mut counts, mut refused) = (Counts::default(), Vec::new());
         let mut rest: Vec<&Numbered> = chunk.iter().collect();
         while !rest.is_empty() {
-            (counts, rest) = self.apply_some(&mut session, counts, rest, import, &source, pace).await?;
+            let (changes, later) = self.apply_some(&mut session, counts, rest, import, &source, pace).await?;
+            refused.extend(changes.refused());
+            (counts, rest) = (changes.counts, later);
         }
         session.commit().await?;
-        Ok(counts)
+        Ok((counts, refused))
     }
 
     /// Writes some of the rows, and gives those that come later.
@@ -55,7 +61,7 @@ impl Subscribers {
         import: &Import<'_>,
         source: &str,
         pace: &mut impl FnMut() -> UtcMillis,
-    ) -> Result<(Counts, Vec<&'c Numbered>), SubscribersError> {
+    ) -> Result<(Changes<'c>, Vec<&'c Numbered>), SubscribersError> {
         let now = self.now();
         let origin = Origin { source, ..Origin::COMMAND_LINE };
         let known = Known::look_up(session, &rows).await?;
@@ -69,7 +75,7 @@ impl Subscribers {
             changes.turns.iter().map(|(subscriber_id, turn)| turn.row(*subscriber_id, pace())).collect()
         };
         changes.write(session, &asks, now).await?;
-        Ok((changes.counts, later))
+        Ok((changes, later))
     }
 }
 

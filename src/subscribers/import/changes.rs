@@ -30,6 +30,8 @@ pub(super) struct Changes<'c> {
     /// What is stopped, since it was left, or since it is paused.
     cancel: Vec<(i64, String)>,
     pause: Vec<(i64, String)>,
+    /// The hashes of the addresses of those who get less than before.
+    refused: Vec<String>,
     pub(super) drop: Vec<(i64, String)>,
     /// The row ids of those who were pending until now.
     confirmed: Vec<i64>,
@@ -165,6 +167,9 @@ impl Changes<'_> {
         };
         let (pause, cancel): (Vec<String>, Vec<String>) = update.cancel.into_iter().partition(paused);
         self.pause.extend(pause.into_iter().map(|digest| (id, digest)));
+        if !cancel.is_empty() {
+            self.refused.push(update.row.address_hash.clone());
+        }
         self.cancel.extend(cancel.into_iter().map(|digest| (id, digest)));
         self.put.extend(update.put);
         self.drop.extend(update.drop.into_iter().map(|digest| (id, digest)));
@@ -213,6 +218,12 @@ impl Changes<'_> {
             session.add_former_ids(&former).await?;
         }
         Ok(())
+    }
+
+    /// The hashes of the addresses where something is not wanted any more.
+    pub(super) fn refused(&self) -> impl Iterator<Item = String> {
+        let suppressed = self.suppressions.iter().map(|row| &row.address_hash);
+        self.refused.iter().chain(suppressed).cloned()
     }
 
     pub(super) async fn write(
