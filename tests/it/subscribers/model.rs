@@ -38,8 +38,8 @@ pub(super) enum Step {
     TakeUp { who: usize, digest: usize },
     /// Somebody says that they have lost the link of that address.
     LoseLink { who: usize },
-    /// They ask for the other inbox instead.
-    AskMove { who: usize },
+    /// They ask for another inbox instead: the next one, or the one after that.
+    AskMove { who: usize, on: usize },
     /// One of the links is followed that were mailed to a new address.
     FollowMove { link: usize },
     /// They choose topics of a digest, and pause it for some days, or not.
@@ -81,7 +81,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (who.clone(), 0..2_usize).prop_map(|(who, back)| Step::Undo { who, back }),
         2 => (who.clone(), digest.clone()).prop_map(|(who, digest)| Step::TakeUp { who, digest }),
         1 => who.clone().prop_map(|who| Step::LoseLink { who }),
-        2 => who.clone().prop_map(|who| Step::AskMove { who }),
+        3 => (who.clone(), 1..people::PEOPLE.len()).prop_map(|(who, on)| Step::AskMove { who, on }),
         3 => (0..2_usize).prop_map(|link| Step::FollowMove { link }),
         2 => (who.clone(), digest.clone(), 0..8_u8, 0..4_u64).prop_map(|(who, digest, topics, days)| Step::Choose { who, digest, topics, days }),
         1 => who.clone().prop_map(|who| Step::Bounce { who }),

@@ -1,11 +1,11 @@
-//! Changes of address in the model's world: everybody's mails may go to the other inbox.
+//! Changes of address in the model's world: everybody's mails may go to another inbox.
 
-use postround::domain::UtcMillis;
+use postround::domain::{PublicId, UtcMillis};
 use postround::subscribers::{
     ADDRESSES, ADDRESSES_WINDOW, CHANGE_LIFETIME, ChangeAsked, Changed, NoticeKind, Origin, TokenError,
 };
 
-use super::people::{Bar, Expected, Link, PEOPLE, Person, Standing, Wanted};
+use super::people::{Bar, Expected, PEOPLE, Person, Standing, Wanted};
 use super::world::World;
 use crate::support::household::{Asked, address, everything};
 
@@ -14,16 +14,16 @@ use crate::support::household::{Asked, address, everything};
 pub struct Move {
     token: String,
     /// The id of who asked.
-    id: String,
+    id: PublicId,
     from: usize,
     to: usize,
     at: UtcMillis,
 }
 
 impl World<'_> {
-    /// Somebody asks for the other inbox, by the link to everything.
-    pub(super) async fn ask_move(&mut self, from: usize) {
-        let (to, now) = (1 - from, self.now());
+    /// Somebody asks for an inbox further on, by the link to everything.
+    pub(super) async fn ask_move(&mut self, from: usize, on: usize) {
+        let (to, now) = ((from + on) % PEOPLE.len(), self.now());
         let Some(claim) = self.manage(from).await.filter(|_| self.people[from].may_have_link()) else { return };
         let asked = Asked::default();
         let new = address(PEOPLE[to]);
@@ -40,7 +40,8 @@ impl World<'_> {
         if granted {
             self.people[to].mails.push(now);
         }
-        let silent = !granted || self.people[to].bar.is_some() || self.people[to].standing == Standing::Complained;
+        let barred = self.people[to].bar.is_some() || self.people[to].standing == Standing::Complained;
+        let silent = !granted || barred || self.said_no_elsewhere(to);
         match (&mails[..], silent, self.people[to].standing) {
             ([], true, _) => {}
             ([mail], false, Standing::Confirmed) => {
@@ -49,7 +50,7 @@ impl World<'_> {
             ([mail], false, _) => {
                 let NoticeKind::ChangeAddress { link, .. } = &mail.kind else { panic!("{mail:?}") };
                 let token = link.0.rsplit('/').next().unwrap().to_owned();
-                let id = claim.subscriber.as_str().to_owned();
+                let id = claim.subscriber.clone();
                 self.homes.insert(id.clone(), from);
                 self.moves.push(Move { token, id, from, to, at: now });
             }
@@ -83,6 +84,9 @@ impl World<'_> {
         let (from, to) = (&self.people[change.from], &self.people[change.to]);
         match self.homes.get(&change.id) {
             Some(home) if *home == change.to => Changed::Already,
+            // By now they have a third one, to which the link is not bound.
+            Some(home) if *home != change.from => Changed::Stale,
+            Some(_) if self.said_no_elsewhere(change.to) => Changed::Stale,
             Some(_) if from.is_barred() || to.bar.is_some() => Changed::Stale,
             Some(_) if matches!(to.standing, Standing::Confirmed | Standing::Complained) => Changed::Stale,
             Some(_) => Changed::Now,
@@ -95,15 +99,20 @@ impl World<'_> {
         let now = self.now();
         let mover = std::mem::replace(&mut self.people[from], Person::new());
         let other = std::mem::replace(&mut self.people[to], Person::new());
-        let links = mover.links.into_iter().map(|link| Link { dead: true, ..link }).collect();
-        let (mails, bar) = (mover.mails.clone(), mover.bar);
+        let (links, mails, bar) = (mover.links, mover.mails.clone(), mover.bar);
         self.people[from] = Person { links, mails, bar, ..Person::new() };
         let gone = matches!(mover.standing, Standing::Left | Standing::Bounced);
+        // What was left at either is left, when it was left last.
+        let (mut left, mut had) = (mover.left, mover.had);
+        for (digest, at) in other.left.into_iter().filter(|(digest, _)| !mover.gets.contains_key(digest)) {
+            left.entry(digest).and_modify(|before| *before = at.max(*before)).or_insert(at);
+            had.entry(digest).or_insert(other.had[&digest]);
+        }
         self.people[to] = Person {
             standing: mover.standing,
             gets: mover.gets,
-            left: mover.left,
-            had: mover.had,
+            left,
+            had,
             undos: other.undos,
             moves: mover.moves.into_iter().chain(other.moves).collect(),
             gone_at: if gone { now } else { mover.gone_at },
@@ -130,13 +139,20 @@ impl World<'_> {
 
     /// Whether whoever had that inbox before has said no for good at the one that they have now.
     pub(super) fn said_no_elsewhere(&self, who: usize) -> bool {
-        self.former[who].is_some_and(|home| self.people[home].is_barred())
+        self.moved_from(who).is_some_and(|home| self.people[home].is_barred())
+    }
+
+    /// An inbox that somebody has confirmed is theirs alone.
+    pub(super) fn prove(&mut self, who: usize) {
+        if self.people[who].standing == Standing::Confirmed {
+            self.former[who] = None;
+        }
     }
 
     /// Whoever had that inbox before is meant by a no for good from there as well, as long as nobody has confirmed it since.
     pub(super) fn shut_elsewhere(&mut self, who: usize, bar: Bar) {
         let now = self.now();
-        let Some(home) = self.former[who].filter(|_| self.people[who].standing != Standing::Confirmed) else { return };
+        let Some(home) = self.moved_from(who) else { return };
         if bar == Bar::Complaint {
             self.people[home].standing = Standing::Complained;
         }
@@ -144,9 +160,9 @@ impl World<'_> {
         self.queue.retain(|waits| waits.0 != home);
     }
 
-    /// Where whoever had that inbox before is now, as long as nobody has confirmed anything in it since.
+    /// Where whoever had that inbox before is now, as long as nobody has confirmed it since.
     pub(super) fn moved_from(&self, who: usize) -> Option<usize> {
-        let unproven = matches!(self.people[who].standing, Standing::Unknown | Standing::Pending);
+        let unproven = self.people[who].standing != Standing::Confirmed;
         self.former[who].filter(|_| unproven)
     }
 
@@ -157,6 +173,10 @@ impl World<'_> {
         if state == Standing::Complained && here.standing == Standing::Unknown && here.bar.is_some() {
             here.suppress(Bar::Complaint, now);
         }
+        // The no is that of whoever has asked for it as well.
+        if here.standing != Standing::Unknown && state != Standing::Confirmed {
+            here.import(state, None, now);
+        }
         if matches!(state, Standing::Left | Standing::Complained) {
             self.people[home].import(state, None, now);
         }
@@ -165,12 +185,32 @@ impl World<'_> {
         }
     }
 
-    /// Whoever is at `who` is erased, and comes back by none of the inboxes that they had before.
-    pub(super) fn erase_former(&mut self, who: usize, complained: bool) {
+    /// Whoever is at `who` is erased, and comes back by none of the inboxes that they had before. Whatever is asked for at one
+    /// of them goes with them.
+    pub(super) fn erase(&mut self, who: usize) {
         let now = self.now();
+        let askers = (0..PEOPLE.len()).filter(|asker| self.former[*asker] == Some(who));
+        let askers: Vec<usize> = askers.filter(|asker| self.people[*asker].standing != Standing::Confirmed).collect();
+        askers.into_iter().for_each(|asker| self.erase_one(asker, now));
+        self.erase_one(who, now);
+    }
+
+    fn erase_one(&mut self, who: usize, now: UtcMillis) {
+        if self.people[who].standing == Standing::Unknown {
+            return;
+        }
+        let complained = self.people[who].standing == Standing::Complained;
+        self.people[who].erase(now);
+        self.vanished(who);
         for (inbox, home) in self.former.iter_mut().enumerate().filter(|(_, home)| **home == Some(who)) {
             *home = None;
             self.people[inbox].bar_erased(complained, now);
         }
+    }
+
+    /// Nobody is known at `who` any more.
+    pub(super) fn vanished(&mut self, who: usize) {
+        self.homes.retain(|_, home| *home != who);
+        self.queue.retain(|waits| waits.0 != who);
     }
 }

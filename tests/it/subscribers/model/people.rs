@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use postround::domain::UtcMillis;
+use postround::domain::{PublicId, UtcMillis};
 use postround::subscribers::{NOTICE_SPACING, NOTICE_WINDOW};
 
 /// Everybody there is.
-pub const PEOPLE: [&str; 2] = ["ann@northfold.example", "ben@saltby.example"];
+pub const PEOPLE: [&str; 3] = ["ann@northfold.example", "ben@saltby.example", "cal@elsewhere.example"];
 /// The digests, and what one can choose of either.
 pub const DIGESTS: [&str; 2] = ["weekly", "jobs"];
 /// The topics of a digest, one for each bit.
@@ -63,8 +63,8 @@ pub struct Link {
     pub token: String,
     pub asked_at: UtcMillis,
     pub choice: Wanted,
-    /// Whether the person it was for has been forgotten.
-    pub dead: bool,
+    /// The id of whom it was for: it is theirs as long as they are where it was mailed.
+    pub owner: PublicId,
 }
 
 /// What one gets of a digest.
@@ -172,9 +172,6 @@ impl Person {
     }
 
     pub fn confirm(&mut self, link: &Link) -> Verdict {
-        if link.dead {
-            return Verdict::Stale;
-        }
         if self.is_barred() {
             return Verdict::Refused;
         }
@@ -323,18 +320,15 @@ impl Person {
         due && may
     }
 
-    pub fn forget(&mut self, now: UtcMillis) {
-        if self.standing == Standing::Pending && self.asked_at <= now.minus(30 * DAY) {
-            self.vanish();
-        }
+    /// Whether they have never confirmed, and it is forgotten that they asked.
+    pub fn is_forgotten(&self, now: UtcMillis) -> bool {
+        self.standing == Standing::Pending && self.asked_at <= now.minus(30 * DAY)
     }
 
-    /// Nothing is known of them any more but that they must not be mailed, and how many mails they had. Their links are
-    /// nobody's.
-    fn vanish(&mut self) {
-        let links = std::mem::take(&mut self.links).into_iter().map(|link| Link { dead: true, ..link });
-        let (bar, mails) = (self.bar, std::mem::take(&mut self.mails));
-        *self = Self { links: links.collect(), bar, mails, ..Self::new() };
+    /// Nothing is known of them any more but that they must not be mailed, and what was mailed there.
+    pub fn vanish(&mut self) {
+        let (bar, links, mails) = (self.bar, std::mem::take(&mut self.links), std::mem::take(&mut self.mails));
+        *self = Self { links, bar, mails, ..Self::new() };
     }
 }
 

@@ -22,8 +22,8 @@ impl Person {
         self.bar.is_none() && matches!(self.standing, Standing::Confirmed | Standing::Left)
     }
 
-    fn undo(&mut self, digest: usize, at: UtcMillis, now: UtcMillis) -> Undone {
-        if self.bar.is_some() || !matches!(self.standing, Standing::Confirmed | Standing::Left) {
+    fn undo(&mut self, digest: usize, at: UtcMillis, elsewhere: bool, now: UtcMillis) -> Undone {
+        if elsewhere || self.bar.is_some() || !matches!(self.standing, Standing::Confirmed | Standing::Left) {
             return Undone::Refused;
         }
         let then: Vec<usize> = self.left.iter().filter(|(_, left)| **left == at).map(|(digest, _)| *digest).collect();
@@ -42,8 +42,8 @@ impl Person {
         Undone::Now(then.into_iter().map(|digest| DIGESTS[digest].to_owned()).collect())
     }
 
-    fn take_up(&mut self, digest: usize) -> Taken {
-        if !self.may_have_link() {
+    fn take_up(&mut self, digest: usize, elsewhere: bool) -> Taken {
+        if elsewhere || !self.may_have_link() {
             return Taken::Refused;
         }
         if self.standing == Standing::Confirmed && self.gets.contains_key(&digest) {
@@ -63,10 +63,13 @@ impl Person {
             return Lost::Nothing;
         }
         self.mails.push(now);
+        if elsewhere {
+            return Lost::Nothing;
+        }
         if self.may_have_link() {
             return Lost::Link;
         }
-        if self.standing != Standing::Pending || self.bar.is_some() || elsewhere {
+        if self.standing != Standing::Pending || self.bar.is_some() {
             return Lost::Nothing;
         }
         self.asked_at = now;
@@ -105,14 +108,18 @@ impl World<'_> {
         assert_eq!(everything(self.store).await, before, "a look at the page changes nothing");
         let undone = self.subscribers.undo(&claim, "Undo", Origin::PAGE).await.unwrap();
         assert_eq!(undone, would);
-        let expected = self.people[who].undo(digest, at, now);
+        let elsewhere = self.said_no_elsewhere(who);
+        let expected = self.people[who].undo(digest, at, elsewhere, now);
+        self.prove(who);
         assert_eq!(sorted(undone), sorted(expected), "{:#?}", self.people[who]);
     }
 
     pub(super) async fn take_up(&mut self, who: usize, digest: usize) {
         let Some(claim) = self.manage(who).await else { return };
         let taken = self.subscribers.take_up(&claim, DIGESTS[digest], "Subscribe", Origin::PAGE).await.unwrap();
-        assert_eq!(taken, self.people[who].take_up(digest), "{:#?}", self.people[who]);
+        let elsewhere = self.said_no_elsewhere(who);
+        assert_eq!(taken, self.people[who].take_up(digest, elsewhere), "{:#?}", self.people[who]);
+        self.prove(who);
     }
 
     pub(super) async fn lose_link(&mut self, who: usize) {
@@ -120,8 +127,8 @@ impl World<'_> {
         self.subscribers.mail_lost_link(&address(PEOPLE[who]), Origin::PAGE, &asked).await.unwrap();
         let elsewhere = self.said_no_elsewhere(who);
         match self.people[who].lose_link(elsewhere, now) {
-            Lost::Nothing => self.expect(who, &Expected::Nothing, asked),
-            Lost::Ask(wanted) => self.expect(who, &Expected::Ask(wanted), asked),
+            Lost::Nothing => self.expect(who, &Expected::Nothing, asked).await,
+            Lost::Ask(wanted) => self.expect(who, &Expected::Ask(wanted), asked).await,
             Lost::Link => {
                 let mails = asked.0.into_inner().unwrap();
                 assert!(

@@ -29,9 +29,10 @@ pub struct World<'a> {
     pub(super) queue: Vec<(usize, usize)>,
     /// Unsubscribe tokens that went out, ever.
     pub(super) tokens: Vec<(String, DigestClaim)>,
-    /// Links that were mailed to a new address, and where whoever asked for one is now, by their id.
+    /// Links that were mailed to a new address.
     pub(super) moves: Vec<Move>,
-    pub(super) homes: BTreeMap<String, usize>,
+    /// Where whoever was mailed a link is now, by their id.
+    pub(super) homes: BTreeMap<PublicId, usize>,
     /// Inboxes that somebody has left for another one: what they had there is part of their evidence.
     pub(super) departed: BTreeSet<usize>,
     /// Which inbox somebody has now who had this one before, until it confirms something itself.
@@ -69,7 +70,7 @@ impl<'a> World<'a> {
             Step::Undo { who, back } => self.undo(who, back).await,
             Step::TakeUp { who, digest } => self.take_up(who, digest).await,
             Step::LoseLink { who } => self.lose_link(who).await,
-            Step::AskMove { who } => self.ask_move(who).await,
+            Step::AskMove { who, on } => self.ask_move(who, on).await,
             Step::FollowMove { link } => self.follow_move(link).await,
             Step::Choose { who, digest, topics, days } => self.choose(who, digest, topics, days).await,
             Step::Bounce { who } => self.bounce(who).await,
@@ -77,7 +78,7 @@ impl<'a> World<'a> {
             Step::ByHand { who, lift } => self.by_hand(who, lift).await,
             Step::Evidence { who, digests, topics } => self.evidence(who, &wanted(digests, topics)).await,
             Step::Import { who, state, digests, topics } => self.import(who, state, digests, topics).await,
-            Step::Erase { who, by_link } => self.erase(who, by_link).await,
+            Step::Erase { who, by_link } => self.be_erased(who, by_link).await,
             Step::LayOut { digest } => self.lay_out(digest).await,
             Step::Deliver => self.deliver().await,
             Step::Rotate => self.rotate(),
@@ -123,11 +124,11 @@ impl<'a> World<'a> {
         let asked = Asked::default();
         self.subscribers.join(&request, Origin::PAGE, &asked).await.unwrap();
         let expected = self.joins(who, wanted);
-        self.expect(who, &expected, asked);
+        self.expect(who, &expected, asked).await;
     }
 
     /// Compares what was mailed, and keeps the link.
-    pub(super) fn expect(&mut self, who: usize, expected: &Expected, asked: Asked) {
+    pub(super) async fn expect(&mut self, who: usize, expected: &Expected, asked: Asked) {
         let (mails, asked_at) = (asked.0.into_inner().unwrap(), self.now());
         assert!(!format!("{mails:?}").contains("casino"), "a stranger's words in a mail: {mails:?}");
         match (expected, &mails[..]) {
@@ -138,10 +139,17 @@ impl<'a> World<'a> {
             ) => {
                 assert_eq!(named, &choice(wanted));
                 let token = link.0.rsplit('/').next().unwrap().to_owned();
-                self.people[who].links.push(Link { token, asked_at, choice: wanted.clone(), dead: false });
+                let owner = self.id(who).await.unwrap();
+                self.homes.insert(owner.clone(), who);
+                self.people[who].links.push(Link { token, asked_at, choice: wanted.clone(), owner });
             }
             _ => panic!("{expected:?} was expected, and there came {mails:?}"),
         }
+    }
+
+    /// Whether a link that was mailed there is for whoever is there.
+    fn is_theirs(&self, who: usize, link: &Link) -> bool {
+        self.homes.get(&link.owner) == Some(&who)
     }
 
     fn link(&self, who: usize, link: usize) -> Option<Link> {
@@ -166,14 +174,12 @@ impl<'a> World<'a> {
         }
         let verdict = self.subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap();
         assert_eq!(verdict, would);
-        let expected = match (self.said_no_elsewhere(who), self.people[who].clone().confirm(&link)) {
-            (true, Verdict::Refused) => Verdict::Refused,
-            (true, _) => Verdict::Stale,
-            (false, _) => self.people[who].confirm(&link),
+        let expected = match (self.is_theirs(who, &link), self.said_no_elsewhere(who)) {
+            (true, false) => self.people[who].confirm(&link),
+            (true, true) if self.people[who].is_barred() => Verdict::Refused,
+            _ => Verdict::Stale,
         };
-        if expected == Verdict::Now {
-            self.former[who] = None;
-        }
+        self.prove(who);
         let same = matches!(
             (&verdict, expected),
             (Confirmed::Now, Verdict::Now)
@@ -188,13 +194,13 @@ impl<'a> World<'a> {
         let Some(link) = self.link(who, link) else { return };
         let asked = Asked::default();
         let again = self.subscribers.ask_again(&link.token, "Again", Origin::PAGE, &asked).await.unwrap();
-        if link.dead {
+        if !self.is_theirs(who, &link) {
             assert_eq!((again, asked.count()), (AskedAgain::Gone, 0));
             return;
         }
         assert_eq!(again, AskedAgain::Asked);
         let expected = self.joins(who, &link.choice);
-        self.expect(who, &expected, asked);
+        self.expect(who, &expected, asked).await;
     }
 
     /// Their link of a digest; only who has ever been mailed one has one.
@@ -278,11 +284,13 @@ impl<'a> World<'a> {
     }
 
     /// By an operator, or by the link that was mailed to them; then no trace of the address is left but its hash.
-    async fn erase(&mut self, who: usize, by_link: bool) {
+    async fn be_erased(&mut self, who: usize, by_link: bool) {
         let (known, now) = (self.people[who].standing != Standing::Unknown, self.now());
         let keys = Keys::read(&self.store.folder.path().join("keys")).unwrap().unwrap();
         let hash = keys.address_hash(&address(PEOPLE[who]));
-        let erased = match self.id(who).await.filter(|_| by_link) {
+        let id = self.id(who).await.filter(|_| by_link);
+        let linked = id.is_some();
+        let erased = match id {
             Some(id) => {
                 let tokens = self.subscribers.tokens();
                 let token = tokens.manage(&id, &hash, DIGESTS[0], now);
@@ -293,13 +301,13 @@ impl<'a> World<'a> {
             }
             None => self.subscribers.erase_address(&address(PEOPLE[who])).await.unwrap(),
         };
+        if let Some(home) = self.moved_from(who).filter(|_| !linked) {
+            assert_eq!(erased, Erased::Moved(PEOPLE[home].to_owned()), "they ask for what is held of them there");
+            return;
+        }
         assert_eq!(erased == Erased::Now, known, "{erased:?}");
-        let complained = self.people[who].standing == Standing::Complained;
-        self.people[who].erase(now);
         if known {
-            self.erase_former(who, complained);
-            self.homes.retain(|_, home| *home != who);
-            self.queue.retain(|waits| waits.0 != who);
+            self.erase(who);
             let here = self.departed.contains(&who);
             assert!(here || traces(self.store, &[PEOPLE[who]]).await.is_empty());
         }
@@ -338,7 +346,9 @@ impl<'a> World<'a> {
         std::fs::write(&path, file).unwrap();
         let import = Import::new(&path, ImportBasis::Confirmed("an old list"));
         self.subscribers.import(&import, &Asked::default(), |_, _| {}).await.unwrap();
-        if let Some(home) = self.moved_from(who) {
+        let mere = matches!(self.people[who].standing, Standing::Unknown | Standing::Pending);
+        let meant = mere || state != Standing::Confirmed;
+        if let Some(home) = self.moved_from(who).filter(|_| meant) {
             return self.import_moved(who, home, state);
         }
         let (now, before) = (self.now(), self.people[who].standing);
@@ -366,14 +376,18 @@ impl<'a> World<'a> {
             let token = link.0.rsplit('/').next().unwrap().to_owned();
             let claim = self.subscribers.tokens().verify_confirm(&token, now).unwrap();
             let first = self.people[who].links.iter().find(|link| link.asked_at == claim.asked_at).cloned().unwrap();
+            assert!(self.is_theirs(who, &first));
             assert_eq!(claim.choice, choice(&first.choice));
             assert!(!self.said_no_elsewhere(who), "{:#?}", self.people);
             assert!(self.people[who].remind(claim.asked_at, now), "{:#?}", self.people[who]);
             self.people[who].links.push(Link { token, ..first });
         }
         self.subscribers.forget_unconfirmed().await.unwrap();
-        for person in &mut self.people {
-            person.forget(now);
+        for who in 0..PEOPLE.len() {
+            if self.people[who].is_forgotten(now) {
+                self.people[who].vanish();
+                self.vanished(who);
+            }
         }
     }
 }
