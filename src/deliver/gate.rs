@@ -161,6 +161,13 @@ impl Gate {
         Some(Wish { count, span: self.step * count - paid, paid, lost: std::mem::take(&mut self.owed) })
     }
 
+    /// Lets go of the places in hand; says how much time they are, with what was missed before.
+    pub fn let_go(&mut self) -> Duration {
+        let Way::Shared(places, _) = &mut self.way else { return Duration::ZERO };
+        let in_hand: Duration = places.drain(..).map(|some| some.step * some.left).sum();
+        in_hand + std::mem::take(&mut self.owed)
+    }
+
     /// The store has given what was wished for, from that time on.
     pub fn add(&mut self, wish: &Wish, from: Instant) {
         if let Way::Shared(places, _) = &mut self.way {
@@ -301,6 +308,18 @@ mod tests {
             }
         }
         assert_eq!(counts, [10, 5, 2, 1, 2, 4, 8]);
+    }
+
+    #[tokio::test]
+    async fn whoever_goes_leaves_the_time_that_it_has_not_used() {
+        let mut gate = Gate::shared(fifty());
+        let now = Instant::now();
+        let wish = gate.wish(100, Duration::ZERO, now).unwrap();
+        gate.add(&wish, now);
+        gate.pass(now);
+        assert_eq!((gate.let_go(), gate.let_go()), (STEP * 9, Duration::ZERO));
+        assert!(gate.opens(now) > now);
+        assert_eq!(Gate::own(fifty()).let_go(), Duration::ZERO, "nobody else could use it");
     }
 
     #[tokio::test]

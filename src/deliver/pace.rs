@@ -142,6 +142,15 @@ impl Pace {
         }
     }
 
+    /// Lets go of the places in hand that the store has given; says how much time of which limit they are.
+    pub fn let_go(&mut self) -> Vec<(Limit, Duration)> {
+        let scopes = std::iter::once((Limit::All, &mut self.all));
+        let relays = self.relays.iter_mut().enumerate().map(|(place, relay)| (Limit::Relay(place), relay));
+        let gates = scopes.chain(relays).filter_map(|(limit, scope)| Some((limit, scope.gate.as_mut()?)));
+        let domains = self.domains.iter_mut().map(|(domain, gate)| (Limit::Domain(domain.clone()), gate));
+        gates.chain(domains).map(|(limit, gate)| (limit, gate.let_go())).filter(|(_, time)| !time.is_zero()).collect()
+    }
+
     /// When the next one may go within each rate, for a pace that follows this one.
     pub fn reached(&self) -> HashMap<Limit, Instant> {
         let relays = self.relays.iter().enumerate().map(|(place, relay)| (Limit::Relay(place), relay));

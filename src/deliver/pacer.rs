@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::gate::{MOST_OWED, Wish};
 use super::pace::Limit;
-use super::run::Run;
+use super::run::{Run, Shared};
 use super::told::Told;
 use crate::store::StoreError;
 
@@ -46,13 +46,33 @@ pub async fn keep(run: &Run) {
     }
 }
 
+/// Leaves the time of places that were not used to whoever goes on.
+///
+/// # Errors
+/// When the store fails.
+pub async fn leave(shared: &Shared, unused: &[(Limit, Duration)]) -> Result<(), StoreError> {
+    if unused.is_empty() {
+        return Ok(());
+    }
+    let mut session = shared.store.marks().await?;
+    for (limit, time) in unused {
+        session.owe_turn(&scope_of(shared, limit), *time, MOST_OWED).await?;
+    }
+    Ok(())
+}
+
+/// What the store calls a limit.
+fn scope_of(shared: &Shared, limit: &Limit) -> String {
+    match limit {
+        Limit::All => "*".to_owned(),
+        Limit::Relay(place) => shared.stations.get(*place).map(|relay| relay.config.id.clone()).unwrap_or_default(),
+        Limit::Domain(domain) => format!("@{domain}"),
+    }
+}
+
 /// Asks for places; gives what all nodes have missed of the rate. `None`: as many are given away as may be.
 async fn ask(run: &Run, limit: &Limit, wish: &Wish) -> Result<Option<Duration>, StoreError> {
-    let scope = match limit {
-        Limit::All => "*".to_owned(),
-        Limit::Relay(place) => run.shared.stations.get(*place).map(|relay| relay.config.id.clone()).unwrap_or_default(),
-        Limit::Domain(domain) => format!("@{domain}"),
-    };
+    let scope = scope_of(&run.shared, limit);
     let mut session = run.shared.store.marks().await?;
     let before = Instant::now();
     let Some(turn) = session.take_turn(&scope, wish.span, wish.paid, wish.lost, MOST_OWED).await? else {

@@ -11,7 +11,7 @@ use super::conversation::Stop;
 use super::counts::Outcome;
 use super::engine::Engine;
 use super::feed::Feed;
-use super::pace::Pace;
+use super::pace::{Limit, Pace};
 use super::quotas::Returned;
 use super::recorder::Recorder;
 use super::run::{Run, Shared};
@@ -70,13 +70,14 @@ impl Engine {
         let places = self.shared.quotas.take_out(&run.feed);
         *self.shared.reached() = run.feed.pace(|pace| pace.reached());
         tasks.beside.shutdown().await;
+        let turns = run.feed.pace(|pace| pace.let_go());
         // The recorder ends when the run, which has the way to it, is gone.
         drop(run);
         let recorded = timeout(LAST_MARKS, async { while tasks.recorder.join_next().await.is_some() {} }).await;
         if recorded.is_err() {
             tracing::warn!("the store did not take the last results in time; they are uncertain");
         }
-        match timeout(LAST_MARKS, self.give_back(&places)).await {
+        match timeout(LAST_MARKS, self.give_back(&places, &turns)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "claims are not given back; they are free at the next start"),
             Err(_) => tracing::warn!("claims are not given back in time; they are free at the next start"),
@@ -84,8 +85,9 @@ impl Engine {
         outcome
     }
 
-    async fn give_back(&self, places: &Returned) -> Result<(), StoreError> {
+    async fn give_back(&self, places: &Returned, turns: &[(Limit, Duration)]) -> Result<(), StoreError> {
         self.shared.quotas.give_back(&self.shared.store, places).await?;
+        pacer::leave(&self.shared, turns).await?;
         let mut session = self.shared.store.marks().await?;
         session.release_deliveries(&self.shared.node, &[]).await?;
         if self.shared.store.is_shared() {

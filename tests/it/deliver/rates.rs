@@ -261,6 +261,14 @@ on_both! {
         assert!(turn.begins_in < Duration::from_millis(50) && turn.owed >= span, "{turn:?}");
         let turn = session.take_turn("*", span, turn.owed, none, second).await.unwrap().unwrap();
         assert!(turn.owed < Duration::from_millis(50), "{turn:?}");
+        session.owe_turn("*", span * 2, second).await.unwrap();
+        let turn = session.take_turn("*", span, none, none, second).await.unwrap().unwrap();
+        assert!((span * 2..span * 3).contains(&turn.owed), "what whoever went has left: {turn:?}");
+        drop(session);
+        tokio::time::sleep(second * 2).await;
+        let mut session = test.store.marks().await.unwrap();
+        let turn = session.take_turn("*", span, none, none, second).await.unwrap().unwrap();
+        assert_eq!(turn.owed, none, "there was nothing to send");
     }
 
     async fn a_relay_that_hangs_up_after_each_message_gets_them_at_the_full_rate(test: TestStore) {
