@@ -6,8 +6,8 @@ use super::changes::{Changes, subscriptions_of};
 use super::decide::{Known, Numbered};
 use super::report::Counts;
 use super::{Import, ImportBasis};
-use crate::domain::UtcMillis;
-use crate::store::{SubscriberRow, SubscriptionRow};
+use crate::domain::{SubscriberState, UtcMillis};
+use crate::store::{Session, StoreError, SubscriberRow, SubscriptionRow};
 use crate::subscribers::{Origin, Subscribers, SubscribersError, SuppressionReason};
 
 /// An import that is only thought through, with what it would have done so far.
@@ -52,7 +52,8 @@ impl Subscribers {
             };
             let again = may_come_again(&rest, &known, &movers);
             let (changes, later) = self.decide(&known, counts, rest, &plan.import, Origin::COMMAND_LINE);
-            plan.foreseen.note(&changes, &known, (&again, &movers), self.now());
+            let kept = plan.foreseen.kept(&mut session, &changes).await?;
+            plan.foreseen.note(&changes, &known, (&again, &movers), &kept, self.now());
             (counts, rest) = (changes.counts, later);
         }
         Ok(counts)
@@ -100,12 +101,33 @@ impl Foreseen {
         }
     }
 
+    /// The hashes of those addresses that somebody who is new had before, and that somebody else has confirmed here: they keep
+    /// them, as the store sees to it.
+    async fn kept(&self, session: &mut Session, changes: &Changes<'_>) -> Result<HashSet<String>, StoreError> {
+        let claimed = changes.new.iter().flat_map(|(_, row)| row.former());
+        let claimed: Vec<&str> = claimed.map(|former| former.address_hash.as_str()).collect();
+        if claimed.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let stored = session.subscribers_among(&claimed).await?.into_iter();
+        let mut owners: HashMap<String, SubscriberState> =
+            stored.map(|person| (person.address_hash, person.state)).collect();
+        let by_now = self.people.values().map(|(person, _)| person).chain(&changes.updates);
+        let by_now = by_now.chain(changes.new.iter().map(|(person, _)| person));
+        let claimed: HashSet<&str> = claimed.into_iter().collect();
+        let by_now = by_now.filter(|person| claimed.contains(person.address_hash.as_str()));
+        owners.extend(by_now.map(|person| (person.address_hash.clone(), person.state)));
+        owners.retain(|_, state| *state == SubscriberState::Confirmed);
+        Ok(owners.into_keys().collect())
+    }
+
     /// Notes what would be changed of those who may come again: by that address, or since they had others before.
     fn note(
         &mut self,
         changes: &Changes<'_>,
         known: &Known,
         (again, movers): (&HashSet<String>, &HashSet<i64>),
+        kept: &HashSet<String>,
         now: UtcMillis,
     ) {
         let may_come_again =
@@ -134,7 +156,7 @@ impl Foreseen {
             let id = -1 - i64::try_from(self.people.len()).unwrap_or_default();
             let person = SubscriberRow { id, ..person.clone() };
             self.new.insert(person.address_hash.clone(), id);
-            for former in row.former() {
+            for former in row.former().filter(|former| !kept.contains(&former.address_hash)) {
                 self.moved.entry(former.address_hash.clone()).or_insert(id);
             }
             let have = subscriptions_of(&person, row, now).collect();

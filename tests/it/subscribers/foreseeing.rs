@@ -186,15 +186,24 @@ fn whatever_small_file_it_is_an_import_does_what_a_dry_run_said() {
 #[test]
 fn whose_address_is_claimed_as_a_former_one_is_foreseen_in_any_order_of_the_rows() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let kept = [
+        "fay@northfold.example,,confirmed,,weekly=*,,ann@northfold.example 2026-01-02T03:04:05Z\n",
+        "ann@northfold.example,,unsubscribed,,,,\n",
+        "ann@northfold.example,,complained,,,,\n",
+    ];
     let rows = [
         "ann@northfold.example,,complained,,,,\n",
         "cal@northfold.example,,confirmed,,weekly=*,,\n",
         "eli@northfold.example,,confirmed,,weekly=* left,,ann@northfold.example 2026-01-02T03:04:05Z\n",
         "eli@northfold.example,,bounced,,weekly=* left,bounced 2026-01-02T03:04:05Z,ann@northfold.example 2026-01-02T03:04:05Z\n",
     ];
-    let files = vec![(rows.map(str::to_owned).to_vec(), ImportBasis::Confirmed("paper forms"))];
+    let file =
+        |rows: &[&str]| (rows.iter().map(|&row| row.to_owned()).collect(), ImportBasis::Confirmed("paper forms"));
+    let (rows, kept) = (vec![file(&rows)], vec![file(&kept)]);
     // The order is that of the keyed hashes, and each store has keys of its own.
     for _ in 0..24 {
-        runtime.block_on(async { attack(&TestStore::sqlite().await, &files).await }).unwrap();
+        for files in [&rows, &kept] {
+            runtime.block_on(async { attack(&TestStore::sqlite().await, files).await }).unwrap();
+        }
     }
 }
