@@ -1,6 +1,7 @@
 //! Laying out an issue: its deliveries are put into the queue in chunks, each in a short transaction.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::config::Digest;
 use crate::domain::{Locale, PublicId, UtcMillis};
@@ -31,14 +32,14 @@ impl Composer {
     /// When the store fails; what is laid out stays, and the next call goes on from there.
     pub async fn lay_out(&self, issue: &IssueRow, digest: &Digest) -> Result<(), ComposeError> {
         let mut after = issue.layout_after;
+        let made = self.store.read().await?.issue_mails(issue.id).await?.len();
+        if after == 0 && made >= AT_ONCE {
+            // Composing has left some to do: all mails are there before the first goes out.
+            self.add_missing(issue, digest, after..i64::MAX).await?;
+        }
         loop {
-            let mut reader = self.store.read().await?;
-            let Some(upto) = reader.chunk_end(after, CHUNK).await? else { break };
-            let missing = reader.missing_variants(issue.id, &digest.id, after, upto).await?;
-            drop(reader);
-            for choices in missing.chunks(AT_ONCE) {
-                self.add_variants(issue, digest, choices).await?;
-            }
+            let Some(upto) = self.store.read().await?.chunk_end(after, CHUNK).await? else { break };
+            self.add_missing(issue, digest, after..upto).await?;
             let now = self.clock.now();
             let mut session = self.store.write(Durability::Full).await?;
             let place = place(issue, digest, now);
@@ -55,6 +56,15 @@ impl Composer {
         let mut session = self.store.write(Durability::Full).await?;
         session.laid_out(issue.id, self.clock.now()).await?;
         session.commit().await?;
+        Ok(())
+    }
+
+    /// Decides the mails of all choices of subscribers with such ids that have none.
+    async fn add_missing(&self, issue: &IssueRow, digest: &Digest, ids: Range<i64>) -> Result<(), ComposeError> {
+        let missing = self.store.read().await?.missing_variants(issue.id, &digest.id, ids.start, ids.end).await?;
+        for choices in missing.chunks(AT_ONCE) {
+            self.add_variants(issue, digest, choices).await?;
+        }
         Ok(())
     }
 

@@ -160,7 +160,7 @@ on_both! {
         for topic in TOPICS {
             desk.program.site.publish(story(topic, &format!("The story of {topic}"), "2026-11-19"));
         }
-        let chosen = |reader: usize| TOPICS.into_iter().enumerate().filter(move |(at, _)| reader >> at & 1 == 1).map(|(_, topic)| topic);
+        let chosen = |reader: usize| TOPICS.into_iter().enumerate().filter(move |(at, _)| (reader >> at) & 1 == 1).map(|(_, topic)| topic);
         for reader in 1..64 {
             let topics: Vec<String> = chosen(reader).map(str::to_owned).collect();
             let new = NewSubscriber {
