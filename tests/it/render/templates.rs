@@ -297,6 +297,17 @@ fn a_template_that_fails_on_a_mail_without_what_it_names_is_refused(
     assert!(message.starts_with(&format!("DIR/{file}:")), "{message}");
 }
 
+#[test]
+fn a_template_may_go_through_what_stands_behind_an_index_and_through_what_a_filter_makes() {
+    let built_in = built_in_templates().iter().find(|(name, _)| *name == "digest.txt").unwrap().1;
+    let own = "{% if sections %}{% for a in sections[0].articles %}{{ a.title }}{% if a.url %}{{ a.url }}{% endif %}{% endfor %}\
+               {% for b in sections | first | get(key='articles') %}{{ b.title }}{% endfor %}{% endif %}";
+    assert_eq!(load(&[("digest.txt", &format!("{built_in}\n{own}"))]).err(), None);
+    let slip = own.replace("if a.url", "if a.ulr");
+    let message = load(&[("digest.txt", &format!("{built_in}\n{slip}"))]).err().unwrap();
+    assert!(message.contains("`a.ulr` is not known here; did you mean `a.url`?"), "{message}");
+}
+
 #[rstest]
 #[case("digest.html", "{% block content %}")]
 #[case("goodbye.html", "{% block more %}")]
