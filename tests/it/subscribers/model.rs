@@ -68,14 +68,13 @@ pub(super) enum Step {
     Wait { minutes: u64 },
 }
 
-/// Half of the lives begin with two who are there and an inbox that one of them has left behind: few would come to that by
-/// themselves.
-fn beginning(moved: bool) -> Vec<Step> {
+/// What many of the lives begin with, since few would come to it by themselves: two who are there, an inbox that one of them
+/// has left behind, the other who asks for that one, and a complaint of the first.
+fn beginning() -> Vec<Step> {
     let joins = |who| [Step::Join { who, digests: 3, topics: 0 }, Step::Confirm { who, link: 0, pressed: true }];
-    match moved {
-        true => [joins(0), joins(2), [Step::AskMove { who: 0, on: 1 }, Step::FollowMove { link: 0 }]].concat(),
-        false => Vec::new(),
-    }
+    let moves = [Step::AskMove { who: 0, on: 1 }, Step::FollowMove { link: 0 }];
+    let asks = [Step::Wait { minutes: 11 }, Step::AskMove { who: 2, on: 1 }];
+    [&joins(0)[..], &joins(2), &moves, &asks, &[Step::Complain { who: 1 }]].concat()
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -107,7 +106,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => prop::sample::select(vec![1, 11, 600, 1_500, 5_000, 11_000, 45_000]).prop_map(|minutes| Step::Wait { minutes }),
     ];
     let further = prop::collection::vec(step, 1..36);
-    (any::<bool>(), further).prop_map(|(moved, further)| [beginning(moved), further].concat())
+    let begun = prop::sample::select(vec![0, 0, 6, 8, beginning().len()]);
+    (begun, further).prop_map(|(begun, further)| [&beginning()[..begun], &further].concat())
 }
 
 /// Lives so many lives, each on a store of its own.
