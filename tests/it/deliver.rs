@@ -10,6 +10,7 @@ mod faults;
 mod leaving;
 mod locking;
 mod marking;
+mod metronome;
 mod order;
 mod power;
 mod rates;

@@ -7,24 +7,12 @@ use postround::config::{Rate, WarmUp};
 use postround::deliver::Settings;
 use postround::demo::catcher::{Command, Options, Reply, Stage};
 
+use super::metronome::Metronome;
 use super::world::{Catcher, PATIENCE, World, reader};
 use crate::support::{TestStore, on_both};
 
 fn rate(text: &str) -> Rate {
     Rate::parse(text).unwrap()
-}
-
-/// Fifty came in a second by the receiver's clock: usually, and over all no more. A machine that stands still for a moment
-/// costs a little of the whole, since that is not made up for.
-#[track_caller]
-fn fifty_a_second(times: &[i64]) {
-    #[allow(clippy::cast_precision_loss, reason = "a few seconds")]
-    let rate = |times: &[i64]| (times.len() - 1) as f64 * 1000.0 / (times[times.len() - 1] - times[0]) as f64;
-    let mut seconds: Vec<f64> = times.windows(51).map(rate).collect();
-    seconds.sort_by(f64::total_cmp);
-    let (usual, whole) = (seconds[seconds.len() / 2], rate(times));
-    assert!((49.0..=51.0).contains(&usual), "{usual} a second");
-    assert!((45.0..=51.0).contains(&whole), "{whole} a second over all, and {usual} usually");
 }
 
 /// When the receiver got each message.
@@ -154,9 +142,9 @@ on_both! {
         let mut settings = catcher.settings();
         settings.smtp.relays[0].connections = 20;
         settings.smtp.rates = vec![rate("50/s")];
-        let engine = world.engine(settings);
+        let (engine, metronome) = (world.engine(settings), Metronome::start());
         engine.run(until_sent(&world, 300)).await;
-        fifty_a_second(&times(&catcher));
+        metronome.fifty_a_second(&times(&catcher));
     }
 
     async fn nobody_has_places_of_a_quota_in_hand_when_there_is_nothing_to_send(test: TestStore) {
@@ -327,17 +315,19 @@ on_both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_keep_to_one_rate_together() {
+    let metronome = Metronome::start();
     let Some(times) = times_of_nodes([0, 0, 0]).await else { return };
-    fifty_a_second(&times);
+    metronome.fifty_a_second(&times);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_join_and_leave_change_nothing_of_the_rate() {
+    let metronome = Metronome::start();
     let Some(times) = times_of_nodes([0, 1500, 3000]).await else { return };
     let least = times.windows(60).map(|window| window[59] - window[0]).min().unwrap();
     // They take 1180; a receiver that stands still for a moment sees some of them together.
     assert!(least >= 900, "sixty came within {least} ms");
-    fifty_a_second(&times);
+    metronome.fifty_a_second(&times);
 }
 
 /// When the receiver got each of 500 messages at 50 a second, from nodes that begin so many milliseconds later. The second
