@@ -44,9 +44,10 @@ queries! {
                 and d.state in ('queued', 'held', 'deferred', 'uncertain') limit $2)
          and exists (select 1 from issues i where i.id = $1 and i.state = 'cancelled')"
     };
+    // What was withdrawn shall be in no later issue either.
     FREE_ARTICLES = {
         "update issue_articles set claimed_article = null, claimed_canonical = null
-         where issue_id = $1 and claimed_article is not null
+         where issue_id = $1 and claimed_article is not null and withdrawn_at is null
            and exists (select 1 from issues i where i.id = $1 and i.first_sent_at is null)"
     };
     // What was started may have arrived: it is in the archive, for those who have it.
@@ -260,7 +261,7 @@ impl Session {
     }
 
     /// Ends the cancelling of an issue, none of whose deliveries is open: where none was started, its articles are free
-    /// for the next one. Says how many.
+    /// for the next one, but for those that were withdrawn. Says how many.
     ///
     /// # Errors
     /// When the database fails.

@@ -195,6 +195,23 @@ on_both! {
         }
     }
 
+    async fn a_cancelled_issue_gives_its_stories_back_and_not_those_that_were_withdrawn(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        // The same story from another source, and under another title.
+        desk.program.site.list(story("hubs", "One more year for hubs", "2026-11-18"));
+        desk.program.site.list(story("ferreira", "Nadia Ferreira on counting", "2026-11-04"));
+        desk.subscribe(1).await;
+        let issue = desk.issue().await;
+        desk.app.composer().hold_issue(issue, BECAUSE).await.unwrap();
+        desk.app.composer().withdraw(issue, GONE, BECAUSE).await.unwrap();
+        desk.app.composer().cancel_issue(issue, BECAUSE).await.unwrap();
+        let again = desk.issue().await;
+        desk.deliver_all(again).await;
+        let [(subject, text)] = &desk.got()["reader1@northfold.example"][..] else { panic!("one mail") };
+        assert_eq!(subject, "Health visitor posts fill + 1 more");
+        assert!(text.contains("Nadia Ferreira") && !text.contains("/hubs"), "{text}");
+    }
+
     async fn a_cancelled_issue_that_reached_nobody_has_nothing_to_withdraw_from(store: TestStore) {
         let desk = Desk::new(&store).await;
         desk.subscribe(1).await;
