@@ -114,6 +114,23 @@ pub fn canonical_url(url: &str) -> String {
     out
 }
 
+/// The part of an address behind its `#`.
+pub(super) fn fragment(url: &str) -> Option<&str> {
+    url.split_once('#').map(|(_, fragment)| fragment).filter(|fragment| !fragment.is_empty())
+}
+
+/// One form for all the ways in which a title is written, to compare by.
+pub(super) fn title_key(title: &str) -> String {
+    title.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+/// What articles share that are copies of one story, whatever else their sources say of them: where it can be read, and its
+/// title. None: it has no page of its own.
+pub fn story_key(url: Option<&str>, title: &str) -> Option<(String, String)> {
+    let url = url?;
+    Some((format!("{}#{}", canonical_url(url), fragment(url).unwrap_or_default()), title_key(title)))
+}
+
 fn tracks(pair: &str) -> bool {
     let name = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
     TRACKING.contains(&name.as_str()) || TRACKING_FAMILIES.iter().any(|family| name.starts_with(family))

@@ -5,7 +5,7 @@
 //! - [`Fetcher`] brings a document, within limits of size, time and place;
 //! - [`read_source`], [`read_feed`] and [`read_page`] make a [`Document`] of it;
 //! - [`guess()`] and [`check()`] find out what an address is;
-//! - [`canonical_url`], [`topic_of`] and [`tidy_excerpt`] are for storing what was found.
+//! - [`canonical_url`], [`story_key`], [`topic_of`] and [`tidy_excerpt`] are for storing what was found.
 
 mod article;
 mod check;
@@ -50,7 +50,7 @@ pub use feed::read_feed;
 pub use fetch::{Body, Fetched, Fetcher, Limits, Validators};
 pub use fetch_error::FetchError;
 pub use guess::{Guess, guess};
-pub use links::canonical_url;
+pub use links::{canonical_url, story_key};
 pub use page::read_page;
 pub use poll::{PollStatus, Polled, Read, read_sources};
 pub use topics::topic_of;

@@ -3,12 +3,13 @@
 //! The two halves are apart, so that nothing waits for the network inside a transaction, and a preview can record what
 //! it read in a transaction that it takes back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde::Serialize;
 
+use super::links::{fragment, title_key};
 use super::{Document, Fetched, Fetcher, Found, Validators, canonical_url, read_source, tidy_excerpt, topic_of};
 use crate::config::{Backlog, Config, Digest, Source};
 use crate::domain::UtcMillis;
@@ -193,12 +194,18 @@ fn article_rows(source: &Source, document: &Document) -> Vec<ArticleRow> {
     for id in document.articles.iter().filter_map(|found| found.id.as_deref()) {
         *uses.entry(id).or_default() += 1;
     }
-    let mut addresses: HashMap<String, usize> = HashMap::new();
-    for url in document.articles.iter().filter_map(|found| found.url.as_deref()) {
-        *addresses.entry(canonical_url(url)).or_default() += 1;
+    // One story that is there twice is no reason to tell apart what is at its address.
+    let mut addresses: HashMap<String, HashSet<_>> = HashMap::new();
+    for found in &document.articles {
+        if let Some(url) = found.url.as_deref() {
+            let title = worded(found).map(|(title, _)| title_key(&title));
+            addresses.entry(canonical_url(url)).or_default().insert((fragment(url), title));
+        }
     }
     let home = document.home.as_deref().map(canonical_url);
-    let is_its_own = |canonical: &str| addresses.get(canonical) == Some(&1) && home.as_deref() != Some(canonical);
+    let is_its_own = |canonical: &str| {
+        addresses.get(canonical).is_some_and(|stories| stories.len() == 1) && home.as_deref() != Some(canonical)
+    };
     document
         .articles
         .iter()
@@ -215,11 +222,7 @@ fn article_row(
     id: Option<&str>,
     is_its_own: impl Fn(&str) -> bool,
 ) -> Option<ArticleRow> {
-    let excerpt = found.excerpt.as_deref().map(|text| tidy_excerpt(text, EXCERPT_CHARS)).unwrap_or_default();
-    let title = found.title.clone().filter(|title| !title.is_empty()).or_else(|| {
-        let start = tidy_excerpt(&excerpt, 80);
-        (!start.is_empty()).then_some(start)
-    })?;
+    let (title, excerpt) = worded(found)?;
     // What the title says already is not said again below it.
     let excerpt = if excerpt == title { String::new() } else { excerpt };
     let (url, canonical) = match &found.url {
@@ -249,7 +252,12 @@ fn article_row(
     })
 }
 
-/// The part of an address behind its `#`.
-fn fragment(url: &str) -> Option<&str> {
-    url.split_once('#').map(|(_, fragment)| fragment).filter(|fragment| !fragment.is_empty())
+/// Its title, which may be the beginning of its excerpt, and its excerpt.
+fn worded(found: &Found) -> Option<(String, String)> {
+    let excerpt = found.excerpt.as_deref().map(|text| tidy_excerpt(text, EXCERPT_CHARS)).unwrap_or_default();
+    let title = found.title.clone().filter(|title| !title.is_empty()).or_else(|| {
+        let start = tidy_excerpt(&excerpt, 80);
+        (!start.is_empty()).then_some(start)
+    })?;
+    Some((title, excerpt))
 }

@@ -148,7 +148,7 @@ impl Composer {
     async fn freeze(&self, digest: &Digest, occasion: Occasion) -> Result<Option<(i64, bool)>, ComposeError> {
         let now = self.clock.now();
         let mut reader = self.store.read().await?;
-        let selection = Selection::of(reader.new_articles(&digest.id).await?, digest);
+        let selection = Selection::read(&mut reader, digest).await?;
         let audience = reader.audience(&digest.id, now).await?;
         let number = reader.next_issue_number(&digest.id).await?;
         drop(reader);

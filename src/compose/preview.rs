@@ -57,7 +57,7 @@ impl Composer {
         for read in &reading.0 {
             polled.push(read.clone().record(&mut taken_back, &self.config, now).await?);
         }
-        let selection = Selection::of(taken_back.new_articles(&digest.id).await?, digest);
+        let selection = Selection::read(&mut taken_back, digest).await?;
         drop(taken_back);
         let mut reader = self.store.read().await?;
         let audience = reader.audience(&digest.id, now).await?;

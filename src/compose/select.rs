@@ -1,11 +1,12 @@
 //! Which of a digest's new articles an issue has, and in which order.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use crate::collect::story_key;
 use crate::config::{Config, Digest};
 use crate::domain::{Locale, UtcMillis};
 use crate::schedule::local_day;
-use crate::store::NewArticle;
+use crate::store::{NewArticle, Session, StoreError};
 
 use super::variants::has_topic;
 use super::{Intro, IssueArticle, IssueContent, Section};
@@ -23,12 +24,26 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// What is new to a digest: not in an issue of it and not dropped, nor a copy of such a story.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn read(session: &mut Session, digest: &Digest) -> Result<Self, StoreError> {
+        let mut new = session.new_articles(&digest.id).await?;
+        let addresses: BTreeSet<&str> = new.iter().map(|article| address(&article.story.canonical)).collect();
+        let had = session.had_at(&digest.id, addresses).await?;
+        let had: HashSet<_> = had.iter().filter_map(|(url, title)| story_key(url.as_deref(), title)).collect();
+        new.retain(|article| key(article).is_none_or(|key| !had.contains(&key)));
+        Ok(Self::of(new, digest))
+    }
+
     /// Orders the new articles of a digest: by section (those of the configuration first), then by date, the newest
     /// first, then as their source has them. Of a story that several sources have, the copy of the source that the
     /// digest names first is taken.
     pub fn of(mut new: Vec<NewArticle>, digest: &Digest) -> Self {
         let source_rank = |source: &str| digest.sources.iter().position(|id| id == source).unwrap_or(usize::MAX);
         new.sort_by_key(|article| (source_rank(&article.source_id), article.id));
+        name_alike(&mut new);
         let mut seen = HashSet::new();
         let (mut articles, mut copies): (Vec<_>, Vec<_>) =
             new.into_iter().partition(|article| seen.insert(article.story.canonical.clone()));
@@ -48,6 +63,30 @@ impl Selection {
     pub fn all(&self, digest: &Digest) -> Vec<IssueArticle> {
         let zone = digest.timezone();
         self.articles.iter().chain(&self.copies).map(|article| IssueArticle::from_row(&article.story, zone)).collect()
+    }
+}
+
+/// The page of a canonical address: where several stories are on one, what tells them apart comes behind it.
+fn address(canonical: &str) -> &str {
+    canonical.split('#').next().unwrap_or_default()
+}
+
+fn key(article: &NewArticle) -> Option<(String, String)> {
+    story_key(article.story.url.as_deref(), &article.story.title)
+}
+
+/// Gives all copies of a story the canonical address of the first one.
+fn name_alike(new: &mut [NewArticle]) {
+    let (mut addresses, mut keys) = (HashMap::<String, String>::new(), HashMap::<(String, String), String>::new());
+    for article in new {
+        let key = key(article);
+        let own = &article.story.canonical;
+        let first = addresses.get(own).or_else(|| keys.get(key.as_ref()?)).unwrap_or(own).clone();
+        addresses.entry(own.clone()).or_insert_with(|| first.clone());
+        if let Some(key) = key {
+            keys.entry(key).or_insert_with(|| first.clone());
+        }
+        article.story.canonical = first;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Articles as sources had them, and which of them a digest has not had yet.
 
-use super::query::{execute, fetch_all, fetch_one, fetch_optional, queries};
+use super::query::{execute, fetch_all, fetch_one, fetch_optional, json, queries};
 use super::{Session, StoreError};
 use crate::domain::UtcMillis;
 
@@ -30,6 +30,24 @@ queries! {
            and not exists (select 1 from dropped_articles x join articles b on b.id = x.article_id
                            where x.digest = $1 and b.canonical = a.canonical)
          order by a.id"
+    };
+    // In a canonical address, what tells the stories of one page apart comes behind a `#`; `$` is what follows that in the order
+    // of the index. A list is bound in its own way on each.
+    HAD_AT = {
+        sqlite "select i.url, i.title from json_each($2) n
+              join issue_articles f on f.digest = $1 and f.claimed_canonical >= n.value and f.claimed_canonical < n.value || '$'
+              join issue_articles i on i.issue_id = f.issue_id and i.canonical = f.canonical
+              union
+              select b.url, b.title from dropped_articles x join articles b on b.id = x.article_id
+              where x.digest = $1
+                and substr(b.canonical, 1, instr(b.canonical || '#', '#') - 1) in (select value from json_each($2))"
+        postgres "select i.url, i.title from json_array_elements_text($2::text::json) n (value)
+              join issue_articles f on f.digest = $1 and f.claimed_canonical >= n.value and f.claimed_canonical < n.value || '$'
+              join issue_articles i on i.issue_id = f.issue_id and i.canonical = f.canonical
+              union
+              select b.url, b.title from dropped_articles x join articles b on b.id = x.article_id
+              where x.digest = $1 and split_part(b.canonical, '#', 1)
+                  in (select e.value from json_array_elements_text($2::text::json) e (value))"
     };
     FIRST_CONTACT = {
         "insert into digest_sources (digest, source, first_contact_at) values ($1, $2, $3) on conflict do nothing"
@@ -189,6 +207,19 @@ impl Session {
     /// When the database fails.
     pub async fn new_articles(&mut self, digest: &str) -> Result<Vec<NewArticle>, StoreError> {
         fetch_all!(self, NEW_ARTICLES as NewArticle, digest)
+    }
+
+    /// The addresses and titles of what the digest had, or dropped, on those pages, whatever told it apart there from other
+    /// stories. What it does not name may be among them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn had_at(
+        &mut self,
+        digest: &str,
+        addresses: impl IntoIterator<Item = &str>,
+    ) -> Result<Vec<(Option<String>, String)>, StoreError> {
+        fetch_all!(self, HAD_AT as (Option<String>, String), digest, json(addresses))
     }
 
     /// Records the first contact of a digest with a source.

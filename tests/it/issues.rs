@@ -1,6 +1,7 @@
 //! What an operator does to an issue: hold, resume, cancel, retry, withdraw, correct; while it is being sent, and from outside.
 
 mod acts;
+mod copies;
 mod corrections;
 mod folding;
 mod seen;

@@ -14,8 +14,10 @@ use chrono::NaiveDate;
 /// A story of the site.
 #[derive(Clone, Debug)]
 pub struct Story {
-    /// Its path on the site, and its guid.
+    /// Its path on the site.
     pub path: String,
+    /// What the feed knows it by.
+    pub guid: String,
     /// Its headline, as HTML.
     pub title: String,
     /// Its day.
@@ -30,6 +32,7 @@ pub struct Story {
 pub fn story(path: &str, title: &str, date: &str) -> Story {
     Story {
         path: path.to_owned(),
+        guid: path.to_owned(),
         title: title.to_owned(),
         date: date.parse().unwrap(),
         excerpt: format!("What happened in {path}. And a little more [...]"),
@@ -118,7 +121,7 @@ async fn feed(State((shelves, address)): State<Shared>) -> Response {
             "<item><title>{}</title><link>{link}</link><guid>{}</guid>\
              <pubDate>{}</pubDate><description><![CDATA[{}]]></description></item>",
             story.title,
-            story.path,
+            story.guid,
             story.date.format("%a, %d %b %Y 09:00:00 +0000"),
             story.excerpt,
         )
