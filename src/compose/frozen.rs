@@ -2,6 +2,7 @@
 
 use super::links::{Counted, linked};
 use super::page::IssuePage;
+use super::variants::variant;
 use super::{ComposeError, Composer, IssueArticle, IssueContent, select};
 use crate::config::{Config, Digest};
 use crate::domain::{Locale, UtcMillis};
@@ -25,6 +26,11 @@ impl Frozen {
     pub(super) fn content(&self, topics: &str, locale: &Locale) -> IssueContent {
         let articles = select::of_variant(&self.articles, topics, &self.digest);
         select::content(articles, &self.config, (&self.digest, locale), self.number, self.composed_at)
+    }
+
+    /// What the variant of a mail comes to now, as it would have at composing; `None`: nothing of it is left.
+    pub(super) fn left_of(&self, topics: &str) -> Option<String> {
+        variant(topics, &select::topics(&self.articles), self.digest.when_topics_are_empty)
     }
 }
 

@@ -23,8 +23,8 @@ pub struct Withdrawn {
     pub mails: usize,
 }
 
-/// A mail with what goes out instead; `None`: nothing is left for it.
-type Instead<'m> = (&'m IssueMail, Option<RenderedMail>);
+/// A mail with what goes out instead, and the variant that this is; `None`: nothing is left for it.
+type Instead<'m> = (&'m IssueMail, Option<(String, RenderedMail)>);
 
 impl Composer {
     /// Takes one article out of an issue: out of the archive, and of all mails of it that have not been started when this
@@ -131,7 +131,11 @@ impl Composer {
     ) -> Result<Vec<Instead<'m>>, ComposeError> {
         let mut anew = Vec::with_capacity(mails.len());
         for mail in mails {
-            let rendered = self.rendered_of(left, &mail.topics, &locale_of(&mail.locale, &left.digest))?;
+            let locale = locale_of(&mail.locale, &left.digest);
+            let rendered = match left.left_of(&mail.topics) {
+                Some(topics) => self.rendered_of(left, &topics, &locale)?.map(|rendered| (topics, rendered)),
+                None => None,
+            };
             anew.push((*mail, rendered));
             tokio::task::yield_now().await;
         }
@@ -147,16 +151,16 @@ impl Composer {
         mails: Vec<Instead<'_>>,
     ) -> Result<Vec<i64>, ComposeError> {
         let now = self.clock.now();
-        note_shortened(session, issue.id, mails.iter().filter_map(|(_, rendered)| rendered.as_ref())).await?;
+        note_shortened(session, issue.id, mails.iter().filter_map(|(_, instead)| Some(&instead.as_ref()?.1))).await?;
         let mut made = Vec::with_capacity(mails.len());
-        for (old, rendered) in mails {
-            let Some(rendered) = rendered else {
+        for (old, instead) in mails {
+            let Some((topics, rendered)) = instead else {
                 session.empty_mail(issue.id, old.id, now).await?;
                 continue;
             };
             let salt = PublicId::new(&*self.random);
             let locale = locale_of(&old.locale, digest);
-            let new = new_mail(Some(issue.id), "digest", digest, &old.topics, &locale, &rendered, salt.as_str());
+            let new = new_mail(Some(issue.id), "digest", digest, &topics, &locale, &rendered, salt.as_str());
             let new = session.insert_mail(&new, now).await?;
             session.replace_mail(issue.id, old.id, new).await?;
             made.push(new);

@@ -195,6 +195,31 @@ on_both! {
         }
     }
 
+    async fn with_when_topics_are_empty_rest_whoever_loses_the_last_story_of_a_topic_gets_the_rest(store: TestStore) {
+        let mut desk = Desk::new(&store).await;
+        let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
+        desk.program.configure(&format!("{config}when_topics_are_empty = \"rest\"\n"));
+        desk.app = desk.program.app(Arc::new(SystemClock)).await;
+        desk.program.site.list(story("ferreira", "Nadia Ferreira on counting", "2026-11-04"));
+        desk.program.site.list(story("okafor", "Ngozi Okafor on waiting", "2026-11-05"));
+        desk.program.subscribe("ana@northfold.example", &[]).await;
+        desk.program.subscribe("bo@saltby.example", &["--topics", "interviews"]).await;
+        let issue = desk.issue().await;
+        desk.app.composer().hold_issue(issue, BECAUSE).await.unwrap();
+        for title in ["Ngozi Okafor on waiting", "Nadia Ferreira on counting", GONE] {
+            desk.app.composer().withdraw(issue, title, BECAUSE).await.unwrap();
+        }
+        desk.app.composer().resume_issue(issue, BECAUSE).await.unwrap();
+        desk.deliver_all(issue).await;
+        let got = desk.got();
+        assert_eq!(got.keys().collect::<Vec<_>>(), ["ana@northfold.example", "bo@saltby.example"]);
+        for (to, mails) in &got {
+            let [(subject, text)] = &mails[..] else { panic!("{to}") };
+            assert_eq!(subject, "Health visitor posts fill", "{to}");
+            assert!(!["Okafor", "Ferreira", GONE].iter().any(|gone| text.contains(gone)), "{to}: {text}");
+        }
+    }
+
     async fn a_cancelled_issue_gives_its_stories_back_and_not_those_that_were_withdrawn(store: TestStore) {
         let desk = Desk::new(&store).await;
         // The same story from another source, and under another title.
