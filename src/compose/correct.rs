@@ -107,7 +107,8 @@ impl Composer {
         }
     }
 
-    /// The correction for those who have the issue in another language or under another subject than its own.
+    /// The correction for those who have the issue in another language or under another subject than its own. Where a story was
+    /// withdrawn, the subject is that of what is left: it shall not be told again.
     async fn corrections_of_mails(
         &self,
         digest: &Digest,
@@ -115,11 +116,20 @@ impl Composer {
         text: &[String],
         date: NaiveDate,
     ) -> Result<Vec<Correction>, ComposeError> {
+        let mut reader = self.store.read().await?;
+        let mails = reader.mails_of_issue(issue.id).await?;
+        let is_less = reader.articles_of_issue(issue.id).await?.iter().any(|row| row.withdrawn_at.is_some());
+        let left = if is_less { Some(self.frozen(&mut reader, issue, digest).await?) } else { None };
+        drop(reader);
         let mut alike = BTreeMap::<(Locale, String), Vec<i64>>::new();
-        for mail in self.store.read().await?.mails_of_issue(issue.id).await? {
+        for mail in mails {
             let locale = locale_of(&mail.locale, digest);
-            if locale != digest.locale || mail.subject != issue.subject {
-                alike.entry((locale, mail.subject)).or_default().push(mail.id);
+            let subject = match &left {
+                Some(left) => left.subject(&mail.topics, &locale)?,
+                None => mail.subject,
+            };
+            if locale != digest.locale || subject != issue.subject {
+                alike.entry((locale, subject)).or_default().push(mail.id);
             }
         }
         let render = |((locale, subject), of_mails): ((Locale, String), Vec<i64>)| {

@@ -6,7 +6,7 @@ use super::variants::variant;
 use super::{ComposeError, Composer, IssueArticle, IssueContent, select};
 use crate::config::{Config, Digest};
 use crate::domain::{Locale, UtcMillis};
-use crate::render::RenderedMail;
+use crate::render::{self, RenderedMail};
 use crate::store::{IssueMail, IssueRow, Session, StoreError};
 
 /// What was frozen, as far as it is not withdrawn.
@@ -31,6 +31,12 @@ impl Frozen {
     /// What the variant of a mail comes to now, as it would have at composing; `None`: nothing of it is left.
     pub(super) fn left_of(&self, topics: &str) -> Option<String> {
         variant(topics, &select::topics(&self.articles), self.digest.when_topics_are_empty)
+    }
+
+    /// The subject of what is left of a variant; without a story it is the digest's title.
+    pub(super) fn subject(&self, topics: &str, locale: &Locale) -> Result<String, ComposeError> {
+        let content = self.content(self.left_of(topics).as_deref().unwrap_or(topics), locale);
+        Ok(render::subject(&self.digest.subject, &content, locale)?)
     }
 }
 

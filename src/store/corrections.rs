@@ -21,7 +21,7 @@ queries! {
              select d.subscriber_id from deliveries d where d.issue_id = $1 and d.subscriber_id > $2
              order by d.subscriber_id limit $3) c"
     };
-    MAILS_OF_ISSUE = { "select id, locale, subject from mails where issue_id = $1 order by id" };
+    MAILS_OF_ISSUE = { "select id, topics, locale, subject from mails where issue_id = $1 order by id" };
     ADD_CORRECTION_MAIL = {
         "insert into correction_mails (correction_id, of_mail, mail_id) values ($1, $2, $3)"
     };
@@ -65,6 +65,8 @@ pub struct CorrectionRow {
 pub struct MailOfIssue {
     /// Row id.
     pub id: i64,
+    /// The topics that it shows.
+    pub topics: String,
     /// The locale that it is written in.
     pub locale: String,
     /// Its subject.

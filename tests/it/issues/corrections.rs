@@ -123,6 +123,39 @@ on_both! {
         assert_eq!(desk.got()["emil@northfold.example"][0].0, "Nadia Ferreira on counting");
     }
 
+    async fn a_correction_after_a_withdrawal_names_the_issue_by_what_is_left_of_it(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.program.site.list(story("ferreira", "Nadia Ferreira on counting", "2026-11-04"));
+        desk.program.site.list(story("okafor", "Ngozi Okafor on waiting", "2026-11-05"));
+        desk.program.subscribe("ana@northfold.example", &[]).await;
+        desk.program.subscribe("dora@northfold.example", &["--locale", "de"]).await;
+        desk.program.subscribe("emil@northfold.example", &["--topics", "interviews"]).await;
+        desk.program.subscribe("fay@northfold.example", &["--topics", "news"]).await;
+        let issue = desk.issue().await;
+        desk.deliver_all(issue).await;
+        let gone = ["Health visitor posts fill", "Family hubs win an extra year", "Ngozi Okafor on waiting"];
+        for title in gone {
+            desk.app.composer().withdraw(issue, title, BECAUSE).await.unwrap();
+        }
+        desk.app.composer().correct(issue, "That was wrong.", BECAUSE).await.unwrap();
+        desk.delivering(async {
+            while desk.got().values().map(Vec::len).sum::<usize>() < 8 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        for (name, expected) in [
+            ("ana", "Correction: Nadia Ferreira on counting"),
+            ("dora", "Berichtigung: Nadia Ferreira on counting"),
+            ("emil", "Correction: Nadia Ferreira on counting"),
+            ("fay", "Correction: Exampleton Weekly"),
+        ] {
+            let [_, (subject, text)] = &desk.got()[&format!("{name}@northfold.example")][..] else { panic!("{name}") };
+            assert_eq!(subject, expected, "{name}");
+            assert!(gone.iter().all(|title| !text.contains(title)), "{name}: {text}");
+        }
+    }
+
     async fn a_retry_takes_an_issues_corrections_too_and_gives_up_what_is_uncertain_of_those_who_have_left(store: TestStore) {
         let desk = Desk::new(&store).await;
         desk.subscribe(4).await;
