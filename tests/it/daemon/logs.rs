@@ -48,7 +48,7 @@ fn grumpy() -> Options {
     let refused = AtomicBool::new(false);
     let answers = Answers::script(move |turn| match &turn.stage {
         Stage::Command(Command::Recipient { to, .. }) if !refused.swap(true, Ordering::Relaxed) => {
-            Some(Reply::new(450, &format!("4.2.0 <{to}> greylisted")))
+            Some(Reply::new(450, format!("4.2.0 <{to}> greylisted")))
         }
         _ => None,
     });
