@@ -42,14 +42,13 @@ async fn write(app: &App, args: &Args, to: &mut impl Write) -> Result<(), CliErr
         output::note(output::people(count));
         return Ok(());
     };
-    let held = subscribers.data_of(email).await?;
-    let held = match held {
-        Some(held) => held,
-        None => {
-            person::is_present(&subscribers, email).await?;
-            return Err(person::unknown(email));
-        }
+    let Some(held) = subscribers.data_of(email).await? else {
+        person::is_present(&subscribers, email).await?;
+        return Err(person::unknown(email));
     };
+    if let Some(now) = subscribers.moved_to(email).await? {
+        output::note(format!("{email} is a former address of {now} as well: what is held of them is there"));
+    }
     let text = serde_json::to_string_pretty(&held).map_err(|error| CliError::Output(error.into()))?;
     writeln!(to, "{text}").map_err(CliError::Output)
 }

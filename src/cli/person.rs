@@ -144,7 +144,7 @@ pub async fn unsubscribe(context: &Context, app: &App, args: &UnsubscribeArgs) -
     };
     let moved_to = moved.map(|(now, _)| now);
     if context.json {
-        return output::json(&Unsubscribed { record: subscribers.show(email).await?, moved_to });
+        return output::json(&Shown { record: subscribers.show(email).await?, moved_to });
     }
     output::line(match left {
         true => format!("{email}: unsubscribed; nothing more of it is started"),
@@ -157,14 +157,14 @@ pub async fn unsubscribe(context: &Context, app: &App, args: &UnsubscribeArgs) -
     }
 }
 
-/// What unsubscribing prints.
+/// A person, with whoever is meant by their address too.
 #[derive(serde::Serialize)]
-struct Unsubscribed {
+pub(super) struct Shown {
     #[serde(flatten)]
-    record: Option<Record>,
-    /// The address that whoever had this one before has now, where they have left as well.
+    pub(super) record: Option<Record>,
+    /// The address that whoever had this one before has now, as long as nobody has confirmed this one since.
     #[serde(skip_serializing_if = "Option::is_none")]
-    moved_to: Option<String>,
+    pub(super) moved_to: Option<String>,
 }
 
 /// Leaves these digests for one person; none named means all. Says whether they had any of it.

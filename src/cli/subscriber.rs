@@ -68,11 +68,16 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
         Command::List => list(context, &app).await,
         Command::Show { email } => {
             let subscribers = app.subscribers();
-            person::is_present(&subscribers, email).await?;
             let Some(record) = subscribers.show(email).await? else {
+                person::is_present(&subscribers, email).await?;
                 return Err(person::unknown(email));
             };
-            if context.json { output::json(&record) } else { describe(&record) }
+            let moved_to = subscribers.moved_to(email).await?;
+            if context.json {
+                return output::json(&person::Shown { record: Some(record), moved_to });
+            }
+            describe(&record)?;
+            moved_to.map_or(Ok(()), |now| output::paragraph(2, &format!("it is a former address of {now} as well")))
         }
         Command::Why { email } => why::run(context, &app, email).await,
         Command::Edit(args) => person::edit(context, &app, args).await,

@@ -11,7 +11,8 @@ pub async fn run(context: &Context, app: &App, email: &EmailAddress) -> Result<(
         return output::json(&why);
     }
     let state = match (&why.moved_to, why.state) {
-        (Some(now), _) => format!("a former address of {now}"),
+        (Some(now), None) => format!("a former address of {now}"),
+        (Some(now), Some(state)) => format!("{state}; also a former address of {now}, who stands for themselves"),
         (None, state) => state.map_or("unknown".to_owned(), |state| state.to_string()),
     };
     output::line(format!("{}  {state}", why.email))?;

@@ -18,7 +18,7 @@ const MISSED_AT_MOST: usize = 10;
 const SKEW: Duration = Duration::from_secs(3600);
 
 /// No period is made by a clock that says it is earlier: it has not been set since the machine started.
-const EARLIEST: UtcMillis = UtcMillis(1_704_067_200_000); // 2024-01-01
+const EARLIEST: UtcMillis = UtcMillis(1_577_836_800_000); // 2020-01-01
 
 /// Why a period is skipped that a hold of its digest covers, or that was late when it began.
 pub const HELD: &str = "the digest was held; the articles wait for the next issue";

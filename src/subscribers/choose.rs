@@ -121,6 +121,9 @@ impl Subscribers {
         });
         session.add_consent(&event).await?;
         session.commit().await?;
+        if pause.is_some() {
+            self.recall_unwanted(&[row.address_hash]).await?;
+        }
         Ok(Chose::Now)
     }
 }

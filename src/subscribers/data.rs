@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{PersonalClaim, Record, Subscribers, SubscribersError, meant};
+use super::{PersonalClaim, Record, Subscribers, SubscribersError};
 use crate::config::write_duration;
 use crate::domain::{EmailAddress, UtcMillis};
 use crate::store::{MailedRow, Session, SubscriberRow};
@@ -48,7 +48,7 @@ impl Subscribers {
         }
     }
 
-    /// All that is held of an address; `None`: nothing, or it is held of whoever had it at the one that they have now.
+    /// All that is held of an address; `None`: nothing.
     ///
     /// # Errors
     /// When the store fails.
@@ -56,8 +56,7 @@ impl Subscribers {
         let mut session = self.store.read().await?;
         let hash = self.keys.address_hash(address);
         let row = session.subscriber_by_hash(&hash).await?;
-        let moved = meant::mover(&mut session, row.as_ref(), &hash).await?.is_some();
-        self.held(&mut session, &hash, row.filter(|_| !moved)).await
+        self.held(&mut session, &hash, row).await
     }
 
     async fn held(

@@ -105,8 +105,6 @@ impl Subscribers {
         let suppressed = session.suppression(&hash).await?.map(WhySuppressed::from);
         let row = session.subscriber_by_hash(&hash).await?;
         let moved_to = meant::mover(&mut session, row.as_ref(), &hash).await?.map(|person| person.email);
-        // Of a request for an address that somebody had before there is nothing to tell them.
-        let row = row.filter(|_| moved_to.is_none());
         let (mut digests, mut issues) = (Vec::new(), Vec::new());
         let subscriptions = match &row {
             Some(row) => session.subscriptions_among(&[row.id]).await?,
@@ -117,7 +115,8 @@ impl Subscribers {
             let subscription = subscriptions.iter().find(|subscription| subscription.digest == *id);
             let held = session.hold(id).await?.is_some_and(|hold| hold.is_on(now));
             let bar = bar(row.as_ref(), suppressed.as_ref(), subscription, now);
-            let moved = moved_to.as_ref().map(|now| format!("it is a former address of {now}"));
+            let moved = moved_to.as_ref().filter(|_| row.is_none());
+            let moved = moved.map(|now| format!("it is a former address of {now}"));
             let bar = moved.or(bar);
             digests.push(of_digest((id, self.config.digest(id)), subscription, bar.as_deref(), held, now));
             let Some(row) = &row else { continue };

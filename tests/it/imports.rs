@@ -134,7 +134,16 @@ on_both! {
             address: address(old), name: String::new(), locale: None, choice: somebody(old, &["weekly"]).choice, wording: String::new(),
         };
         app.subscribers().join(&request, Origin::PAGE, &Asked::default()).await.unwrap();
-        for command in [&["show", old][..], &["export", old], &["edit", old, "--name", "Ann"], &["erase", old, "--yes"]] {
+        let shown = String::from_utf8(program.run(&["subscriber", "show", old]).await.stdout).unwrap();
+        assert!(shown.contains("pending") && shown.contains(&format!("it is a former address of {new} as well")), "{shown}");
+        let shown = program.json(&["subscriber", "show", old]).await;
+        assert_eq!((&shown["state"], &shown["moved_to"]), (&"pending".into(), &new.into()));
+        let exported = program.run(&["subscriber", "export", old]).await;
+        let held: serde_json::Value = serde_json::from_slice(&exported.stdout).unwrap();
+        assert_eq!(held["state"], "pending");
+        let said = String::from_utf8_lossy(&exported.stderr).into_owned();
+        assert!(said.contains(&format!("{old} is a former address of {new} as well")), "{said}");
+        for command in [&["edit", old, "--name", "Ann"][..], &["erase", old, "--yes"]] {
             for json in [&[][..], &["--json"]] {
                 let output = program.run(&[json, &["subscriber"], command].concat()).await;
                 let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -8,10 +8,10 @@ use std::time::Duration;
 use postround::config::StoreUrl;
 use postround::domain::DeliveryState;
 use postround::store::Durability;
-use postround::subscribers::{Import, ImportBasis, Origin, Subscribers, SuppressionReason};
+use postround::subscribers::{Chose, DigestClaim, Import, ImportBasis, Origin, Subscribers, SuppressionReason};
 use sqlx::{Connection, Executor};
 
-use super::moving::{mailed, mark, starts};
+use super::moving::{id_of, mailed, mark, starts};
 use super::{ANN, URL};
 use crate::support::household::{Asked, address, confirmed, subscribers, text};
 use crate::support::{MONDAY, TestStore};
@@ -34,7 +34,7 @@ async fn until_somebody_waits(store: &TestStore, kind: &str, is_over: impl Fn() 
 }
 
 /// One of the ways in which somebody is to get nothing more.
-async fn say_no(way: &str, path: &Path, subscribers: &Subscribers) {
+async fn say_no(way: &str, path: &Path, store: &TestStore, subscribers: &Subscribers) {
     let import = Import::new(path, ImportBasis::Confirmed("a list"));
     match way {
         "suppressed" => {
@@ -43,6 +43,11 @@ async fn say_no(way: &str, path: &Path, subscribers: &Subscribers) {
         "listed" => {
             let manual = SuppressionReason::Manual;
             subscribers.import_suppressions(&import, manual, "", Origin::COMMAND_LINE).await.unwrap();
+        }
+        "paused" => {
+            let claim = DigestClaim { subscriber: id_of(store, ANN).await, digest: "weekly".to_owned() };
+            let pause = Some(MONDAY.plus(Duration::from_secs(86_400)));
+            assert_eq!(subscribers.choose(&claim, None, pause, Origin::PAGE).await.unwrap(), Chose::Now);
         }
         _ => {
             subscribers.import(&import, &Asked::default(), |_, _| {}).await.unwrap();
@@ -55,6 +60,7 @@ async fn a_no_is_answered_when_no_start_that_has_not_heard_of_it_is_under_way() 
     let since = "2026-01-02T03:04:05Z";
     for (way, file) in [
         ("suppressed", String::new()),
+        ("paused", String::new()),
         ("listed", format!("{ANN}\n")),
         ("imported as left", format!("email,state\n{ANN},unsubscribed\n")),
         ("imported as suppressed", format!("email,state,suppressed\n{ANN},confirmed,manual {since}\n")),
@@ -74,7 +80,7 @@ async fn a_no_is_answered_when_no_start_that_has_not_heard_of_it_is_under_way() 
         let answered = AtomicBool::new(false);
         let is_answered = || answered.load(Ordering::SeqCst);
         let no = async {
-            say_no(way, &path, &subscribers).await;
+            say_no(way, &path, &store, &subscribers).await;
             answered.store(true, Ordering::SeqCst);
         };
         let meanwhile = async {
