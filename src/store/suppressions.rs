@@ -89,25 +89,25 @@ queries! {
               and (address_hash in (select jsonb_array_elements_text($3::jsonb))
                    or lower(address) in (select jsonb_array_elements_text($1::jsonb)))"
     };
-    // What may not be started any more, of what may be about to be.
+    // What may not be started now, of what may be about to be.
     RECALL_UNWANTED_OF = {
         deliveries set "state = 'cancelled', owner = null, finished_at = $2"
         where sqlite "state in ('queued', 'claimed') and subscriber_id in
                 (select s.id from subscribers s where s.address_hash in (select value from json_each($1)))
-              and not exists (select 1 from startable x where x.id = deliveries.id and x.since is not null)"
+              and not exists (select 1 from startable x where x.id = deliveries.id and x.since <= $2)"
         postgres "state in ('queued', 'claimed') and subscriber_id in
                 (select s.id from subscribers s
                  where s.address_hash in (select jsonb_array_elements_text($1::jsonb)))
-              and not exists (select 1 from startable x where x.id = deliveries.id and x.since is not null)"
+              and not exists (select 1 from startable x where x.id = deliveries.id and x.since <= $2)"
     };
     RECALL_UNWANTED_TO = {
         deliveries set "state = 'cancelled', owner = null, finished_at = $2"
         where sqlite "state in ('queued', 'claimed') and issue_id is null
               and address_hash in (select value from json_each($1))
-              and not exists (select 1 from startable x where x.id = deliveries.id and x.since is not null)"
+              and not exists (select 1 from startable x where x.id = deliveries.id and x.since <= $2)"
         postgres "state in ('queued', 'claimed') and issue_id is null
               and address_hash in (select jsonb_array_elements_text($1::jsonb))
-              and not exists (select 1 from startable x where x.id = deliveries.id and x.since is not null)"
+              and not exists (select 1 from startable x where x.id = deliveries.id and x.since <= $2)"
     };
     UNSUPPRESS = { "delete from suppressions where address_hash = $1" };
 }
@@ -180,7 +180,7 @@ impl Session {
         Ok(stopped + execute!(self, CANCEL_ALL_TO, &json(addresses), now, &hashes)?)
     }
 
-    /// Cancels what may not be started any more of all that goes to those subscribers and addresses, in a transaction after
+    /// Cancels what may not be started now of all that goes to those subscribers and addresses, in a transaction after
     /// the one that said so: a start that looked at them before is over then, or finds its claim gone. Says how many.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Writes a chunk of checked rows in one short transaction.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::Import;
 use super::changes::Changes;
@@ -9,6 +10,9 @@ use super::report::Counts;
 use crate::domain::UtcMillis;
 use crate::store::{Ask, Durability, Session};
 use crate::subscribers::{Origin, Subscribers, SubscribersError, TRIES};
+
+/// How long a chunk that was broken off lets others go first, and longer each time.
+const GIVE_WAY: Duration = Duration::from_millis(100);
 
 impl Subscribers {
     /// Writes a chunk in one transaction. `pace` says when the next one is asked.
@@ -21,7 +25,11 @@ impl Subscribers {
         let mut tries = 1;
         let (counts, refused) = loop {
             match self.try_apply_chunk(chunk, import, pace).await {
-                Err(error) if error.is_contention() && tries < TRIES => tries += 1,
+                Err(error) if error.is_contention() && tries < TRIES => {
+                    // Else it could be in the way again before whoever waits for its rows has woken up.
+                    tokio::time::sleep(GIVE_WAY * tries).await;
+                    tries += 1;
+                }
                 result => break result?,
             }
         };
