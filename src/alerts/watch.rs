@@ -79,6 +79,7 @@ impl Watch {
         drop(reader);
         self.measured.retain(|measured| issues.iter().any(|issue| (issue.id, issue.shortened_by) == *measured));
         self.missed(&issues);
+        issues.iter().for_each(|issue| self.template_failed(issue));
         issues.iter().for_each(|issue| self.skipped(issue, &sources));
         self.uncertain(&uncertain);
         schedules.chunk_by(|one, next| one.digest == next.digest).for_each(|seen| self.disagreeing(seen, now));
@@ -194,6 +195,19 @@ impl Watch {
             );
             self.raise(format!("skipped:{id}"), &subject, &text);
         }
+    }
+
+    /// An issue that goes out all the same, by the built-in template, is told of once.
+    fn template_failed(&mut self, issue: &IssueRow) {
+        let Some(error) = &issue.template_error else { return };
+        let (id, digest) = (issue.id, issue.digest.as_str());
+        let subject = format!("A template failed on an issue of {digest}");
+        let text = format!(
+            "A mail of issue {id}, or more of them, could not be made by your template, so the built-in one stood in for it: \
+             {error}.\nPut it right before the next issue: `postround config check` tries it, and `postround preview {digest}` \
+             shows what comes next."
+        );
+        self.raise(format!("template:{id}"), &subject, &text);
     }
 
     /// Of an issue that had to be made smaller, each time that a mail of it loses more than those before.

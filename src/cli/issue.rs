@@ -128,6 +128,8 @@ pub struct IssueReport {
     pub folded_at: Option<UtcMillis>,
     /// What was taken away so that mail programs do not cut it off.
     pub shortened: Option<String>,
+    /// What the operator's template failed with, where the built-in one stood in for it.
+    pub template_error: Option<String>,
 }
 
 impl IssueReport {
@@ -163,6 +165,7 @@ impl IssueReport {
             finished_at: issue.finished_at,
             folded_at: issue.folded_at,
             shortened: issue.shortened,
+            template_error: issue.template_error,
         }
     }
 
@@ -202,7 +205,9 @@ impl IssueReport {
         }
         let folded = self.folded_at.map(|at| format!("; who got it is not kept since {at}")).unwrap_or_default();
         let shortened = self.shortened.as_ref().map(|what| format!("\n  made smaller: {what}")).unwrap_or_default();
-        format!("{name}\n  {}\n  {}{folded}{shortened}", self.subject, parts.join(", "))
+        let failed = self.template_error.as_ref();
+        let failed = failed.map(|error| format!("\n  made by the built-in template: {error}")).unwrap_or_default();
+        format!("{name}\n  {}\n  {}{folded}{shortened}{failed}", self.subject, parts.join(", "))
     }
 }
 

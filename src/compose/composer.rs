@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::collect::{Fetcher, Polled, Read, read_sources};
 use crate::config::{Config, Digest, Source};
 use crate::domain::{Clock, IssueState, Locale, PublicId, Random, UtcMillis};
-use crate::render::{Fit, Frame, RenderedMail, Renderer};
+use crate::render::{Fit, Frame, RenderedMail, Renderer, subject_in_any_case};
 use crate::store::{Choice, Durability, NewIssue, NewIssueArticle, NewMail, Session, Store, StoreError};
 
 use super::due::{HELD, period_key};
@@ -111,7 +111,8 @@ impl Composer {
     /// recorded as skipped and the articles wait.
     ///
     /// # Errors
-    /// When the store fails, a template cannot be rendered or the clock has not been set; nothing is frozen then.
+    /// When the store fails or the clock has not been set; nothing is frozen then. A template of the operator's that fails gives
+    /// way to the built-in one, which is noted with the issue.
     pub async fn compose(&self, digest: &Digest, occasion: Occasion) -> Result<Composed, ComposeError> {
         if let Occasion::Period(at) = occasion
             && let Some(issue) = self.store.read().await?.issue_by_key(&digest.id, &period_key(at)).await?
@@ -165,9 +166,9 @@ impl Composer {
             Occasion::Period(at) => (period_key(at), Some(at)),
             Occasion::Extra => (format!("extra:{public_id}"), None),
         };
-        let subject = match &reason {
-            None => crate::render::subject(&digest.subject, &content, &digest.locale)?,
-            Some(_) => String::new(),
+        let (subject, failed) = match &reason {
+            None => subject_in_any_case(&digest.subject, &content, &digest.locale)?,
+            Some(_) => (String::new(), None),
         };
         let mut session = self.store.write(Durability::Full).await?;
         session.lock_digest(&digest.id).await?;
@@ -194,7 +195,8 @@ impl Composer {
                 return Ok(None);
             }
             self.freeze_mails(&mut session, id, digest, &mails, &choices, now).await?;
-            note_shortened(&mut session, id, mails.values()).await?;
+            note_made(&mut session, id, mails.values()).await?;
+            note_failed(&mut session, id, failed.as_ref()).await?;
             IssuePage::of(content, digest, &self.config).put(&mut session, id, &digest.locale).await?;
             for (url, place) in counted.iter().flat_map(Counted::places) {
                 session.put_link(id, place, url).await?;
@@ -280,7 +282,7 @@ impl Composer {
             let articles = of_variant(all, topics, digest);
             let content = content(articles, &self.config, (digest, locale), Some(number), now);
             let content = linked(content, digest, counted, &*self.click_url);
-            mails.insert(key, self.renderer.digest(&content, &self.frame(digest, locale), &*self.random)?);
+            mails.insert(key, self.renderer.digest_in_any_case(&content, &self.frame(digest, locale), &*self.random)?);
             tokio::task::yield_now().await;
         }
         Ok(mails)
@@ -296,14 +298,28 @@ pub(super) fn locale_of(code: &str, digest: &Digest) -> Locale {
     Locale::parse(code).unwrap_or_else(|_| digest.locale.clone())
 }
 
-/// Notes the most that was taken away from one of these mails of an issue, for the operator, where no other mail lost more.
-pub(super) async fn note_shortened(
+/// Notes for the operator what became of these mails of an issue: what a template failed with, and the most that was taken away
+/// from one of them, where no other mail lost more.
+pub(super) async fn note_made(
     session: &mut Session,
     issue: i64,
-    mails: impl Iterator<Item = &RenderedMail>,
+    mails: impl Iterator<Item = &RenderedMail> + Clone,
 ) -> Result<(), StoreError> {
+    note_failed(session, issue, mails.clone().find_map(|mail| mail.failed.as_ref())).await?;
     match mails.filter_map(|mail| mail.shortened).max_by_key(Fit::extent) {
         Some(fit) => session.note_shortened(issue, &fit.to_string(), fit.extent()).await,
+        None => Ok(()),
+    }
+}
+
+/// Notes what a template of the operator's failed with on an issue, where it did.
+pub(super) async fn note_failed(
+    session: &mut Session,
+    issue: i64,
+    error: Option<&impl ToString>,
+) -> Result<(), StoreError> {
+    match error {
+        Some(error) => session.note_template_error(issue, &error.to_string()).await,
         None => Ok(()),
     }
 }

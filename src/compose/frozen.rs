@@ -6,7 +6,7 @@ use super::variants::variant;
 use super::{ComposeError, Composer, IssueArticle, IssueContent, select};
 use crate::config::{Config, Digest};
 use crate::domain::{Locale, UtcMillis};
-use crate::render::{self, RenderedMail};
+use crate::render::{RenderedMail, subject_in_any_case};
 use crate::store::{IssueMail, IssueRow, Session, StoreError};
 
 /// What was frozen, as far as it is not withdrawn.
@@ -33,10 +33,10 @@ impl Frozen {
         variant(topics, &select::topics(&self.articles), self.digest.when_topics_are_empty)
     }
 
-    /// The subject of what is left of a variant; without a story it is the digest's title.
+    /// The subject of what is left of a variant, as its mail has it; without a story it is the digest's title.
     pub(super) fn subject(&self, topics: &str, locale: &Locale) -> Result<String, ComposeError> {
         let content = self.content(self.left_of(topics).as_deref().unwrap_or(topics), locale);
-        Ok(render::subject(&self.digest.subject, &content, locale)?)
+        Ok(subject_in_any_case(&self.digest.subject, &content, locale)?.0)
     }
 }
 
@@ -60,7 +60,8 @@ impl Composer {
         Ok(Frozen { articles, digest, config, counted, number: issue.number, composed_at: issue.composed_at })
     }
 
-    /// The mail of a variant, as `variant` spells it; `None`: nothing of it is left.
+    /// The mail of a variant, as `variant` spells it, by the built-in template where the operator's fails; `None`: nothing of it is
+    /// left.
     pub(super) fn rendered_of(
         &self,
         frozen: &Frozen,
@@ -72,7 +73,7 @@ impl Composer {
             return Ok(None);
         }
         let content = linked(content, digest, frozen.counted.as_ref(), &*self.click_url);
-        Ok(Some(self.renderer.digest(&content, &self.frame(digest, locale), &*self.random)?))
+        Ok(Some(self.renderer.digest_in_any_case(&content, &self.frame(digest, locale), &*self.random)?))
     }
 }
 

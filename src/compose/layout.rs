@@ -7,7 +7,7 @@ use crate::config::Digest;
 use crate::domain::{Locale, PublicId, UtcMillis};
 use crate::store::{Choice, Durability, IssueMail, IssueRow, Place};
 
-use super::composer::{AT_ONCE, locale_of, new_mail, note_shortened};
+use super::composer::{AT_ONCE, locale_of, new_mail, note_made};
 use super::frozen::is_as_read;
 use super::variants::{Key, variant};
 use super::{ComposeError, Composer, select};
@@ -100,7 +100,7 @@ impl Composer {
             // An article has been withdrawn in the meantime: the choices are still missing, and are decided anew.
             return Ok(());
         }
-        note_shortened(&mut session, issue.id, mails.values()).await?;
+        note_made(&mut session, issue.id, mails.values()).await?;
         for (key, mail) in mails {
             let salt = PublicId::new(&*self.random);
             let mail = new_mail(Some(issue.id), "digest", digest, &key.0, &key.1, &mail, salt.as_str());

@@ -120,6 +120,7 @@ impl Composer {
                 mime: mail.mime,
                 marker: mail.marker,
                 shortened: None,
+                failed: None,
             }),
             None => self.rendered_of(&frozen, ALL_TOPICS, &locale)?,
         };

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::composer::{AT_ONCE, ATTEMPTS, locale_of, new_mail, note_shortened};
+use super::composer::{AT_ONCE, ATTEMPTS, locale_of, new_mail, note_failed, note_made};
 use super::control::{event, wrong_state};
 use super::frozen::{Frozen, is_as_read};
 use super::page::IssuePage;
 use super::{ALL_TOPICS, Because, ComposeError, Composer, IssueArticle};
 use crate::config::Digest;
 use crate::domain::{DeliveryState, IssueState, PublicId};
-use crate::render::{self, RenderedMail};
+use crate::render::{RenderedMail, subject_in_any_case};
 use crate::store::{Durability, IssueArticleRow, IssueMail, IssueRow, NewIssueEvent, Session};
 
 /// What came of a withdrawal.
@@ -32,8 +32,8 @@ impl Composer {
     /// with very many mails some are made anew before the others; whatever ends that in the middle, it can be done again.
     ///
     /// # Errors
-    /// When the issue has no such article, or has nothing to withdraw from; when a template cannot be rendered or the store
-    /// fails: then the article is not withdrawn.
+    /// When the issue has no such article, or has nothing to withdraw from; when the store fails: then the article
+    /// is not withdrawn.
     pub async fn withdraw(&self, id: i64, article: &str, because: Because<'_>) -> Result<Withdrawn, ComposeError> {
         let issue = self.known_issue(id).await?;
         let mut reader = self.store.read().await?;
@@ -151,7 +151,7 @@ impl Composer {
         mails: Vec<Instead<'_>>,
     ) -> Result<Vec<i64>, ComposeError> {
         let now = self.clock.now();
-        note_shortened(session, issue.id, mails.iter().filter_map(|(_, instead)| Some(&instead.as_ref()?.1))).await?;
+        note_made(session, issue.id, mails.iter().filter_map(|(_, instead)| Some(&instead.as_ref()?.1))).await?;
         let mut made = Vec::with_capacity(mails.len());
         for (old, instead) in mails {
             let Some((topics, rendered)) = instead else {
@@ -185,7 +185,8 @@ impl Composer {
         }
         page.put(session, issue.id, &locale).await?;
         // The subject is mostly that of the lead story.
-        let subject = render::subject(&left.digest.subject, &page.content, &locale)?;
+        let (subject, failed) = subject_in_any_case(&left.digest.subject, &page.content, &locale)?;
+        note_failed(session, issue.id, failed.as_ref()).await?;
         Ok(session.set_subject(issue.id, &subject).await?)
     }
 }

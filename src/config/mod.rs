@@ -47,6 +47,7 @@ pub use relays::{Auth, Relay, RelayUrl, Smtp, Tls, WarmUp};
 pub use secret::Secret;
 pub use settings::*;
 pub use source::*;
+pub(crate) use subject::DEFAULT as DEFAULT_SUBJECT;
 pub(crate) use template_loops::{begin_render, limited_tera};
 pub(crate) use template_names::{Locals, Names};
 pub use theme::{Logo, Palette, Theme};

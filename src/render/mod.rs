@@ -36,7 +36,7 @@ pub use pages::PageNames;
 pub use renderer::Renderer;
 pub use sample::{invented_issue, letter_names, template_names};
 pub use slots::{Slot, Slots, fill};
-pub use subject::subject;
+pub use subject::{subject, subject_in_any_case};
 pub use templates::built_in_templates;
 pub(crate) use templates::{links, meant_file};
 pub use text::{one_line, paragraphs};
@@ -82,4 +82,6 @@ pub struct RenderedMail {
     pub marker: String,
     /// What was taken away so that mail programs do not cut it off.
     pub shortened: Option<Fit>,
+    /// What the operator's template failed with, where the built-in one stands in for it.
+    pub failed: Option<String>,
 }

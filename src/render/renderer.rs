@@ -86,13 +86,60 @@ impl Renderer {
         frame: &Frame<'_>,
         random: &dyn Random,
     ) -> Result<RenderedMail, TemplateError> {
-        let name = &frame.digest.template;
-        if !self.has_template(name) {
-            return Err(TemplateError::NoSuchTemplate { name: name.clone() });
+        let subject = subject::subject(&frame.digest.subject, content, frame.locale)?;
+        self.digest_under(&subject, content, frame, random)
+    }
+
+    /// The same, whatever an operator's template does: where that of the digest or of its subject fails on this issue, the built-in
+    /// one stands in for it.
+    ///
+    /// # Errors
+    /// [`TemplateError`] when a built-in template cannot be rendered.
+    pub fn digest_in_any_case(
+        &self,
+        content: &IssueContent,
+        frame: &Frame<'_>,
+        random: &dyn Random,
+    ) -> Result<RenderedMail, TemplateError> {
+        let (subject, without_subject) = subject::subject_in_any_case(&frame.digest.subject, content, frame.locale)?;
+        let (mail, without_body) = match self.digest_under(&subject, content, frame, random) {
+            Ok(mail) => (mail, None),
+            Err(error) => (Self::new(None)?.digest_by(DIGEST, &subject, content, frame, random)?, Some(error)),
+        };
+        let errors: Vec<String> = without_body.iter().chain(&without_subject).map(ToString::to_string).collect();
+        let failed = Some(errors.join("; ")).filter(|errors| !errors.is_empty());
+        if let Some(error) = &failed {
+            let digest = frame.digest.id.as_str();
+            tracing::warn!(digest, error, "a mail is made by the built-in template, since the operator's own failed");
         }
+        Ok(RenderedMail { failed, ..mail })
+    }
+
+    fn digest_under(
+        &self,
+        subject: &str,
+        content: &IssueContent,
+        frame: &Frame<'_>,
+        random: &dyn Random,
+    ) -> Result<RenderedMail, TemplateError> {
+        let name = &frame.digest.template;
+        match self.has_template(name) {
+            true => self.digest_by(name, subject, content, frame, random),
+            false => Err(TemplateError::NoSuchTemplate { name: name.clone() }),
+        }
+    }
+
+    fn digest_by(
+        &self,
+        name: &str,
+        subject: &str,
+        content: &IssueContent,
+        frame: &Frame<'_>,
+        random: &dyn Random,
+    ) -> Result<RenderedMail, TemplateError> {
         let marker = Marker::new(random);
         let test = if frame.test { "[Test] " } else { "" };
-        let subject = format!("{test}{}", subject::subject(&frame.digest.subject, content, frame.locale)?);
+        let subject = format!("{test}{subject}");
         let view = IssueView::new(content, frame, &subject, &marker);
         let (html, text, fit) = self.within_limit(name, &view, frame, &marker)?;
         let campaign = content.number.map_or_else(|| "test".to_owned(), |number| number.to_string());
@@ -355,5 +402,5 @@ fn finish(
 ) -> RenderedMail {
     let envelope = Envelope { sender: &frame.digest.sender, subject: &subject, marker, list };
     let mime = assemble(&envelope, &text, &html, random);
-    RenderedMail { subject, html, text, mime, marker: marker.as_str().to_owned(), shortened: None }
+    RenderedMail { subject, html, text, mime, marker: marker.as_str().to_owned(), shortened: None, failed: None }
 }

@@ -8,7 +8,7 @@ use super::article::ArticleView;
 use super::text::{cut_at_word, one_line};
 use super::view::{DigestView, NumberView};
 use crate::compose::IssueContent;
-use crate::config::{begin_render, limited_tera};
+use crate::config::{DEFAULT_SUBJECT, begin_render, limited_tera};
 use crate::domain::Locale;
 use crate::wording::Wording;
 
@@ -64,6 +64,21 @@ pub fn subject(template: &str, content: &IssueContent, locale: &Locale) -> Resul
     }
     let subject = cut_at_word(&subject, LENGTH).into_owned();
     Ok(if subject.is_empty() { title } else { subject })
+}
+
+/// The same, whatever an operator's template does: where it fails, by the built-in one, and with what it failed with.
+///
+/// # Errors
+/// [`TemplateError`] when the built-in template is wrong.
+pub fn subject_in_any_case(
+    template: &str,
+    content: &IssueContent,
+    locale: &Locale,
+) -> Result<(String, Option<TemplateError>), TemplateError> {
+    match subject(template, content, locale) {
+        Ok(subject) => Ok((subject, None)),
+        Err(error) => Ok((subject(DEFAULT_SUBJECT, content, locale)?, Some(error))),
+    }
 }
 
 fn render(template: &str, view: &SubjectView) -> Result<String, TemplateError> {

@@ -9,7 +9,8 @@ macro_rules! issues {
     ($which:literal) => {
         concat!(
             "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
-                    layout_after, laid_out_at, finished_at, folded_at, recipients, shortened, shortened_by from issues ",
+                    layout_after, laid_out_at, finished_at, folded_at, recipients, shortened, shortened_by,
+                    template_error from issues ",
             $which
         )
     };
@@ -51,6 +52,8 @@ queries! {
     };
     // The most stays.
     NOTE_SHORTENED = { "update issues set shortened = $2, shortened_by = $3 where id = $1 and shortened_by < $3" };
+    // The first stays: it is told once.
+    NOTE_TEMPLATE_ERROR = { "update issues set template_error = $2 where id = $1 and template_error is null" };
     TOPIC_COUNTS = {
         "select a.topic, count(distinct a.canonical) from issue_articles a join issues i on i.id = a.issue_id
          where i.digest = $1 and i.composed_at >= $2 and i.state in ('sending', 'sent') group by a.topic"
@@ -138,6 +141,8 @@ pub struct IssueRow {
     pub shortened: Option<String>,
     /// How much that is, to be compared with what another mail loses.
     pub shortened_by: i64,
+    /// What the operator's template failed with, where a mail of it was made by the built-in one.
+    pub template_error: Option<String>,
 }
 
 /// An article to be frozen into an issue.
@@ -294,6 +299,15 @@ impl Session {
     /// When the database fails.
     pub async fn note_shortened(&mut self, issue: i64, what: &str, by: i64) -> Result<(), StoreError> {
         execute!(self, NOTE_SHORTENED, issue, what, by)?;
+        Ok(())
+    }
+
+    /// Notes what the operator's template failed with on an issue, unless something is noted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note_template_error(&mut self, issue: i64, error: &str) -> Result<(), StoreError> {
+        execute!(self, NOTE_TEMPLATE_ERROR, issue, error)?;
         Ok(())
     }
 

@@ -76,6 +76,70 @@ on_both! {
         assert_eq!((issue().await["shortened"].as_str().unwrap(), warned().await), (&*most, Vec::new()), "it lost less");
     }
 
+    async fn where_the_operators_template_fails_the_built_in_one_stands_in_and_the_operator_hears_of_it_once(store: TestStore) {
+        let mut desk = Desk::new(&store).await;
+        let own = desk.program.folder.path().join("own");
+        std::fs::create_dir(&own).unwrap();
+        let fails = "{% if lead.title is containing(pat='Sunday') %}{{ lead.author | upper }}{% endif %}";
+        let html = format!("{{% extends 'builtin/digest.html' %}}\n{{% block dateline %}}{fails}My dateline{{% endblock %}}");
+        std::fs::write(own.join("digest.html"), html).unwrap();
+        let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
+        let subject = "{% if lead.title is containing(pat='Sunday') %}{{ lead.date | abs }}{% endif %}Mine: {{ lead.title }}";
+        desk.program.configure(&format!("{config}subject = \"{subject}\"\n[templates]\ndir = \"own\"\n"));
+        desk.app = desk.program.app(Arc::new(SystemClock)).await;
+        desk.program.site.publish(story("fair", "A fair opens on Sunday", "2026-11-22"));
+        desk.program.site.list(story("talk", "A talk with the mayor", "2026-11-21"));
+        desk.program.subscribe("ida@northfold.example", &[]).await;
+        desk.program.subscribe("ned@northfold.example", &["--topics", "interviews"]).await;
+        let preview = desk.program.run(&["preview", "weekly"]).await;
+        assert!(!preview.status.success() && said(&preview).contains("subject: "), "{preview:?}");
+
+        let digest = desk.app.config.digest("weekly").unwrap().clone();
+        let issue = desk.app.composer().compose(&digest, Occasion::Extra).await.unwrap().issue;
+        let row = desk.program.json(&["issue", "show", &issue.to_string()]).await;
+        let error = row["template_error"].as_str().unwrap_or_else(|| panic!("{row}"));
+        assert!(error.contains("own/digest.html:2: ") && error.contains("; subject: "), "{error}");
+        let shown = said(&desk.program.run(&["issue", "show", &issue.to_string()]).await);
+        assert!(shown.contains(&format!("made by the built-in template: {error}")), "{shown}");
+        let (_, mut teller, mut watch) = desk.app.alerts().unwrap();
+        watch.look().await.unwrap();
+        watch.look().await.unwrap();
+        let told: Vec<_> = std::iter::from_fn(|| teller.raised.try_recv().ok()).collect();
+        assert_eq!((told.len(), told[0].key.as_str(), told[0].once), (1, &*format!("template:{issue}"), true));
+        assert!(told[0].text.contains(error), "{}", told[0].text);
+
+        // Its mail is made as the issue is laid out.
+        desk.program.subscribe("late@northfold.example", &["--topics", "news"]).await;
+        desk.tend().await;
+        desk.deliver_all(issue).await;
+        let got = desk.got();
+        let mails = ["ida", "ned", "late"].map(|name| &got[&format!("{name}@northfold.example")][0]);
+        let subjects = mails.map(|(subject, _)| subject.as_str());
+        assert_eq!(subjects, ["A fair opens on Sunday + 3 more", "Mine: A talk with the mayor", "A fair opens on Sunday + 2 more"]);
+        assert_eq!(mails.map(|(_, text)| text.contains("My dateline")), [false, true, false]);
+    }
+
+    async fn a_story_is_withdrawn_also_where_the_operators_template_fails_without_it(store: TestStore) {
+        let mut desk = Desk::new(&store).await;
+        let own = desk.program.folder.path().join("own");
+        std::fs::create_dir(&own).unwrap();
+        let fails = "{% if lead.title is containing(pat='hubs') %}{{ lead.author | upper }}{% endif %}";
+        let html = format!("{{% extends 'builtin/digest.html' %}}{{% block dateline %}}{fails}My dateline{{% endblock %}}");
+        std::fs::write(own.join("digest.html"), html).unwrap();
+        let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
+        desk.program.configure(&format!("{config}[templates]\ndir = \"own\"\n"));
+        desk.app = desk.program.app(Arc::new(SystemClock)).await;
+        desk.subscribe(1).await;
+        let issue = desk.issue().await;
+        assert!(desk.program.json(&["issue", "show", &issue.to_string()]).await["template_error"].is_null());
+        desk.app.composer().withdraw(issue, "Health visitor posts fill", BECAUSE).await.unwrap();
+        desk.deliver_all(issue).await;
+        let (subject, text) = &desk.got()["reader1@northfold.example"][0];
+        assert!(subject.contains("Family hubs win an extra year") && !text.contains("My dateline"), "{subject}: {text}");
+        let row = desk.program.json(&["issue", "show", &issue.to_string()]).await;
+        assert!(row["template_error"].as_str().unwrap().contains("own/digest.html:1: "), "{row}");
+    }
+
     async fn issue_show_names_what_was_put_off_by_domain_and_reason(store: TestStore) {
         let desk = Desk::with(&store, |stage| match stage {
             Stage::Command(Command::Recipient { to, .. }) if to.ends_with("@slow.example") => {
