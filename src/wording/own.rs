@@ -72,7 +72,7 @@ fn files(folder: &Path) -> Vec<(String, PathBuf)> {
 /// No template and no wording has more octets.
 const LARGEST: u64 = 1_000_000;
 
-/// Reads an operator's template or wording.
+/// Reads an operator's template or wording, without the byte order mark that some editors put before it.
 ///
 /// # Errors
 /// When it cannot be read, is no UTF-8, or is far too large to be one.
@@ -83,7 +83,8 @@ pub fn read_own(path: &Path) -> std::io::Result<String> {
             "it has {octets} octets, and no template needs more than {LARGEST}"
         )));
     }
-    std::fs::read_to_string(path)
+    let text = std::fs::read_to_string(path)?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// Reads a file beside those before it; gives the base and the keys that are left to it.
@@ -244,6 +245,11 @@ fn check_names(text: &str, model: &str, path: &str) -> Result<(), String> {
     if text.contains(['\n', '\r']) {
         return Err(format!("`{path}` has a line break; it is one line"));
     }
+    if let Some(open) = text.split('{').skip(1).find(|rest| !rest.contains('}')) {
+        return Err(format!(
+            "`{path}` has a brace that is not closed: `{{{open}`; a name to be filled in stands between two"
+        ));
+    }
     match names(text).find(|name| !known.contains(name)) {
         None => Ok(()),
         Some(name) if known.is_empty() => Err(format!("`{path}` has {{{name}}}, but nothing is filled in there")),
@@ -322,6 +328,14 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_before_a_wording_is_skipped() {
+        let read = read_all(folder(&[("qad.toml", "\u{feff}contact = \"x\"")]).path());
+        assert_eq!(read.wrong, [""; 0]);
+        let _tried = read.wordings.tried();
+        assert_eq!(words("qad").contact, "x");
+    }
+
+    #[test]
     fn reading_the_same_again_gives_the_same_wording() {
         let folder = folder(&[("qab.toml", "contact = \"x\"")]);
         let read = || {
@@ -346,6 +360,16 @@ mod tests {
             ("qac.toml", "pages = \"x\"", "`pages` must be a table of sentences"),
             ("qac.toml", "\ncontact = ", "qac.toml:2: "),
             ("qac.toml", "unsubscribe = \" \"", "qac.toml:1: `unsubscribe` is empty; leave the key out"),
+            (
+                "qac.toml",
+                "why = \"For {digest, {digest}\"",
+                "qac.toml:1: `why` has a brace that is not closed: `{digest, `",
+            ),
+            (
+                "qac.toml",
+                "\nwhy = \"For {digest\"",
+                "qac.toml:2: `why` has a brace that is not closed: `{digest`; a name",
+            ),
             ("qac.toml", "inside = \"Also\"", "`inside` lacks {titles}, in whose place something is filled in"),
             ("qac.toml", "contact = \"a\\nb\"", "`contact` has a line break"),
             ("qac.toml", "[mails.goodbye]\n# x\nsubjct = \"x\"", "qac.toml:3: there is no key `mails.goodbye.subjct`"),

@@ -107,5 +107,11 @@ fn logo(field: &Field<'_>, most: usize) -> Option<Logo> {
     if url.scheme() != "https" && !urls::is_loopback(&url) {
         table.wrong("url", "is not https; mail programs show no other pictures");
     }
+    if url.path().to_ascii_lowercase().ends_with(".svg") {
+        table.wrong(
+            "url",
+            "is an SVG, which mail programs do not show; give a PNG, of twice the size for sharp screens",
+        );
+    }
     Some(Logo { url, width: width?, height: height? })
 }
