@@ -1,6 +1,7 @@
 //! `serve`: the daemon.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -36,7 +37,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         .map_err(|error| CliError::Failed(format!("cannot listen on {listen}: {error}; check `server.listen`")))?;
     let address = listener.local_addr()?;
     let stop = asked_to_stop()?;
-    let reload = Reload { asked: hangups()?, read: Box::new(reading(app.config.file.clone())) };
+    let reload = Reload { asked: hangups()?, read: Arc::new(reading(app.config.file.clone())) };
     output::note(format!("postround serves {} on http://{address}", app.config.server.public_url));
     let mut further = Router::new();
     if args.dev {

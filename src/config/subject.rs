@@ -15,11 +15,22 @@ pub const DEFAULT: &str = "{{ lead.title }}{% if more > 0 %} {{ words.more }}{% 
 /// What a subject can name.
 pub const VARIABLES: [&str; 6] = ["digest", "issue", "articles", "lead", "more", "words"];
 
+/// What a subject may go by in a configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Known<'a> {
+    /// The digest's id.
+    pub id: &'a str,
+    /// Its title.
+    pub title: &'a str,
+    /// The topics that stories may have.
+    pub topics: Vec<&'a str>,
+}
+
 /// Whether the text is a template that renders.
 ///
 /// # Errors
 /// What is wrong with it, and what would be right.
-pub fn check(text: &str) -> Result<(), String> {
+pub fn check(text: &str, known: &Known<'_>) -> Result<(), String> {
     let mut tera = template_loops::limited_tera();
     tera.add_raw_template("subject", text).map_err(|error| in_words(&error))?;
     let used = tera.get_template_variables("subject").map_err(|error| in_words(&error))?;
@@ -29,7 +40,7 @@ pub fn check(text: &str) -> Result<(), String> {
         let near = suggestion(name, VARIABLES, || format!("a subject can name {}", listed(VARIABLES)));
         return Err(format!("names `{}`, which there is not{near}", shown(name)));
     }
-    let full = full_sample();
+    let full = full_sample(known);
     let names = [Names::of(text)];
     if let Some((_, message)) = names[0].unknown(&full, &Locals::of(&names, &full)) {
         return Err(message);
@@ -45,7 +56,7 @@ pub fn check(text: &str) -> Result<(), String> {
     for name in LACKED {
         try_on(&without(&full, &[name])).map_err(|_| fails_without(name))?;
     }
-    let bare = without(&without(&full, &LACKED), &["lead.beside"]);
+    let bare = of_one_word(without(&without(&full, &LACKED), &["lead.beside"]));
     try_on(&bare).map_err(|_| {
         "fails where little is known of the stories; ask for each thing first, as in \
          `{% if lead.author %}{{ lead.author }}: {% endif %}{{ lead.title }}`"
@@ -56,8 +67,28 @@ pub fn check(text: &str) -> Result<(), String> {
          `{{ lead.title }}{% if more > 0 %}; {{ articles[1].title }}{% endif %}`"
             .to_owned()
     };
-    [full, bare].into_iter().try_for_each(|sample| try_on(&of_one_story(sample)).map(drop).map_err(fails_alone))
+    let samples = [full, bare];
+    samples.iter().try_for_each(|sample| try_on(&of_stories(sample, 1)).map(drop).map_err(fails_alone))?;
+    for sample in &samples {
+        for count in 3..=MANY {
+            let fails = |_: String| format!("fails where the issue has {count} stories; ask for each of them first");
+            try_on(&of_stories(sample, count)).map_err(fails)?;
+        }
+        for topic in &known.topics {
+            let fails = |_: String| {
+                format!(
+                    "fails on a story of `{topic}`; ask for each thing first, as in \
+                     `{{% if lead.author %}}{{{{ lead.author }}}}: {{% endif %}}{{{{ lead.title }}}}`"
+                )
+            };
+            try_on(&of_topic(sample, topic)).map_err(fails)?;
+        }
+    }
+    Ok(())
 }
+
+/// How many stories it is tried with at most.
+const MANY: usize = 7;
 
 /// What a story or an issue may lack by itself.
 const LACKED: [&str; 7] =
@@ -86,17 +117,32 @@ fn without(sample: &Value, names: &[&str]) -> Value {
     sample
 }
 
-/// The sample with its first story alone.
-fn of_one_story(mut sample: Value) -> Value {
-    sample["more"] = json!(0);
-    if let Some(articles) = sample["articles"].as_array_mut() {
-        articles.truncate(1);
-    }
+/// The sample with so many stories, at least one.
+fn of_stories(sample: &Value, count: usize) -> Value {
+    let mut sample = sample.clone();
+    sample["more"] = json!(count - 1);
+    sample["articles"] = vec![sample["lead"].clone(); count].into();
+    sample
+}
+
+/// The sample with all stories of one topic.
+fn of_topic(sample: &Value, topic: &str) -> Value {
+    each_story(sample.clone(), |story| story["topic"] = json!(topic))
+}
+
+/// The sample with titles of one word.
+fn of_one_word(sample: Value) -> Value {
+    each_story(sample, |story| (story["title"], story["label"]) = (json!("Families"), json!("Families")))
+}
+
+fn each_story(mut sample: Value, change: impl Fn(&mut Value)) -> Value {
+    sample["articles"].as_array_mut().into_iter().flatten().for_each(&change);
+    change(&mut sample["lead"]);
     sample
 }
 
 /// An issue with all that one can have.
-fn full_sample() -> Value {
+fn full_sample(known: &Known<'_>) -> Value {
     let article = json!({
         "title": "Thousands more families to get early help", "url": "https://example.org/news/early-help",
         "topic": "news", "source": "news", "date": "4 November 2026", "excerpt": "More money for family hubs.",
@@ -104,7 +150,7 @@ fn full_sample() -> Value {
         "label": "Thousands more families to get early help", "dir": "ltr", "quoted": false, "beside": "news",
     });
     json!({
-        "digest": { "id": "weekly", "title": "Early Help Weekly" },
+        "digest": { "id": known.id, "title": known.title },
         "issue": { "number": 12, "date": "4 November 2026", "label": "4 November 2026", "web_url": null },
         "lead": article,
         "more": 1,
@@ -143,6 +189,30 @@ fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn check(text: &str) -> Result<(), String> {
+        super::check(text, &Known { id: "weekly", title: "Early Help Weekly", topics: vec!["news", "jobs"] })
+    }
+
+    #[test]
+    fn a_subject_that_fails_on_what_is_configured_is_refused() {
+        let of_topic = "{% if lead.topic == 'jobs' %}{{ lead.author | upper }}{% endif %}{{ lead.title }}";
+        assert!(check(of_topic).unwrap_err().starts_with("fails on a story of `jobs`; "));
+        let of_digest =
+            "{% if digest.title == 'Early Help Weekly' %}{{ lead.author | upper }}{% endif %}{{ lead.title }}";
+        assert!(check(of_digest).unwrap_err().contains("fails where a story has no `author`"));
+        let of_another = "{% if lead.topic == 'sport' %}{{ lead.author | upper }}{% endif %}{{ lead.title }}";
+        assert_eq!(check(of_another), Ok(()), "no story can have it");
+    }
+
+    #[test]
+    fn a_subject_that_counts_on_words_or_stories_is_refused() {
+        assert!(
+            check("{% set w = lead.title | split(pat=' ') %}{{ w[1] }}").unwrap_err().contains("where little is known")
+        );
+        let of_six = "{% if more > 4 %}{{ articles[6].title }}{% endif %}{{ lead.title }}";
+        assert_eq!(check(of_six).unwrap_err(), "fails where the issue has 6 stories; ask for each of them first");
+    }
 
     #[test]
     fn the_default_works() {

@@ -14,6 +14,7 @@ mod trouble;
 mod work;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -46,7 +47,7 @@ pub struct Reload {
     /// Each message asks for it.
     pub asked: mpsc::Receiver<()>,
     /// Reads it.
-    pub read: Box<dyn Fn() -> Result<Config, ConfigError> + Send>,
+    pub read: Arc<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>,
 }
 
 /// Runs all parts on `listener` until `shutdown` is done; then lets them finish, and returns.
@@ -57,7 +58,7 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
     // Nobody ever asks.
     let (_ask, asked) = mpsc::channel(1);
     let config = app.config.clone();
-    let reload = Reload { asked, read: Box::new(move || Ok((*config).clone())) };
+    let reload = Reload { asked, read: Arc::new(move || Ok((*config).clone())) };
     serve_with(app, Router::new(), listener, reload, shutdown).await
 }
 
@@ -87,8 +88,19 @@ pub async fn serve_with(
             Some(()) = reload.asked.recv() => {}
         }
         systemd::reloading();
-        if let Some(next) = reload::prepare(running.app(), &reload.read, &further, &status) {
+        // Trying the templates may take long, and whoever wants it to stop need not wait for that.
+        let next = {
+            let (app, read, further, status) =
+                (running.app().clone(), Arc::clone(&reload.read), further.clone(), status.clone());
+            tokio::task::spawn_blocking(move || reload::prepare(&app, &*read, &further, &status))
+        };
+        let next = tokio::select! {
+            () = &mut shutdown => break,
+            next = next => next.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())),
+        };
+        if let Some(next) = next {
             front.show(next.router());
+            tracing::info!("the configuration was read again, and is in use");
             // Whoever wants it to stop need not wait for the change.
             running.stop().await;
             running = Generation::start(next, &status, &chair);

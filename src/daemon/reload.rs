@@ -26,7 +26,6 @@ pub(super) fn prepare(
     match prepared {
         Ok(prepared) => {
             prepared.wordings().install_over(&app.config.templates.wordings);
-            tracing::info!("the configuration was read again, and is in use");
             Some(prepared)
         }
         Err(refused) => {

@@ -54,6 +54,20 @@ pub enum TemplateError {
         /// How much it may write.
         octets: usize,
     },
+    /// There is no thread to try templates on.
+    #[error("the templates cannot be tried: {0}")]
+    NoThread(std::io::Error),
+    /// A template that is not done in time.
+    #[error(
+        "{place}: it is not done after {seconds} seconds with an invented mail; a loop in it, or in what it includes, goes on for \
+         too long"
+    )]
+    TooSlow {
+        /// The template.
+        place: String,
+        /// How long all of them may take.
+        seconds: u64,
+    },
     /// A template decides something by a slot, or makes something of it.
     #[error(
         "{place}: `{slot}` is filled in for each reader after the template, so nothing can be decided by it or made of it; write \

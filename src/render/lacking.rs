@@ -6,7 +6,7 @@ use super::letter::Letter;
 use super::letter_view::LetterView;
 use super::sample;
 use super::slots::Marker;
-use super::view::{Common, IssueView, NumberView};
+use super::view::{Common, IssueView, NumberView, SectionView};
 use crate::domain::Locale;
 
 /// Makes one thing in a mail as it is in another.
@@ -118,6 +118,26 @@ pub(super) fn letters(letter: &Letter<'_>, marker: &Marker) -> Vec<LetterView> {
     }
     views.iter_mut().for_each(|view| view.common.test.clear());
     views
+}
+
+/// Issues of one story and of several, of many, and with other numbers of sections, of stories in them, and of titles.
+pub(super) fn of_sizes(marker: &Marker) -> Vec<IssueView> {
+    let titles = sample::titles_alone(marker);
+    let of = |(sections, articles, listed): (usize, usize, usize)| {
+        changed(&titles, |view| {
+            view.common.test.clear();
+            let section = view.sections.remove(0);
+            let some = |count: usize| section.articles.iter().cycle().take(count).cloned().collect();
+            let section = SectionView { articles: some(articles), ..section.clone() };
+            view.listed = some(listed);
+            view.sections = vec![section; sections];
+            view.count = 1 + sections * articles + listed;
+        })
+    };
+    let even = (1..=5).map(|count| (count, count, count));
+    let uneven = (1..=5).map(|count| (count, 6 - count, count % 3));
+    let titles = (0..12).map(|count| (0, 0, count));
+    even.chain(uneven).chain(titles).chain([(5, 10, 100)]).map(of).collect()
 }
 
 fn changed<T: Clone>(view: &T, change: impl FnOnce(&mut T)) -> T {

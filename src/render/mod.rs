@@ -5,6 +5,7 @@
 //! [`Message::splice`] puts one recipient's values between the pieces, without a template, an encoder or a copy of the body.
 
 mod article;
+mod configured;
 mod encode;
 mod error;
 mod fit;
@@ -23,6 +24,7 @@ mod subject;
 mod templates;
 mod text;
 mod theme;
+mod trial;
 mod view;
 mod web;
 

@@ -1,10 +1,8 @@
 //! Renders issues and letters with the loaded templates.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::fit::{self, Fit};
 use super::letter::Letter;
@@ -13,18 +11,18 @@ use super::mime::{Envelope, List, assemble};
 use super::slots::{Marker, Slot, find};
 use super::templates::Templates;
 use super::view::IssueView;
-use super::{Frame, HTML_LIMIT, HTML_WARNING, RenderedMail, TemplateError, inline, lacking, sample, subject};
+use super::{Frame, HTML_LIMIT, HTML_WARNING, RenderedMail, TemplateError, inline, sample, subject, trial};
 use crate::compose::IssueContent;
 use crate::config::Config;
-use crate::domain::{Locale, Random, SystemRandom};
+use crate::domain::Random;
 
 /// The template that others fall back to for the part that they do not have.
-const DIGEST: &str = "digest";
-const REQUIRED: [Slot; 2] = [Slot::UnsubscribeUrl, Slot::PreferencesUrl];
+pub(super) const DIGEST: &str = "digest";
+pub(super) const REQUIRED: [Slot; 2] = [Slot::UnsubscribeUrl, Slot::PreferencesUrl];
 
 /// The templates, loaded, and tried where any is the operator's.
 pub struct Renderer {
-    templates: Templates,
+    pub(super) templates: Templates,
 }
 
 impl Renderer {
@@ -33,34 +31,27 @@ impl Renderer {
     /// program, since every command loads them.
     ///
     /// # Errors
-    /// [`TemplateError`] for a file that cannot be read, and for the first mistake in a template.
+    /// [`TemplateError`] for a file that cannot be read, for the first mistake in a template, and for one that takes too long.
     pub fn new(dir: Option<&Path>) -> Result<Self, TemplateError> {
         let renderer = Self { templates: Templates::load(dir)? };
-        if renderer.templates.has_own() {
-            renderer.try_all()?;
-        }
-        Ok(renderer)
+        if renderer.templates.has_own() { trial::passed(renderer, None) } else { Ok(renderer) }
     }
 
-    /// The same for a configuration, in its locales. A template that a digest names is tried whatever it looks like, and
-    /// whatever else uses it; letters in the operator's own words are tried for their length.
+    /// The same for a configuration, in its locales, with its digests and topics. A template that a digest names is tried whatever
+    /// it looks like, and whatever else uses it; letters in the operator's own words are tried for their length.
     ///
     /// # Errors
     /// As [`Renderer::new`]; [`TemplateError::NoSuchTemplate`] where a digest names one that there is not.
     pub fn of(config: &Config) -> Result<Self, TemplateError> {
-        let wordings = &config.templates.wordings;
-        let _tried = wordings.tried();
-        let mut renderer = Self::new(config.templates.dir.as_deref())?;
-        wordings.files().try_for_each(|(locale, file)| renderer.try_wording(locale, file))?;
-        let named: BTreeSet<&str> = config.digests.iter().map(|digest| digest.template.as_str()).collect();
-        for name in named {
-            if !renderer.has_template(name) {
-                return Err(TemplateError::NoSuchTemplate { name: name.to_owned() });
+        let mut renderer = Self { templates: Templates::load(config.templates.dir.as_deref())? };
+        if renderer.templates.has_own() || config.templates.wordings.files().next().is_some() {
+            renderer = trial::passed(renderer, Some(config))?;
+        }
+        for digest in &config.digests {
+            if !renderer.has_template(&digest.template) {
+                return Err(TemplateError::NoSuchTemplate { name: digest.template.clone() });
             }
-            if name != DIGEST && !renderer.templates.own().iter().any(|own| own == name) {
-                renderer.try_digest(name)?;
-            }
-            renderer.templates.is_used(name);
+            renderer.templates.is_used(&digest.template);
         }
         Ok(renderer)
     }
@@ -73,7 +64,7 @@ impl Renderer {
     /// Whether a digest can name this template.
     pub fn has_template(&self, name: &str) -> bool {
         let is_there = self.templates.has(name, ".html") || self.templates.has(name, ".txt");
-        name == DIGEST || is_there && !is_built_in(name)
+        name == DIGEST || is_there && !trial::is_built_in(name)
     }
 
     /// Renders an issue for one locale, with a mark for each slot.
@@ -221,105 +212,8 @@ impl Renderer {
         Ok((html, text, fit))
     }
 
-    fn try_all(&self) -> Result<(), TemplateError> {
-        let own = self.templates.own().iter().map(String::as_str);
-        for name in [DIGEST].into_iter().chain(own.filter(|name| !is_built_in(name))) {
-            self.try_digest(name)?;
-        }
-        sample::letters().iter().try_for_each(|letter| self.try_letter(letter))
-    }
-
-    fn try_digest(&self, name: &str) -> Result<(), TemplateError> {
-        let marker = Marker::new(&SystemRandom);
-        let (full, known) = (sample::full(&marker), sample::known());
-        for ending in [".html", ".txt"] {
-            self.templates.check_names(&self.file(name, ending), &known)?;
-        }
-        self.parts(name, &full, &marker, &REQUIRED)?;
-        self.try_everyday(name, &full, &marker, &REQUIRED)?;
-        let (html, _) = self.parts(name, &sample::bare(&marker), &marker, &REQUIRED)?;
-        check_length(&html, || self.templates.place(&self.file(name, ".html")))?;
-        self.parts(name, &sample::titles_alone(&marker), &marker, &REQUIRED)?;
-        self.parts(name, &sample::wild(&marker), &marker, &REQUIRED)?;
-        self.try_each(name, &lacking::issues(&marker), &marker, &REQUIRED)
-    }
-
-    /// A letter's template, with what this letter says alone and with everything that a letter can have.
-    fn try_letter(&self, letter: &Letter<'_>) -> Result<(), TemplateError> {
-        let marker = Marker::new(&SystemRandom);
-        let (name, known) = (letter.template(), sample::known());
-        for ending in [".html", ".txt"] {
-            self.templates.check_names(&self.file(name, ending), &known)?;
-        }
-        let bare = sample::bare_letter(letter, &Locale::default(), &marker);
-        for view in [bare, sample::letter_of_issue(letter, &marker)] {
-            let (html, _) = self.parts(name, &view, &marker, letter.required())?;
-            check_length(&html, || self.templates.place(&self.file(name, ".html")))?;
-            self.try_everyday(name, &view, &marker, letter.required())?;
-        }
-        self.try_each(name, &lacking::letters(letter, &marker), &marker, letter.required())
-    }
-
-    /// The digest and each letter in a wording of the operator's, which must leave room for what the mail is about.
-    fn try_wording(&self, locale: &Locale, file: &Path) -> Result<(), TemplateError> {
-        let marker = Marker::new(&SystemRandom);
-        let (html, _) = self.parts(DIGEST, &sample::bare_in(locale, &marker), &marker, &REQUIRED)?;
-        check_length(&html, || file.display().to_string())?;
-        sample::letters().iter().try_for_each(|letter| {
-            let view = sample::bare_letter(letter, locale, &marker);
-            let (html, _) = self.parts(letter.template(), &view, &marker, letter.required())?;
-            check_length(&html, || file.display().to_string())
-        })
-    }
-
-    /// Tries what only real mails say, not tests, and what depends on the language.
-    fn try_everyday(
-        &self,
-        name: &str,
-        view: &impl Serialize,
-        marker: &Marker,
-        required: &[Slot],
-    ) -> Result<(), TemplateError> {
-        let views = sample::everyday(view);
-        self.try_each(name, &views, marker, required)?;
-        views.first().map_or(Ok(()), |view| self.try_without_slots(name, view, marker))
-    }
-
-    /// Renders both parts of each, without working in the styles, which takes the most time.
-    fn try_each(
-        &self,
-        name: &str,
-        views: &[impl Serialize],
-        marker: &Marker,
-        required: &[Slot],
-    ) -> Result<(), TemplateError> {
-        for ending in [".html", ".txt"] {
-            let file = self.file(name, ending);
-            for view in views {
-                self.check_slots(&file, &self.templates.render(&file, view)?, marker, required)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Finds a mail that would be another one if its slots were empty: nothing can be decided by what is filled in later.
-    fn try_without_slots(&self, name: &str, view: &Value, marker: &Marker) -> Result<(), TemplateError> {
-        let mut blank = view.clone();
-        let slots = blank.get_mut("slot").and_then(Value::as_object_mut);
-        slots.into_iter().flatten().for_each(|(_, slot)| *slot = "".into());
-        for ending in [".html", ".txt"] {
-            let file = self.file(name, ending);
-            let with = self.templates.render(&file, view)?;
-            let without = self.templates.render(&file, &blank).ok();
-            if without.is_none_or(|without| letters_beside(&with, marker) != letters_beside(&without, marker)) {
-                return Err(TemplateError::SlotBroken { place: self.templates.place(&file) });
-            }
-        }
-        Ok(())
-    }
-
     /// The file of a template's part; where there is none, that of the built-in digest.
-    fn file(&self, name: &str, ending: &str) -> String {
+    pub(super) fn file(&self, name: &str, ending: &str) -> String {
         let name = if self.templates.has(name, ending) { name } else { DIGEST };
         format!("{name}{ending}")
     }
@@ -332,6 +226,16 @@ impl Renderer {
         marker: &Marker,
         required: &[Slot],
     ) -> Result<(String, String), TemplateError> {
+        Ok((self.html(name, view, marker, required)?, self.text(name, view, marker, required)?))
+    }
+
+    pub(super) fn html(
+        &self,
+        name: &str,
+        view: &impl Serialize,
+        marker: &Marker,
+        required: &[Slot],
+    ) -> Result<String, TemplateError> {
         let file = self.file(name, ".html");
         let html = inline::tidy(&self.templates.render(&file, view)?);
         let html = inline::inline(&html).map_err(|error| TemplateError::Styles {
@@ -339,14 +243,30 @@ impl Renderer {
             message: error.to_string(),
         })?;
         self.check_slots(&file, &html, marker, required)?;
+        Ok(html)
+    }
+
+    pub(super) fn text(
+        &self,
+        name: &str,
+        view: &impl Serialize,
+        marker: &Marker,
+        required: &[Slot],
+    ) -> Result<String, TemplateError> {
         let file = self.file(name, ".txt");
         let text = self.templates.render(&file, view)?;
         self.check_slots(&file, &text, marker, required)?;
-        Ok((html, text))
+        Ok(text)
     }
 
     /// Finds slots that are missing, and marks that something has changed.
-    fn check_slots(&self, file: &str, part: &str, marker: &Marker, required: &[Slot]) -> Result<(), TemplateError> {
+    pub(super) fn check_slots(
+        &self,
+        file: &str,
+        part: &str,
+        marker: &Marker,
+        required: &[Slot],
+    ) -> Result<(), TemplateError> {
         let mut slots = Vec::new();
         let mut rest = part;
         while let Some(found) = find(rest, marker.as_str()) {
@@ -362,33 +282,6 @@ impl Renderer {
             None => Ok(()),
         }
     }
-}
-
-/// Finds what is too long with next to nothing in it: an issue can be made smaller, what a template has of its own cannot.
-fn check_length(html: &str, place: impl Fn() -> String) -> Result<(), TemplateError> {
-    match html.len() {
-        octets if octets > HTML_WARNING => Err(TemplateError::TooLong { place: place(), octets }),
-        _ => Ok(()),
-    }
-}
-
-/// What a part says beside its slots, without its spaces and line breaks.
-fn letters_beside(part: &str, marker: &Marker) -> String {
-    let mut letters = String::with_capacity(part.len());
-    let mut rest = part;
-    while let Some(found) = find(rest, marker.as_str()) {
-        letters.extend(found.before.split_whitespace());
-        rest = found.after;
-    }
-    letters.extend(rest.split_whitespace());
-    letters
-}
-
-/// Whether it is the name of a built-in template: a part is tried where others include it, a letter as what it is.
-fn is_built_in(name: &str) -> bool {
-    super::built_in_templates()
-        .iter()
-        .any(|(file, _)| file.rsplit_once('.').is_some_and(|(built_in, _)| built_in == name))
 }
 
 fn finish(

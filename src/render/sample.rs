@@ -104,25 +104,31 @@ pub(super) fn wild(marker: &Marker) -> IssueView {
 /// What a template sees when the mail is no test, and then also when it has no first line, is made smaller, or is in each of
 /// the locales.
 pub(super) fn everyday(view: &impl Serialize) -> Vec<Value> {
+    let mut views = vec![with(view, json!({})), with(view, json!({ "summary": "", "plain": true }))];
+    views.extend(in_locales(view));
+    views
+}
+
+/// The same in each of the locales.
+pub(super) fn in_locales(view: &impl Serialize) -> impl Iterator<Item = Value> {
+    let locales = Locale::known().into_iter().filter_map(|code| Locale::parse(code).ok());
+    locales.map(move |locale| {
+        let (dir, words) = (locale.direction(), Words::new(Wording::of(&locale), TITLE));
+        let fields = json!({
+            "lang": locale.as_str(), "dir": dir, "start": dir.start(), "end": dir.end(), "words": words,
+        });
+        with(view, fields)
+    })
+}
+
+/// A mail that is no test, with some of its fields as they are here.
+fn with(view: &impl Serialize, fields: Value) -> Value {
     let mut view = serde_json::to_value(view).unwrap_or_default();
     view["test"] = "".into();
-    let with = |fields: Value| {
-        let mut view = view.clone();
-        if let (Value::Object(view), Value::Object(fields)) = (&mut view, fields) {
-            view.extend(fields);
-        }
-        view
-    };
-    let in_locale = |locale: Locale| {
-        let (dir, words) = (locale.direction(), Words::new(Wording::of(&locale), TITLE));
-        with(json!({
-            "lang": locale.as_str(), "dir": dir, "start": dir.start(), "end": dir.end(), "words": words,
-        }))
-    };
-    let locales = Locale::known().into_iter().filter_map(|code| Locale::parse(code).ok());
-    let mut views = vec![with(json!({})), with(json!({ "summary": "", "plain": true }))];
-    views.extend(locales.map(in_locale));
-    views
+    if let (Value::Object(view), Value::Object(fields)) = (&mut view, fields) {
+        view.extend(fields);
+    }
+    view
 }
 
 /// An example of everything that any mail has, whatever it is about: a part may be shared by all of them.
@@ -248,7 +254,7 @@ pub(super) fn letter_of_issue(letter: &Letter<'_>, marker: &Marker) -> LetterVie
     LetterView { issue: Some(issue), listed, unlisted, ..view }
 }
 
-fn section(topic: &str) -> SectionView {
+pub(super) fn section(topic: &str) -> SectionView {
     SectionView {
         topic: topic.to_owned(),
         title: "Sample".to_owned(),
@@ -257,9 +263,11 @@ fn section(topic: &str) -> SectionView {
     }
 }
 
-/// An article of which only the title is known.
-fn without_all(article: ArticleView) -> ArticleView {
+/// An article of which only the title is known, and that is one word.
+pub(super) fn without_all(article: ArticleView) -> ArticleView {
     ArticleView {
+        title: "Sample".to_owned(),
+        label: "Sample".to_owned(),
         url: None,
         date: None,
         source: String::new(),
@@ -274,7 +282,7 @@ fn without_all(article: ArticleView) -> ArticleView {
     }
 }
 
-fn article(topic: &str) -> ArticleView {
+pub(super) fn article(topic: &str) -> ArticleView {
     ArticleView {
         topic: topic.to_owned(),
         source: "Sample source".to_owned(),

@@ -123,6 +123,25 @@ async fn a_hangup_takes_what_has_changed_and_a_bad_configuration_changes_nothing
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_template_that_loops_practically_for_ever_is_refused_and_keeps_nobody_from_stopping() {
+    let store = TestStore::sqlite().await;
+    let program = Program::on(&store).await;
+    let own = program.folder.path().join("own");
+    std::fs::create_dir(&own).unwrap();
+    change(&program, "[collect]", "[templates]\ndir = \"own\"\n[collect]");
+    let daemon = Daemon::start(&program).await;
+    let endless = "{% set r = range(end=3000) %}{% for a in r %}{% for b in r %}{% for c in r %}{% endfor %}{% endfor %}{% endfor %}";
+    std::fs::write(own.join("digest.txt"), endless).unwrap();
+    daemon.signal("HUP");
+    daemon.says("own/digest.txt: it is not done after 10 seconds").await;
+    daemon.says("the configuration is refused; the one before stays in use").await;
+    daemon.signal("HUP");
+    daemon.signal("TERM");
+    let (status, took) = daemon.ended().await;
+    assert!(status.success() && took < Duration::from_secs(8), "{status} after {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relay_that_has_asked_for_less_speed_is_left_alone_after_a_hangup_too() {
     let store = TestStore::sqlite().await;
     let connections = Arc::new(AtomicU64::new(0));

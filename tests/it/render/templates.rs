@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use postround::config::Config;
 use postround::render::{Renderer, built_in_templates};
 use rstest::rstest;
 
@@ -21,6 +22,7 @@ fn load_for(template: &str, files: &[(&str, &str)]) -> Result<Renderer, String> 
     let mut config = config();
     config.templates.dir = Some(dir.path().to_owned());
     config.digests[0].template = template.to_owned();
+    config.digests[0].sections.push("jobs".to_owned());
     Renderer::of(&config).map_err(|error| error.to_string().replace(&format!("{}/", dir.path().display()), "DIR/"))
 }
 
@@ -320,6 +322,110 @@ fn a_template_that_leaves_no_room_for_what_a_mail_is_about_is_refused(#[case] fi
     assert!(message.starts_with(&format!("DIR/{file}: a mail has ")) || block.is_empty(), "{message}");
     assert!(message.ends_with("Gmail cuts mails near 102,000; make it shorter"), "{message}");
     assert_eq!(load(&[(file, &own(40_000))]).err(), None);
+}
+
+#[rstest]
+#[case("digest.html", "{% block content %}", "{% if lang == 'cy' %}{{ lead.author | upper }}{% endif %}")]
+#[case(
+    "digest.txt",
+    "{% if intro %}",
+    "{% if lang == 'fr' %}{% for l in listed %}{{ l.date | upper }}{% endfor %}{% endif %}"
+)]
+#[case(
+    "digest.html",
+    "{% block content %}",
+    "{% for s in sections %}{% if s.topic == 'jobs' %}{% for a in s.articles %}{{ a.author | upper }}{% endfor %}{% endif %}{% endfor %}"
+)]
+#[case("story.html", "<div class=\"card\">", "{% if article.topic == 'jobs' %}{{ article.author | upper }}{% endif %}")]
+#[case(
+    "titles.html",
+    "{% for article in listed %}",
+    "{% if article.topic == 'jobs' %}{{ article.author | upper }}{% endif %}"
+)]
+#[case("digest.txt", "{{ issue.label | wrap }}", "{% if lead.topic == 'jobs' %}{{ lead.author | upper }}{% endif %}")]
+#[case(
+    "digest.html",
+    "{% block content %}",
+    "{% if digest.title == 'Early Help Weekly' %}{{ lead.author | upper }}{% endif %}"
+)]
+#[case(
+    "digest.html",
+    "{% block content %}",
+    "{% if sender.name == 'Early Help Weekly' %}{{ lead.author | upper }}{% endif %}"
+)]
+#[case(
+    "goodbye.html",
+    "#}",
+    "{% block more %}{% if digest.id == 'weekly' %}{{ issue.label }}{% endif %}{% endblock %}"
+)]
+#[case("digest.html", "{% block content %}", "{% set w = lead.title | split(pat=' ') %}{{ w[1] }}")]
+#[case("digest.html", "{% block content %}", "{% if sections | length > 3 %}{{ sections[4].title }}{% endif %}")]
+#[case(
+    "digest.html",
+    "{% for section in sections %}",
+    "{% if section.articles | length > 3 %}{{ section.articles[4].title }}{% endif %}"
+)]
+#[case("digest.txt", "{% if listed or unlisted %}", "{% if listed | length > 4 %}{{ listed[5].title }}{% endif %}")]
+#[case("digest.html", "{% block content %}", "{% for n in range(end=count*300) %}{% endfor %}")]
+fn a_template_that_fails_on_what_is_configured_or_on_other_numbers_is_refused(
+    #[case] file: &str,
+    #[case] place: &str,
+    #[case] wrong: &str,
+) {
+    let built_in = built_in_templates().iter().find(|(name, _)| *name == file).unwrap().1;
+    let own = built_in.replacen(place, &format!("{place}{wrong}"), 1);
+    assert_ne!(own, built_in);
+    let message = load(&[(file, &own)]).err().unwrap_or_else(|| panic!("{wrong} was taken"));
+    assert!(message.starts_with(&format!("DIR/{file}:")), "{message}");
+}
+
+#[test]
+fn a_link_that_issues_of_one_size_lack_is_missed() {
+    let link = "<a href=\"{{ slot.unsubscribe_url }}\">Leave</a>";
+    for size in ["count != 3", "sections | length != 4", "listed | length != 5"] {
+        let own = OWN.replace(link, &format!("{{% if {size} %}}{link}{{% endif %}}"));
+        let message = load_for("letter", &[("letter.html", &own)]).err().unwrap_or_else(|| panic!("{size} was taken"));
+        assert!(message.starts_with("DIR/letter.html: the mail has no `{{ slot.unsubscribe_url }}`"), "{message}");
+    }
+}
+
+#[test]
+fn a_template_that_fails_in_a_language_of_the_operators_own_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("locales")).unwrap();
+    std::fs::write(dir.path().join("locales/ur.toml"), "").unwrap();
+    let own = "{% extends 'builtin/digest.html' %}{% block dateline %}{% if dir == 'rtl' %}{{ lead.author | upper }}{% endif %}\
+               {% endblock %}";
+    std::fs::write(dir.path().join("digest.html"), own).unwrap();
+    let text = format!(
+        "[sender]\nemail = \"digest@example.org\"\n[templates]\ndir = {:?}\n[[source]]\nid = \"news\"\n\
+         feed = \"https://example.org/\"\n[[digest]]\nid = \"weekly\"\nsources = [\"news\"]\nschedule = \"@weekly\"\n",
+        dir.path().display().to_string()
+    );
+    let config = Config::parse(&text, Path::new("config.toml"), std::iter::empty()).unwrap();
+    let message = Renderer::of(&config).err().unwrap().to_string();
+    assert!(message.contains("digest.html:1: "), "{message}");
+}
+
+#[test]
+fn a_template_that_loops_practically_for_ever_is_refused_in_time() {
+    let own = "{% set r = range(end=3000) %}{% for a in r %}{% for b in r %}{% for c in r %}{% endfor %}{% endfor %}{% endfor %}";
+    let began = std::time::Instant::now();
+    let message = load(&[("digest.txt", own)]).err().unwrap();
+    assert!(
+        message.starts_with("DIR/digest.txt: it is not done after 10 seconds with an invented mail; "),
+        "{message}"
+    );
+    assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_byte_order_mark_at_the_start_of_a_file_is_skipped() {
+    let renderer = load(&[("letter.html", &format!("\u{feff}{OWN}")), ("footer.txt", "\u{feff}Kind regards")]).unwrap();
+    let mut config = config();
+    config.digests[0].template = "letter".into();
+    let mail = renderer.digest(&issue(2, 2), &frame(&config), &Counting::new()).unwrap();
+    assert!(!mail.html.contains('\u{feff}') && !mail.text.contains('\u{feff}'));
 }
 
 #[test]
