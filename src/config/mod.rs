@@ -48,7 +48,7 @@ pub use secret::Secret;
 pub use settings::*;
 pub use source::*;
 pub(crate) use subject::DEFAULT as DEFAULT_SUBJECT;
-pub(crate) use template_loops::{begin_render, limited_tera};
+pub(crate) use template_loops::{TRIAL, begin_render, in_time, limited_tera};
 pub(crate) use template_names::{Locals, Names};
 pub use theme::{Logo, Palette, Theme};
 pub use utm::Utm;

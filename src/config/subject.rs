@@ -6,7 +6,7 @@ use tera::{Context, ErrorKind};
 
 use super::nearest::{listed, suggestion};
 use super::reader::shown;
-use super::template_loops::{self, begin_render};
+use super::template_loops::{self, TRIAL, begin_render, in_time};
 use super::template_names::{Locals, Names};
 
 /// The subject of a digest that has none of its own.
@@ -16,21 +16,34 @@ pub const DEFAULT: &str = "{{ lead.title }}{% if more > 0 %} {{ words.more }}{% 
 pub const VARIABLES: [&str; 6] = ["digest", "issue", "articles", "lead", "more", "words"];
 
 /// What a subject may go by in a configuration.
-#[derive(Clone, Debug, Default)]
-pub struct Known<'a> {
+#[derive(Clone, Debug)]
+pub struct Known {
     /// The digest's id.
-    pub id: &'a str,
+    pub id: String,
     /// Its title.
-    pub title: &'a str,
+    pub title: String,
     /// The topics that stories may have.
-    pub topics: Vec<&'a str>,
+    pub topics: Vec<String>,
 }
 
-/// Whether the text is a template that renders.
+/// Whether the text is a template that renders, and comes to an end.
 ///
 /// # Errors
 /// What is wrong with it, and what would be right.
-pub fn check(text: &str, known: &Known<'_>) -> Result<(), String> {
+pub fn check(text: &str, known: Known) -> Result<(), String> {
+    if !text.contains("for") {
+        return renders(text, &known);
+    }
+    let text = text.to_owned();
+    in_time(move || renders(&text, &known)).unwrap_or_else(|error| match error.kind() {
+        std::io::ErrorKind::TimedOut => {
+            Err(format!("is not done after {} seconds; a loop in it goes on for too long", TRIAL.as_secs()))
+        }
+        _ => Err(format!("cannot be tried: {error}")),
+    })
+}
+
+fn renders(text: &str, known: &Known) -> Result<(), String> {
     let mut tera = template_loops::limited_tera();
     tera.add_raw_template("subject", text).map_err(|error| in_words(&error))?;
     let used = tera.get_template_variables("subject").map_err(|error| in_words(&error))?;
@@ -142,7 +155,7 @@ fn each_story(mut sample: Value, change: impl Fn(&mut Value)) -> Value {
 }
 
 /// An issue with all that one can have.
-fn full_sample(known: &Known<'_>) -> Value {
+fn full_sample(known: &Known) -> Value {
     let article = json!({
         "title": "Thousands more families to get early help", "url": "https://example.org/news/early-help",
         "topic": "news", "source": "news", "date": "4 November 2026", "excerpt": "More money for family hubs.",
@@ -191,7 +204,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn check(text: &str) -> Result<(), String> {
-        super::check(text, &Known { id: "weekly", title: "Early Help Weekly", topics: vec!["news", "jobs"] })
+        let topics = ["news", "jobs"].map(str::to_owned).into();
+        super::check(text, Known { id: "weekly".to_owned(), title: "Early Help Weekly".to_owned(), topics })
     }
 
     #[test]
@@ -203,6 +217,13 @@ mod tests {
         assert!(check(of_digest).unwrap_err().contains("fails where a story has no `author`"));
         let of_another = "{% if lead.topic == 'sport' %}{{ lead.author | upper }}{% endif %}{{ lead.title }}";
         assert_eq!(check(of_another), Ok(()), "no story can have it");
+    }
+
+    #[test]
+    fn a_subject_that_loops_practically_for_ever_is_refused_in_time() {
+        let turns = "{% for a in r %}{% for b in r %}{% for c in r %}{% endfor %}{% endfor %}{% endfor %}";
+        let message = check(&format!("{{% set r = range(end=3000) %}}{turns}{{{{ lead.title }}}}")).unwrap_err();
+        assert_eq!(message, "is not done after 10 seconds; a loop in it goes on for too long");
     }
 
     #[test]

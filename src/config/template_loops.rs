@@ -1,12 +1,22 @@
-//! Loops of an operator's template come to an end: the numbers that they may count through are limited.
+//! Loops of an operator's template come to an end: the numbers that they may count through are limited, and so is the time that
+//! trying them may take.
 
 use std::cell::Cell;
+use std::io;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 use tera::{Error, Kwargs, State, Tera, TeraResult};
 
 /// How many numbers `range` gives in one render, in all: enough for each story of the longest issue, and little enough that a
 /// loop within a loop is told before anybody has waited for it.
 const NUMBERS: usize = 10_000;
+
+/// How long templates may take that are tried together. They take a part of a second.
+pub(crate) const TRIAL: Duration = Duration::from_secs(10);
+
+/// As much as the main thread has: templates may include each other deeply.
+const STACK: usize = 8 << 20;
 
 thread_local! {
     /// How many of them are left in the render that this thread is at.
@@ -23,6 +33,23 @@ pub(crate) fn limited_tera() -> Tera {
 /// Begins a render on this thread.
 pub(crate) fn begin_render() {
     LEFT.set(NUMBERS);
+}
+
+/// Tries templates on a thread of their own: one that does not come to an end cannot be stopped, but need not be waited for.
+///
+/// # Errors
+/// When there is no thread to be had; of the kind [`io::ErrorKind::TimedOut`] when it takes longer than [`TRIAL`].
+pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let (running, ended) = channel::<()>();
+    let work = move || {
+        let _running = running;
+        work()
+    };
+    let thread = std::thread::Builder::new().name("templates".to_owned()).stack_size(STACK).spawn(work)?;
+    match ended.recv_timeout(TRIAL) {
+        Err(RecvTimeoutError::Timeout) => Err(io::ErrorKind::TimedOut.into()),
+        _ => Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
+    }
 }
 
 /// `range(end=3)`, `range(start=3, end=0, step_by=-1)`: the numbers before `end`.

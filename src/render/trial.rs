@@ -1,8 +1,7 @@
 //! Tries templates before they are used: on invented mails with everything, without each thing, and in what is configured.
 
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -11,31 +10,20 @@ use super::letter::Letter;
 use super::renderer::{DIGEST, REQUIRED};
 use super::slots::{Marker, Slot, find};
 use super::{Frame, HTML_WARNING, Renderer, TemplateError, configured, lacking, sample};
-use crate::config::Config;
+use crate::config::{Config, TRIAL, in_time};
 use crate::domain::{Locale, SystemRandom};
 
-/// How long all templates may take together. They take a part of a second.
-const LIMIT: Duration = Duration::from_secs(10);
-
-/// As much as the main thread has: templates may include each other deeply.
-const STACK: usize = 8 << 20;
-
-/// The renderer, whose templates have passed on a thread of their own: one that does not come to an end cannot be stopped.
+/// The renderer, whose templates have passed.
 pub(super) fn passed(renderer: Renderer, config: Option<&Config>) -> Result<Renderer, TemplateError> {
     let at = Arc::new(Mutex::new(String::new()));
     let trial = Trial { renderer, config: config.cloned(), marker: Marker::new(&SystemRandom), at: Arc::clone(&at) };
-    let (running, ended) = channel::<()>();
-    let work = move || {
-        let _running = running;
-        trial.all().map(|()| trial.renderer)
-    };
-    let thread = std::thread::Builder::new().name("templates".to_owned()).stack_size(STACK).spawn(work);
-    let thread = thread.map_err(TemplateError::NoThread)?;
-    if ended.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
-        let place = at.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        return Err(TemplateError::TooSlow { place, seconds: LIMIT.as_secs() });
-    }
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    in_time(move || trial.all().map(|()| trial.renderer)).unwrap_or_else(|error| match error.kind() {
+        ErrorKind::TimedOut => {
+            let place = at.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            Err(TemplateError::TooSlow { place, seconds: TRIAL.as_secs() })
+        }
+        _ => Err(TemplateError::NoThread(error)),
+    })
 }
 
 /// Templates that are being tried.

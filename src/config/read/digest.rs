@@ -46,11 +46,10 @@ fn digest(
     let title = table.given("title").and_then(|field| field.line()).map(str::to_owned);
     let subject = table.given("subject").and_then(|field| {
         let text = field.text()?;
-        let topics = topics.ids.iter().chain(&sources.topics).map(String::as_str).collect();
-        let id = id.as_deref().unwrap_or_default();
-        let title = title.clone().unwrap_or_else(|| values::as_words(id));
-        let known = subject::Known { id, title: &title, topics };
-        field.accept(subject::check(text, &known))?;
+        let topics = topics.ids.iter().chain(&sources.topics).cloned().collect();
+        let id = id.clone().unwrap_or_default();
+        let title = title.clone().unwrap_or_else(|| values::as_words(&id));
+        field.accept(subject::check(text, subject::Known { id, title, topics }))?;
         Some(text.to_owned())
     });
     let named_sources = named_sources(table, sources);
