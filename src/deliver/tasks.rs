@@ -70,7 +70,7 @@ impl Engine {
         let places = self.shared.quotas.take_out(&run.feed);
         *self.shared.reached() = run.feed.pace(|pace| pace.reached());
         tasks.beside.shutdown().await;
-        let turns = run.feed.pace(|pace| pace.let_go());
+        let turns = run.feed.pace(Pace::let_go);
         // The recorder ends when the run, which has the way to it, is gone.
         drop(run);
         let recorded = timeout(LAST_MARKS, async { while tasks.recorder.join_next().await.is_some() {} }).await;
