@@ -47,7 +47,7 @@ pub(super) fn assemble(envelope: &Envelope<'_>, text: &str, html: &str, random: 
     String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// The sender that a message was made for: the address of its `From`, as [`assemble`] writes it.
+/// The sender that a message was made for: the address of its `From`, as `assemble` writes it.
 pub fn sender_of(mime: &str) -> Option<EmailAddress> {
     let (head, _) = mime.split_once("\r\n\r\n")?;
     // A line that begins with a space goes on with the one before.
