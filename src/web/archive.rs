@@ -1,5 +1,7 @@
 //! The archive: the past issues of public digests, as lists. It knows of no reader, and shows everybody the same.
 
+use std::collections::BTreeMap;
+
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
@@ -229,7 +231,7 @@ pub(super) fn has_tls(state: &AppState) -> bool {
     state.subscribers.config().server.public_url.starts_with("https:")
 }
 
-/// The days on which articles were withdrawn from an issue, as sentences.
+/// How many articles were withdrawn from an issue on which days, as sentences.
 pub(super) async fn withdrawals(
     session: &mut Session,
     digest: &Digest,
@@ -241,13 +243,17 @@ pub(super) async fn withdrawals(
     Ok(notes(digest, locale, withdrawn))
 }
 
-/// What is said of articles that were withdrawn then.
+/// What is said of articles that were withdrawn then: a sentence for each day.
 pub(super) fn notes(digest: &Digest, locale: &Locale, withdrawn: impl Iterator<Item = UtcMillis>) -> Vec<String> {
-    let note = |at| {
-        let date = format_date(local_day(at, digest.timezone()), locale);
-        super::pages::say(locale, "archive.withdrawn", &[("date", &date)])
+    let mut days = BTreeMap::<_, u32>::new();
+    for at in withdrawn {
+        *days.entry(local_day(at, digest.timezone())).or_default() += 1;
+    }
+    let note = |(day, count): (_, u32)| {
+        let values = [("date", &*format_date(day, locale)), ("count", &count.to_string())];
+        super::pages::say(locale, "archive.withdrawn", &values)
     };
-    withdrawn.map(note).collect()
+    days.into_iter().map(note).collect()
 }
 
 #[cfg(test)]

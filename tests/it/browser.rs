@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postround::app::App;
-use postround::compose::Occasion;
+use postround::compose::{Because, Occasion};
 use postround::config::{Config, Palette};
 use postround::daemon;
 use postround::domain::EmailAddress;
@@ -252,4 +252,22 @@ async fn at_night_the_name_of_the_digest_reads_on_its_plate_while_the_logo_is_no
         assert!(name.contrast(plate) >= 4.5, "{name} on {plate} in {place}");
     }
     browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_paper_of_an_issue_is_whole_whatever_stands_first_on_it() {
+    let running = Running::start().await;
+    running.program.subscribe(ANA, &[]).await;
+    running.program.site.publish(story("libel", "Libel about Mr X", "2026-11-19"));
+    let issue = running.app.composer().compose(&running.app.config.digests[0], Occasion::Extra).await.unwrap().issue;
+    running.app.composer().tend().await.unwrap();
+    let page = running.link(1, "archive").await;
+    running.app.composer().withdraw(issue, "Libel about Mr X", Because { actor: "a test", note: None }).await.unwrap();
+    for width in [1280, 375] {
+        let Some(browser) = Browser::open(Visitor { width, keyboard: false, dark: false }).await else { return };
+        browser.go(&page).await;
+        assert!(browser.has(".issue-notes").await);
+        assert!(browser.gap("header .sheet", "main.sheet").await.abs() < 0.5, "the paper is torn at {width}");
+        browser.close().await;
+    }
 }

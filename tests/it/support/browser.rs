@@ -202,6 +202,14 @@ impl Browser {
         read.map(|[red, green, blue]| Colour::new(red, green, blue))
     }
 
+    /// How far below the bottom of one element the top of another is.
+    pub async fn gap(&self, above: &str, below: &str) -> f64 {
+        const READ: &str =
+            "const [above, below] = [...arguments].map(one => document.querySelector(one).getBoundingClientRect());
+            return below.top - above.bottom;";
+        self.client.execute(READ, vec![json!(above), json!(below)]).await.unwrap().as_f64().unwrap()
+    }
+
     /// Closes the window.
     pub async fn close(self) {
         let _ = self.client.close().await;

@@ -72,6 +72,9 @@ on_both! {
         }
         let (status, page) = pages.archive("/weekly/1").await;
         assert!(status == StatusCode::OK && page.contains("All stories of this issue have been withdrawn"), "{page}");
+        let notes = ["3 stories were withdrawn from this issue on 23 November 2026."];
+        assert_eq!(texts(&page, ".issue-notes p"), notes);
+        assert!(!page.contains("description\""), "there is nothing to describe: {page}");
         assert_eq!(pages.archive("/weekly/feed.xml").await.0, StatusCode::OK);
     }
 
