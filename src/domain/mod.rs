@@ -10,7 +10,7 @@ mod suggestion;
 mod time;
 
 pub use address::{AddressError, EmailAddress};
-pub use bidi::without_turns;
+pub use bidi::{direction, kept_apart, without_turns};
 pub use colour::{Colour, NoColour};
 pub use locale::{Direction, Locale, UnknownLocale};
 pub use random::{PublicId, Random, SystemRandom};

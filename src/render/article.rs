@@ -9,7 +9,7 @@ use url::{Host, Url};
 
 use super::text::{cut_at_word, one_line};
 use crate::compose::IssueArticle;
-use crate::domain::Direction;
+use crate::domain::{Direction, direction, kept_apart};
 use crate::wording::{Wording, insert};
 
 /// The longest title, in characters as a reader counts them.
@@ -89,16 +89,6 @@ impl ArticleView {
     }
 }
 
-/// A text within a mail of that direction. One of the other direction gets marks around it, so that digits and brackets at
-/// its ends stay there.
-pub(super) fn kept_apart(text: &str, mail: Direction) -> String {
-    match direction(text).filter(|dir| *dir != mail) {
-        Some(Direction::LeftToRight) => format!("\u{200e}{text}\u{200e}"),
-        Some(Direction::RightToLeft) => format!("\u{200f}{text}\u{200f}"),
-        None => text.to_owned(),
-    }
-}
-
 /// The title, or what stands for one that says nothing: the beginning of the text, the source, the place.
 fn title(article: &IssueArticle, excerpt: &str, url: Option<&str>) -> String {
     let own = clean(&article.title, TITLE);
@@ -148,18 +138,6 @@ fn is_visible(text: &str) -> bool {
                 | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{2800}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
     };
     !text.chars().all(hidden)
-}
-
-/// The direction of a text: that of its first letter.
-fn direction(text: &str) -> Option<Direction> {
-    text.chars().find(|c| c.is_alphabetic()).map(|c| match c {
-        '\u{590}'..='\u{8ff}'
-        | '\u{fb1d}'..='\u{fdff}'
-        | '\u{fe70}'..='\u{feff}'
-        | '\u{10800}'..='\u{10fff}'
-        | '\u{1e800}'..='\u{1efff}' => Direction::RightToLeft,
-        _ => Direction::LeftToRight,
-    })
 }
 
 /// An address that may stand in a link: http or https, as the URL standard writes it, so without spaces and controls.
@@ -219,15 +197,6 @@ mod tests {
         for whole in [family, england, "क्षत्रिय", "རྒྱལ་རྩེ"] {
             assert_eq!(clean(whole, TITLE), whole);
         }
-    }
-
-    #[rstest]
-    #[case("مرحبا", Some(Direction::RightToLeft))]
-    #[case("2026: שלום", Some(Direction::RightToLeft))]
-    #[case("Hello مرحبا", Some(Direction::LeftToRight))]
-    #[case("42", None)]
-    fn a_text_goes_the_way_of_its_first_letter(#[case] text: &str, #[case] way: Option<Direction>) {
-        assert_eq!(direction(text), way);
     }
 
     #[test]

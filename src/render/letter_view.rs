@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use super::article::{ArticleView, kept_apart};
+use super::article::ArticleView;
 use super::letter::{Letter, Valid, Wanted};
 use super::slots::Marker;
 use super::text::{cut_at_word, one_line};
 use super::view::{Common, NumberView, leave_sole_source_out, web_url};
 use super::{Frame, TITLE_LIMIT};
 use crate::compose::IssueContent;
-use crate::domain::Locale;
+use crate::domain::{Locale, kept_apart};
 use crate::wording::Wording;
 
 /// How many of the latest issue's stories a welcome has at most.

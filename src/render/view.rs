@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use super::Frame;
-use super::article::{ArticleView, kept_apart, web_link};
+use super::article::{ArticleView, web_link};
 use super::slots::{Marker, Slot};
 use super::text::{cut_at_word, one_line, paragraphs};
 use super::theme::ThemeView;
 use crate::compose::{Intro, IssueArticle, IssueContent};
 use crate::config::Sender;
-use crate::domain::{Direction, EmailAddress, Locale};
+use crate::domain::{Direction, EmailAddress, Locale, kept_apart};
 use crate::wording::{Wording, insert};
 
 /// How long the first line of a mail may be, which inboxes show beside the subject.

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Direction, Locale};
+use crate::domain::{Direction, Locale, kept_apart};
 pub use in_use::Wordings;
 pub(crate) use in_use::is_broken;
 use message::Message;
@@ -140,13 +140,16 @@ impl Wording {
         if date.day() == 1 { self.first_of_month.clone() } else { date.day().to_string() }
     }
 
-    /// A date in the wording's pattern; with the name of the weekday, the long one.
+    /// A date in the wording's pattern; with the name of the weekday, the long one. Where another language's names stand in, its
+    /// numbers stay beside them.
     pub(crate) fn date(&self, date: NaiveDate, with_weekday: bool) -> String {
         let day = self.day(date);
         let weekday = &self.weekdays[date.weekday().num_days_from_monday() as usize % 7];
         let month = &self.months[date.month0() as usize % 12];
         let pattern = if with_weekday { &self.date_with_weekday } else { &self.date };
-        insert(pattern, &[("weekday", weekday), ("day", &day), ("month", month), ("year", &date.year().to_string())])
+        let year = date.year().to_string();
+        let date = insert(pattern, &[("weekday", weekday), ("day", &day), ("month", month), ("year", &year)]);
+        kept_apart(&date, self.direction())
     }
 }
 

@@ -46,10 +46,14 @@ const STORIES: [(&str, &str, &str, &str); 7] = [
 
 /// The configuration, with the locale `ar` from the folder of templates in the fixtures.
 pub fn config() -> Config {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/templates");
+    config_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/templates"), "ar")
+}
+
+/// The same in another locale, from that folder of templates.
+pub fn config_in(folder: &Path, locale: &str) -> Config {
     let text = format!(
         "[sender]\nemail = \"digest@example.org\"\n[templates]\ndir = {:?}\n[[source]]\nid = \"news\"\nfeed = \"https://example.org/\"\n\
-         [[digest]]\nid = \"weekly\"\nsources = [\"news\"]\nschedule = \"@weekly\"\nlocale = \"ar\"\n",
+         [[digest]]\nid = \"weekly\"\nsources = [\"news\"]\nschedule = \"@weekly\"\nlocale = \"{locale}\"\n",
         folder.display().to_string()
     );
     let read = Config::parse(&text, Path::new("config.toml"), std::iter::empty()).unwrap();

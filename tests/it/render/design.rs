@@ -183,6 +183,21 @@ fn a_mail_in_arabic_goes_from_right_to_left_and_an_english_story_in_it_does_not(
 }
 
 #[test]
+fn a_date_that_another_language_stands_in_for_keeps_its_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("locales")).unwrap();
+    std::fs::write(folder.path().join("locales/ur.toml"), "dir = \"rtl\"\nissue = \"شمارہ {number}\"\n").unwrap();
+    let mail = render(&arabic::issue(), &arabic::config_in(folder.path(), "ur"));
+    for part in [&mail.html, &mail.text] {
+        for dated in
+            ["شمارہ 42 · \u{200e}Monday 23 November 2026\u{200e}", "\u{200e}20 November 2026\u{200e}, الأسرة اليوم"]
+        {
+            assert!(part.contains(dated), "{dated}: {part}");
+        }
+    }
+}
+
+#[test]
 fn an_address_in_the_other_direction_keeps_its_ends() {
     let mut config = arabic::config();
     config.digests[0].sender.postal_address = "1 High Street, Exampleton EX1 1EX".into();
