@@ -244,7 +244,7 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
                 let answer = delivery.answer.as_deref().unwrap_or("no answer");
                 output::line(format!("  {} {}: {answer}", delivery.state, delivery.address))
             })?;
-            details.print()
+            details.print(report.totals.sent)
         }
         Command::Watch { id } => issue_acts::watch(context, &app, *id).await,
         Command::Hold { id, because } => issue_acts::act(context, &app, *id, Wish::Hold, because).await,

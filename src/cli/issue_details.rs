@@ -74,11 +74,16 @@ impl Details {
         })
     }
 
-    /// For people.
+    /// For people. So many of its mails have been sent.
     ///
     /// # Errors
     /// When stdout cannot be written.
-    pub fn print(&self) -> Result<(), CliError> {
+    pub fn print(&self, sent: i64) -> Result<(), CliError> {
+        if sent > 0 && self.articles.iter().any(|article| article.withdrawn_at.is_some()) {
+            output::line(
+                "  the subject is that of what is left; what was sent before the withdrawal has the one of then",
+            )?;
+        }
         for event in &self.events {
             let article = event.article.as_deref().map(|article| format!(" {article}")).unwrap_or_default();
             let why = event.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();

@@ -195,6 +195,19 @@ on_both! {
         }
     }
 
+    async fn what_was_sent_before_a_withdrawal_is_said_to_have_had_another_subject(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(1).await;
+        let issue = desk.issue().await;
+        let shown = async || String::from_utf8(desk.program.run(&["issue", "show", &issue.to_string()]).await.stdout).unwrap();
+        let said = "the subject is that of what is left; what was sent before the withdrawal has the one of then";
+        desk.deliver_all(issue).await;
+        assert!(!shown().await.contains(said));
+        desk.app.composer().withdraw(issue, "Health visitor posts fill", BECAUSE).await.unwrap();
+        let shown = shown().await;
+        assert!(shown.contains("\n  Family hubs win an extra year\n") && shown.contains(said), "{shown}");
+    }
+
     async fn with_when_topics_are_empty_rest_whoever_loses_the_last_story_of_a_topic_gets_the_rest(store: TestStore) {
         let mut desk = Desk::new(&store).await;
         let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
