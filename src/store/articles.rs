@@ -32,10 +32,11 @@ queries! {
          order by a.id"
     };
     // In a canonical address, what tells the stories of one page apart comes behind a `#`; `$` is what follows that in the order
-    // of the index. A list is bound in its own way on each.
+    // of the index. A list is bound in its own way on each, and SQLite keeps the order of a cross join: else it would go through all
+    // that the digest ever had.
     HAD_AT = {
         sqlite "select i.url, i.title from json_each($2) n
-              join issue_articles f on f.digest = $1 and f.claimed_canonical >= n.value and f.claimed_canonical < n.value || '$'
+              cross join issue_articles f on f.digest = $1 and f.claimed_canonical >= n.value and f.claimed_canonical < n.value || '$'
               join issue_articles i on i.issue_id = f.issue_id and i.canonical = f.canonical
               union
               select b.url, b.title from dropped_articles x join articles b on b.id = x.article_id
