@@ -337,13 +337,8 @@ mod tests {
 
     #[test]
     fn where_a_locale_from_right_to_left_has_no_months_a_date_goes_its_own_way_as_one_piece() {
-        let folder = folder(&[
-            ("qaf.toml", "dir = \"rtl\""),
-            (
-                "qag.toml",
-                "dir = \"rtl\"\nmonths = [\"ي\", \"ف\", \"م\", \"أ\", \"م\", \"ي\", \"ي\", \"أ\", \"س\", \"أ\", \"ن\", \"د\"]",
-            ),
-        ]);
+        let months = format!("dir = \"rtl\"\nmonths = {:?}", ["ن"; 12]);
+        let folder = folder(&[("qaf.toml", "dir = \"rtl\""), ("qag.toml", &months)]);
         let _tried = read_all(folder.path()).wordings.tried();
         let date = chrono::NaiveDate::from_ymd_opt(2026, 11, 30).unwrap();
         assert_eq!(words("qaf").date(date, false), "\u{200e}30 November 2026\u{200e}");
