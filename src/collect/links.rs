@@ -125,10 +125,14 @@ pub(super) fn title_key(title: &str) -> String {
 }
 
 /// What articles share that are copies of one story, whatever else their sources say of them: where it can be read, and its
-/// title. None: it has no page of its own.
+/// title. None: it has no page of its own. A front page is nobody's: a bulletin that links there has one title each week.
 pub fn story_key(url: Option<&str>, title: &str) -> Option<(String, String)> {
-    let url = url?;
-    Some((format!("{}#{}", canonical_url(url), fragment(url).unwrap_or_default()), title_key(title)))
+    let (page, fragment) = (canonical_url(url?), fragment(url?));
+    let is_front = Url::parse(&page).is_ok_and(|page| page.path() == "/" && page.query().is_none());
+    if is_front && fragment.is_none() {
+        return None;
+    }
+    Some((format!("{page}#{}", fragment.unwrap_or_default()), title_key(title)))
 }
 
 fn tracks(pair: &str) -> bool {
@@ -140,6 +144,22 @@ fn tracks(pair: &str) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn copies_of_a_story_share_address_and_title_but_nothing_is_a_copy_on_a_front_page() {
+        let key = |url| story_key(Some(url), " The Bulletin ");
+        assert!(key("https://example.org/a?utm_source=x").is_some());
+        assert_eq!(
+            key("https://example.org/a?utm_source=x"),
+            story_key(Some("http://www.example.org/a/"), "the bulletin")
+        );
+        assert_ne!(key("https://example.org/a#one"), key("https://example.org/a#two"));
+        assert!(key("https://example.org/#one").is_some() && key("https://example.org/?p=1").is_some());
+        for front in ["https://example.org", "https://www.example.org/?utm_source=x", "http://example.org:8080/#"] {
+            assert_eq!(key(front), None, "{front}");
+        }
+        assert_eq!(story_key(None, "The Bulletin"), None);
+    }
 
     #[test]
     fn only_web_addresses_are_links() {
