@@ -248,6 +248,15 @@ fn a_template_that_fails_on_an_empty_or_a_wild_issue_is_refused() {
     assert!(message.starts_with("DIR/digest.txt:1: "), "{message}");
 }
 
+/// The built-in template with something wrong behind a place in it is refused, with its file and a line.
+fn assert_refused_with(file: &str, place: &str, wrong: &str) {
+    let built_in = built_in_templates().iter().find(|(name, _)| *name == file).unwrap().1;
+    let own = built_in.replacen(place, &format!("{place}{wrong}"), 1);
+    assert_ne!(own, built_in);
+    let message = load(&[(file, &own)]).err().unwrap_or_else(|| panic!("{wrong} was taken"));
+    assert!(message.starts_with(&format!("DIR/{file}:")), "{message}");
+}
+
 #[rstest]
 #[case("layout.html", "{% block dateline %}", "{{ issue.label }}")]
 #[case("layout.html", "{% block dateline %}", "{{ sender.contact_url | upper }}")]
@@ -292,11 +301,7 @@ fn a_template_that_fails_on_a_mail_without_what_it_names_is_refused(
     #[case] place: &str,
     #[case] wrong: &str,
 ) {
-    let built_in = built_in_templates().iter().find(|(name, _)| *name == file).unwrap().1;
-    let own = built_in.replacen(place, &format!("{place}{wrong}"), 1);
-    assert_ne!(own, built_in);
-    let message = load(&[(file, &own)]).err().unwrap();
-    assert!(message.starts_with(&format!("DIR/{file}:")), "{message}");
+    assert_refused_with(file, place, wrong);
 }
 
 #[test]
@@ -372,11 +377,7 @@ fn a_template_that_fails_on_what_is_configured_or_on_other_numbers_is_refused(
     #[case] place: &str,
     #[case] wrong: &str,
 ) {
-    let built_in = built_in_templates().iter().find(|(name, _)| *name == file).unwrap().1;
-    let own = built_in.replacen(place, &format!("{place}{wrong}"), 1);
-    assert_ne!(own, built_in);
-    let message = load(&[(file, &own)]).err().unwrap_or_else(|| panic!("{wrong} was taken"));
-    assert!(message.starts_with(&format!("DIR/{file}:")), "{message}");
+    assert_refused_with(file, place, wrong);
 }
 
 #[test]
