@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{PersonalClaim, Record, Subscribers, SubscribersError};
 use crate::config::write_duration;
 use crate::domain::{EmailAddress, UtcMillis};
-use crate::store::{MailedRow, Session, SubscriberRow};
+use crate::store::{MailedRow, Session};
 
 /// All that is held of one person.
 #[derive(Clone, Debug, Serialize)]
@@ -40,9 +40,8 @@ impl Subscribers {
     pub async fn data(&self, claim: &PersonalClaim) -> Result<Option<Held>, SubscribersError> {
         match self.managed(claim).await? {
             Some(managed) => {
-                let (mut session, hash) = (self.store.read().await?, &managed.row.address_hash);
-                let row = session.subscriber_by_hash(hash).await?;
-                self.held(&mut session, hash, row).await
+                let mut session = self.store.read().await?;
+                self.held(&mut session, &managed.row.address_hash).await
             }
             None => Ok(None),
         }
@@ -54,22 +53,15 @@ impl Subscribers {
     /// When the store fails.
     pub async fn data_of(&self, address: &EmailAddress) -> Result<Option<Held>, SubscribersError> {
         let mut session = self.store.read().await?;
-        let hash = self.keys.address_hash(address);
-        let row = session.subscriber_by_hash(&hash).await?;
-        self.held(&mut session, &hash, row).await
+        self.held(&mut session, &self.keys.address_hash(address)).await
     }
 
-    async fn held(
-        &self,
-        session: &mut Session,
-        address_hash: &str,
-        row: Option<SubscriberRow>,
-    ) -> Result<Option<Held>, SubscribersError> {
+    async fn held(&self, session: &mut Session, address_hash: &str) -> Result<Option<Held>, SubscribersError> {
         let mails_kept_for = write_duration(self.config.retention.deliveries);
         let suppression = session.suppression(address_hash).await?;
         let suppression =
             suppression.map(|row| HeldSuppression { reason: row.reason, note: row.note, since: row.created_at });
-        let Some(row) = row else {
+        let Some(row) = session.subscriber_by_hash(address_hash).await? else {
             let nothing_else =
                 |suppression| Held { record: None, mails: Vec::new(), mails_kept_for, suppression: Some(suppression) };
             return Ok(suppression.map(nothing_else));

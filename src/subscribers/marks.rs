@@ -38,7 +38,7 @@ pub(super) struct Done {
     /// The addresses that whoever had one of them before has now, and that are suppressed with it.
     pub(super) moved_to: Vec<String>,
     /// The hashes of all of these addresses.
-    hashes: Vec<String>,
+    pub(super) hashes: Vec<String>,
 }
 
 /// Suppresses addresses in a transaction.
@@ -74,12 +74,6 @@ pub(super) async fn suppress(
 }
 
 impl Subscribers {
-    /// Takes back what may be about to be started to addresses that were suppressed, once that is committed and before it is
-    /// answered.
-    pub(super) async fn recall_suppressed(&self, done: &Done) -> Result<(), SubscribersError> {
-        self.recall_unwanted(&done.hashes).await
-    }
-
     /// Where there are writers beside each other, a start may have looked at somebody just before they were to get nothing
     /// more, and commit after: this waits for it, or takes its claim away.
     pub(super) async fn recall_unwanted(&self, hashes: &[String]) -> Result<(), SubscribersError> {

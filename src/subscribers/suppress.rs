@@ -103,7 +103,7 @@ impl Subscribers {
         let mut session = self.store.write(Durability::Full).await?;
         let mut done = suppress(&mut session, &[entry], reason, origin, self.now()).await?;
         session.commit().await?;
-        self.recall_suppressed(&done).await?;
+        self.recall_unwanted(&done.hashes).await?;
         Ok(Suppressed { changed: done.changed > 0, stopped: done.stopped, moved_to: done.moved_to.pop() })
     }
 
@@ -263,7 +263,7 @@ impl Subscribers {
         let note = super::import::cut(note);
         self.read_suppressions(import, &note, async |chunk: Vec<Entry>| {
             let done = unless_first(|| self.suppress_listed(&chunk, reason, origin)).await?;
-            self.recall_suppressed(&done).await?;
+            self.recall_unwanted(&done.hashes).await?;
             Ok((done.changed, done.moved_to.len() as u64))
         })
         .await
