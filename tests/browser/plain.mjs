@@ -1,13 +1,11 @@
-// A phone's browser that runs no scripts, for the Rust tests: it takes an order a line as JSON, and answers each with a line.
+// A phone's browser that runs no scripts, for the Rust tests: of that width, and patient for so many milliseconds. It takes
+// an order a line as JSON, and answers each with a line.
 import { createInterface } from "node:readline";
 import { launch } from "./browser.mjs";
 
-/** How long a page may take to come. */
-const PATIENCE = 15_000;
-
 const browser = await launch();
 const page = await browser.newPage();
-page.setDefaultTimeout(PATIENCE);
+page.setDefaultTimeout(Number(process.argv[3]));
 await page.setViewport({ width: Number(process.argv[2]), height: 812, isMobile: true, hasTouch: true });
 await page.setJavaScriptEnabled(false);
 

@@ -12,6 +12,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
+use crate::support::PATIENCE;
+
 /// Starts the program's demo with its temporary folder in `folder`, and waits until it says so.
 fn started(folder: &std::path::Path, words: &str) -> Child {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_postround"));
@@ -43,8 +45,6 @@ fn a_demo_that_is_told_to_end_while_its_readers_join_takes_its_folder_with_it() 
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running mail catcher; it stops when this is dropped.
 struct Catcher {

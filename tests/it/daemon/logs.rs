@@ -8,10 +8,10 @@ use postround::demo::catcher::{Answers, Command, Options, Reply, Stage};
 use postround::domain::{Clock, EmailAddress, SystemClock};
 use postround::subscribers::{Chosen, Keys, Topics};
 
-use crate::support::daemon::{Daemon, PATIENCE};
-use crate::support::on_both;
+use crate::support::daemon::Daemon;
 use crate::support::program::Program;
 use crate::support::site::story;
+use crate::support::{PATIENCE, on_both};
 
 const ANN: &str = "ann.marsh@northfold.example";
 const NEW: &str = "ann.newman@saltby.example";
@@ -43,21 +43,35 @@ async fn paths(program: &Program) -> Vec<String> {
     paths
 }
 
-/// A relay that refuses everybody once, for now, and names them.
-fn grumpy() -> Options {
-    let refused = AtomicBool::new(false);
+/// A relay that refuses Ann once, for now, and names her; and whether it has.
+fn grumpy() -> (Options, Arc<AtomicBool>) {
+    let refused = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&refused);
     let answers = Answers::script(move |turn| match &turn.stage {
-        Stage::Command(Command::Recipient { to, .. }) if !refused.swap(true, Ordering::Relaxed) => {
+        Stage::Command(Command::Recipient { to, .. }) if to == ANN && !refused.swap(true, Ordering::Relaxed) => {
             Some(Reply::new(450, format!("4.2.0 <{to}> greylisted")))
         }
         _ => None,
     });
-    Options { answers, ..Options::default() }
+    (Options { answers, ..Options::default() }, seen)
+}
+
+/// Waits for what has to come true.
+async fn until(mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
 }
 
 on_both! {
     async fn the_log_has_no_token_and_no_address_whatever_is_done_with_links_of_every_kind(store: TestStore) {
-        let program = Program::with_relay(&store, grumpy()).await;
+        let (grumpy, refused) = grumpy();
+        let program = Program::with_relay(&store, grumpy).await;
+        let config = std::fs::read_to_string(program.folder.path().join("config.toml")).unwrap();
+        program.configure(&format!("{config}[subscribe]\nmin_fill_time = \"0s\"\n"));
         program.site.publish(story("hubs", "Family hubs win an extra year", "2026-11-18"));
         program.subscribe(ANN, &["--name", "Ann Marsh"]).await;
         let daemon = Daemon::run(program.command(&["-v", "serve"])).await;
@@ -70,6 +84,8 @@ on_both! {
         let stamp = home.split_once("name=\"stamp\" value=\"").unwrap().1.split('"').next().unwrap().to_owned();
         daemon.post("/subscribe", &format!("stamp={stamp}&email={ANN}&name=Ann+Marsh")).await;
         daemon.post("/subscribe", "email=ann.marsh%40&name=Ann+Marsh").await;
+        // She has been told that she is subscribed already, as far as the relay lets that through, before she leaves below.
+        until(|| refused.load(Ordering::Relaxed)).await;
         let bodies = ["", "topics=news&pause=4w", "do=address&email=ann.newman%40saltby.example", "do=link",
             "do=profile&name=Ann+Marsh", "reason=other&note=Ann+Marsh", "List-Unsubscribe=One-Click"];
         for path in &paths {
@@ -80,12 +96,7 @@ on_both! {
         program.subscribe("ben@northfold.example", &[]).await;
         let run = program.run(&["-v", "run", "weekly", "--yes"]).await;
         assert!(run.status.success());
-        let arrived = async {
-            while !program.mailbox.messages().iter().any(|mail| mail.recipients[0].starts_with("ben@")) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, arrived).await.unwrap();
+        until(|| program.mailbox.messages().iter().any(|mail| mail.recipients[0].starts_with("ben@"))).await;
         daemon.signal("TERM");
         daemon.says("stopping").await;
         let log = format!("{}{}", daemon.log(), String::from_utf8_lossy(&run.stderr));

@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 
 use super::{got, mailbox, readers, slow};
 use crate::support::daemon::Daemon;
-use crate::support::on_both;
 use crate::support::program::Program;
+use crate::support::{PATIENCE, on_both};
 
 struct Relay {
     stop: oneshot::Sender<()>,
@@ -47,7 +47,7 @@ on_both! {
         readers(&program, 40).await;
         let daemon = Daemon::start(&program).await;
         let issue = program.json(&["run", "weekly"]).await;
-        mailbox.wait_for(10, Duration::from_secs(20)).await.unwrap();
+        mailbox.wait_for(10, PATIENCE).await.unwrap();
         let address = relay.vanish().await;
         let (status, ready) = daemon.until(|ready| ready["relays"] == "none works").await;
         assert_eq!((status, &ready["ready"], &ready["store"]), (StatusCode::OK, &true.into(), &"ok".into()));

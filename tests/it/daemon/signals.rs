@@ -12,7 +12,7 @@ use super::{got, mailbox, readers, slow};
 use crate::support::daemon::Daemon;
 use crate::support::program::Program;
 use crate::support::site::story;
-use crate::support::{TestStore, on_both};
+use crate::support::{PATIENCE, TestStore, on_both};
 
 /// The configuration as it stands, changed.
 fn change(program: &Program, from: &str, to: &str) {
@@ -29,7 +29,7 @@ on_both! {
         let daemon = Daemon::start(&program).await;
         let issue = program.json(&["run", "weekly"]).await;
         // Two connections, each with a message that has come to the relay and waits for its answer.
-        program.mailbox.wait_for(2, Duration::from_secs(20)).await.unwrap();
+        program.mailbox.wait_for(2, PATIENCE).await.unwrap();
         daemon.signal("TERM");
         let (status, took) = daemon.ended().await;
         assert!(status.success(), "{status}");
@@ -47,7 +47,7 @@ on_both! {
         for signal in ["INT", "TERM"] {
             let before = program.mailbox.len();
             let run = program.command(&["run", "weekly", "--wait", "--yes"]).spawn().unwrap();
-            program.mailbox.wait_for(before + 2, Duration::from_secs(20)).await.unwrap();
+            program.mailbox.wait_for(before + 2, PATIENCE).await.unwrap();
             let done = std::process::Command::new("sh").arg("-c").arg(format!("kill -{signal} {}", run.id())).status().unwrap();
             assert!(done.success());
             let output = tokio::task::spawn_blocking(move || run.wait_with_output().unwrap()).await.unwrap();
@@ -66,7 +66,7 @@ on_both! {
         let daemon = Daemon::start(&program).await;
         program.json(&["run", "weekly"]).await;
         for mails in [5, 15, 25] {
-            program.mailbox.wait_for(mails, Duration::from_secs(20)).await.unwrap();
+            program.mailbox.wait_for(mails, PATIENCE).await.unwrap();
             daemon.signal("HUP");
         }
         let got = got(&program.mailbox, 50).await;
@@ -173,7 +173,7 @@ async fn systemd_is_told_when_it_is_ready_when_it_reads_again_and_when_it_stops(
     let program = Program::on(&store).await;
     let path = program.folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let socket = Arc::new(socket);
     let told = async || {
         let socket = Arc::clone(&socket);

@@ -7,10 +7,10 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use super::{got, readers, slow};
-use crate::support::TestStore;
 use crate::support::daemon::Daemon;
 use crate::support::postgres_server::Server;
 use crate::support::program::{Program, command};
+use crate::support::{PATIENCE, TestStore};
 
 const PEOPLE: usize = 60;
 
@@ -22,7 +22,7 @@ async fn a_database_that_stops_and_starts_again_under_a_daemon_costs_nothing_and
     readers(&program, PEOPLE).await;
     let daemon = Daemon::start(&program).await;
     let issue = program.json(&["run", "weekly"]).await;
-    program.mailbox.wait_for(10, Duration::from_secs(20)).await.unwrap();
+    program.mailbox.wait_for(10, PATIENCE).await.unwrap();
     server.stop().await;
     let (status, ready) = daemon.until(|ready| ready["ready"] == false).await;
     assert_eq!((status, &ready["store"]), (StatusCode::SERVICE_UNAVAILABLE, &"no answer".into()));
@@ -64,7 +64,7 @@ async fn a_term_signal_ends_a_daemon_also_when_its_database_is_gone() {
     readers(&program, 10).await;
     let daemon = Daemon::start(&program).await;
     program.json(&["run", "weekly"]).await;
-    program.mailbox.wait_for(2, Duration::from_secs(20)).await.unwrap();
+    program.mailbox.wait_for(2, PATIENCE).await.unwrap();
     server.stop().await;
     daemon.until(|ready| ready["ready"] == false).await;
     daemon.signal("TERM");
@@ -123,7 +123,7 @@ async fn a_full_disk_costs_nothing_is_seen_and_is_gone_on_from_when_there_is_roo
     readers(&program, PEOPLE).await;
     program.json(&["run", "weekly"]).await;
     let Some(tiny) = Tiny::start(&program).await else { return };
-    program.mailbox.wait_for(10, Duration::from_secs(20)).await.unwrap();
+    program.mailbox.wait_for(10, PATIENCE).await.unwrap();
     tiny.fill();
     let (status, ready) = tiny.daemon.until(|ready| ready["ready"] == false).await;
     assert_eq!((status, &ready["store"]), (StatusCode::SERVICE_UNAVAILABLE, &"cannot write".into()));
@@ -141,7 +141,7 @@ async fn a_full_disk_costs_nothing_is_seen_and_is_gone_on_from_when_there_is_roo
     assert_eq!(status, StatusCode::OK);
     let (status, page) = tiny.daemon.post("/subscribe", &sign_up(&tiny.daemon).await).await;
     assert_eq!(status, StatusCode::OK, "{page}\n{}", tiny.daemon.log());
-    program.mailbox.wait_for(PEOPLE + 1, Duration::from_secs(20)).await.unwrap();
+    program.mailbox.wait_for(PEOPLE + 1, PATIENCE).await.unwrap();
     tiny.daemon.until(|ready| ready["parts"]["deliver"] == "ok" && ready["parts"]["tend"] == "ok").await;
 }
 

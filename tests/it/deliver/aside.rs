@@ -9,8 +9,8 @@ use postround::demo::catcher::{Command, Reply, Stage};
 use postround::domain::{DeliveryState, IssueState};
 use postround::store::{Durability, Store};
 
-use super::world::{Catcher, PATIENCE, World, until_held};
-use crate::support::{MONDAY, on_both};
+use super::world::{Catcher, World, until_held};
+use crate::support::{MONDAY, PATIENCE, on_both};
 
 const CONNECTIONS: usize = 4;
 const PEOPLE: u64 = 200;

@@ -8,8 +8,8 @@ use postround::config::Rate;
 use postround::demo::catcher::{Command, Reply, Stage};
 use postround::store::{Durability, Quota};
 
-use super::world::{Catcher, PATIENCE, World};
-use crate::support::{MONDAY, on_both};
+use super::world::{Catcher, World};
+use crate::support::{MONDAY, PATIENCE, on_both};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -12,8 +12,8 @@ use postround::store::{ClaimedRow, Durability, Mark};
 use sqlx::{Connection, Executor};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::world::{Catcher, PATIENCE, World};
-use crate::support::{MONDAY, TestStore, on_both};
+use super::world::{Catcher, World};
+use crate::support::{MONDAY, PATIENCE, TestStore, on_both};
 
 const PEOPLE: u64 = 30;
 const CONNECTIONS: usize = 3;

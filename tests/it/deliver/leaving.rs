@@ -10,8 +10,8 @@ use postround::store::{Durability, SuppressionRow};
 use tokio::sync::mpsc;
 
 use super::crash::start;
-use super::world::{Catcher, PATIENCE, World, reader};
-use crate::support::{MONDAY, TestStore, on_both};
+use super::world::{Catcher, World, reader};
+use crate::support::{MONDAY, PATIENCE, TestStore, on_both};
 
 /// How long the server takes for the answer at which somebody leaves.
 const MEANWHILE: Duration = Duration::from_millis(300);

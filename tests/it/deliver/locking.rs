@@ -6,9 +6,9 @@ use postround::demo::catcher::{Command, Reply, Stage};
 use postround::domain::{DeliveryState, UtcMillis};
 use postround::store::{Durability, Mark, StoreError};
 
-use super::world::{Catcher, PATIENCE, World, reader};
+use super::world::{Catcher, World, reader};
 use crate::support::household::{execute, text};
-use crate::support::{MONDAY, TestStore};
+use crate::support::{MONDAY, PATIENCE, TestStore};
 
 const LONG: Duration = Duration::from_secs(4);
 

@@ -7,8 +7,8 @@ use postround::demo::catcher::{Reply, Stage};
 use sqlx::{Connection, Executor};
 
 use super::crash::finish;
-use super::world::{Catcher, PATIENCE, World, reader};
-use crate::support::{TestStore, on_both};
+use super::world::{Catcher, World, reader};
+use crate::support::{PATIENCE, TestStore, on_both};
 
 on_both! {
     async fn what_is_marked_is_on_disk_within_a_moment_also_when_nothing_more_comes(test: TestStore) {

@@ -8,8 +8,8 @@ use postround::deliver::Settings;
 use postround::demo::catcher::{Command, Options, Reply, Stage};
 
 use super::metronome::Metronome;
-use super::world::{Catcher, PATIENCE, World, reader};
-use crate::support::{TestStore, on_both};
+use super::world::{Catcher, World, reader};
+use crate::support::{PATIENCE, TestStore, on_both};
 
 fn rate(text: &str) -> Rate {
     Rate::parse(text).unwrap()

@@ -194,7 +194,7 @@ on_both! {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             };
-            let patient = async { tokio::time::timeout(crate::deliver::world::PATIENCE, over).await.unwrap() };
+            let patient = async { tokio::time::timeout(crate::support::PATIENCE, over).await.unwrap() };
             Box::pin(engine.run(patient)).await;
         }
     }

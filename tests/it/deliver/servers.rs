@@ -325,7 +325,7 @@ async fn after_its_rest_a_relay_that_asked_for_less_gets_one_connection_and_one_
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(super::world::PATIENCE, engine.run(over)).await.unwrap();
+    tokio::time::timeout(crate::support::PATIENCE, engine.run(over)).await.unwrap();
     let mut mails: Vec<(i64, u64)> =
         catcher.mailbox.messages().iter().map(|mail| (mail.at.0, mail.connection)).collect();
     mails.sort_unstable();

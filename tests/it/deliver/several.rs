@@ -10,8 +10,8 @@ use postround::demo::catcher::{Command, Options, Reply, Stage};
 use postround::domain::DeliveryState;
 
 use super::crash::finish;
-use super::world::{Catcher, PATIENCE, World, reader, smtp_url};
-use crate::support::on_both;
+use super::world::{Catcher, World, reader, smtp_url};
+use crate::support::{PATIENCE, on_both};
 
 /// Settings for an engine that sends to both.
 pub fn both(first: &Catcher, second: &Catcher) -> Settings {

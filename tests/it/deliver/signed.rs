@@ -16,11 +16,11 @@ use postround::domain::{EmailAddress, SystemClock, SystemRandom};
 use postround::render::{Frame, Letter, RenderedMail, Renderer, Valid, Wanted};
 use postround::store::{Durability, NewDelivery, NewMail};
 
-use super::world::{Catcher, PATIENCE, World};
+use super::world::{Catcher, World};
 use crate::render::fixture;
-use crate::support::TestStore;
 use crate::support::program::Program;
 use crate::support::site::story;
+use crate::support::{PATIENCE, TestStore};
 
 const DOMAIN: &str = "earlyhelp.example";
 

@@ -8,8 +8,8 @@ use postround::demo::catcher::{Command, Reply, Stage};
 use postround::domain::DeliveryState;
 
 use super::several::both;
-use super::world::{Catcher, PATIENCE, World};
-use crate::support::{TestStore, on_both};
+use super::world::{Catcher, World};
+use crate::support::{PATIENCE, TestStore, on_both};
 
 const REST: Duration = Duration::from_millis(1500);
 

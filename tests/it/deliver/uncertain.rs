@@ -9,9 +9,9 @@ use postround::demo::catcher::{Reply, Stage};
 use postround::domain::DeliveryState;
 
 use super::crash::{claim, record, start};
-use super::world::{Catcher, PATIENCE, World, header, reader};
+use super::world::{Catcher, World, header, reader};
 use crate::support::household::text;
-use crate::support::on_both;
+use crate::support::{PATIENCE, on_both};
 
 const NEW: &str = "new@x.example";
 

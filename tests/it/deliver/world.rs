@@ -20,10 +20,7 @@ use postround::store::{
 };
 use tokio::net::TcpListener;
 
-use crate::support::{MONDAY, TestClock, TestStore};
-
-/// How long a test waits for what has to come.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+use crate::support::{MONDAY, PATIENCE, TestClock, TestStore};
 
 const MARKER: &str = "m4rkm4rkm4rkm4rkm4rkm4rkmm";
 

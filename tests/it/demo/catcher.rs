@@ -10,7 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use super::{Client, PATIENCE, catcher, deliver};
+use super::{Client, catcher, deliver};
+use crate::support::PATIENCE;
 
 fn answering(script: impl Fn(&Turn<'_>) -> Option<Reply> + Send + Sync + 'static) -> Options {
     Options { answers: Answers::script(script), ..Options::default() }

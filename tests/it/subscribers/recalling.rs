@@ -14,10 +14,7 @@ use sqlx::{Connection, Executor};
 use super::moving::{id_of, mailed, mark, starts};
 use super::{ANN, URL};
 use crate::support::household::{Asked, address, confirmed, subscribers, text};
-use crate::support::{MONDAY, TestStore};
-
-/// What has not come by then does not come.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::{MONDAY, PATIENCE, TestStore};
 
 /// Waits until somebody waits for a lock of that kind, or `is_over`.
 async fn until_somebody_waits(store: &TestStore, kind: &str, is_over: impl Fn() -> bool) {

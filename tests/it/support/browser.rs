@@ -13,8 +13,7 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// How long a page may take to come.
-const PATIENCE: Duration = Duration::from_secs(15);
+use super::PATIENCE;
 
 /// The longest way by the Tab key to anything on a page.
 const TABS: usize = 80;

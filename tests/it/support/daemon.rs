@@ -8,10 +8,8 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
+use super::PATIENCE;
 use super::program::Program;
-
-/// How long a test waits for what has to come.
-pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A running `serve`, killed when it is dropped.
 pub struct Daemon {
@@ -33,7 +31,7 @@ impl Daemon {
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         read(child.stderr.take().unwrap(), Arc::clone(&log));
-        let client = Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+        let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         let mut daemon = Self { child, log, client, url: String::new() };
         let line = daemon.says(" on http://").await;
         daemon.url = line[line.find(" on http://").unwrap() + 4..].trim().to_owned();
@@ -84,7 +82,7 @@ impl Daemon {
     pub async fn post(&self, path: &str, form: &str) -> (StatusCode, String) {
         let request = self.client.post(format!("{}{path}", self.url));
         let request = request.header("content-type", "application/x-www-form-urlencoded").body(form.to_owned());
-        let response = request.timeout(Duration::from_secs(60)).send().await.unwrap();
+        let response = request.send().await.unwrap();
         (response.status(), response.text().await.unwrap())
     }
 

@@ -23,6 +23,10 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use url::Url;
 
+/// How long a test waits for what has to come, in any case. It says nothing about speed: a machine that has just built all
+/// this, or that others use too, may stand still for seconds.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
 /// Monday 23 November 2026, 08:00 in London.
 pub const MONDAY: UtcMillis = UtcMillis(1_795_420_800_000);
 

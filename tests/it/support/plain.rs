@@ -3,15 +3,13 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
 
-/// How long a page may take to come.
-const PATIENCE: Duration = Duration::from_secs(15);
+use super::PATIENCE;
 
 /// What says whether scripts run.
 const PROBE: &str = "data:text/html,<h1>off</h1><script>document.querySelector('h1').textContent = 'on'</script>";
@@ -30,6 +28,7 @@ impl PlainBrowser {
         let driver = Command::new("node")
             .arg("plain.mjs")
             .arg(width.to_string())
+            .arg(PATIENCE.as_millis().to_string())
             .current_dir(&tools)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use postround::app::App;
 use postround::config::Config;
@@ -15,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::site::Site;
-use super::{TestStore, ready_database};
+use super::{PATIENCE, TestStore, ready_database};
 
 /// A configured Postround with its surroundings.
 pub struct Program {
@@ -141,7 +140,7 @@ locale = "en-GB"
 
     /// Waits until the relay has taken so many mails in all.
     pub async fn caught(&self, count: usize) -> Vec<Arc<catcher::Caught>> {
-        let messages = self.mailbox.wait_for(count, Duration::from_secs(20)).await.unwrap();
+        let messages = self.mailbox.wait_for(count, PATIENCE).await.unwrap();
         assert_eq!(messages.len(), count);
         messages
     }
