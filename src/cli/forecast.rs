@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{CliError, output};
 use crate::app::App;
-use crate::compose::Preview;
+use crate::compose::Reckoning;
 use crate::config::Digest;
 use crate::deliver::Forecast;
 use crate::domain::UtcMillis;
@@ -43,13 +43,13 @@ impl Expected {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn of(app: &App, digest: &Digest, preview: &Preview, spread: Duration) -> Result<Self, CliError> {
+    pub async fn of(app: &App, digest: &Digest, reckoning: &Reckoning, spread: Duration) -> Result<Self, CliError> {
         let now = app.clock.now();
         let mut session = app.store.read().await?;
         let mut left_out: BTreeMap<String, i64> = session.barred(&digest.id, now).await?.into_iter().collect();
         left_out.remove("");
-        if preview.nothing > 0 {
-            left_out.insert("no_topic".to_owned(), preview.nothing);
+        if reckoning.nothing > 0 {
+            left_out.insert("no_topic".to_owned(), reckoning.nothing);
         }
         let smtp = &app.config.smtp;
         let mut at_domains = Vec::with_capacity(smtp.per_domain.len());
@@ -57,13 +57,13 @@ impl Expected {
             let people = session.audience_at(&digest.id, now, domain).await?;
             at_domains.push((*rate, people.unsigned_abs()));
         }
-        let people = preview.recipients.unsigned_abs();
+        let people = reckoning.recipients.unsigned_abs();
         let forecast = Forecast::of(&mut session, smtp, people, &at_domains, now).await?;
         let spread = if people == 0 { Duration::ZERO } else { spread };
         let takes = forecast.takes.map(|takes| takes.max(spread));
         Ok(Self {
-            recipients: preview.recipients,
-            variants: preview.variants,
+            recipients: reckoning.recipients,
+            variants: reckoning.variants,
             left_out,
             done_at: takes.map(|takes| now.plus(takes)),
             limited: takes != Some(Duration::ZERO),

@@ -10,7 +10,7 @@ use super::collect::warn_of_failures;
 use super::forecast::Expected;
 use super::{CliError, Context, output};
 use crate::app::App;
-use crate::compose::Preview;
+use crate::compose::{Preview, Reckoning};
 use crate::config::Digest;
 use crate::domain::{Clock, EmailAddress, Locale, PublicId, SystemClock, SystemRandom};
 use crate::render::{Message, RenderedMail, Slots, fill};
@@ -80,31 +80,31 @@ async fn next(context: &Context, args: &Args, digest: &str, locale: Option<Local
     let digest = context.digest(digest)?;
     let locale = locale.unwrap_or_else(|| digest.locale.clone());
     let app = context.open().await?;
-    let preview = app.composer().preview(&digest, &locale, false).await?;
-    warn_of_failures(&preview.polled);
-    let expected = Expected::of(&app, &digest, &preview, digest.spread).await?;
+    let Preview { mail, reckoning } = app.composer().preview(&digest, &locale, false).await?;
+    warn_of_failures(&reckoning.polled);
+    let expected = Expected::of(&app, &digest, &reckoning, digest.spread).await?;
     if context.json {
         output::json(&serde_json::json!({
             "digest": digest.id,
             "locale": locale.as_str(),
-            "subject": preview.mail.as_ref().map(|mail| &mail.subject),
-            "articles": preview.articles,
+            "subject": mail.as_ref().map(|mail| &mail.subject),
+            "articles": reckoning.articles,
             "recipients": expected.recipients,
             "variants": expected.variants,
-            "nothing_for": preview.nothing,
+            "nothing_for": reckoning.nothing,
             "left_out": expected.left_out,
             "done_at": expected.done_at,
             "limited": expected.limited,
             "quota_suffices": expected.quota_suffices,
             "quota_left": expected.quota_left,
             "resting": expected.resting,
-            "skipped": preview.reason.is_some(),
-            "reason": preview.reason,
+            "skipped": reckoning.reason.is_some(),
+            "reason": reckoning.reason,
         }))?;
     } else {
-        output::note(summary(&preview, &expected));
+        output::note(summary(mail.as_ref(), &reckoning, &expected));
     }
-    match &preview.mail {
+    match &mail {
         Some(mail) => give(context, args, &app, &digest, mail),
         None => Ok(()),
     }
@@ -177,14 +177,14 @@ fn show(app: &App, digest: &Digest, mail: &RenderedMail, format: Format) -> Resu
     })
 }
 
-fn summary(preview: &Preview, expected: &Expected) -> String {
+fn summary(mail: Option<&RenderedMail>, reckoning: &Reckoning, expected: &Expected) -> String {
     let mut lines = Vec::new();
-    if let Some(mail) = &preview.mail {
+    if let Some(mail) = mail {
         lines.push(format!("subject: {}", mail.subject));
     }
-    lines.push(output::counted(preview.articles, "article"));
+    lines.push(output::counted(reckoning.articles, "article"));
     lines.push(expected.describe());
-    if let Some(reason) = &preview.reason {
+    if let Some(reason) = &reckoning.reason {
         lines.push(format!("it would be skipped: {reason}"));
     }
     lines.join("\n")

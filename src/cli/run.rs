@@ -36,12 +36,12 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         return Err(CliError::Failed(words));
     }
     let reading = composer.read_for(&digest).await?;
-    let preview = composer.preview_of(&digest, &reading, &digest.locale, false).await?;
-    if preview.reason.is_none() && preview.recipients > 0 {
+    let reckoning = composer.reckon(&digest, &reading).await?;
+    if reckoning.reason.is_none() && reckoning.recipients > 0 {
         // What somebody asks for out of schedule is not spread.
-        output::note(Expected::of(&app, &digest, &preview, Duration::ZERO).await?.describe());
+        output::note(Expected::of(&app, &digest, &reckoning, Duration::ZERO).await?.describe());
         if output::asks(args.yes) {
-            let question = format!("Send to {}?", output::people(preview.recipients.unsigned_abs()));
+            let question = format!("Send to {}?", output::people(reckoning.recipients.unsigned_abs()));
             if !output::confirm(&question)? {
                 return Err(CliError::Failed("not sent".to_owned()));
             }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::collect::warn_of_failures;
 use super::{CliError, Context, output};
 use crate::app::App;
-use crate::compose::{ALL_TOPICS, new_mail};
+use crate::compose::{ALL_TOPICS, Preview, new_mail};
 use crate::domain::{Clock, DeliveryState, EmailAddress, PublicId, SystemClock, SystemRandom};
 use crate::store::{Durability, Followed, NewDelivery};
 
@@ -37,10 +37,10 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let digest = context.digest(&args.digest)?;
     let locale = args.locale.as_deref().map_or_else(|| Ok(digest.locale.clone()), |code| context.locale(code))?;
     let app = context.open().await?;
-    let preview = app.composer().preview(&digest, &locale, true).await?;
-    warn_of_failures(&preview.polled);
-    let Some(rendered) = preview.mail else {
-        let reason = preview.reason.unwrap_or_else(|| "there is nothing in it".to_owned());
+    let Preview { mail, reckoning } = app.composer().preview(&digest, &locale, true).await?;
+    warn_of_failures(&reckoning.polled);
+    let Some(rendered) = mail else {
+        let reason = reckoning.reason.unwrap_or_else(|| "there is nothing in it".to_owned());
         return Err(CliError::Failed(format!("nothing to send: {reason}")));
     };
     let salt = PublicId::new(&SystemRandom);

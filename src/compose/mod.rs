@@ -31,7 +31,7 @@ pub use layout::DIGEST_PRIORITY;
 pub(crate) use links::linked;
 pub use links::{ClickUrl, with_utm};
 pub use page::IssuePage;
-pub use preview::Preview;
+pub use preview::{Preview, Reckoning};
 pub use select::Selection;
 pub(crate) use select::places;
 pub use variants::{ALL_TOPICS, has_topic, variant};

@@ -8,7 +8,7 @@ use super::variants::Choices;
 use super::{ALL_TOPICS, ComposeError, Composer};
 use crate::collect::Polled;
 use crate::config::Digest;
-use crate::domain::Locale;
+use crate::domain::{Locale, UtcMillis};
 use crate::render::{Frame, RenderedMail};
 use crate::store::Durability;
 
@@ -16,6 +16,12 @@ use crate::store::Durability;
 pub struct Preview {
     /// The mail that somebody with all topics would get in the language that was asked for; none: there is no article.
     pub mail: Option<RenderedMail>,
+    /// What it comes to.
+    pub reckoning: Reckoning,
+}
+
+/// What an issue composed now would come to, before any mail of it is made.
+pub struct Reckoning {
     /// Why it would be skipped.
     pub reason: Option<String>,
     /// How many articles it has.
@@ -30,27 +36,45 @@ pub struct Preview {
     pub polled: Vec<Polled>,
 }
 
+/// A reckoning, with what a mail of it is made of.
+struct Reckoned {
+    reckoning: Reckoning,
+    selection: Selection,
+    number: i64,
+    now: UtcMillis,
+}
+
 impl Composer {
     /// The issue as it would be composed now, for a reader of that language. Polls the sources, and stores nothing: what it
     /// records is taken back.
     ///
     /// # Errors
-    /// As [`Composer::compose`].
+    /// As [`Composer::compose`]; also where a template of the operator's fails on it, for which nothing stands in here.
     pub async fn preview(&self, digest: &Digest, locale: &Locale, test: bool) -> Result<Preview, ComposeError> {
-        self.preview_of(digest, &self.read_for(digest).await?, locale, test).await
+        let Reckoned { reckoning, selection, number, now } =
+            self.reckoned(digest, &self.read_for(digest).await?).await?;
+        let mail = match selection.articles.is_empty() {
+            true => None,
+            false => {
+                let content = self.content((digest, locale), &selection, Some(number), now);
+                let content = linked(content, digest, None, &*self.click_url);
+                let frame = Frame { test, ..self.frame(digest, locale) };
+                Some(self.renderer.digest(&content, &frame, &*self.random)?)
+            }
+        };
+        Ok(Preview { mail, reckoning })
     }
 
-    /// The same, of what the digest's sources were read to have.
+    /// What an issue would come to, of what the digest's sources were read to have. Stores nothing, and renders nothing: a
+    /// template that fails keeps nobody from sending.
     ///
     /// # Errors
-    /// As [`Composer::compose`].
-    pub async fn preview_of(
-        &self,
-        digest: &Digest,
-        reading: &Reading<'_>,
-        locale: &Locale,
-        test: bool,
-    ) -> Result<Preview, ComposeError> {
+    /// When the store fails.
+    pub async fn reckon(&self, digest: &Digest, reading: &Reading<'_>) -> Result<Reckoning, ComposeError> {
+        Ok(self.reckoned(digest, reading).await?.reckoning)
+    }
+
+    async fn reckoned(&self, digest: &Digest, reading: &Reading<'_>) -> Result<Reckoned, ComposeError> {
         let now = self.clock.now();
         let mut taken_back = self.store.write(Durability::Normal).await?;
         let mut polled = Vec::with_capacity(reading.0.len());
@@ -64,28 +88,17 @@ impl Composer {
         let number = reader.next_issue_number(&digest.id).await?;
         drop(reader);
 
-        let all = selection.all(digest);
-        let choices = Choices::of(audience, &topics(&all), digest);
-        let reason = skip_reason(&selection, digest).or_else(|| nobody_reason(&choices));
+        let choices = Choices::of(audience, &topics(&selection.all(digest)), digest);
         let (recipients, nothing) = choices.people();
-        let mail = match selection.articles.is_empty() {
-            true => None,
-            false => {
-                let content = self.content((digest, locale), &selection, Some(number), now);
-                let content = linked(content, digest, None, &*self.click_url);
-                let frame = Frame { test, ..self.frame(digest, locale) };
-                Some(self.renderer.digest(&content, &frame, &*self.random)?)
-            }
-        };
-        Ok(Preview {
-            mail,
-            reason,
+        let reckoning = Reckoning {
+            reason: skip_reason(&selection, digest).or_else(|| nobody_reason(&choices)),
             articles: selection.articles.len(),
             recipients,
             variants: choices.keys().len(),
             nothing,
             polled,
-        })
+        };
+        Ok(Reckoned { reckoning, selection, number, now })
     }
 
     /// The mail of a frozen issue that somebody with all topics gets in a language, else in that of its digest: the stored one,

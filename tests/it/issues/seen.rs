@@ -117,6 +117,11 @@ on_both! {
         let subjects = mails.map(|(subject, _)| subject.as_str());
         assert_eq!(subjects, ["A fair opens on Sunday + 3 more", "Mine: A talk with the mayor", "A fair opens on Sunday + 2 more"]);
         assert_eq!(mails.map(|(_, text)| text.contains("My dateline")), [false, true, false]);
+
+        desk.program.site.publish(story("market", "A market opens on Sunday", "2026-11-23"));
+        let row = desk.program.json(&["run", "weekly", "--yes"]).await;
+        assert_eq!((&row["subject"], &row["recipients"]), (&"A market opens on Sunday".into(), &2.into()), "{row}");
+        assert!(row["template_error"].as_str().unwrap().contains("own/digest.html:2: "), "{row}");
     }
 
     async fn a_story_is_withdrawn_also_where_the_operators_template_fails_without_it(store: TestStore) {
