@@ -134,6 +134,15 @@ impl Config {
         if problems.is_empty() { Ok(names) } else { Err(ConfigError::Wrong(problems)) }
     }
 
+    /// The folder of the operator's templates as a file names it, whatever else is wrong with it: nothing is tried, and the folder
+    /// need not be there.
+    pub fn templates_dir(path: &Path, env: impl Iterator<Item = (String, String)>) -> Option<PathBuf> {
+        let mut root = document::parse(&std::fs::read_to_string(path).ok()?).ok()?;
+        let report = Report::new(path);
+        environment::overlay(&mut root, env, &report);
+        read::templates_dir(&root, path, &report)
+    }
+
     /// Variables of the environment that begin as ours do and are none, since they have no `__`.
     pub fn ignored_variables(&self) -> &[String] {
         &self.ignored_variables

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::{Path as Parts, Request, State};
@@ -29,11 +29,22 @@ const LIST: &str = "Mails";
 struct Dev {
     config: PathBuf,
     store: Store,
+    /// What the files came to when they were read last, and their stamp then.
+    read: Mutex<Option<(String, Loaded)>>,
 }
 
-/// The pages, which read `config` and the templates anew each time. Nothing on them is about anybody.
+/// What the files come to; else what is wrong with the configuration.
+type Loaded = Result<Arc<Files>, String>;
+
+/// A configuration, and its templates or what is wrong with those.
+struct Files {
+    config: Config,
+    renderer: Result<Renderer, String>,
+}
+
+/// The pages, which go by `config` and the templates as they are saved. Nothing on them is about anybody.
 pub fn router(config: &Path, store: Store) -> Router {
-    let dev = Arc::new(Dev { config: config.to_owned(), store });
+    let dev = Arc::new(Dev { config: config.to_owned(), store, read: Mutex::default() });
     Router::new()
         .route("/dev", get(list))
         .route("/dev/show/{digest}/{mail}", get(show))
@@ -67,33 +78,54 @@ fn names_this_machine(headers: &HeaderMap) -> bool {
 }
 
 impl Dev {
-    fn config(&self) -> Result<Config, String> {
-        Config::load(&self.config, std::env::vars()).map_err(|error| error.to_string())
+    /// What the files come to now. A template or a subject that does not come to an end is waited for on a thread that nothing
+    /// else needs, and a request that goes away meanwhile leaves the outcome to the next.
+    async fn loaded(self: &Arc<Self>) -> Loaded {
+        let dev = Arc::clone(self);
+        tokio::task::spawn_blocking(move || dev.load()).await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    /// Reads and tries the files, once for each save, since what does not come to an end cannot be stopped either.
+    fn load(&self) -> Loaded {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before they are read: what is saved meanwhile has another one.
+        let stamp = self.stamp();
+        if let Some((_, loaded)) = read.as_ref().filter(|(known, _)| *known == stamp) {
+            return loaded.clone();
+        }
+        let config = Config::load(&self.config, std::env::vars()).map_err(|error| error.to_string());
+        let loaded = config.map(|config| {
+            let renderer = Renderer::of(&config).map_err(|error| error.to_string());
+            Arc::new(Files { config, renderer })
+        });
+        *read = Some((stamp, loaded.clone()));
+        loaded
     }
 
     /// The mail as it is rendered now, in the language of the digest: on its latest issue, or else an invented one. Also the
-    /// configuration that it goes by.
-    async fn rendered(&self, digest: &str, name: &str) -> Result<(RenderedMail, Config), String> {
-        let config = self.config()?;
+    /// files that it goes by.
+    async fn rendered(self: &Arc<Self>, digest: &str, name: &str) -> Result<(RenderedMail, Arc<Files>), String> {
+        let files = self.loaded().await?;
+        let config = &files.config;
         let digest = config.digest(digest).ok_or_else(|| format!("there is no digest `{digest}`"))?;
-        let renderer = Renderer::of(&config).map_err(|error| error.to_string())?;
+        let renderer = files.renderer.as_ref().map_err(Clone::clone)?;
         let mut reader = self.store.read().await.map_err(|error| error.to_string())?;
-        let latest = latest_issue(&mut reader, &config, (digest, &digest.locale), ALL_TOPICS).await;
+        let latest = latest_issue(&mut reader, config, (digest, &digest.locale), ALL_TOPICS).await;
         let latest = latest.map_err(|error| error.to_string())?;
         let content = latest.map_or_else(|| invented_issue(digest), |(_, content)| content);
         let _tried = config.templates.wordings.tried();
-        let frame = Frame { digest, config: &config, locale: &digest.locale, test: false };
+        let frame = Frame { digest, config, locale: &digest.locale, test: false };
         let rendered = match name {
             "digest" => renderer.digest(&content, &frame, &SystemRandom),
             _ => renderer.example(name, &content, &frame, &SystemRandom),
         };
         let mail = rendered.map_err(|error| error.to_string())?;
-        Ok((mail, config))
+        Ok((mail, Arc::clone(&files)))
     }
 
-    /// Something that changes when the configuration or a template does.
+    /// Something that changes when the configuration or a template does. It tries neither: it is asked for all the time.
     fn stamp(&self) -> String {
-        let dir = self.config().ok().and_then(|config| config.templates.dir);
+        let dir = Config::templates_dir(&self.config, std::env::vars());
         let mut files = vec![self.config.clone()];
         for folder in dir.iter().flat_map(|dir| [dir.clone(), dir.join("pages"), dir.join("locales")]) {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -116,12 +148,12 @@ async fn stamp(State(dev): State<Arc<Dev>>) -> String {
 
 /// The mails that there are, for each digest.
 async fn list(State(dev): State<Arc<Dev>>) -> Response {
-    let config = match dev.config() {
-        Ok(config) => config,
+    let files = match dev.loaded().await {
+        Ok(files) => files,
         Err(error) => return wrong(&error),
     };
     let mut html = String::new();
-    for digest in &config.digests {
+    for digest in &files.config.digests {
         let links = std::iter::once("digest")
             .chain(letter_names())
             .map(|name| format!("<li><a href=\"/dev/show/{}/{name}\">{name}</a></li>", digest.id));
@@ -133,8 +165,7 @@ async fn list(State(dev): State<Arc<Dev>>) -> Response {
 /// A mail at two widths, and its text, on a page that loads them again when something is saved.
 async fn show(State(dev): State<Arc<Dev>>, Parts((digest, name)): Parts<(String, String)>) -> Response {
     let is_known = name == "digest" || letter_names().any(|known| known == name);
-    let config = dev.config();
-    if !is_known || config.is_ok_and(|config| config.digest(&digest).is_none()) {
+    if !is_known || dev.loaded().await.is_ok_and(|files| files.config.digest(&digest).is_none()) {
         return (StatusCode::NOT_FOUND, "There is no such mail.").into_response();
     }
     let source = format!("/dev/mail/{}/{name}", escaped(&digest));
@@ -145,14 +176,14 @@ async fn show(State(dev): State<Arc<Dev>>, Parts((digest, name)): Parts<(String,
 }
 
 async fn mail(State(dev): State<Arc<Dev>>, Parts((digest, name, part)): Parts<(String, String, String)>) -> Response {
-    let (mail, config) = match dev.rendered(&digest, &name).await {
+    let (mail, files) = match dev.rendered(&digest, &name).await {
         Ok(rendered) => rendered,
         Err(error) => return wrong(&error),
     };
     let Ok(address) = EmailAddress::parse("reader@example.org") else { return StatusCode::NOT_FOUND.into_response() };
     // A sample is nobody's.
-    let link = &config.server.public_url;
-    let _tried = config.templates.wordings.tried();
+    let link = &files.config.server.public_url;
+    let _tried = files.config.templates.wordings.tried();
     let slots = Slots {
         name: "",
         address: &address,

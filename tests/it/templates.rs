@@ -9,6 +9,7 @@ use postround::render::format_date;
 use postround::web::{dev, serve};
 
 use crate::support::TestStore;
+use crate::support::daemon::Daemon;
 use crate::support::program::Program;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,6 +99,43 @@ async fn the_pages_of_serve_dev_show_each_mail_as_it_is_saved_and_to_this_machin
         let answer = outside.get(&base).header(name, value).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 404, "{name}");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_come_to_an_end_is_tried_once_for_each_save_however_often_serve_dev_asks() {
+    let store = TestStore::sqlite().await;
+    let program = Program::on(&store).await;
+    let own = program.folder.path().join("own");
+    std::fs::create_dir(&own).unwrap();
+    let config = std::fs::read_to_string(program.folder.path().join("config.toml")).unwrap();
+    let with_subject = |subject: &str| {
+        program.configure(&format!("{config}subject = \"{subject}{{{{ lead.title }}}}\"\n[templates]\ndir = \"own\"\n"));
+    };
+    with_subject("");
+    let daemon = Daemon::run(program.command(&["serve", "--dev"])).await;
+    // Those that are at work: they cannot be stopped.
+    let trials = || {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", daemon.id())).unwrap();
+        let names = threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")).ok());
+        names.filter(|name| name.trim() == "templates").count()
+    };
+    let ask = async || {
+        for _ in 0..3 {
+            let parts = ["html", "text"].map(|part| format!("/dev/mail/weekly/digest/{part}"));
+            let [stamp, html, text] = ["/dev/stamp", &parts[0], &parts[1]].map(|path| daemon.get(path));
+            let (stamp, html, text) = tokio::join!(stamp, html, text);
+            assert_eq!((stamp.0.as_u16(), html.0.as_u16(), text.0.as_u16()), (200, 500, 500), "{}", html.1);
+            assert!(html.1.contains("not done after 10 seconds") && text.1 == html.1, "{}", html.1);
+        }
+    };
+    let endless = "{% set r = range(end=3000) %}{% for a in r %}{% for b in r %}{% for c in r %}{% endfor %}{% endfor %}{% endfor %}";
+    std::fs::write(own.join("digest.txt"), endless).unwrap();
+    ask().await;
+    assert_eq!(trials(), 1);
+    with_subject(endless);
+    ask().await;
+    assert_eq!(trials(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

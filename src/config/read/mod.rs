@@ -13,7 +13,7 @@ mod site;
 mod source;
 mod theme;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::document::Node;
 use super::keys;
@@ -82,6 +82,12 @@ pub fn config(root: &Node, file: &Path, ignored_variables: Vec<String>, report: 
 pub fn dkim_names(root: &Node, file: &Path, report: &Report<'_>) -> Option<DkimNames> {
     let root = Table::open(root, "", keys::ROOT, report)?;
     dkim::names(&root, file.parent().unwrap_or(Path::new("")))
+}
+
+/// The folder of the templates alone: nothing else is looked at.
+pub fn templates_dir(root: &Node, file: &Path, report: &Report<'_>) -> Option<PathBuf> {
+    let root = Table::open(root, "", keys::ROOT, report)?;
+    site::path(&root.table("templates", keys::TEMPLATES), "dir", file.parent().unwrap_or(Path::new("")))
 }
 
 pub use dkim::{domain_name, selector_name};
