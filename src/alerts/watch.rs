@@ -28,6 +28,14 @@ const BACK: i64 = 2 * DAY;
 /// How long a source fails before anybody is told.
 const PATIENCE: i64 = 2 * DAY;
 
+/// An issue, how much had been taken away from its mails, and whether all of them had been made: the last are made as it is laid
+/// out.
+type Measured = (i64, i64, bool);
+
+fn as_measured(issue: &IssueRow) -> Measured {
+    (issue.id, issue.shortened_by, issue.laid_out_at.is_some())
+}
+
 /// Looks at the store now and then.
 pub struct Watch {
     config: Arc<Config>,
@@ -42,8 +50,8 @@ pub struct Watch {
     seen: HashSet<String>,
     /// Since when issues have had uncertain deliveries without a break.
     uncertain: HashMap<i64, UtcMillis>,
-    /// Issues whose mails have been measured, with how much had been taken away from them.
-    measured: HashSet<(i64, i64)>,
+    /// Issues whose mails have been measured, each with all that may come with a longer one.
+    measured: HashSet<Measured>,
 }
 
 impl Watch {
@@ -66,7 +74,7 @@ impl Watch {
         let sources = reader.sources().await?;
         let uncertain = reader.uncertain_issues().await?;
         for issue in &issues {
-            if self.measured.insert((issue.id, issue.shortened_by)) {
+            if self.measured.insert(as_measured(issue)) {
                 let octets = reader.longest_html(issue.id).await?;
                 self.long(issue, octets);
             }
@@ -77,7 +85,7 @@ impl Watch {
         }
         let schedules = reader.schedules_seen(UtcMillis(now.0 - GONE), UtcMillis(now.0 + GONE)).await?;
         drop(reader);
-        self.measured.retain(|measured| issues.iter().any(|issue| (issue.id, issue.shortened_by) == *measured));
+        self.measured.retain(|measured| issues.iter().any(|issue| as_measured(issue) == *measured));
         self.missed(&issues);
         issues.iter().for_each(|issue| self.template_failed(issue));
         issues.iter().for_each(|issue| self.skipped(issue, &sources));

@@ -76,6 +76,33 @@ on_both! {
         assert_eq!((issue().await["shortened"].as_str().unwrap(), warned().await), (&*most, Vec::new()), "it lost less");
     }
 
+    async fn a_long_mail_that_is_made_as_its_issue_is_laid_out_is_warned_of(store: TestStore) {
+        let mut desk = Desk::new(&store).await;
+        let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
+        desk.program.configure(&format!("{config}max_articles = 90\n"));
+        desk.app = desk.program.app(Arc::new(SystemClock)).await;
+        for number in 0..44 {
+            let excerpt = "What is said about it takes some room. ".repeat(8);
+            desk.program.site.publish(Story { excerpt, ..story(&format!("s{number}"), &format!("Story {number}"), "2026-11-20") });
+        }
+        desk.program.site.list(story("talk", "A talk with the mayor", "2026-11-21"));
+        desk.program.subscribe("ida@northfold.example", &["--topics", "interviews"]).await;
+        let digest = desk.app.config.digest("weekly").unwrap().clone();
+        let issue = desk.app.composer().compose(&digest, Occasion::Extra).await.unwrap().issue;
+        let (_, mut teller, mut watch) = desk.app.alerts().unwrap();
+        watch.look().await.unwrap();
+        assert!(teller.raised.try_recv().is_err(), "the one mail that is made is short");
+
+        desk.program.subscribe("late@northfold.example", &[]).await;
+        desk.tend().await;
+        let shown = desk.program.json(&["issue", "show", &issue.to_string()]).await;
+        assert!(shown["shortened"].is_null(), "{shown}");
+        watch.look().await.unwrap();
+        watch.look().await.unwrap();
+        let told: Vec<_> = std::iter::from_fn(|| teller.raised.try_recv().ok()).map(|alert| alert.key).collect();
+        assert_eq!(told, [format!("long:{issue}")]);
+    }
+
     async fn where_the_operators_template_fails_the_built_in_one_stands_in_and_the_operator_hears_of_it_once(store: TestStore) {
         let mut desk = Desk::new(&store).await;
         let own = desk.program.folder.path().join("own");
