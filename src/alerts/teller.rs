@@ -178,11 +178,7 @@ impl Teller {
             subject: &cut(&alert.subject, SUBJECT),
             text: &paragraphs(&without_addresses(&alert.text)),
         };
-        let rendered = self.renderer.letter(&frame, &letter, &*self.random).or_else(|error| {
-            let key = &alert.key;
-            tracing::warn!(key, %error, "a warning goes out by the built-in template, since the operator's own failed");
-            Renderer::new(None)?.letter(&frame, &letter, &*self.random)
-        });
+        let rendered = self.renderer.letter_in_any_case(&frame, &letter, &*self.random);
         rendered.map(Some).map_err(|error| error.to_string())
     }
 }

@@ -8,6 +8,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use chrono::NaiveDate;
 use data_encoding::HEXLOWER;
 
+use crate::alerts::Alerts;
 use crate::compose::{IssueContent, latest_issue, linked, new_mail};
 use crate::config::{Config, Digest};
 use crate::domain::{Clock, EmailAddress, Locale, PublicId, Random, UtcMillis};
@@ -30,6 +31,7 @@ pub struct Notices {
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    alerts: Option<Alerts>,
     kept: Arc<Mutex<HashMap<String, Arc<Rendered>>>>,
 }
 
@@ -48,7 +50,13 @@ impl Notices {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self { config, renderer, keys, clock, random, kept: Arc::default() }
+        Self { config, renderer, keys, clock, random, alerts: None, kept: Arc::default() }
+    }
+
+    /// The same, of which the operator hears by a warning, beside the log, what a template of theirs failed with.
+    #[must_use]
+    pub fn with_alerts(self, alerts: Alerts) -> Self {
+        Self { alerts: Some(alerts), ..self }
     }
 
     /// The mail, which all who get the same words share. `words` tells it from others of its digest and locale.
@@ -57,7 +65,10 @@ impl Notices {
         if let Some(kept) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(kept));
         }
-        let mail = self.renderer.letter(frame, letter, &*self.random)?;
+        let mail = self.renderer.letter_in_any_case(frame, letter, &*self.random)?;
+        if let Some(error) = &mail.failed {
+            self.warn(frame, letter, error);
+        }
         let rendered = Arc::new(Rendered { fingerprint: fingerprint(&mail, frame), mail });
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT {
@@ -65,6 +76,18 @@ impl Notices {
         }
         kept.insert(key, Arc::clone(&rendered));
         Ok(rendered)
+    }
+
+    /// Tells the operator that a letter went out by the built-in template.
+    fn warn(&self, frame: &Frame<'_>, letter: &Letter<'_>, error: &str) {
+        let Some(alerts) = &self.alerts else { return };
+        let (letter, digest) = (letter.template(), &frame.digest.id);
+        let subject = format!("The template `{letter}` failed on a mail of {digest}");
+        let text = format!(
+            "The mail, or more of them, could not be made by your template, so the built-in one stood in for it: {error}.\nPut it \
+             right: `postround config check` tries it, and a SIGHUP makes a running `serve` take it."
+        );
+        alerts.raise(&format!("template:{letter}:{digest}"), &subject, &text);
     }
 
     /// The mail's id in the store, where it may be already.

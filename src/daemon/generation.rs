@@ -62,7 +62,8 @@ pub(super) fn prepare(app: App, further: &Router, status: &Status) -> Result<Pre
         tracing::warn!("{advice}");
     }
     let (alerts, teller, watch) = app.alerts()?;
-    let state = AppState::new(app.subscribers(), app.notices(), alerts.of_pages())?.with_status(status.clone());
+    let notices = app.notices().with_alerts(alerts.clone());
+    let state = AppState::new(app.subscribers(), notices, alerts.of_pages())?.with_status(status.clone());
     let router = web::router(state).merge(further.clone());
     Ok(Prepared { app, alerts, teller, watch, router })
 }

@@ -165,7 +165,7 @@ pub(super) async fn tend(desk: Desk, part: Part) {
 
 /// Asks those whom an import brought, when their turn comes.
 pub(super) async fn ask(desk: Desk, part: Part) {
-    let (subscribers, notices) = (desk.app.subscribers(), desk.app.notices());
+    let (subscribers, notices) = (desk.app.subscribers(), desk.app.notices().with_alerts(desk.alerts.clone()));
     while rest(&desk.stopped, LOOK).await {
         match unless_stopped(&desk.stopped, subscribers.ask_due(&notices)).await {
             None => return,
@@ -197,7 +197,8 @@ pub(super) async fn look_out(desk: Desk, part: Part, watch: Arc<Mutex<Watch>>) {
 
 /// Reminds and forgets those who have not confirmed, and forgets what has been kept for long enough.
 pub(super) async fn housekeep(desk: Desk, part: Part) {
-    let (subscribers, notices, composer) = (desk.app.subscribers(), desk.app.notices(), desk.app.composer());
+    let (subscribers, composer) = (desk.app.subscribers(), desk.app.composer());
+    let notices = desk.app.notices().with_alerts(desk.alerts.clone());
     loop {
         desk.app.keys.refresh();
         let step = async {

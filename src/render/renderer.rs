@@ -170,6 +170,26 @@ impl Renderer {
         Ok(finish(frame, subject, html, text, list, &marker, random))
     }
 
+    /// The same for whoever waits for it, whatever an operator's template does: where that fails, the built-in one stands in for it.
+    ///
+    /// # Errors
+    /// [`TemplateError`] when a built-in template cannot be rendered.
+    pub fn letter_in_any_case(
+        &self,
+        frame: &Frame<'_>,
+        letter: &Letter<'_>,
+        random: &dyn Random,
+    ) -> Result<RenderedMail, TemplateError> {
+        let error = match self.letter(frame, letter, random) {
+            Ok(mail) => return Ok(mail),
+            Err(error) => error.to_string(),
+        };
+        let mail = Self::new(None)?.letter(frame, letter, random)?;
+        let (digest, letter) = (frame.digest.id.as_str(), letter.words());
+        tracing::warn!(digest, letter, error, "a letter is made by the built-in template, since the operator's own failed");
+        Ok(RenderedMail { failed: Some(error), ..mail })
+    }
+
     /// An example of the letter of that name, one of [`letter_names`](super::letter_names), over an issue.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use postround::alerts::Alerts;
 use postround::app::Notices;
 use postround::config::Utm;
 use postround::domain::{Locale, PublicId, SubscriptionState, SystemRandom, UtcMillis};
@@ -25,13 +26,16 @@ struct House {
 
 impl House {
     async fn new(test: TestStore) -> Self {
+        Self::with(test, Renderer::new(None).unwrap()).await
+    }
+
+    async fn with(test: TestStore, renderer: Renderer) -> Self {
         let (people, clock) = subscribers(&test, "https://post.northfold.example").await;
         let mut config = config(&test, "https://post.northfold.example");
         config.digests[0].utm = Some(Utm { source: "post".to_owned(), ..Utm::default() });
         let keys = Keys::open(&config.store.keys, &test.store, &SystemRandom).await.unwrap();
-        let renderer = Arc::new(Renderer::new(None).unwrap());
         let clock: Arc<TestClock> = clock;
-        let notices = Notices::new(config.into(), renderer, keys.into(), clock, Arc::new(SystemRandom));
+        let notices = Notices::new(config.into(), renderer.into(), keys.into(), clock, Arc::new(SystemRandom));
         Self { test, people, notices }
     }
 
@@ -156,6 +160,35 @@ on_both! {
         house.notify(zoe, "zoe@reader.example", None, confirm(choice, false)).await;
         let message = house.latest("zoe@reader.example").await;
         assert!(message.contains("Early Help Weekly: Features, News\nJobs & Posts\n"), "{message}");
+    }
+
+    async fn nobody_waits_for_a_letter_that_the_operators_template_fails_on_and_the_operator_is_told(test: TestStore) {
+        let own = "{% extends 'builtin/confirmation.txt' %}{% block more %}My own end.\n\
+                   {% for item in letter.items %}{% if item is containing(pat='Jobs') %}{{ item | int }}{% endif %}{% endfor %}{% endblock %}";
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("confirmation.txt"), own).unwrap();
+        let mut house = House::with(test, Renderer::new(Some(folder.path())).unwrap()).await;
+        let (alerts, mut raised) = Alerts::new();
+        house.notices = house.notices.with_alerts(alerts);
+        let (zoe, bob) = (house.person("zoe@reader.example").await, house.person("bob@reader.example").await);
+        let mut asked = async |subscriber: i64, email: &str, digests: &[&str]| {
+            house.notify(subscriber, email, None, confirm(digests.iter().map(|digest| whole(digest)).collect(), false)).await;
+            let told: Vec<_> = std::iter::from_fn(|| raised.try_recv().ok()).collect();
+            (house.latest(email).await, told)
+        };
+        let (message, told) = asked(zoe, "zoe@reader.example", &["weekly"]).await;
+        assert!(message.contains(LINK) && message.contains("My own end."), "{message}");
+        assert_eq!(told, []);
+        for (subscriber, email, warnings) in [(zoe, "zoe@reader.example", 1), (bob, "bob@reader.example", 0)] {
+            let (message, told) = asked(subscriber, email, &["weekly", "jobs"]).await;
+            assert!(message.contains(LINK) && message.contains("\nJobs & Posts\n"), "{message}");
+            assert!(!message.contains("My own end."), "{message}");
+            assert_eq!(told.len(), warnings, "{told:?}");
+            for alert in told {
+                assert_eq!((alert.key.as_str(), alert.once), ("template:confirmation:weekly", false));
+                assert!(alert.text.contains("confirmation.txt:2: "), "{}", alert.text);
+            }
+        }
     }
 
     async fn a_confirmation_says_how_long_its_link_works_and_when_the_request_is_forgotten(test: TestStore) {
