@@ -8,6 +8,7 @@ use super::nearest::{listed, suggestion};
 use super::reader::shown;
 use super::template_loops::{self, TRIAL, begin_render, in_time};
 use super::template_names::{Locals, Names};
+use super::template_words::unknown_word;
 
 /// The subject of a digest that has none of its own.
 pub const DEFAULT: &str = "{{ lead.title }}{% if more > 0 %} {{ words.more }}{% endif %}";
@@ -186,6 +187,9 @@ fn in_words(error: &tera::Error) -> String {
         let near = suggestion(wrong, fields.iter().copied(), || format!("there are {}", listed(fields.clone())));
         return format!("names a field `{}`, which there is not{near}", shown(wrong));
     }
+    if let Some(unknown) = unknown_word(&message, &[]) {
+        return format!("names a {} `{}`, which there is not{}", unknown.kind, shown(unknown.word), unknown.near);
+    }
     format!("is not a template that works ({}); one looks like `{{{{ lead.title }}}}`", message.trim_end_matches('.'))
 }
 
@@ -254,6 +258,12 @@ mod tests {
             check("{% if more > 0 and articles[1].titel %}x{% endif %}y").unwrap_err().contains("`articles[1].title`?")
         );
         assert!(check("{{ lead.titel }}").unwrap_err().contains("did you mean `lead.title`?"));
+        let of_the_language = |text| check(text).unwrap_err();
+        assert_eq!(
+            of_the_language("{{ lead.title | uper }}"),
+            "names a filter `uper`, which there is not; did you mean `upper`?"
+        );
+        assert!(of_the_language("{% if lead is defind %}x{% endif %}").ends_with("; did you mean `defined`?"));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::unknown_name;
+use super::references::Texts;
+use super::templates::OWN_WORDS;
+use crate::config::{unknown_name, unknown_word};
 
 /// A template that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -103,13 +105,19 @@ pub enum TemplateError {
 impl TemplateError {
     /// Reads Tera's report: the message, the place, and for an unknown name the nearest one instead of all.
     pub(crate) fn from_tera(error: &tera::Error, dir: Option<&Path>) -> Self {
+        Self::in_texts(error, dir, Texts::default())
+    }
+
+    /// The same where those files are read.
+    pub(crate) fn in_texts(error: &tera::Error, dir: Option<&Path>, texts: Texts<'_>) -> Self {
         let report = error.to_string();
         let mut lines = report.lines();
         let first = lines.next().unwrap_or_default();
         let message = first.strip_prefix("error: ").unwrap_or(first);
         let place = lines.find_map(|line| line.trim_start().strip_prefix("--> "));
+        let message = place.and_then(|place| texts.unknown(message, place)).unwrap_or_else(|| in_words(message));
         let place = place.map_or_else(|| "the templates".to_owned(), |place| place_of(place, dir));
-        Self::Template { place, message: in_words(message) }
+        Self::Template { place, message }
     }
 }
 
@@ -131,8 +139,11 @@ pub(super) fn file_of(name: &str, dir: Option<&Path>) -> String {
     }
 }
 
-/// Tera's message; where it lists all names that there are, with the nearest alone.
+/// Tera's message; where it lists all names that there are, or none, with the nearest alone.
 fn in_words(message: &str) -> String {
+    if let Some(unknown) = unknown_word(message, &OWN_WORDS) {
+        return format!("there is no {} `{}`{}", unknown.kind, unknown.word, unknown.near);
+    }
     let Some((what, names)) = message.split_once(" is not defined. Available ") else {
         return message.trim_end_matches('.').to_owned();
     };
@@ -155,6 +166,7 @@ mod tests {
             in_words("Field `colour` is not defined. Available fields: title, url"),
             "`colour` is not known here; there are title, url"
         );
-        assert_eq!(in_words("Unknown filter `dat`"), "Unknown filter `dat`");
+        assert_eq!(in_words("Unknown filter `wrp`"), "there is no filter `wrp`; did you mean `wrap`?");
+        assert_eq!(in_words("Unknown tag."), "Unknown tag");
     }
 }

@@ -186,7 +186,12 @@ impl Renderer {
         };
         let mail = Self::new(None)?.letter(frame, letter, random)?;
         let (digest, letter) = (frame.digest.id.as_str(), letter.words());
-        tracing::warn!(digest, letter, error, "a letter is made by the built-in template, since the operator's own failed");
+        tracing::warn!(
+            digest,
+            letter,
+            error,
+            "a letter is made by the built-in template, since the operator's own failed"
+        );
         Ok(RenderedMail { failed: Some(error), ..mail })
     }
 

@@ -13,13 +13,18 @@ use super::TemplateError;
 use super::article::web_link;
 use super::encode::html_pieces;
 use super::error::file_of;
+use super::references::{Texts, check_references, is_whole, used};
 use super::text::{WIDTH, tidy, wrap};
-use crate::config::{Locals, Names, begin_render, limited_tera, nearest, unknown_name};
+use crate::config::{Locals, Names, begin_render, limited_tera, nearest};
 use crate::wording::read_own;
 
 /// What the names of the built-in templates begin with. An operator's file of the same name wins, and may still extend or
 /// include the built-in one under its full name.
 pub(super) const BUILT_IN: &str = "builtin/";
+
+/// What the language has here beside its own words, also in pages.
+pub(super) const OWN_WORDS: [(&str, &str); 4] =
+    [("filter", "links"), ("filter", "underline"), ("filter", "wrap"), ("function", "t")];
 
 /// The most that a template may write, in octets: more than an issue of ten thousand stories comes to, before it is made
 /// smaller.
@@ -91,12 +96,12 @@ impl Templates {
         tera.register_filter("wrap", wrapped);
         tera.register_filter("underline", underlined);
         tera.register_filter("links", links);
-        let wrong = |error: tera::Error| TemplateError::from_tera(&error, dir);
-        tera.set_fallback_prefixes([BUILT_IN]).map_err(wrong)?;
+        tera.set_fallback_prefixes([BUILT_IN]).map_err(|error| TemplateError::from_tera(&error, dir))?;
         let built_in = FILES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), *text));
-        check_references(&files, dir)?;
+        let texts = Texts { own: &files, built_in: &FILES };
+        check_references(texts, dir)?;
         let own = files.iter().map(|(name, text)| (name.clone(), text.as_str()));
-        tera.add_raw_templates(built_in.chain(own)).map_err(wrong)?;
+        tera.add_raw_templates(built_in.chain(own)).map_err(|error| TemplateError::in_texts(&error, dir, texts))?;
         let parts: Vec<&str> = files.iter().flat_map(|(_, text)| used(text)).map(|(_, name)| name).collect();
         let mails = files.iter().filter(|(name, text)| is_whole(name, text) && !parts.contains(&name.as_str()));
         let own = mails.filter_map(|(name, _)| name.rsplit_once('.')).map(|(name, _)| name.to_owned()).collect();
@@ -227,58 +232,6 @@ pub(crate) fn meant_file<'a>(name: &str, files: impl IntoIterator<Item = &'a str
     let Some((stem, ending)) = name.rsplit_once('.') else { return String::new() };
     let stems = files.into_iter().filter_map(|file| file.strip_suffix(ending)?.strip_suffix('.'));
     nearest(stem, stems).map(|stem| format!("; did you mean `{stem}.{ending}`?")).unwrap_or_default()
-}
-
-/// Whether a file has all of a mail's part, if no other extends or includes it, as far as its text shows.
-fn is_whole(name: &str, text: &str) -> bool {
-    let has = |part: &str| text.to_ascii_lowercase().contains(part);
-    tags(text).any(|(_, tag)| tag.starts_with("extends"))
-        || if name.ends_with(".html") { has("<html") || has("<!doctype") } else { text.contains("slot.") }
-}
-
-/// The tags of a template: where each begins, and from its name on.
-fn tags(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.match_indices("{%").map(|(at, _)| (at, text[at + 2..].trim_start_matches('-').trim_start()))
-}
-
-/// The files that a template extends or includes, each with its line.
-fn used(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    tags(text).filter_map(|(at, tag)| {
-        let name = tag.strip_prefix("extends").or_else(|| tag.strip_prefix("include"))?;
-        let name = name.trim_start().strip_prefix(['"', '\'', '`'])?.split(['"', '\'', '`']).next()?;
-        Some((text[..at].matches('\n').count() + 1, name))
-    })
-}
-
-/// Finds a file that an operator's names and that there is not, and one that comes back to itself: Tera tells neither's line.
-fn check_references(files: &[(String, String)], dir: Option<&Path>) -> Result<(), TemplateError> {
-    let text = |name: &str| {
-        let own = files.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str());
-        own.or_else(|| FILES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text))
-    };
-    let wrong = |file: &str, line: usize, message: String| {
-        Err(TemplateError::Template { place: format!("{}:{line}", file_of(file, dir)), message })
-    };
-    for (file, own) in files {
-        for (line, name) in used(own) {
-            if text(name.strip_prefix(BUILT_IN).unwrap_or(name)).is_none() {
-                let known = files.iter().map(|(known, _)| known.as_str()).chain(FILES.iter().map(|(known, _)| *known));
-                return wrong(file, line, unknown_name(name, known));
-            }
-            let (mut reached, mut at) = (vec![name], 0);
-            while let Some(next) = reached.get(at) {
-                let further = text(next).into_iter().flat_map(used).map(|(_, name)| name);
-                let further: Vec<&str> = further.filter(|name| !reached.contains(name)).collect();
-                reached.extend(further);
-                at += 1;
-            }
-            if reached.contains(&file.as_str()) {
-                let message = format!("`{name}` comes back to `{file}` itself; the built-in one is `{BUILT_IN}{file}`");
-                return wrong(file, line, message);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The folder's templates by file name.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::WebError;
 use super::pages::{STYLES, TEMPLATES};
+use crate::config::suggestion;
 use crate::domain::Locale;
 use crate::render::{PageNames, meant_file};
 use crate::wording::{Wording, read_own};
@@ -88,7 +89,11 @@ fn unknown_key(text: &str) -> Option<(usize, String)> {
         text.match_indices(ASKED).filter_map(|(at, _)| Some((at, text[at + ASKED.len()..].split('"').next()?)));
     let is_there = |key: &str| Wording::of(&locale).page(key, Some(2), &[], &locale).is_some();
     asked.find(|(_, key)| !is_there(key)).map(|(at, key)| {
-        let message = format!("the wording has nothing under `pages.{key}`; the keys are in locales/en-GB.toml");
+        let keys = Wording::of(&locale).page_keys();
+        let near = suggestion(key, keys.iter().map(String::as_str), || {
+            "`pages` in locales/en-GB.toml has all keys".to_owned()
+        });
+        let message = format!("the wording of pages has nothing under `{key}`{near}");
         (text[..at].matches('\n').count() + 1, message)
     })
 }

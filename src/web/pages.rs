@@ -15,7 +15,7 @@ use super::own::Own;
 use super::{AppState, Warn, WebError, language, look};
 use crate::config::{Config, begin_render, limited_tera};
 use crate::domain::Locale;
-use crate::render::{TemplateError, links};
+use crate::render::{TemplateError, Texts, links};
 use crate::wording::Wording;
 
 /// The stylesheet of all pages, and what the page of an issue has beside it.
@@ -126,8 +126,9 @@ impl Pages {
     /// `warn` tells the operator of a page of theirs that fails.
     pub(super) fn new(config: &Config, warn: Warn) -> Result<Self, WebError> {
         let dir = config.templates.dir.as_deref();
-        let broken = |error: tera::Error| TemplateError::from_tera(&error, dir);
         let own = dir.map(Own::read).transpose()?.unwrap_or_default();
+        let texts = Texts { own: own.files(), built_in: &TEMPLATES };
+        let broken = |error: tera::Error| TemplateError::in_texts(&error, dir, texts);
         let tera = templates(&own).map_err(broken)?;
         let fallback = own.pages().next().map(|_| templates(&Own::default())).transpose().map_err(broken)?;
         let version = version(config, own.files());

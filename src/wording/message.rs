@@ -28,6 +28,15 @@ impl Message {
         })
     }
 
+    /// Adds the keys of all its sentences.
+    pub(super) fn collect(&self, within: &str, keys: &mut Vec<String>) {
+        let Self::Group(group) = self else { return keys.push(within.to_owned()) };
+        for (key, message) in group {
+            let path = if within.is_empty() { key.clone() } else { format!("{within}.{key}") };
+            message.collect(&path, keys);
+        }
+    }
+
     /// With its `{names}` filled in. `None`: a group of sentences, or no number for one that needs it.
     pub(super) fn filled(&self, count: Option<u32>, values: &[(&str, &str)], locale: &Locale) -> Option<String> {
         match self {

@@ -1,5 +1,6 @@
 //! The wording of mails and pages in each locale, and how dates are written there.
 
+mod check;
 mod in_use;
 mod message;
 mod own;
@@ -133,6 +134,13 @@ impl Wording {
         locale: &Locale,
     ) -> Option<String> {
         said(|wording| &wording.mails, self, key, count, values, locale)
+    }
+
+    /// The keys that pages may ask for.
+    pub(crate) fn page_keys(&self) -> Vec<String> {
+        let mut keys = Vec::new();
+        self.pages.collect("", &mut keys);
+        keys
     }
 
     /// The day of the month as a date has it.

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use super::check::check;
 use super::in_use::Wordings;
-use super::plural::{FORMS, are_forms};
+use super::plural::are_forms;
 use super::{FILES, Wording};
-use crate::config::nearest;
 use crate::domain::{Direction, Locale};
 
 /// What stands in the folder of the templates.
@@ -183,95 +183,6 @@ fn base_of(code: &str, others: &Wordings) -> Result<(&'static str, Table), Strin
     Ok((FILES[0].0, built_in(FILES[0].0)?))
 }
 
-/// Finds keys that there are not, and names in braces that nothing fills in. A sentence in the place of plural forms becomes
-/// the form for all numbers.
-fn check(given: &mut Table, reference: &Table, within: &str) -> Result<(), String> {
-    for (key, value) in given.iter_mut() {
-        let path = if within.is_empty() { key.clone() } else { format!("{within}.{key}") };
-        // How it is written, and how it is called where people choose.
-        if path == "dir" || path.starts_with("pages.language.") {
-            continue;
-        }
-        let Some(model) = reference.get(key) else {
-            let near = nearest(key, reference.keys().map(String::as_str));
-            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            return Err(format!("there is no key `{path}`{near}"));
-        };
-        match (model, value) {
-            (Value::Table(forms), value) if are_forms(forms) => check_forms(value, forms, &path)?,
-            (Value::Table(model), Value::Table(group)) => check(group, model, &path)?,
-            (Value::String(model), Value::String(text)) => {
-                check_names(text, model, &path)?;
-                check_complete(text, model, &path)?;
-            }
-            (Value::String(model), Value::Table(forms)) if forms.contains_key("other") => {
-                for text in forms.values().filter_map(Value::as_str) {
-                    check_names(text, model, &path)?;
-                }
-            }
-            (Value::Array(model), Value::Array(list)) if list.len() == model.len() => {}
-            (Value::Array(model), _) => return Err(format!("`{path}` must be a list of {} texts", model.len())),
-            (Value::Table(_), _) => return Err(format!("`{path}` must be a table of sentences")),
-            _ => return Err(format!("`{path}` must be a text in quotes")),
-        }
-    }
-    Ok(())
-}
-
-fn check_forms(value: &mut Value, model: &Table, path: &str) -> Result<(), String> {
-    if let Value::String(text) = value {
-        let mut forms = Table::new();
-        forms.insert("other".to_owned(), Value::String(std::mem::take(text)));
-        *value = Value::Table(forms);
-    }
-    let Value::Table(forms) = value else {
-        return Err(format!("`{path}` must be a text, or one for each plural form"));
-    };
-    if let Some(form) = forms.keys().find(|form| !FORMS.contains(&form.as_str())) {
-        return Err(format!("`{path}` has a plural form `{form}`; the forms are {}", FORMS.join(", ")));
-    }
-    if !forms.contains_key("other") {
-        return Err(format!("`{path}` lacks the plural form `other`, which serves where no other one fits"));
-    }
-    let all: String = model.values().filter_map(Value::as_str).collect();
-    forms.values().filter_map(Value::as_str).try_for_each(|text| check_names(text, &format!("{all}{{count}}"), path))
-}
-
-fn check_names(text: &str, model: &str, path: &str) -> Result<(), String> {
-    let known: Vec<&str> = names(model).collect();
-    if text.trim().is_empty() && !model.is_empty() {
-        return Err(format!("`{path}` is empty; leave the key out where the words of another language may stand"));
-    }
-    if text.contains(['\n', '\r']) {
-        return Err(format!("`{path}` has a line break; it is one line"));
-    }
-    if let Some(open) = text.split('{').skip(1).find(|rest| !rest.contains('}')) {
-        return Err(format!(
-            "`{path}` has a brace that is not closed: `{{{open}`; a name to be filled in stands between two"
-        ));
-    }
-    match names(text).find(|name| !known.contains(name)) {
-        None => Ok(()),
-        Some(name) if known.is_empty() => Err(format!("`{path}` has {{{name}}}, but nothing is filled in there")),
-        Some(name) => Err(format!("`{path}` has {{{name}}}; what is filled in there is {{{}}}", known.join("}, {"))),
-    }
-}
-
-/// Sentences that are about what is filled in. Others may leave it out.
-const ABOUT_NAMES: [&str; 4] = ["greeting", "inside", "issue", "pages.list"];
-
-fn check_complete(text: &str, model: &str, path: &str) -> Result<(), String> {
-    match names(model).find(|name| ABOUT_NAMES.contains(&path) && !names(text).any(|given| given == *name)) {
-        None => Ok(()),
-        Some(name) => Err(format!("`{path}` lacks {{{name}}}, in whose place something is filled in")),
-    }
-}
-
-/// The names in braces.
-fn names(text: &str) -> impl Iterator<Item = &str> {
-    text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name)
-}
-
 /// Puts in what is missing, and notes it.
 fn fill(table: &mut Table, base: &Table, within: &str, missing: &mut Vec<String>) {
     for (key, value) in base {
@@ -365,6 +276,25 @@ mod tests {
             ("qac.toml", "why = \"{digst}\"", "`why` has {digst}; what is filled in there is {digest}"),
             ("qac.toml", "contact = \"{name}\"", "`contact` has {name}, but nothing is filled in there"),
             ("qac.toml", "months = [\"x\"]", "`months` must be a list of 12 texts"),
+            ("qac.toml", "\nweekdays = [\"a\", 2, 3, 4, 5, 6, 7]", "qac.toml:2: `weekdays` must be a list of 7 texts"),
+            ("qac.toml", "\ndir = \"rlt\"", "qac.toml:2: `dir` cannot be `rlt`; did you mean `rtl`?"),
+            ("qac.toml", "dir = 3", "qac.toml:1: `dir` must be a text in quotes, `ltr` or `rtl`"),
+            ("qac.toml", "[pages.language]\nqac = 3", "qac.toml:2: `pages.language.qac` must be a text in quotes"),
+            (
+                "qac.toml",
+                "\nmore = { one = 3, other = \"y\" }",
+                "qac.toml:2: `more` must have a text for each plural form",
+            ),
+            (
+                "qac.toml",
+                "[pages.confrm]\nheading = \"x\"",
+                "qac.toml:1: there is no key `pages.confrm`; did you mean `confirm`?",
+            ),
+            (
+                "qac.toml",
+                "background = \"x\"",
+                "qac.toml:1: there is no key `background`; en-GB.toml has all that there are",
+            ),
             ("qac.toml", "contact = 3", "`contact` must be a text in quotes"),
             ("qac.toml", "more = { one = \"x\" }", "`more` lacks the plural form `other`"),
             ("qac.toml", "more = { uno = \"x\", other = \"y\" }", "has a plural form `uno`; the forms are zero, one"),

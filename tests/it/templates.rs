@@ -110,7 +110,8 @@ async fn what_does_not_come_to_an_end_is_tried_once_for_each_save_however_often_
     std::fs::create_dir(&own).unwrap();
     let config = std::fs::read_to_string(program.folder.path().join("config.toml")).unwrap();
     let with_subject = |subject: &str| {
-        program.configure(&format!("{config}subject = \"{subject}{{{{ lead.title }}}}\"\n[templates]\ndir = \"own\"\n"));
+        program
+            .configure(&format!("{config}subject = \"{subject}{{{{ lead.title }}}}\"\n[templates]\ndir = \"own\"\n"));
     };
     with_subject("");
     let daemon = Daemon::run(program.command(&["serve", "--dev"])).await;
@@ -175,8 +176,13 @@ async fn a_mistake_in_a_page_is_found_by_config_check_and_not_by_a_visitor() {
         ("{% if site.lgo %}{% endif %}{% endblock main %}", "message.html:2: `site.lgo` is not known here"),
         (
             "\n{{ t(key=\"confirm.headin\") }}{% endblock main %}",
-            "message.html:3: the wording has nothing under `pages.confirm.headin`",
+            "message.html:3: the wording of pages has nothing under `confirm.headin`; did you mean `confirm.heading`?",
         ),
+        (
+            "{% endblock main %}{% block mian %}{% endblock %}",
+            "message.html:2: there is no block `mian` in what it extends; did",
+        ),
+        ("{{ heading | uper }}{% endblock main %}", "message.html:2: there is no filter `uper`; did you mean `upper`?"),
         ("{% if text %}", "message.html:2"),
         ("{% include \"pages/no.html\" %}{% endblock main %}", "pages/no.html"),
     ] {

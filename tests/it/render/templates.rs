@@ -110,7 +110,42 @@ fn a_layout_that_own_templates_share_is_no_mail_by_itself() {
     "<html>{% if letter.subscribd %}x{% endif %}</html>",
     "DIR/welcome.html:1: `letter.subscribd` is not known here; did you mean `letter.subscribed`?"
 )]
-#[case("digest.html", "<html>\n{{ lead.title | shout }}</html>", "DIR/digest.html:2: Unknown filter `shout`")]
+#[case(
+    "digest.html",
+    "<html>\n{{ lead.title | shout }}</html>",
+    "DIR/digest.html:2: there is no filter `shout`; docs/templates.md has every filter that there is"
+)]
+#[case("digest.txt", "\n{{ lead.title | wrp }}", "DIR/digest.txt:2: there is no filter `wrp`; did you mean `wrap`?")]
+#[case(
+    "digest.txt",
+    "{% if lead.title is starting_wiht(pat='A') %}{% endif %}",
+    "DIR/digest.txt:1: there is no test `starting_wiht`; did you mean `starting_with`?"
+)]
+#[case(
+    "digest.txt",
+    "{% for n in rnge(end=3) %}{% endfor %}",
+    "DIR/digest.txt:1: there is no function `rnge`; did you mean `range`?"
+)]
+#[case(
+    "digest.html",
+    "{% extends 'builtin/digest.html' %}\n{% block datline %}{% endblock %}",
+    "DIR/digest.html:2: there is no block `datline` in what it extends; did you mean `dateline`?"
+)]
+#[case(
+    "note.txt",
+    "{% extends 'builtin/note.txt' %}{% block colours %}{% endblock %}",
+    "DIR/note.txt:1: there is no block `colours` in what it extends; there are `more`"
+)]
+#[case(
+    "digest.txt",
+    "{% component line(text) %}{{ text }}{% endcomponent %}\n{{ <lien text={lead.title} /> }}",
+    "DIR/digest.txt:2: there is no component `lien`; did you mean `line`?"
+)]
+#[case(
+    "digest.txt",
+    "Grüße\n  {% inculde 'footer.txt' %}",
+    "DIR/digest.txt:2: there is no tag `inculde`; did you mean `include`?"
+)]
 #[case("digest.html", "{% extends \"nothing.html\" %}", "nothing.html")]
 fn a_mistake_is_said_with_its_file_its_line_and_the_nearest_name(
     #[case] file: &str,
