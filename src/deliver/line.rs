@@ -41,6 +41,21 @@ enum Prepared {
     RelayFailed,
 }
 
+/// A delivery at the line, with what has been done for it ahead.
+struct InHand {
+    job: Job,
+    /// What was answered to its envelope, if that has gone out.
+    opened: Option<Result<Opened, String>>,
+    /// Its message, if that has been written.
+    content: Option<Vec<u8>>,
+}
+
+impl From<Job> for InHand {
+    fn from(job: Job) -> Self {
+        Self { job, opened: None, content: None }
+    }
+}
+
 /// One connection in use.
 pub struct Line<'r> {
     run: &'r Run,
@@ -56,6 +71,8 @@ pub struct Line<'r> {
     worked: bool,
     /// Results that wait for the next start, to be committed with it.
     results: Vec<Mark>,
+    /// A buffer for the next message.
+    spare: Vec<u8>,
 }
 
 impl Drop for Line<'_> {
@@ -67,7 +84,17 @@ impl Drop for Line<'_> {
 impl<'r> Line<'r> {
     /// A new one, whose server has been greeted.
     pub fn new(run: &'r Run, station: &'r Station, number: usize, conversation: Conversation) -> Self {
-        Self { run, station, number, conversation, used: 0, date: 0, worked: false, results: Vec::new() }
+        Self {
+            run,
+            station,
+            number,
+            conversation,
+            used: 0,
+            date: 0,
+            worked: false,
+            results: Vec::new(),
+            spare: Vec::new(),
+        }
     }
 
     /// Takes leave of the server.
@@ -84,52 +111,57 @@ impl<'r> Line<'r> {
             self.run.give_back(self.station, first).await;
             return self.end().await;
         }
-        let mut job = first;
-        let mut opened = None;
+        let mut hand = InHand::from(first);
         loop {
-            match self.prepare(&job, opened.take()).await {
+            match self.prepare(&hand.job, hand.opened.take()).await {
                 Prepared::Ready => {}
                 Prepared::Unwanted => {
                     self.record().await;
-                    self.run.give_back(self.station, job).await;
+                    self.run.give_back(self.station, hand.job).await;
                     return End::Closed;
                 }
                 Prepared::Settled => match self.next() {
                     Some(next) => {
-                        job = next;
+                        hand = next.into();
                         continue;
                     }
                     None => return self.end().await,
                 },
-                Prepared::Lost(why) => return self.lost(job, &why).await,
+                Prepared::Lost(why) => return self.lost(hand.job, &why).await,
                 Prepared::RelayFailed => return self.relay_failed().await,
             }
-            let Some(started) = self.start(&job).await else { return End::Closed };
-            let mut content = self.conversation.buffer();
-            job.write_stuffed(&*self.run.shared.links, started, &mut content);
+            let Some(started) = self.start(&hand.job).await else { return End::Closed };
+            let content = hand.content.take().unwrap_or_else(|| write(self.run, &hand.job, &mut self.spare));
             let (ahead, date) = (self.ahead(), self.station.refusals.date());
             let flight = self.run.recorder.flight();
-            let (delivered, next_opened) = self.conversation.deliver(content, ahead.as_ref().map(envelope)).await;
+            // The next message is written while this one is under way, so that the relay need not wait for it.
+            let (next, Self { run, conversation, spare, .. }) = (ahead.as_ref(), &mut self);
+            let ((delivered, opened), content) = tokio::join!(
+                biased;
+                conversation.deliver(content, next.map(envelope)),
+                async { next.map(|next| write(run, next, spare)) },
+            );
             drop(flight);
-            if self.delivered(&job, started, delivered).await {
+            self.spare = self.conversation.buffer();
+            if self.delivered(&hand.job, started, delivered).await {
                 if let Some(ahead) = ahead {
                     self.run.give_back(self.station, ahead).await;
                 }
                 return self.relay_failed().await;
             }
             self.date = date;
-            match (ahead, next_opened) {
-                (Some(next), Some(step)) => (job, opened) = (next, Some(step)),
+            hand = match (ahead, opened) {
+                (Some(job), opened @ Some(_)) => InHand { job, opened, content },
                 (Some(next), None) => {
                     self.run.feed.give_back_turn(self.station.place, next.to.domain());
                     self.run.give_back(self.station, next).await;
                     return self.end().await;
                 }
                 (None, _) => match self.next() {
-                    Some(next) => job = next,
+                    Some(next) => next.into(),
                     None => return self.end().await,
                 },
-            }
+            };
         }
     }
 
@@ -288,4 +320,11 @@ impl<'r> Line<'r> {
     async fn record(&mut self) {
         self.run.recorder.record(std::mem::take(&mut self.results)).await;
     }
+}
+
+/// The message of a delivery as it goes out now, in that buffer.
+fn write(run: &Run, job: &Job, buffer: &mut Vec<u8>) -> Vec<u8> {
+    let mut content = std::mem::take(buffer);
+    job.write_stuffed(&*run.shared.links, run.shared.clock.now(), &mut content);
+    content
 }
