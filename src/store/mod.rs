@@ -25,6 +25,7 @@ mod layout;
 mod links;
 mod mails;
 mod marker;
+mod marks;
 mod meta;
 mod moving;
 mod nodes;
@@ -69,10 +70,11 @@ pub use issues::{IssueRow, NewIssue, NewIssueArticle};
 pub use layout::{Audience, Choice, IssueMail, Place};
 pub use links::LinkRow;
 pub use mails::{Followed, MailRow, NewMail};
+pub use marks::{MOST_MARKS, Mark};
 pub use nodes::NodeRow;
 pub use pages::{ArchivedRow, NewPage, PageRow};
 pub use query::Query;
-pub use queue::{ClaimedRow, MOST_MARKS, Mark};
+pub use queue::ClaimedRow;
 pub use quotas::Quota;
 pub use reasons::{GivenReasonRow, ReasonRow};
 pub use requests::{JoinRequestRow, UnansweredRow};
@@ -207,6 +209,7 @@ impl Store {
             layout::ALL,
             links::ALL,
             mails::ALL,
+            marks::ALL,
             meta::ALL,
             moving::ALL,
             nodes::ALL,

@@ -38,7 +38,7 @@ pub fn start(row: &ClaimedRow, at: i64) -> Mark {
     Mark { mail, started_at: Some(at), ..mark(row, DeliveryState::Claimed, DeliveryState::Sending) }
 }
 
-fn result(row: &ClaimedRow, started: i64, next: DeliveryState) -> Mark {
+pub fn result(row: &ClaimedRow, started: i64, next: DeliveryState) -> Mark {
     Mark { token: Some(started), ..mark(row, DeliveryState::Sending, next) }
 }
 

@@ -198,7 +198,7 @@ on_both! {
         let mut settings = catcher.settings();
         settings.smtp.relays[0].connections = 3;
         settings.smtp.rates = vec![postround::config::Rate::parse("20/s").unwrap()];
-        settings.timings.idle = Duration::from_secs(1);
+        settings.timings.idle = Duration::from_secs(4);
         let engine = world.engine(settings);
         let over = async {
             until_sent(&world, 3, false).await;

@@ -73,7 +73,7 @@ impl Links for PlainLinks {
     }
 }
 
-fn mail_of(issue: i64) -> NewMail<'static> {
+pub fn mail_of(issue: i64) -> NewMail<'static> {
     NewMail {
         issue: Some(issue),
         kind: "digest",
