@@ -1,7 +1,7 @@
 // Checks mails: node mails.mjs FOLDER [--without-browser], for each FOLDER/*.html. Markup by html-validate; what mail clients
 // support by the data of caniemail; accessibility by axe in Chromium, light and dark, narrow and wide; that nothing sticks out or
 // is too small to touch, or lies under another link; that long words and pictures need nothing that many clients lack; and that
-// Word, which old Outlook shows mails with, gets its widths and no table that is too high. The files come from
+// Word, which old Outlook shows mails with, gets its widths and no table that is too high; and that the parts of the digest are as wide as by MJML. The files come from
 // `POSTROUND_LOOK=FOLDER cargo test --test it render::`.
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -22,6 +22,9 @@ const OWN = 24;
 /** Word tears a table that is higher than a page of its own. */
 const PAGE = 1_800;
 
+/** The mail whose widths are held against MJML's. */
+const DIGEST = "typical.html";
+
 /** How many mails are looked at beside each other. */
 const AT_ONCE = 3;
 
@@ -40,6 +43,10 @@ await Promise.all(
         }
     }),
 );
+if (browser && names.includes(DIGEST)) {
+    const { misplaced } = await import("./widths.mjs");
+    for (const what of await misplaced(browser, join(folder, DIGEST))) problems.add(`${DIGEST}: ${what}`);
+}
 await browser?.close();
 for (const problem of [...problems].sort()) console.error(problem);
 console.log(`${names.length} mails, ${problems.size} problems`);
