@@ -1,6 +1,7 @@
 //! Renders issues and letters with the loaded templates.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -95,7 +96,7 @@ impl Renderer {
         let (subject, without_subject) = subject::subject_in_any_case(&frame.digest.subject, content, frame.locale)?;
         let (mail, without_body) = match self.digest_under(&subject, content, frame, random) {
             Ok(mail) => (mail, None),
-            Err(error) => (Self::new(None)?.digest_by(DIGEST, &subject, content, frame, random)?, Some(error)),
+            Err(error) => (Self::built_in()?.digest_by(DIGEST, &subject, content, frame, random)?, Some(error)),
         };
         let errors: Vec<String> = without_body.iter().chain(&without_subject).map(ToString::to_string).collect();
         let failed = Some(errors.join("; ")).filter(|errors| !errors.is_empty());
@@ -104,6 +105,18 @@ impl Renderer {
             tracing::warn!(digest, error, "a mail is made by the built-in template, since the operator's own failed");
         }
         Ok(RenderedMail { failed, ..mail })
+    }
+
+    /// The built-in templates alone, which are loaded once.
+    fn built_in() -> Result<&'static Self, TemplateError> {
+        static BUILT_IN: OnceLock<Renderer> = OnceLock::new();
+        match BUILT_IN.get() {
+            Some(renderer) => Ok(renderer),
+            None => {
+                let renderer = Self::new(None)?;
+                Ok(BUILT_IN.get_or_init(|| renderer))
+            }
+        }
     }
 
     fn digest_under(
@@ -184,7 +197,7 @@ impl Renderer {
             Ok(mail) => return Ok(mail),
             Err(error) => error.to_string(),
         };
-        let mail = Self::new(None)?.letter(frame, letter, random)?;
+        let mail = Self::built_in()?.letter(frame, letter, random)?;
         let (digest, letter) = (frame.digest.id.as_str(), letter.words());
         tracing::warn!(
             digest,
