@@ -39,6 +39,25 @@ pub enum TemplateError {
         /// The slot.
         slot: &'static str,
     },
+    /// A mail has the link of a slot that is empty in it.
+    #[error(
+        "{place}: `{{{{ slot.link }}}}` is empty in this mail; only a mail that is for one link has it, as the confirmation"
+    )]
+    SlotEmpty {
+        /// The template.
+        place: String,
+    },
+    /// A link that leads nowhere from a mail.
+    #[error(
+        "{place}: a link leads to `{link}`; in a mail it must begin with `https://`, `http://` or `mailto:`. Where there may be \
+         none, ask for it first, as in `{{% if article.url %}}`"
+    )]
+    LinkAstray {
+        /// The template.
+        place: String,
+        /// Where the link leads.
+        link: String,
+    },
     /// A slot's mark was changed by a filter or cut, or something depends on it.
     #[error(
         "{place}: a slot is passed through a filter, cut or asked about, and is filled in only afterwards; write it as it is, \

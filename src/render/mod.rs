@@ -12,6 +12,7 @@ mod fit;
 mod header;
 mod inline;
 mod lacking;
+mod lead;
 mod letter;
 mod letter_view;
 mod message;

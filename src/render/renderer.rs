@@ -297,7 +297,7 @@ impl Renderer {
         Ok(text)
     }
 
-    /// Finds slots that are missing, and marks that something has changed.
+    /// Finds slots that are missing or will be empty, and marks that something has changed.
     pub(super) fn check_slots(
         &self,
         file: &str,
@@ -314,6 +314,9 @@ impl Renderer {
         let beginnings = part.to_ascii_lowercase().matches(marker.beginning()).count();
         if beginnings != slots.len() {
             return Err(TemplateError::SlotBroken { place: self.templates.place(file) });
+        }
+        if slots.contains(&Slot::Link) && !required.contains(&Slot::Link) {
+            return Err(TemplateError::SlotEmpty { place: self.templates.place(file) });
         }
         match required.iter().find(|slot| !slots.contains(slot)) {
             Some(slot) => Err(TemplateError::SlotMissing { place: self.templates.place(file), slot: slot.as_str() }),

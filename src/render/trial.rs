@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::lead::Seen;
 use super::letter::Letter;
 use super::renderer::{DIGEST, REQUIRED};
 use super::slots::{Marker, Slot, find};
@@ -125,8 +126,21 @@ impl Trial {
     fn parts(&self, name: &str, view: &impl Serialize, required: &[Slot]) -> Result<(String, String), TemplateError> {
         self.begins(name, ".html");
         let html = self.renderer.html(name, view, &self.marker, required)?;
+        self.look(name, &html, required)?;
         self.begins(name, ".txt");
         Ok((html, self.renderer.text(name, view, &self.marker, required)?))
+    }
+
+    /// Finds a link that leads nowhere, and one that readers need and do not see.
+    fn look(&self, name: &str, html: &str, required: &[Slot]) -> Result<(), TemplateError> {
+        let seen = Seen::of(html);
+        if let Some(link) = seen.astray(&self.marker) {
+            return Err(TemplateError::LinkAstray { place: self.place(name, ".html"), link });
+        }
+        match required.iter().find(|slot| !seen.has(**slot, &self.marker)) {
+            Some(slot) => Err(TemplateError::SlotMissing { place: self.place(name, ".html"), slot: slot.as_str() }),
+            None => Ok(()),
+        }
     }
 
     /// Renders both parts of each, without working in the styles, which takes the most time.
@@ -136,6 +150,10 @@ impl Trial {
             for view in views {
                 let part = self.renderer.templates.render(&file, view)?;
                 self.renderer.check_slots(&file, &part, &self.marker, required)?;
+                // Reading each takes long; what they have beside the whole mails is that something may be empty.
+                if ending == ".html" && ["href=\"\"", "href=''"].iter().any(|empty| part.contains(empty)) {
+                    self.look(name, &part, required)?;
+                }
             }
         }
         Ok(())

@@ -239,6 +239,40 @@ fn a_link_that_only_tests_have_is_missed() {
     assert!(message.starts_with("DIR/letter.html: the mail has no `{{ slot.unsubscribe_url }}`"), "{message}");
 }
 
+#[rstest]
+#[case("letter.html", "<a href=\"{{ slot.link }}\">Go</a>", "`{{ slot.link }}` is empty in this mail")]
+#[case("letter.html", "{{ slot.link }}", "`{{ slot.link }}` is empty in this mail")]
+#[case("letter.html", "<a href='/news'>News</a>", "a link leads to `/news`; in a mail it must begin with `https://`")]
+#[case("letter.html", "<a class=\"a > b\" href=javascript:alert(1)>x</a>", "a link leads to `javascript:alert(1)`")]
+#[case("letter.html", "<a href=\"{{ lead.url }}\">x</a>", "a link leads to ``")]
+#[case("letter.html", "{% if banner %}<a href=\"{{ banner.url }}\">x</a>{% endif %}", "a link leads to ``")]
+#[case("letter.html", "<a href=\"{{ slot.name }}\">x</a>", "a link leads to `{{ slot.name }}`;")]
+fn a_link_that_leads_nowhere_from_a_mail_is_refused(#[case] file: &str, #[case] link: &str, #[case] expected: &str) {
+    let message = load(&[(file, &OWN.replace("</body>", &format!("{link}</body>")))]).err();
+    let message = message.unwrap_or_else(|| panic!("{link} was taken"));
+    assert!(message.starts_with(&format!("DIR/{file}: {expected}")), "{message}");
+}
+
+#[test]
+fn links_to_the_web_to_an_address_and_of_slots_are_taken() {
+    let links = "<a href=\"mailto:{{ sender.email }}\">Write</a> <a href=\"HTTPS://example.org/\">Read</a>
+        <a href=\"{{ slot.preferences_url }}#pause\">Pause</a> {% if lead.url %}<a href=\"{{ lead.url }}\">x</a>{% endif %}";
+    let taken = load(&[("letter.html", &OWN.replace("</body>", &format!("{links}</body>")))]);
+    assert!(taken.is_ok(), "{:?}", taken.err());
+}
+
+#[test]
+fn a_link_to_leave_that_readers_do_not_see_is_missed() {
+    let link = "<a href=\"{{ slot.unsubscribe_url }}\">Leave</a>";
+    for hidden in [format!("<!-- {link} -->"), format!("<!--[if mso]>{link}<![endif]-->")] {
+        let message = load(&[("letter.html", &OWN.replace(link, &hidden))]).err();
+        let message = message.unwrap_or_else(|| panic!("{hidden} was taken"));
+        assert!(message.starts_with("DIR/letter.html: the mail has no `{{ slot.unsubscribe_url }}`"), "{message}");
+    }
+    let seen = format!("<!--[if !mso]><!-->{link}<!--<![endif]-->");
+    assert!(load(&[("letter.html", &OWN.replace(link, &seen))]).is_ok());
+}
+
 #[test]
 fn the_filters_and_tests_in_the_documentation_are_there() {
     let documentation = include_str!("../../../docs/templates.md");
