@@ -14,6 +14,9 @@ use crate::store::{IssueRow, Session, Store, StoreError, Totals};
 /// How many deliveries of each state `issue show` names.
 const SHOWN: i64 = 50;
 
+/// Said of an issue whose mails are not made anew yet after a withdrawal.
+const OUTDATED: &str = "\n  waits until its mails are made anew without what was withdrawn: `serve` does that, or the same `issue withdraw` again";
+
 /// Subcommands of `issue`.
 #[derive(clap::Subcommand, Debug)]
 pub enum Command {
@@ -130,6 +133,8 @@ pub struct IssueReport {
     pub shortened: Option<String>,
     /// What the operator's template failed with, where the built-in one stood in for it.
     pub template_error: Option<String>,
+    /// Whether mails of it still have what was withdrawn, and nothing of it is started until they are made anew.
+    pub is_outdated: bool,
 }
 
 impl IssueReport {
@@ -166,6 +171,7 @@ impl IssueReport {
             folded_at: issue.folded_at,
             shortened: issue.shortened,
             template_error: issue.template_error,
+            is_outdated: issue.outdated_upto.is_some(),
         }
     }
 
@@ -207,7 +213,8 @@ impl IssueReport {
         let shortened = self.shortened.as_ref().map(|what| format!("\n  made smaller: {what}")).unwrap_or_default();
         let failed = self.template_error.as_ref();
         let failed = failed.map(|error| format!("\n  made by the built-in template: {error}")).unwrap_or_default();
-        format!("{name}\n  {}\n  {}{folded}{shortened}{failed}", self.subject, parts.join(", "))
+        let outdated = if self.is_outdated { OUTDATED } else { "" };
+        format!("{name}\n  {}\n  {}{folded}{outdated}{shortened}{failed}", self.subject, parts.join(", "))
     }
 }
 

@@ -20,8 +20,8 @@ use super::{ComposeError, IssueArticle, IssueContent};
 /// How long all sources of a digest may take before an issue goes without those that have not answered.
 const POLL_LIMIT: Duration = Duration::from_secs(60);
 
-/// How often a freeze or a withdrawal is tried again when another process was first.
-pub(super) const ATTEMPTS: usize = 5;
+/// How often a freeze is tried again when another process was first.
+const ATTEMPTS: usize = 5;
 
 /// How many mails of an issue are rendered, and then stored in one transaction: a list with many topics has thousands, and neither
 /// memory nor whoever waits for the store shall know of it.

@@ -2,6 +2,7 @@
 //! starts at once; its deliveries follow in chunks, and whoever dies between is followed by anyone that tends.
 
 use super::{ComposeError, Composer};
+use crate::config::Digest;
 use crate::domain::{DeliveryState, IssueState};
 use crate::store::{Durability, IssueRow, NewIssueEvent, Session};
 
@@ -138,6 +139,11 @@ impl Composer {
 
     pub(super) async fn known_issue(&self, id: i64) -> Result<IssueRow, ComposeError> {
         self.store.read().await?.issue(id).await?.ok_or(ComposeError::NoIssue { id })
+    }
+
+    pub(super) fn digest_of(&self, issue: &IssueRow) -> Result<&Digest, ComposeError> {
+        let digest = self.config.digest(&issue.digest);
+        digest.ok_or_else(|| ComposeError::DigestGone { digest: issue.digest.clone() })
     }
 }
 

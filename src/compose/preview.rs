@@ -10,7 +10,7 @@ use crate::collect::Polled;
 use crate::config::Digest;
 use crate::domain::{Locale, UtcMillis};
 use crate::render::{Frame, RenderedMail};
-use crate::store::Durability;
+use crate::store::{Durability, IssueMail};
 
 /// What an issue composed now would be.
 pub struct Preview {
@@ -113,13 +113,13 @@ impl Composer {
         locale: Option<&Locale>,
     ) -> Result<(Digest, Locale, RenderedMail), ComposeError> {
         let issue = self.known_issue(id).await?;
-        let digest = self.config.digest(&issue.digest);
-        let digest = digest.ok_or_else(|| ComposeError::DigestGone { digest: issue.digest.clone() })?;
+        let digest = self.digest_of(&issue)?;
         let mut reader = self.store.read().await?;
         let frozen = self.frozen(&mut reader, &issue, digest).await?;
         let locale = locale.unwrap_or(&frozen.digest.locale).clone();
         let mails = reader.issue_mails(id).await?;
-        let stored = mails.iter().find(|mail| mail.topics == ALL_TOPICS && mail.locale == locale.as_str());
+        let is_wanted = |mail: &&IssueMail| mail.topics == ALL_TOPICS && mail.locale == locale.as_str();
+        let stored = mails.iter().find(is_wanted).filter(|mail| issue.outdated_upto.is_none_or(|upto| mail.id > upto));
         let stored = match stored {
             Some(mail) => reader.mail(mail.id).await?,
             None => None,

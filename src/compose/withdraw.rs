@@ -1,16 +1,18 @@
-//! Withdrawing an article: the one change to an issue that is frozen.
+//! Withdrawing an article: the one change to an issue that is frozen. Its first step says that the story is withdrawn, and stops the
+//! issue; the mails are made anew after that, and whoever dies between is followed by anyone that tends.
 
-use std::collections::BTreeSet;
-
-use super::composer::{AT_ONCE, ATTEMPTS, locale_of, new_mail, note_failed, note_made};
+use super::composer::{AT_ONCE, locale_of, new_mail, note_failed, note_made};
 use super::control::{event, wrong_state};
-use super::frozen::{Frozen, is_as_read};
+use super::frozen::Frozen;
 use super::page::IssuePage;
 use super::{ALL_TOPICS, Because, ComposeError, Composer, IssueArticle};
 use crate::config::Digest;
 use crate::domain::{DeliveryState, IssueState, PublicId};
 use crate::render::{RenderedMail, subject_in_any_case};
 use crate::store::{Durability, IssueArticleRow, IssueMail, IssueRow, NewIssueEvent, Session};
+
+/// Why an issue is cancelled that has lost its last story.
+const NOTHING_LEFT: &str = "all its stories have been withdrawn";
 
 /// What came of a withdrawal.
 #[derive(Clone, Debug)]
@@ -28,12 +30,12 @@ type Instead<'m> = (&'m IssueMail, Option<(String, RenderedMail)>);
 
 impl Composer {
     /// Takes one article out of an issue: out of the archive, and of all mails of it that have not been started when this
-    /// returns. `article` is its id or address, or its exact title. It stays claimed, so that no later issue has it. Of an issue
-    /// with very many mails some are made anew before the others; whatever ends that in the middle, it can be done again.
+    /// returns. `article` is its id or address, or its exact title. It stays claimed, so that no later issue has it. An issue that
+    /// loses its last story is cancelled. Done again, it ends what was begun.
     ///
     /// # Errors
-    /// When the issue has no such article, or has nothing to withdraw from; when the store fails: then the article
-    /// is not withdrawn.
+    /// When the issue has no such article, or has nothing to withdraw from; when the store fails. If that is after the article was
+    /// withdrawn, nothing of the issue is started before its mails are made anew: by whoever tends, or by this, done again.
     pub async fn withdraw(&self, id: i64, article: &str, because: Because<'_>) -> Result<Withdrawn, ComposeError> {
         let issue = self.known_issue(id).await?;
         let mut reader = self.store.read().await?;
@@ -46,89 +48,90 @@ impl Composer {
             let rule = "only one that is being sent, or that somebody has received, has something to withdraw from";
             return Err(wrong_state(&issue, "changed", rule));
         }
-        let digest = self.config.digest(&issue.digest);
-        let digest = digest.ok_or_else(|| ComposeError::DigestGone { digest: issue.digest.clone() })?;
         let rows = reader.articles_of_issue(id).await?;
         drop(reader);
         let found = find(&rows, article, id)?;
-        let before = || ComposeError::WithdrawnBefore { id, title: found.title.clone() };
-        if found.withdrawn_at.is_some() {
-            return Err(before());
+        if found.withdrawn_at.is_none() {
+            self.take_out(&issue, &rows, found, because).await?;
+        } else if issue.outdated_upto.is_none() {
+            return Err(ComposeError::WithdrawnBefore { id, title: found.title.clone() });
         }
+        let mails = self.make_anew(id).await?;
+        Ok(Withdrawn { title: found.title.clone(), url: found.url.clone(), mails })
+    }
+
+    /// Once this is committed, archive and record have it that the story is withdrawn, and nothing of the issue is started.
+    async fn take_out(
+        &self,
+        issue: &IssueRow,
+        rows: &[IssueArticleRow],
+        found: &IssueArticleRow,
+        because: Because<'_>,
+    ) -> Result<(), ComposeError> {
+        let (id, now) = (issue.id, self.clock.now());
         let copies = || rows.iter().filter(|row| row.canonical == found.canonical);
         let gone = |article: &IssueArticle| match article.canonical.as_str() {
             "" => copies().any(|row| row.url == article.url && row.title == article.title),
             canonical => canonical == found.canonical,
         };
-        let (mut session, mails) = self.made_anew(&issue, digest, &found.canonical).await?;
-        let now = self.clock.now();
-        if !session.withdraw_article(id, &found.canonical, now).await? {
-            return Err(before());
-        }
-        self.rewrite_page(&mut session, &issue, digest, gone).await?;
-        let withdrawn = Withdrawn { title: found.title.clone(), url: found.url.clone(), mails };
-        let what = match &withdrawn.url {
-            Some(url) => format!("{} <{url}>", withdrawn.title),
-            None => withdrawn.title.clone(),
+        let what = match &found.url {
+            Some(url) => format!("{} <{url}>", found.title),
+            None => found.title.clone(),
         };
+        let digest = self.digest_of(issue)?;
+        let mut session = self.store.write(Durability::Full).await?;
+        session.lock_digest(&issue.digest).await?;
+        if !session.withdraw_article(id, &found.canonical, now).await? {
+            return Err(ComposeError::WithdrawnBefore { id, title: found.title.clone() });
+        }
+        self.rewrite_page(&mut session, issue, digest, gone).await?;
         let noted = NewIssueEvent { subject: Some(&what), ..event("withdrawn", because) };
         session.add_issue_event(id, &noted, now).await?;
+        let is_empty = session.issue_articles(id).await?.is_empty();
+        let is_over = is_empty && session.cancel_issue(id, Some(NOTHING_LEFT)).await?;
+        if is_over {
+            let because = Because { note: Some(NOTHING_LEFT), ..because };
+            session.add_issue_event(id, &event("cancelled", because), now).await?;
+        }
+        session.outdate_mails(id).await?;
         session.commit().await?;
-        let aside = match issue.state {
-            IssueState::Held => DeliveryState::Held,
-            IssueState::Cancelled => DeliveryState::Cancelled,
-            _ => DeliveryState::Queued,
-        };
-        self.recall(id, aside).await?;
-        Ok(withdrawn)
+        let is_over = is_over || issue.state == IssueState::Cancelled;
+        self.recall(id, if is_over { DeliveryState::Cancelled } else { DeliveryState::Held }).await
     }
 
-    /// Makes the mails of an issue anew without the story, some at a time. Gives how many, and the transaction that has the last
-    /// of them, which is still open.
-    async fn made_anew(
-        &self,
-        issue: &IssueRow,
-        digest: &Digest,
-        canonical: &str,
-    ) -> Result<(Session, usize), ComposeError> {
-        let (mut made, mut contended) = (BTreeSet::new(), 0);
+    /// Makes the mails of an issue anew that have what was withdrawn, some at a time, and lets it go on. Says how many.
+    pub(super) async fn make_anew(&self, id: i64) -> Result<usize, ComposeError> {
+        let mut made = 0;
         loop {
+            let issue = self.known_issue(id).await?;
+            let digest = self.digest_of(&issue)?;
             let mut reader = self.store.read().await?;
-            let mails = reader.issue_mails(issue.id).await?;
-            let mut left = self.frozen(&mut reader, issue, digest).await?;
+            let mails = reader.outdated_mails(id, AT_ONCE).await?;
+            let left = self.frozen(&mut reader, &issue, digest).await?;
             drop(reader);
-            let articles = left.articles.len();
-            left.articles.retain(|article| article.canonical != canonical);
-            // Of a cancelled one nothing goes out any more.
-            let is_open = issue.state != IssueState::Cancelled;
-            let waiting: Vec<&IssueMail> = mails.iter().filter(|mail| is_open && !made.contains(&mail.id)).collect();
-            let some = &waiting[..waiting.len().min(AT_ONCE)];
-            let instead = self.rendered_anew(&left, some).await?;
+            let instead = self.rendered_anew(&left, &mails).await?;
 
             let mut session = self.store.write(Durability::Full).await?;
             session.lock_digest(&issue.digest).await?;
-            if !is_as_read(&mut session, issue.id, &mails, articles).await? {
-                // A further variant came up, or another article was withdrawn, while these were rendered.
-                contended += 1;
-                if contended > ATTEMPTS {
-                    return Err(ComposeError::Contended { digest: digest.id.clone() });
-                }
+            let now = session.outdated_mails(id, AT_ONCE).await?;
+            let is_as_read = now.iter().map(|mail| mail.id).eq(mails.iter().map(|mail| mail.id))
+                && session.issue_articles(id).await?.len() == left.articles.len();
+            if !is_as_read {
+                // Somebody else has made them, or withdrawn another article: there is less to do than before.
                 continue;
             }
-            made.extend(self.replace(&mut session, issue, digest, instead).await?);
-            if some.len() == waiting.len() {
-                return Ok((session, made.len()));
-            }
+            made += self.replace(&mut session, &issue, digest, instead).await?;
+            session.made_anew(id).await?;
             session.commit().await?;
+            if mails.len() < AT_ONCE {
+                self.settle(id).await?;
+                return Ok(made);
+            }
         }
     }
 
     /// Those that look the same without the story are rendered too, since they may list it.
-    async fn rendered_anew<'m>(
-        &self,
-        left: &Frozen,
-        mails: &[&'m IssueMail],
-    ) -> Result<Vec<Instead<'m>>, ComposeError> {
+    async fn rendered_anew<'m>(&self, left: &Frozen, mails: &'m [IssueMail]) -> Result<Vec<Instead<'m>>, ComposeError> {
         let mut anew = Vec::with_capacity(mails.len());
         for mail in mails {
             let locale = locale_of(&mail.locale, &left.digest);
@@ -136,23 +139,23 @@ impl Composer {
                 Some(topics) => self.rendered_of(left, &topics, &locale)?.map(|rendered| (topics, rendered)),
                 None => None,
             };
-            anew.push((*mail, rendered));
+            anew.push((mail, rendered));
             tokio::task::yield_now().await;
         }
         Ok(anew)
     }
 
-    /// Gives the ids of the new mails.
+    /// Says how many there are instead.
     async fn replace(
         &self,
         session: &mut Session,
         issue: &IssueRow,
         digest: &Digest,
         mails: Vec<Instead<'_>>,
-    ) -> Result<Vec<i64>, ComposeError> {
+    ) -> Result<usize, ComposeError> {
         let now = self.clock.now();
         note_made(session, issue.id, mails.iter().filter_map(|(_, instead)| Some(&instead.as_ref()?.1))).await?;
-        let mut made = Vec::with_capacity(mails.len());
+        let mut made = 0;
         for (old, instead) in mails {
             let Some((topics, rendered)) = instead else {
                 session.empty_mail(issue.id, old.id, now).await?;
@@ -163,7 +166,7 @@ impl Composer {
             let new = new_mail(Some(issue.id), "digest", digest, &topics, &locale, &rendered, salt.as_str());
             let new = session.insert_mail(&new, now).await?;
             session.replace_mail(issue.id, old.id, new).await?;
-            made.push(new);
+            made += 1;
         }
         Ok(made)
     }

@@ -7,7 +7,8 @@ use crate::domain::{DeliveryState, UtcMillis};
 queries! {
     HOLD_ISSUE = { "update issues set state = 'held', reason = $2 where id = $1 and state = 'sending'" };
     UNDER_WAY = {
-        "select i.state, (select count(*) from mails m where m.id = $2 and m.replaced_by is not null) as replaced
+        "select coalesce((select s.state from stopped_issues s where s.id = i.id), i.state),
+             (select count(*) from mails m where m.id = $2 and m.replaced_by is not null) as replaced
          from issues i where i.id = $1"
     };
     RESUME_ISSUE = { "update issues set state = 'sending', reason = null where id = $1 and state = 'held'" };
@@ -34,7 +35,7 @@ queries! {
         where "state || '' = 'held' and id in
              (select d.id from deliveries d
               where d.issue_id = $1 and d.state not in ('claimed', 'sending', 'sent') and d.state = 'held' limit $2)
-         and exists (select 1 from issues i where i.id = $1 and i.state = 'sending')"
+         and exists (select 1 from issues i where i.id = $1 and i.state = 'sending' and i.outdated_upto is null)"
     };
     CANCEL_REST = {
         deliveries set "state = 'cancelled', finished_at = $3"
@@ -62,7 +63,7 @@ queries! {
          where i.state = 'cancelled' and i.finished_at is null
             or i.state = 'held' and exists (select 1 from deliveries d where d.issue_id = i.id
                 and d.state not in ('claimed', 'sending', 'sent') and d.state = 'queued')
-            or i.state = 'sending' and exists (select 1 from deliveries d where d.issue_id = i.id
+            or i.state = 'sending' and i.outdated_upto is null and exists (select 1 from deliveries d where d.issue_id = i.id
                 and d.state not in ('claimed', 'sending', 'sent') and d.state = 'held')
          order by i.id"
     };
@@ -161,7 +162,8 @@ impl Session {
         Ok(execute!(self, HOLD_ISSUE, issue, reason)? == 1)
     }
 
-    /// The state of an issue, and whether that mail of it has been replaced.
+    /// The state of an issue, which counts as held while mails of it have what was withdrawn, and whether that mail of it has been
+    /// replaced.
     ///
     /// # Errors
     /// When the database fails, or has no such issue.
@@ -249,6 +251,7 @@ impl Session {
     /// # Errors
     /// When the database fails.
     pub async fn put_back(&mut self, issue: i64, limit: i64, now: UtcMillis) -> Result<u64, StoreError> {
+        self.queues();
         execute!(self, PUT_BACK, issue, limit, now)
     }
 

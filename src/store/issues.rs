@@ -10,7 +10,7 @@ macro_rules! issues {
         concat!(
             "select id, public_id, digest, issue_key, number, state, reason, subject, issue_date, scheduled_at, composed_at,
                     layout_after, laid_out_at, finished_at, folded_at, recipients, shortened, shortened_by,
-                    template_error from issues ",
+                    template_error, outdated_upto from issues ",
             $which
         )
     };
@@ -143,6 +143,8 @@ pub struct IssueRow {
     pub shortened_by: i64,
     /// What the operator's template failed with, where a mail of it was made by the built-in one.
     pub template_error: Option<String>,
+    /// The last of its mails that still have what was withdrawn; while there is one, nothing of it is started.
+    pub outdated_upto: Option<i64>,
 }
 
 /// An article to be frozen into an issue.

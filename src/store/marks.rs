@@ -14,8 +14,8 @@ use crate::domain::DeliveryState;
 queries! {
     // `expected` and `owner`: what has been cancelled, freed or taken over is left alone. A start also looks once more at
     // the subscriber: leaving cannot cancel what is being sent, or what a layout beside it has not committed, and either
-    // may be queued afterwards. And it looks at the issue, of which nothing is started once it is held or cancelled, and
-    // at the mail, which may have been replaced. A start that is marked twice, since its first answer was lost, is granted
+    // may be queued afterwards. And it looks at the issue, of which nothing is started once it is held or cancelled, or
+    // while mails of it have what was withdrawn, and at the mail, which may have been replaced. A start that is marked twice, since its first answer was lost, is granted
     // twice. A result that comes late, when the start has been freed already, still counts; `token` is the start that it
     // belongs to. So does that of a start which the database has lost with its power. Whoever was erased while a message went
     // out has no address any more: it is not tried again, and the relay's words, which may name them, are not kept. On SQLite
@@ -43,7 +43,7 @@ queries! {
                  and (deliveries.started_at is null or deliveries.started_at < e.started_at)
                  and deliveries.mail_id = e.mail
                  and (select m.replaced_by from mails m where m.id = deliveries.mail_id) is null
-                 and coalesce((select i.state from issues i where i.id = deliveries.issue_id), '') not in ('held', 'cancelled'))
+                 and not exists (select 1 from stopped_issues i where i.id = deliveries.issue_id))
              or deliveries.owner = e.me and deliveries.state = 'sending' and e.next = 'sending'
                 and deliveries.started_at = e.started_at
              or deliveries.owner = e.me and deliveries.state = 'claimed' and e.expected = 'sending' and e.next = 'sent'
@@ -70,7 +70,7 @@ queries! {
                  and (deliveries.started_at is null or deliveries.started_at < e.started_at)
                  and deliveries.mail_id = e.mail
                  and (select m.replaced_by from mails m where m.id = deliveries.mail_id) is null
-                 and coalesce((select i.state from issues i where i.id = deliveries.issue_id), '') not in ('held', 'cancelled'))
+                 and not exists (select 1 from stopped_issues i where i.id = deliveries.issue_id))
              or deliveries.owner = $1 and deliveries.state = 'sending' and e.next = 'sending'
                 and deliveries.started_at = e.started_at
              or deliveries.owner = $1 and deliveries.state = 'claimed' and e.expected = 'sending' and e.next = 'sent'
@@ -88,7 +88,7 @@ queries! {
                    when not exists (select 1 from startable s where s.id = d.id and s.since <= $3) then 'cancelled'
                    when m.replaced_by = m.id then 'cancelled'
                    else coalesce(i.state, '') end as next
-               from deliveries d join mails m on m.id = d.mail_id left join issues i on i.id = d.issue_id
+               from deliveries d join mails m on m.id = d.mail_id left join stopped_issues i on i.id = d.issue_id
                where d.id = $2) e
          where deliveries.id = e.id and deliveries.owner = $1 and deliveries.state = 'claimed'
          returning deliveries.id, deliveries.state"
@@ -102,7 +102,7 @@ queries! {
            and (started_at is null or started_at < $1)
            and exists (select 1 from startable s where s.id = deliveries.id and s.since <= $1)
            and (select m.replaced_by from mails m where m.id = deliveries.mail_id) is null
-           and coalesce((select i.state from issues i where i.id = deliveries.issue_id), '') not in ('held', 'cancelled')"
+           and not exists (select 1 from stopped_issues i where i.id = deliveries.issue_id)"
     };
     QUICK_SENT = {
         "update deliveries set state = 'sent', owner = null, finished_at = $1, relay = $2, answer = $3

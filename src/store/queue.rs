@@ -33,7 +33,8 @@ queries! {
               order by d.priority, d.due_at, d.id limit $3)
          returning id, mail_id, issue_id, kind, digest, address, name, priority, due_at, first_due_at, attempts, started_at,
              link, (select s.public_id from subscribers s where s.id = deliveries.subscriber_id) as subscriber,
-             (select i.state from issues i where i.id = deliveries.issue_id) as issue_state"
+             coalesce((select i.state from stopped_issues i where i.id = deliveries.issue_id),
+                 (select i.state from issues i where i.id = deliveries.issue_id)) as issue_state"
         postgres
         "with next as (select d.id from deliveries d where d.state = 'queued' and d.due_at <= $2
                        and ($4 = 0 or d.mail_id = $4) and d.priority < $5
@@ -46,7 +47,8 @@ queries! {
          where deliveries.id = next.id and deliveries.state || '' = 'queued'
          returning deliveries.id, mail_id, issue_id, kind, digest, address, name, priority, due_at, first_due_at, attempts,
              started_at, link, (select s.public_id from subscribers s where s.id = deliveries.subscriber_id) as subscriber,
-             (select i.state from issues i where i.id = deliveries.issue_id) as issue_state"
+             coalesce((select i.state from stopped_issues i where i.id = deliveries.issue_id),
+                 (select i.state from issues i where i.id = deliveries.issue_id)) as issue_state"
     };
 }
 

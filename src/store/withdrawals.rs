@@ -1,7 +1,7 @@
 //! Withdrawals: an article taken out of an issue that is frozen, and the mails that go out instead.
 
 use super::query::{execute, fetch_all, queries};
-use super::{Session, StoreError};
+use super::{IssueMail, Session, StoreError};
 use crate::domain::UtcMillis;
 
 queries! {
@@ -12,6 +12,20 @@ queries! {
         "update issue_articles set withdrawn_at = $3 where issue_id = $1 and canonical = $2 and withdrawn_at is null"
     };
     SET_SUBJECT = { "update issues set subject = $2 where id = $1" };
+    OUTDATE_MAILS = {
+        "update issues set outdated_upto = (select max(m.id) from mails m where m.issue_id = $1 and m.kind = 'digest')
+         where id = $1"
+    };
+    OUTDATED_MAILS = {
+        "select m.id, m.topics, m.locale from issues i join mails m on m.issue_id = i.id
+         where i.id = $1 and m.kind = 'digest' and m.replaced_by is null and m.id <= i.outdated_upto order by m.id limit $2"
+    };
+    MADE_ANEW = {
+        "update issues set outdated_upto = null where id = $1 and not exists (
+             select 1 from mails m where m.issue_id = $1 and m.kind = 'digest' and m.replaced_by is null
+               and m.id <= issues.outdated_upto)"
+    };
+    OUTDATED_ISSUES = { "select id from issues where outdated_upto is not null order by id" };
     // Also what replaced another mail before.
     REPLACE_MAIL = { "update mails set replaced_by = $2 where id = $1 or replaced_by = $1" };
     // What corrects the old one corrects the new one.
@@ -61,6 +75,41 @@ impl Session {
     /// When the database fails.
     pub async fn withdraw_article(&mut self, issue: i64, canonical: &str, now: UtcMillis) -> Result<bool, StoreError> {
         Ok(execute!(self, WITHDRAW_ARTICLE, issue, canonical, now)? > 0)
+    }
+
+    /// All mails that an issue has now are outdated: from the commit on nothing of it is started, until they are made anew.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outdate_mails(&mut self, issue: i64) -> Result<(), StoreError> {
+        self.recalls();
+        execute!(self, OUTDATE_MAILS, issue)?;
+        Ok(())
+    }
+
+    /// The first mails of an issue that are outdated, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outdated_mails(&mut self, issue: i64, limit: usize) -> Result<Vec<IssueMail>, StoreError> {
+        fetch_all!(self, OUTDATED_MAILS as IssueMail, issue, i64::try_from(limit).unwrap_or(i64::MAX))
+    }
+
+    /// Notes that no mail of an issue is outdated any more, where that is so.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn made_anew(&mut self, issue: i64) -> Result<(), StoreError> {
+        execute!(self, MADE_ANEW, issue)?;
+        Ok(())
+    }
+
+    /// The issues that have outdated mails.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outdated_issues(&mut self) -> Result<Vec<i64>, StoreError> {
+        Ok(fetch_all!(self, OUTDATED_ISSUES as (i64,))?.into_iter().map(|row| row.0).collect())
     }
 
     /// Gives an issue another subject, where the old one names what was withdrawn.

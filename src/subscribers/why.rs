@@ -248,11 +248,10 @@ fn of_delivery(issue: &IssueForRow, state: DeliveryState, bar: Option<&str>) -> 
             let why = bar.unwrap_or("they had left, or what it had for them was withdrawn");
             format!("cancelled{} before it was sent: {why}", at(issue.finished_at))
         }
-        DeliveryState::Held => format!("waits, since the issue is held{held}"),
-        DeliveryState::Queued | DeliveryState::Claimed if issue.state == IssueState::Held => {
+        DeliveryState::Queued | DeliveryState::Claimed | DeliveryState::Held if issue.state == IssueState::Held => {
             format!("waits, since the issue is held{held}")
         }
-        DeliveryState::Queued | DeliveryState::Claimed => "waits for its turn".to_owned(),
+        DeliveryState::Queued | DeliveryState::Claimed | DeliveryState::Held => "waits for its turn".to_owned(),
     }
 }
 

@@ -25,6 +25,9 @@ use crate::support::site::story;
 
 pub const BECAUSE: Because<'static> = Because { actor: "a test", note: Some("a reason") };
 
+/// The topics of [`Desk::of_many_choices`].
+pub const MANY: [&str; 6] = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta"];
+
 /// A program with two stories, and its parts in this process.
 pub struct Desk {
     pub program: Program,
@@ -49,16 +52,43 @@ impl Desk {
         Self { program, app }
     }
 
+    /// With a story of each of [`MANY`], and a reader for each choice of them: more than composing makes mails for.
+    pub async fn of_many_choices(store: &TestStore) -> Self {
+        let mut desk = Self::with(store, |_| None).await;
+        let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
+        let rules = MANY.map(|topic| format!("{{ title = \"{topic}\", topic = \"{topic}\" }}")).join(", ");
+        let rules = format!("topics = [{rules}, {{ topic = \"news\" }}]");
+        desk.program.configure(&config.replacen("topic = \"news\"", &rules, 1));
+        desk.app = desk.program.app(Arc::new(SystemClock)).await;
+        for topic in MANY {
+            desk.program.site.publish(story(topic, &format!("The story of {topic}"), "2026-11-19"));
+        }
+        for reader in 1..64 {
+            let topics: Vec<String> = Self::choice(reader).map(str::to_owned).collect();
+            desk.add(reader, &topics).await;
+        }
+        desk
+    }
+
+    /// What the reader of that number has chosen there.
+    pub fn choice(reader: usize) -> impl Iterator<Item = &'static str> {
+        MANY.into_iter().enumerate().filter(move |(at, _)| (reader >> at) & 1 == 1).map(|(_, topic)| topic)
+    }
+
     pub async fn subscribe(&self, count: usize) {
         for number in 1..=count {
-            let new = NewSubscriber {
-                address: EmailAddress::parse(&format!("reader{number}@northfold.example")).unwrap(),
-                name: String::new(),
-                locale: None,
-                choice: resolve_choice(&self.app.config, &[], &[]).unwrap(),
-            };
-            self.app.subscribers().add_confirmed(&new, "on paper", Origin::COMMAND_LINE).await.unwrap();
+            self.add(number, &[]).await;
         }
+    }
+
+    async fn add(&self, number: usize, topics: &[String]) {
+        let new = NewSubscriber {
+            address: EmailAddress::parse(&format!("reader{number}@northfold.example")).unwrap(),
+            name: String::new(),
+            locale: None,
+            choice: resolve_choice(&self.app.config, &[], topics).unwrap(),
+        };
+        self.app.subscribers().add_confirmed(&new, "on paper", Origin::COMMAND_LINE).await.unwrap();
     }
 
     /// Composes and lays out an issue.
