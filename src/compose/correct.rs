@@ -50,12 +50,13 @@ impl Composer {
         if !matches!(issue.state, IssueState::Sending | IssueState::Held | IssueState::Sent | IssueState::Cancelled) {
             return Err(wrong_state(&issue, "corrected", "nobody has received it"));
         }
-        let digest = self.config.digest(&issue.digest);
-        let digest = digest.ok_or_else(|| ComposeError::DigestGone { digest: issue.digest.clone() })?;
+        let digest = self.digest_of(&issue)?;
         let text = paragraphs(text);
         if text.is_empty() {
             return Err(ComposeError::EmptyCorrection);
         }
+        // Who gets a mail that is not made yet gets the correction in its language, too.
+        self.add_all_missing(&issue, digest).await?;
         let fingerprint = HEXLOWER.encode(hash(&SHA256, text.join("\n\n").as_bytes()).as_ref());
         let date: NaiveDate = issue.issue_date.parse().unwrap_or_default();
         let whole = self.correction(digest, &digest.locale, &text, &issue.subject, date)?;

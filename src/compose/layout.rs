@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::config::Digest;
-use crate::domain::{Locale, PublicId, UtcMillis};
+use crate::domain::{IssueState, Locale, PublicId, UtcMillis};
 use crate::store::{Choice, Durability, IssueMail, IssueRow, Place};
 
 use super::composer::{AT_ONCE, locale_of, new_mail, note_made};
@@ -59,13 +59,23 @@ impl Composer {
         Ok(())
     }
 
+    /// Decides the mails of all who are still to be laid out.
+    pub(super) async fn add_all_missing(&self, issue: &IssueRow, digest: &Digest) -> Result<(), ComposeError> {
+        let goes_on = matches!(issue.state, IssueState::Sending | IssueState::Held) && issue.laid_out_at.is_none();
+        if goes_on { self.add_missing(issue, digest, issue.layout_after..i64::MAX).await } else { Ok(()) }
+    }
+
     /// Decides the mails of all choices of subscribers with such ids that have none.
     async fn add_missing(&self, issue: &IssueRow, digest: &Digest, ids: Range<i64>) -> Result<(), ComposeError> {
-        let missing = self.store.read().await?.missing_variants(issue.id, &digest.id, ids.start, ids.end).await?;
-        for choices in missing.chunks(AT_ONCE) {
-            self.add_variants(issue, digest, choices).await?;
+        loop {
+            let missing = self.store.read().await?.missing_variants(issue.id, &digest.id, ids.start, ids.end).await?;
+            if missing.is_empty() {
+                return Ok(());
+            }
+            for choices in missing.chunks(AT_ONCE) {
+                self.add_variants(issue, digest, choices).await?;
+            }
         }
-        Ok(())
     }
 
     /// Decides the mails of choices that came up after the issue was composed, or for which none was rendered then, from what

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use postround::compose::Occasion;
 use postround::demo::catcher::{Command, Reply, Stage};
 use postround::domain::{Clock, DeliveryState, IssueState, SystemClock};
 use postround::store::{ClaimedRow, Durability, Mark};
@@ -121,6 +122,28 @@ on_both! {
             assert!(corrected.1.contains(word) && corrected.1.contains("It is 2028."), "{}", corrected.1);
         }
         assert_eq!(desk.got()["emil@northfold.example"][0].0, "Nadia Ferreira on counting");
+    }
+
+    async fn who_gets_a_mail_that_is_made_after_the_correction_gets_it_in_their_language_too(store: TestStore) {
+        let desk = Desk::of_many_choices(&store).await;
+        desk.program.subscribe("dora@northfold.example", &["--topics", "zeta", "--locale", "de"]).await;
+        let digest = desk.app.config.digest("weekly").unwrap().clone();
+        let composer = desk.app.composer();
+        let issue = composer.compose(&digest, Occasion::Extra).await.unwrap().issue;
+        let mails = desk.app.store.read().await.unwrap().issue_mails(issue).await.unwrap();
+        assert!(mails.iter().all(|mail| mail.locale != "de"), "hers is left to the layout");
+        composer.correct(issue, "It is 2028.", BECAUSE).await.unwrap();
+        desk.tend().await;
+        desk.deliver_all(issue).await;
+        desk.delivering(async {
+            while desk.got().values().map(Vec::len).sum::<usize>() < 128 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        let [(_, _), (subject, text)] = &desk.got()["dora@northfold.example"][..] else { panic!("two mails") };
+        assert_eq!(subject, "Berichtigung: The story of zeta");
+        assert!(text.contains("Abmelden") && text.contains("It is 2028."), "{text}");
     }
 
     async fn a_correction_after_a_withdrawal_names_the_issue_by_what_is_left_of_it(store: TestStore) {
