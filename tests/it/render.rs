@@ -19,7 +19,9 @@ use looks::{letters, looks, speaking};
 use postround::compose::IssueContent;
 use postround::config::Config;
 use postround::domain::{EmailAddress, Locale};
-use postround::render::{HTML_LIMIT, Letter, Message, RenderedMail, Renderer, Valid, Wanted, fill, template_names};
+use postround::render::{
+    Frame, HTML_LIMIT, Letter, Message, RenderedMail, Renderer, Valid, Wanted, fill, template_names,
+};
 
 pub use looks::sizes;
 
@@ -102,18 +104,31 @@ fn the_confirmation_is_this_message() {
     );
 }
 
+/// Subject, text and HTML of a mail, without its styles: those are in the snapshots of the whole digest and confirmation.
+fn in_words(mail: &RenderedMail) -> String {
+    let part = |part, html| fill(part, &mail.marker, &slots("", &reader()), html);
+    let (text, html) = (part(&mail.text, false), part(&mail.html, true));
+    let styles = regex::Regex::new(" style=\"[^\"]*\"").unwrap();
+    let body = styles.replace_all(&html[html.find("<body").unwrap()..], "");
+    format!("Subject: {}\n\n{text}\n{body}", mail.subject)
+}
+
 #[test]
 fn every_letter_reads_like_this_in_two_languages() {
-    let styles = regex::Regex::new(" style=\"[^\"]*\"").unwrap();
     for code in ["en-GB", "de"] {
         for (name, mail) in letters(&RENDERER, &speaking(code)) {
-            let part = |part, html| fill(part, &mail.marker, &slots("", &reader()), html);
-            let (text, html) = (part(&mail.text, false), part(&mail.html, true));
-            // What the styles are is in the snapshot of the whole confirmation.
-            let body = styles.replace_all(&html[html.find("<body").unwrap()..], "").into_owned();
-            let all = format!("Subject: {}\n\n{text}\n{body}", mail.subject);
-            insta::assert_snapshot!(format!("letter_{name}_{code}"), all);
+            insta::assert_snapshot!(format!("letter_{name}_{code}"), in_words(&mail));
         }
+    }
+}
+
+#[test]
+fn a_test_send_reads_like_this_in_two_languages() {
+    for code in ["en-GB", "de"] {
+        let config = speaking(code);
+        let frame = Frame { test: true, ..frame(&config) };
+        let mail = RENDERER.digest(&issue(2, 2), &frame, &Counting::new()).unwrap();
+        insta::assert_snapshot!(format!("test_{code}"), in_words(&mail));
     }
 }
 
