@@ -185,7 +185,8 @@ pub async fn erase(context: &Context, app: &App, args: &EraseArgs) -> Result<(),
     if output::asks(args.yes) && !output::confirm(&format!("Erase all that is held of {}?", args.email))? {
         return Err(CliError::Failed("nothing was erased".to_owned()));
     }
-    let erased = app.subscribers().erase_address(&args.email).await?;
+    let subscribers = app.subscribers();
+    let erased = subscribers.erase_address(&args.email).await?;
     let text = match &erased {
         Erased::Now => "erased; what stays is a keyed hash, so that no import brings the address back",
         Erased::Already => "nothing is held but a keyed hash",
@@ -197,10 +198,19 @@ pub async fn erase(context: &Context, app: &App, args: &EraseArgs) -> Result<(),
         }
         Erased::Unknown => return Err(CliError::Failed(format!("nothing is held of {}", args.email))),
     };
+    let moved_to = subscribers.moved_to(&args.email).await?;
     if context.json {
-        return output::json(&serde_json::json!({ "email": args.email.as_str(), "erased": erased == Erased::Now }));
+        let mut done = serde_json::json!({ "email": args.email.as_str(), "erased": erased == Erased::Now });
+        if let Some(now) = &moved_to {
+            done["moved_to"] = now.as_str().into();
+        }
+        return output::json(&done);
     }
-    output::line(format!("{}: {text}", args.email))
+    output::line(format!("{}: {text}", args.email))?;
+    match moved_to {
+        Some(now) => output::line(format!("it is a former address of {now} as well: what is held of them stays")),
+        None => Ok(()),
+    }
 }
 
 /// Refuses an address that somebody had before they moved, and says which one they have now.

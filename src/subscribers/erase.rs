@@ -2,7 +2,7 @@
 //! import brings it back: the name of nobody, unless they bring the address again themselves.
 
 use super::manage::locked;
-use super::meant::{is_theirs_alone, mover};
+use super::meant::is_theirs_alone;
 use super::{PersonalClaim, Subscribers, SubscribersError, SuppressionReason, unless_first};
 use crate::domain::{EmailAddress, SubscriberState};
 use crate::store::{Durability, Session, SubscriberRow, SuppressionRow};
@@ -16,7 +16,7 @@ pub enum Erased {
     Already,
     /// Nothing was held.
     Unknown,
-    /// It is a former address of somebody who has this one now. What is held of them goes with that one.
+    /// Nobody has it, and somebody had it before, who has this one now. What is held of them goes with that one.
     Moved(String),
 }
 
@@ -39,8 +39,9 @@ impl Subscribers {
         Ok(Erased::Now)
     }
 
-    /// Erases whoever has that address, on their request to an operator; where nobody has it, what is held of it all the
-    /// same: the note of a suppression, a mail that somebody else had sent there.
+    /// Erases whoever has that address, on their request to an operator, and nobody else: whoever had it before they moved has
+    /// not asked. Where nobody has it, what is held of it goes all the same: the note of a suppression, a mail that somebody
+    /// else had sent there.
     ///
     /// # Errors
     /// When the store fails; then nothing has changed.
@@ -54,13 +55,12 @@ impl Subscribers {
         let hash = self.keys.address_hash(address);
         let mut session = self.store.write(Durability::Full).await?;
         session.lock_subscribers_among(&[&hash]).await?;
-        let known = session.subscriber_by_hash(&hash).await?;
-        if let Some(person) = mover(&mut session, known.as_ref(), &hash).await? {
-            return Ok(Erased::Moved(person.email));
-        }
-        match known {
+        match session.subscriber_by_hash(&hash).await? {
             Some(row) => self.erase_within(&mut session, &row).await?,
             None => {
+                if let Some(person) = session.moved_from(&hash).await? {
+                    return Ok(Erased::Moved(person.email));
+                }
                 let suppression = session.suppression(&hash).await?;
                 let scrubbed = session.scrub_deliveries_to(&hash, &address.as_str().to_lowercase(), self.now()).await?;
                 match suppression {

@@ -186,10 +186,29 @@ on_both! {
             let edited = subscribers.edit(&address(ANN), &edit, Origin::COMMAND_LINE, &Asked::default()).await.unwrap();
             assert_eq!(edited, Edited::Unknown);
         }
-        assert_eq!(subscribers.erase_address(&address(ANN)).await.unwrap(), Erased::Moved(NEW.to_owned()));
         assert_eq!(everything(&store).await, before);
         assert_eq!(subscribers.erase_address(&address(NEW)).await.unwrap(), Erased::Now);
         assert_eq!((states(&store).await, traces(&store, &[ANN, NEW]).await), (String::new(), String::new()), "what is held of both");
+    }
+
+    async fn whoever_asks_for_an_address_that_somebody_had_before_is_erased_alone(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        for state in ["pending", "bounced", "unsubscribed"] {
+            confirmed(&subscribers, ANN, &["weekly"]).await;
+            moves(&store, &subscribers, ANN, NEW).await;
+            execute(&store, "delete from notice_slots").await;
+            let request = JoinRequest { name: "Somebody Else".to_owned(), ..request(ANN) };
+            subscribers.join(&request, Origin::PAGE, &Asked::default()).await.unwrap();
+            execute(&store, &format!("update subscribers set state = '{state}' where email = '{ANN}'")).await;
+            assert_eq!(subscribers.erase_address(&address(ANN)).await.unwrap(), Erased::Now, "{state}");
+            assert_eq!((states(&store).await, traces(&store, &["Somebody Else"]).await), (format!("{NEW} confirmed"), String::new()));
+            assert_eq!(text(&store, "select email from live_subscriptions").await, NEW, "who moved away is mailed on");
+            assert_eq!(text(&store, "select reason from suppressions").await, "erased", "the one address alone");
+            assert_eq!(subscribers.erase_address(&address(ANN)).await.unwrap(), Erased::Moved(NEW.to_owned()), "nobody has it now");
+            assert_eq!(subscribers.erase_address(&address(NEW)).await.unwrap(), Erased::Now);
+            assert_eq!(traces(&store, &[ANN, NEW]).await, "");
+            forget_all(&store, &subscribers).await;
+        }
     }
 
     async fn whoever_confirms_an_address_that_somebody_had_before_is_meant_by_it_alone(store: TestStore) {

@@ -289,7 +289,6 @@ impl<'a> World<'a> {
         let keys = Keys::read(&self.store.folder.path().join("keys")).unwrap().unwrap();
         let hash = keys.address_hash(&address(PEOPLE[who]));
         let id = self.id(who).await.filter(|_| by_link);
-        let linked = id.is_some();
         let erased = match id {
             Some(id) => {
                 let tokens = self.subscribers.tokens();
@@ -301,7 +300,7 @@ impl<'a> World<'a> {
             }
             None => self.subscribers.erase_address(&address(PEOPLE[who])).await.unwrap(),
         };
-        if let Some(home) = self.moved_from(who).filter(|_| !linked) {
+        if let Some(home) = self.moved_from(who).filter(|_| !known) {
             assert_eq!(erased, Erased::Moved(PEOPLE[home].to_owned()), "they ask for what is held of them there");
             return;
         }
