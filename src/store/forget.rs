@@ -5,14 +5,21 @@ use super::{Session, StoreError};
 use crate::domain::UtcMillis;
 
 queries! {
-    // Whom another process is busy with is left for the next time. Whoever is still to be asked has not failed to answer.
+    // Whom another process is busy with is left for the next time. Whoever is still to be asked has not failed to answer. That
+    // an address is dead must not be forgotten with whoever never confirmed there: so only where a suppression says it as well.
     LOCK_UNCONFIRMED = {
-        sqlite "select id from subscribers where state = 'pending' and created_at <= $1 and not exists (
+        sqlite "select id from subscribers where (state = 'pending' or state = 'bounced' and confirmed_at is null)
+                  and (state = 'pending' or exists (
+                    select 1 from suppressions x where x.address_hash = subscribers.address_hash))
+                  and created_at <= $1 and not exists (
                     select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $1)
                   and not exists (select 1 from deliveries d where d.subscriber_id = subscribers.id and d.state = 'sending')
                   and not exists (select 1 from asks a where a.subscriber_id = subscribers.id)
                 order by id limit $2"
-        postgres "select id from subscribers where state = 'pending' and created_at <= $1 and not exists (
+        postgres "select id from subscribers where (state = 'pending' or state = 'bounced' and confirmed_at is null)
+                  and (state = 'pending' or exists (
+                    select 1 from suppressions x where x.address_hash = subscribers.address_hash))
+                  and created_at <= $1 and not exists (
                     select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $1)
                   and not exists (select 1 from deliveries d where d.subscriber_id = subscribers.id and d.state = 'sending')
                   and not exists (select 1 from asks a where a.subscriber_id = subscribers.id)
@@ -20,9 +27,15 @@ queries! {
     };
     // Looks again at what is locked: a request may have come in between.
     STILL_UNCONFIRMED = {
-        sqlite "select id from subscribers where id in (select value from json_each($1)) and state = 'pending'
+        sqlite "select id from subscribers where id in (select value from json_each($1))
+                  and (state = 'pending' or state = 'bounced' and confirmed_at is null)
+                  and (state = 'pending' or exists (
+                    select 1 from suppressions x where x.address_hash = subscribers.address_hash))
                   and not exists (select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $2)"
-        postgres "select id from subscribers where id in (select jsonb_array_elements_text($1::jsonb)::bigint) and state = 'pending'
+        postgres "select id from subscribers where id in (select jsonb_array_elements_text($1::jsonb)::bigint)
+                  and (state = 'pending' or state = 'bounced' and confirmed_at is null)
+                  and (state = 'pending' or exists (
+                    select 1 from suppressions x where x.address_hash = subscribers.address_hash))
                   and not exists (select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $2)"
     };
     // What is being sent this moment ends as it ends, and is nobody's.
@@ -42,6 +55,13 @@ queries! {
              finished_at = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then $3 else finished_at end,
              state = case when state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') then 'cancelled' else state end"
         where "issue_id is null and (address_hash = $1 or lower(address) = $2)"
+    };
+    // A bounce is noted in the words of the relay, which name the address.
+    BLANK_SUPPRESSIONS = {
+        sqlite "update suppressions set note = '' where note <> '' and address_hash in (
+            select s.address_hash from subscribers s where s.id in (select value from json_each($1)))"
+        postgres "update suppressions set note = '' where note <> '' and address_hash in (
+            select s.address_hash from subscribers s where s.id in (select jsonb_array_elements_text($1::jsonb)::bigint))"
     };
     FORGET_CONSENT = {
         sqlite "delete from consent_events where subscriber_id in (select value from json_each($1))"
@@ -84,13 +104,15 @@ impl Session {
     }
 
     /// Forgets the subscribers of those row ids, which are locked: with their subscriptions, requests and consent
-    /// events. Their deliveries stay as numbers, without an address; what waits is cancelled.
+    /// events, and what was noted where their addresses are suppressed. Their deliveries stay as numbers, without an
+    /// address; what waits is cancelled.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn forget_subscribers(&mut self, subscribers: &[i64], now: UtcMillis) -> Result<u64, StoreError> {
         let ids = serde_json::Value::from(subscribers).to_string();
         execute!(self, DETACH_DELIVERIES, &ids, now)?;
+        execute!(self, BLANK_SUPPRESSIONS, &ids)?;
         execute!(self, FORGET_CONSENT, &ids)?;
         execute!(self, FORGET_SUBSCRIPTIONS, &ids)?;
         self.note_forgotten().await?;

@@ -123,7 +123,6 @@ impl Subscribers {
         let reason = if complained { SuppressionReason::Complaint } else { SuppressionReason::Erased };
         // A complaint and an operator's word are stricter, and stay; what was noted with them may name somebody.
         session.suppress(&self.kept(&row.address_hash, reason)).await?;
-        session.blank_suppression(&row.address_hash).await?;
         // No list that has an address which they had before brings them back either.
         for former in session.former_addresses_between(row.id, row.id).await? {
             session.suppress(&self.kept(&former.address_hash, reason)).await?;

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use postround::domain::SystemRandom;
 use postround::store::Durability;
-use postround::subscribers::{Confirmed, Keys, Leave, NoticeKind, Origin, Subscribers};
+use postround::subscribers::{Confirmed, ImportBasis, Keys, Leave, NoticeKind, Origin, Subscribers, SuppressionReason};
 
 use super::joining::request;
-use super::{ANN, URL, public_id, states};
-use crate::support::household::{Asked, address, execute, subscribers, subscribers_with, text};
+use super::{ANN, URL, import, public_id, states};
+use crate::support::household::{Asked, address, confirmed, execute, subscribers, subscribers_with, text, traces};
 use crate::support::{TestClock, TestStore, on_both};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const MINUTES: Duration = Duration::from_secs(11 * 60);
 const BEN: &str = "ben@northfold.example";
+const CAL: &str = "cal@northfold.example";
 
 async fn with_reminder(store: &TestStore) -> (Subscribers, Arc<TestClock>) {
     subscribers_with(store, URL, |config| config.confirmation.reminder_after = Some(DAY)).await
@@ -225,6 +226,42 @@ on_both! {
         assert_ne!(text(&store, &format!("select public_id from subscribers where email = '{ANN}'")).await, claim.subscriber.as_str());
         assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE, &asked).await.unwrap(), Confirmed::Stale);
         assert_eq!(text(&store, &format!("select cast(id as text) from subscribers where email = '{ANN}'")).await, "3");
+    }
+
+    async fn whose_confirmation_bounced_is_forgotten_too_and_the_hash_stays(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let asked = Asked::default();
+        join(&subscribers, ANN, &asked).await;
+        // An old list says that he has bounced, and nothing else here does.
+        let file = format!("email,state\n{BEN},bounced\n");
+        import(&store, &subscribers, file.as_bytes(), ImportBasis::Rows, false).await;
+        confirmed(&subscribers, CAL, &["weekly"]).await;
+        for email in [ANN, CAL] {
+            let words = format!("550 5.1.1 <{email}> is nobody here");
+            subscribers.suppress(&address(email), SuppressionReason::Bounced, &words, Origin::RELAY).await.unwrap();
+        }
+        clock.advance(29 * DAY);
+        assert_eq!(subscribers.forget_unconfirmed().await.unwrap(), 0);
+        clock.advance(DAY);
+        assert_eq!(subscribers.forget_unconfirmed().await.unwrap(), 1);
+        assert_eq!(states(&store).await, format!("{BEN} bounced\n{CAL} bounced"), "who has agreed once, and of whom nothing else would stay");
+        assert_eq!(traces(&store, &[ANN]).await, "");
+        let file = format!("email\n{ANN}\n");
+        let report = import(&store, &subscribers, file.as_bytes(), ImportBasis::Confirmed("an old list"), false).await;
+        assert_eq!(report.skipped_by.get("bounced"), Some(&1), "{report:?}");
+    }
+
+    async fn whose_confirmation_bounced_is_not_forgotten_who_has_asked_anew_since(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let asked = Asked::default();
+        join(&subscribers, ANN, &asked).await;
+        subscribers.suppress(&address(ANN), SuppressionReason::Bounced, "", Origin::RELAY).await.unwrap();
+        clock.advance(20 * DAY);
+        join(&subscribers, ANN, &asked).await;
+        clock.advance(20 * DAY);
+        assert_eq!(subscribers.forget_unconfirmed().await.unwrap(), 0);
+        clock.advance(20 * DAY);
+        assert_eq!(subscribers.forget_unconfirmed().await.unwrap(), 1);
     }
 
     async fn nobody_is_forgotten_who_has_ever_agreed_or_was_asked_anew_or_is_being_mailed(store: TestStore) {

@@ -110,6 +110,7 @@ impl World<'_> {
         }
         self.people[to] = Person {
             standing: mover.standing,
+            proven: mover.proven,
             gets: mover.gets,
             left,
             had,

@@ -78,6 +78,8 @@ pub struct Got {
 #[derive(Clone, Debug)]
 pub struct Person {
     pub standing: Standing,
+    /// Whether they have ever confirmed, or something else proves it.
+    pub proven: bool,
     pub gets: BTreeMap<usize, Got>,
     pub left: BTreeMap<usize, UtcMillis>,
     /// What they got of what they have left, as it was then.
@@ -99,6 +101,7 @@ impl Person {
     pub fn new() -> Self {
         Self {
             standing: Standing::Unknown,
+            proven: false,
             gets: BTreeMap::new(),
             left: BTreeMap::new(),
             had: BTreeMap::new(),
@@ -195,7 +198,7 @@ impl Person {
             self.left.remove(&digest);
             self.gets.entry(digest).or_insert(Got { topics, paused_until: None }).topics |= topics;
         }
-        self.standing = Standing::Confirmed;
+        (self.standing, self.proven) = (Standing::Confirmed, true);
         self.bar = None;
         self.used.insert(link.asked_at);
         Verdict::Now
@@ -221,7 +224,7 @@ impl Person {
         let taken: Vec<_> = wanted.iter().filter(|(digest, _)| !self.left.contains_key(digest)).collect();
         for (digest, topics) in taken {
             self.gets.entry(*digest).or_insert(Got { topics: *topics, paused_until: None }).topics |= topics;
-            self.standing = Standing::Confirmed;
+            (self.standing, self.proven) = (Standing::Confirmed, true);
         }
     }
 
@@ -237,6 +240,9 @@ impl Person {
             return;
         }
         let wanted = named.unwrap_or(&all);
+        if !known {
+            self.asked_at = now;
+        }
         if state == Standing::Confirmed {
             let pending = self.standing == Standing::Pending && self.bar.is_none();
             if pending {
@@ -247,7 +253,7 @@ impl Person {
             let taken = wanted.iter().filter(|(digest, _)| may && !self.left.contains_key(digest));
             for (digest, topics) in taken {
                 self.gets.entry(*digest).or_insert(Got { topics: *topics, paused_until: None });
-                self.standing = state;
+                (self.standing, self.proven) = (state, true);
             }
             return;
         }
@@ -322,7 +328,9 @@ impl Person {
 
     /// Whether they have never confirmed, and it is forgotten that they asked.
     pub fn is_forgotten(&self, now: UtcMillis) -> bool {
-        self.standing == Standing::Pending && self.asked_at <= now.minus(30 * DAY)
+        // That an address is dead is not forgotten where nothing else says it.
+        let bounced = self.standing == Standing::Bounced && !self.proven && self.bar.is_some();
+        (self.standing == Standing::Pending || bounced) && self.asked_at <= now.minus(30 * DAY)
     }
 
     /// Nothing is known of them any more but that they must not be mailed, and what was mailed there.

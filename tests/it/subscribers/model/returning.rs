@@ -52,7 +52,7 @@ impl Person {
         if self.standing == Standing::Left {
             self.gets.clear();
         }
-        self.standing = Standing::Confirmed;
+        (self.standing, self.proven) = (Standing::Confirmed, true);
         self.left.remove(&digest);
         self.gets.insert(digest, Got { topics: ALL, paused_until: None });
         Taken::Now
