@@ -94,6 +94,16 @@ impl Subscribers {
         origin: Origin<'_>,
         notify: &impl Notify,
     ) -> Result<ChangeAsked, SubscribersError> {
+        unless_first(|| self.try_ask_address_change(claim, new, origin, notify)).await
+    }
+
+    async fn try_ask_address_change(
+        &self,
+        claim: &PersonalClaim,
+        new: &EmailAddress,
+        origin: Origin<'_>,
+        notify: &impl Notify,
+    ) -> Result<ChangeAsked, SubscribersError> {
         let mut session = self.store.write(Durability::Full).await?;
         let hash = self.keys.address_hash(new);
         let granted = self.take_notice_slot(&mut session, new).await?;

@@ -38,6 +38,7 @@ mod why;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use add::{Added, NewSubscriber};
 pub use address_change::{ChangeAsked, Changed, Immovable};
@@ -108,7 +109,7 @@ pub enum SubscribersError {
     },
     /// There were so many changes that the next one has to wait that long.
     #[error("there were too many changes within an hour; the next one is taken in {} minutes", .0.as_secs().div_ceil(60))]
-    TooOften(std::time::Duration),
+    TooOften(Duration),
     /// A mail to them could not be queued.
     #[error("cannot queue the mail about the subscription: {0}")]
     Notify(NotifyError),
@@ -198,10 +199,21 @@ impl Subscribers {
 /// How often an attempt is made where other writers are in the way.
 const TRIES: u32 = 3;
 
+/// How long whoever was broken off lets others go first, and longer each time.
+const GIVE_WAY: Duration = Duration::from_millis(100);
+
 impl SubscribersError {
     /// Whether another writer was first to the same address, which is known by then, or was in the way.
     fn is_contention(&self) -> bool {
         matches!(self, Self::Store(error) if error.is_conflict() || error.is_transient())
+    }
+
+    /// Lets whoever was in the way go first: else this could be in theirs again before they have woken up. Who was first to an
+    /// address has ended.
+    async fn give_way(&self, tries: u32) {
+        if matches!(self, Self::Store(error) if error.is_transient()) {
+            tokio::time::sleep(GIVE_WAY * tries).await;
+        }
     }
 }
 
@@ -210,9 +222,9 @@ async fn unless_first<T, F>(attempt: impl Fn() -> F) -> Result<T, SubscribersErr
 where
     F: Future<Output = Result<T, SubscribersError>>,
 {
-    for _ in 1..TRIES {
+    for tries in 1..TRIES {
         match attempt().await {
-            Err(error) if error.is_contention() => {}
+            Err(error) if error.is_contention() => error.give_way(tries).await,
             result => return result,
         }
     }
@@ -233,5 +245,25 @@ fn event(row: &SubscriberRow, event: &str, at: UtcMillis, origin: Origin<'_>) ->
         agent: origin.agent.map(str::to_owned),
         wording: None,
         evidence: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_was_in_the_way_goes_first_and_has_longer_each_time() {
+        let (began, tries) = (tokio::time::Instant::now(), AtomicU32::new(0));
+        let broken_off = || StoreError::Transaction { action: "commit", source: sqlx::Error::PoolTimedOut };
+        let result = unless_first(|| async {
+            match tries.fetch_add(1, Ordering::Relaxed) {
+                2 => Ok(began.elapsed()),
+                _ => Err(SubscribersError::Store(broken_off())),
+            }
+        });
+        assert_eq!(result.await.unwrap(), GIVE_WAY * 3);
     }
 }
