@@ -92,6 +92,7 @@ impl Session {
         limit: i64,
         now: UtcMillis,
     ) -> Result<u64, StoreError> {
+        self.lock_issue(issue).await?;
         if execute!(self, BEGIN_FOLDING, issue, before, now)? == 0 {
             return Ok(0);
         }

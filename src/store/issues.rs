@@ -69,6 +69,12 @@ queries! {
                          and d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'held', 'deferred', 'uncertain'))
          and not exists (select 1 from deliveries d where d.owner is not null and +d.issue_id = issues.id)"
     };
+    // Whoever queues deliveries of an issue that is there locks its row. So what is asked after this has waited for them, which
+    // one statement would not do: it goes on with what it saw when it began.
+    LOCK_ISSUE = {
+        sqlite "select id from issues where id = $1"
+        postgres "select id from issues where id = $1 for no key update"
+    };
     FINISH_ISSUE = {
         "update issues set state = 'sent', finished_at = $2, first_sent_at = coalesce(first_sent_at,
              case when exists (select 1 from deliveries d where d.issue_id = $1 and d.state = 'sent')
@@ -337,11 +343,20 @@ impl Session {
         Ok(fetch_one!(self, IS_FINISHED as (i64,), issue)?.0 == 1)
     }
 
+    /// Makes whoever queues deliveries of an issue again wait until this transaction ends, and waits for those who do.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) async fn lock_issue(&mut self, issue: i64) -> Result<(), StoreError> {
+        fetch_optional!(self, LOCK_ISSUE as (i64,), issue).map(|_| ())
+    }
+
     /// Marks an issue `sent` when all of it is laid out and no delivery is open. Returns whether it did.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn finish_issue(&mut self, issue: i64, now: UtcMillis) -> Result<bool, StoreError> {
+        self.lock_issue(issue).await?;
         Ok(execute!(self, FINISH_ISSUE, issue, now)? == 1)
     }
 }

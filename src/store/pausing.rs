@@ -11,24 +11,37 @@ queries! {
         where "subscriber_id = $1 and digest = $2 and kind in ('digest', 'welcome')
            and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
     };
-    // What pauses cancelled before it was ever started: each has the moment of a choice. What waited meanwhile was not tried.
+    // What pauses cancelled before it was ever started: each has the moment of a choice, or of a file that had one. What waited
+    // meanwhile was not tried. The row of the issue is locked, so that nobody finishes it before this is seen.
     RESTORE_PAUSED = {
         deliveries set "state = 'queued', due_at = $3, first_due_at = $3, finished_at = null"
-        where "subscriber_id = $1 and digest = $2 and kind = 'digest' and state = 'cancelled' and started_at is null
+        where sqlite "subscriber_id = $1 and digest = $2 and kind = 'digest' and state = 'cancelled' and started_at is null
            and finished_at in (
-               select c.at from consent_events c where c.subscriber_id = $1 and c.digest = $2 and c.event = 'chose')
+               select c.at from consent_events c
+               where c.subscriber_id = $1 and c.digest = $2 and c.event in ('chose', 'imported'))
            and exists (select 1 from issues i where i.id = deliveries.issue_id and i.state in ('sending', 'held'))"
+        postgres "subscriber_id = $1 and digest = $2 and kind = 'digest' and state = 'cancelled' and started_at is null
+           and finished_at in (
+               select c.at from consent_events c
+               where c.subscriber_id = $1 and c.digest = $2 and c.event in ('chose', 'imported'))
+           and exists (select 1 from issues i where i.id = deliveries.issue_id and i.state in ('sending', 'held') for share)"
     };
     // What a leaving cancelled before it was ever started: in an issue that is still being sent, unless they are paused, and
     // corrections of what they have, as long as it is kept who got them.
     RESTORE_LEFT = {
         deliveries set "state = 'queued', due_at = $4, first_due_at = $4, finished_at = null"
-        where "subscriber_id = $1 and digest = $2 and state = 'cancelled' and finished_at = $3 and started_at is null
+        where sqlite "subscriber_id = $1 and digest = $2 and state = 'cancelled' and finished_at = $3 and started_at is null
            and (kind = 'digest' and $5 = 0 and exists (
                    select 1 from issues i where i.id = deliveries.issue_id and i.state in ('sending', 'held'))
                 or kind = 'correction' and exists (
                    select 1 from corrections c join issues i on i.id = c.issue_id
                    where c.id = deliveries.correction_id and i.folded_at is null))"
+        postgres "subscriber_id = $1 and digest = $2 and state = 'cancelled' and finished_at = $3 and started_at is null
+           and (kind = 'digest' and $5 = 0 and exists (
+                   select 1 from issues i where i.id = deliveries.issue_id and i.state in ('sending', 'held') for share)
+                or kind = 'correction' and exists (
+                   select 1 from corrections c join issues i on i.id = c.issue_id
+                   where c.id = deliveries.correction_id and i.folded_at is null for share of i))"
     };
 }
 

@@ -180,15 +180,15 @@ impl Session {
         Ok(stopped + execute!(self, CANCEL_ALL_TO, &json(addresses), now, &hashes)?)
     }
 
-    /// Cancels what may not be started now of all that goes to those subscribers and addresses, in a transaction after
-    /// the one that said so: a start that looked at them before is over then, or finds its claim gone. Says how many.
+    /// Cancels what may not be started at that moment of all that goes to those subscribers and addresses, in a transaction
+    /// after the one that said so: a start that looked at them before is over then, or finds its claim gone. Says how many.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn recall_unwanted(&mut self, hashes: &[&str], now: UtcMillis) -> Result<u64, StoreError> {
+    pub async fn recall_unwanted(&mut self, hashes: &[&str], at: UtcMillis) -> Result<u64, StoreError> {
         let hashes = json(hashes);
-        let recalled = execute!(self, RECALL_UNWANTED_OF, &hashes, now)?;
-        Ok(recalled + execute!(self, RECALL_UNWANTED_TO, &hashes, now)?)
+        let recalled = execute!(self, RECALL_UNWANTED_OF, &hashes, at)?;
+        Ok(recalled + execute!(self, RECALL_UNWANTED_TO, &hashes, at)?)
     }
 
     /// Lifts a suppression; says whether there was one.

@@ -122,7 +122,7 @@ impl Subscribers {
         session.add_consent(&event).await?;
         session.commit().await?;
         if pause.is_some() {
-            self.recall_unwanted(&[row.address_hash]).await?;
+            self.recall_unwanted(&[row.address_hash], now).await?;
         }
         Ok(Chose::Now)
     }

@@ -75,14 +75,15 @@ pub(super) async fn suppress(
 
 impl Subscribers {
     /// Where there are writers beside each other, a start may have looked at somebody just before they were to get nothing
-    /// more, and commit after: this waits for it, or takes its claim away.
-    pub(super) async fn recall_unwanted(&self, hashes: &[String]) -> Result<(), SubscribersError> {
+    /// more, and commit after: this waits for it, or takes its claim away. `at` is the moment from which they are to get
+    /// nothing, by which what a pause has stopped is found again.
+    pub(super) async fn recall_unwanted(&self, hashes: &[String], at: UtcMillis) -> Result<(), SubscribersError> {
         if hashes.is_empty() || !self.store.is_shared() {
             return Ok(());
         }
         let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
         let mut session = self.store.write(Durability::Full).await?;
-        session.recall_unwanted(&hashes, self.now()).await?;
+        session.recall_unwanted(&hashes, at).await?;
         Ok(session.commit().await?)
     }
 }

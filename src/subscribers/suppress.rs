@@ -100,11 +100,21 @@ impl Subscribers {
             note: super::import::cut(note),
             since: None,
         };
-        let mut session = self.store.write(Durability::Full).await?;
-        let mut done = suppress(&mut session, &[entry], reason, origin, self.now()).await?;
-        session.commit().await?;
-        self.recall_unwanted(&done.hashes).await?;
+        let mut done = unless_first(|| self.try_suppress(&entry, reason, origin)).await?;
+        self.recall_unwanted(&done.hashes, self.now()).await?;
         Ok(Suppressed { changed: done.changed > 0, stopped: done.stopped, moved_to: done.moved_to.pop() })
+    }
+
+    async fn try_suppress(
+        &self,
+        entry: &Entry,
+        reason: SuppressionReason,
+        origin: Origin<'_>,
+    ) -> Result<Done, SubscribersError> {
+        let mut session = self.store.write(Durability::Full).await?;
+        let done = suppress(&mut session, std::slice::from_ref(entry), reason, origin, self.now()).await?;
+        session.commit().await?;
+        Ok(done)
     }
 
     /// Suppresses a chunk of a list. A list that came from here has the dead addresses of before: whoever has asked at one
@@ -263,7 +273,7 @@ impl Subscribers {
         let note = super::import::cut(note);
         self.read_suppressions(import, &note, async |chunk: Vec<Entry>| {
             let done = unless_first(|| self.suppress_listed(&chunk, reason, origin)).await?;
-            self.recall_unwanted(&done.hashes).await?;
+            self.recall_unwanted(&done.hashes, self.now()).await?;
             Ok((done.changed, done.moved_to.len() as u64))
         })
         .await

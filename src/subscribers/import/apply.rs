@@ -1,7 +1,6 @@
 //! Writes a chunk of checked rows in one short transaction.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::Import;
 use super::changes::Changes;
@@ -10,9 +9,6 @@ use super::report::Counts;
 use crate::domain::UtcMillis;
 use crate::store::{Ask, Durability, Session};
 use crate::subscribers::{Origin, Subscribers, SubscribersError, TRIES};
-
-/// How long a chunk that was broken off lets others go first, and longer each time.
-const GIVE_WAY: Duration = Duration::from_millis(100);
 
 impl Subscribers {
     /// Writes a chunk in one transaction. `pace` says when the next one is asked.
@@ -23,41 +19,41 @@ impl Subscribers {
         pace: &mut impl FnMut() -> UtcMillis,
     ) -> Result<Counts, SubscribersError> {
         let mut tries = 1;
-        let (counts, refused) = loop {
+        let (counts, refused, at) = loop {
             match self.try_apply_chunk(chunk, import, pace).await {
                 Err(error) if error.is_contention() && tries < TRIES => {
-                    // Else it could be in the way again before whoever waits for its rows has woken up.
-                    tokio::time::sleep(GIVE_WAY * tries).await;
+                    error.give_way(tries).await;
                     tries += 1;
                 }
                 result => break result?,
             }
         };
-        self.recall_unwanted(&refused).await?;
+        self.recall_unwanted(&refused, at).await?;
         Ok(counts)
     }
 
-    /// Gives the hashes of the addresses too where something is not wanted any more.
+    /// Gives the hashes of the addresses too where something is not wanted any more, and the moment from which it is not.
     async fn try_apply_chunk(
         &self,
         chunk: &[Numbered],
         import: &Import<'_>,
         pace: &mut impl FnMut() -> UtcMillis,
-    ) -> Result<(Counts, Vec<String>), SubscribersError> {
+    ) -> Result<(Counts, Vec<String>, UtcMillis), SubscribersError> {
         let source = format!("import of {}", name_of(import.path));
+        let origin = Origin { source: &source, ..Origin::COMMAND_LINE };
         let mut session = self.store.write(Durability::Full).await?;
         let hashes: Vec<&str> = chunk.iter().map(|numbered| numbered.row.address_hash.as_str()).collect();
         session.lock_subscribers_among(&hashes).await?;
         session.lock_moved_among(&hashes).await?;
-        let (mut counts, mut refused) = (Counts::default(), Vec::new());
+        let (mut counts, mut refused, now) = (Counts::default(), Vec::new(), self.now());
         let mut rest: Vec<&Numbered> = chunk.iter().collect();
         while !rest.is_empty() {
-            let (changes, later) = self.apply_some(&mut session, counts, rest, import, &source, pace).await?;
+            let (changes, later) = self.apply_some(&mut session, counts, rest, import, (origin, now), pace).await?;
             refused.extend(changes.refused());
             (counts, rest) = (changes.counts, later);
         }
         session.commit().await?;
-        Ok((counts, refused))
+        Ok((counts, refused, now))
     }
 
     /// Writes some of the rows, and gives those that come later.
@@ -67,17 +63,18 @@ impl Subscribers {
         counts: Counts,
         rows: Vec<&'c Numbered>,
         import: &Import<'_>,
-        source: &str,
+        (origin, now): (Origin<'_>, UtcMillis),
         pace: &mut impl FnMut() -> UtcMillis,
     ) -> Result<(Changes<'c>, Vec<&'c Numbered>), SubscribersError> {
-        let now = self.now();
-        let origin = Origin { source, ..Origin::COMMAND_LINE };
         let known = Known::look_up(session, &rows).await?;
-        let (mut changes, later) = self.decide(&known, counts, rows, import, origin);
+        let (mut changes, later) = self.decide(&known, counts, rows, import, (origin, now));
         changes.insert(session, import, origin, now).await?;
         let asks: Vec<Ask> = if import.asks() {
-            let ask =
-                |subscriber_id: &i64| Ask { subscriber_id: *subscriber_id, due_at: pace(), source: source.to_owned() };
+            let ask = |subscriber_id: &i64| Ask {
+                subscriber_id: *subscriber_id,
+                due_at: pace(),
+                source: origin.source.to_owned(),
+            };
             changes.ask.iter().map(ask).collect()
         } else {
             changes.turns.iter().map(|(subscriber_id, turn)| turn.row(*subscriber_id, pace())).collect()

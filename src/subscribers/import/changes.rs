@@ -52,9 +52,8 @@ impl Subscribers {
         counts: Counts,
         rows: Vec<&'c Numbered>,
         import: &Import<'_>,
-        origin: Origin<'_>,
+        (origin, now): (Origin<'_>, UtcMillis),
     ) -> (Changes<'c>, Vec<&'c Numbered>) {
-        let now = self.now();
         let mut changes = Changes { counts, ..Changes::default() };
         let mut taken = known.taken.clone();
         let mut fresh_id = PublicId::together(self.random.as_ref());
@@ -162,15 +161,23 @@ impl Changes<'_> {
     fn update(&mut self, update: Update, row: &Row, import: &Import<'_>, origin: Origin<'_>, now: UtcMillis) {
         let id = update.row.id;
         self.events.push(imported(&update.row, row, import, origin, now));
-        let paused = |digest: &String| {
-            update.put.iter().any(|have| have.digest == *digest && have.state == SubscriptionState::Paused)
-        };
-        let (pause, cancel): (Vec<String>, Vec<String>) = update.cancel.into_iter().partition(paused);
-        self.pause.extend(pause.into_iter().map(|digest| (id, digest)));
-        if !cancel.is_empty() {
+        if !update.cancel.is_empty() {
             self.refused.push(update.row.address_hash.clone());
         }
-        self.cancel.extend(cancel.into_iter().map(|digest| (id, digest)));
+        for digest in update.cancel {
+            let put = update.put.iter().find(|have| have.digest == digest);
+            match put.filter(|have| have.state == SubscriptionState::Paused) {
+                Some(paused) => {
+                    // What it stops is found again by this moment.
+                    let mut event = event(&update.row, "imported", now, origin);
+                    event.digest = Some(digest.clone());
+                    event.evidence = paused.paused_until.map(|until| format!("paused until {until}"));
+                    self.events.push(event);
+                    self.pause.push((id, digest));
+                }
+                None => self.cancel.push((id, digest)),
+            }
+        }
         self.put.extend(update.put);
         self.drop.extend(update.drop.into_iter().map(|digest| (id, digest)));
         if update.confirms {

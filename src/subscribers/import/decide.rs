@@ -256,7 +256,7 @@ impl Known {
     }
 }
 
-/// What the file has left or paused and they have not here.
+/// What the file has left or paused and they have not here, or not for as long.
 fn stricter(exact: &[SubscriptionRow], have: &[SubscriptionRow], now: UtcMillis) -> Vec<SubscriptionRow> {
     let pair = exact.iter().filter_map(|theirs| Some((theirs, have.iter().find(|have| have.digest == theirs.digest)?)));
     pair.filter_map(|(theirs, have)| match (theirs.state, have.state) {
@@ -266,7 +266,9 @@ fn stricter(exact: &[SubscriptionRow], have: &[SubscriptionRow], now: UtcMillis)
             left_at: Some(theirs.left_at.unwrap_or(now).min(now)),
             ..have.clone()
         }),
-        (SubscriptionState::Paused, SubscriptionState::Active) if theirs.paused_until > Some(now) => {
+        (SubscriptionState::Paused, SubscriptionState::Active | SubscriptionState::Paused)
+            if theirs.paused_until > Some(now).max(have.paused_until) =>
+        {
             Some(SubscriptionRow {
                 state: SubscriptionState::Paused,
                 paused_until: theirs.paused_until,

@@ -40,7 +40,7 @@ struct Foreseen {
 impl Subscribers {
     /// Says what a chunk would do.
     pub(super) async fn plan_chunk(&self, chunk: &[Numbered], plan: &mut Plan<'_>) -> Result<Counts, SubscribersError> {
-        let mut session = self.store.read().await?;
+        let (mut session, now) = (self.store.read().await?, self.now());
         let (mut counts, mut rest) = (Counts::default(), chunk.iter().collect::<Vec<_>>());
         while !rest.is_empty() {
             let mut known = Known::look_up(&mut session, &rest).await?;
@@ -51,9 +51,10 @@ impl Subscribers {
                 false => session.have_moved_among(&people).await?.into_iter().collect(),
             };
             let again = may_come_again(&rest, &known, &movers);
-            let (changes, later) = self.decide(&known, counts, rest, &plan.import, Origin::COMMAND_LINE);
+            let origin = Origin::COMMAND_LINE;
+            let (changes, later) = self.decide(&known, counts, rest, &plan.import, (origin, now));
             let kept = plan.foreseen.kept(&mut session, &changes).await?;
-            plan.foreseen.note(&changes, &known, (&again, &movers), &kept, self.now());
+            plan.foreseen.note(&changes, &known, (&again, &movers), &kept, now);
             (counts, rest) = (changes.counts, later);
         }
         Ok(counts)

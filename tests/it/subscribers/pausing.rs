@@ -103,6 +103,45 @@ on_both! {
         assert_eq!(text(&store, DELIVERIES).await, "a correction cancelled\na digest cancelled");
     }
 
+    async fn ending_a_pause_that_a_file_had_brings_back_what_it_stopped_and_not_what_a_file_ended(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly", "jobs"]).await;
+        queue(&store, "a", "sending").await;
+        let basis = ImportBasis::Confirmed("a list");
+        let file = format!("email,subscriptions\n{ANN},weekly=* paused until=2027-06-01\n");
+        import(&store, &subscribers, file.as_bytes(), basis, false).await;
+        clock.advance(Duration::from_secs(60));
+        pause(&subscribers, &store, 0).await;
+        assert_eq!(text(&store, DELIVERIES).await, "a correction queued\na digest queued");
+        let said = "select event || ' ' || evidence from consent_events where digest = 'weekly' and event = 'imported'";
+        assert_eq!(text(&store, said).await, "imported paused until 2027-06-01T00:00:00Z");
+        clock.advance(Duration::from_secs(60));
+        let file = format!("email,subscriptions\n{ANN},weekly=* left\n");
+        import(&store, &subscribers, file.as_bytes(), basis, false).await;
+        execute(&store, "update subscriptions set state = 'active', left_at = null").await;
+        for weeks in [2, 0] {
+            clock.advance(Duration::from_secs(60));
+            pause(&subscribers, &store, weeks).await;
+        }
+        assert_eq!(text(&store, DELIVERIES).await, "a correction cancelled\na digest cancelled");
+    }
+
+    async fn of_two_ends_of_a_pause_the_later_one_counts(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        pause(&subscribers, &store, 4).await;
+        let until = "select cast(paused_until as text) from subscriptions";
+        let own = text(&store, until).await;
+        let file = async |until: &str| {
+            let file = format!("email,subscriptions\n{ANN},weekly=* paused until={until}\n");
+            let report = import(&store, &subscribers, file.as_bytes(), ImportBasis::Confirmed("a list"), false).await;
+            (report.updated, report.unchanged)
+        };
+        assert_eq!((file("2026-12-01").await, text(&store, until).await), ((0, 1), own), "their own ends later");
+        assert_eq!((file("2027-06-01").await, text(&store, until).await), ((1, 0), "1811808000000".to_owned()));
+        assert_eq!(file("2027-06-01").await, (0, 1));
+    }
+
     async fn a_row_that_is_paused_and_says_not_until_when_is_refused_with_its_line(store: TestStore) {
         let (subscribers, _clock) = subscribers(&store, URL).await;
         let file = format!("email,subscriptions\n{ANN},weekly=* paused until=2027-06-01\nben@northfold.example,jobs=*; weekly=* paused\n");

@@ -8,13 +8,42 @@ use std::time::Duration;
 use postround::config::StoreUrl;
 use postround::domain::DeliveryState;
 use postround::store::Durability;
-use postround::subscribers::{Chose, DigestClaim, Import, ImportBasis, Origin, Subscribers, SuppressionReason};
-use sqlx::{Connection, Executor};
+use postround::subscribers::{
+    ChangeAsked, Chose, DigestClaim, Import, ImportBasis, Keys, Leave, Origin, Subscribers, SuppressionReason, Undone,
+};
+use sqlx::{Connection, Executor, PgConnection};
 
-use super::moving::{id_of, mailed, mark, starts};
+use super::moving::{NEW, id_of, mailed, mark, starts};
 use super::{ANN, URL};
-use crate::support::household::{Asked, address, confirmed, subscribers, text};
+use crate::support::household::{Asked, address, confirmed, execute, subscribers, text};
 use crate::support::{MONDAY, PATIENCE, TestStore};
+
+/// A file that has somebody paused.
+const PAUSED: &str = "email,subscriptions\nANN,weekly=* paused until=2027-06-01\n";
+
+async fn connect(store: &TestStore) -> PgConnection {
+    let StoreUrl::Postgres(url) = &store.url else { panic!("this is not PostgreSQL") };
+    PgConnection::connect(url.reveal()).await.unwrap()
+}
+
+/// Until this is committed nobody comes further than to their evidence: deliveries have been cancelled, or queued again, by then.
+async fn hold_evidence(holder: &mut PgConnection) -> sqlx::Transaction<'_, sqlx::Postgres> {
+    let mut hold = holder.begin().await.unwrap();
+    hold.execute("lock table consent_events in share mode").await.unwrap();
+    hold
+}
+
+/// An issue that is being sent and is laid out.
+async fn sending(store: &TestStore) {
+    let issue = "insert into issues (public_id, digest, issue_key, state, subject, issue_date, composed_at, layout_after, laid_out_at, recipients)
+         values ('i', 'weekly', 'k', 'sending', '', '', 0, 0, 1, 1)";
+    execute(store, issue).await;
+}
+
+async fn ends_the_pause(store: &TestStore, subscribers: &Subscribers) {
+    let claim = DigestClaim { subscriber: id_of(store, ANN).await, digest: "weekly".to_owned() };
+    assert_eq!(subscribers.choose(&claim, None, None, Origin::PAGE).await.unwrap(), Chose::Now);
+}
 
 /// Waits until somebody waits for a lock of that kind, or `is_over`.
 async fn until_somebody_waits(store: &TestStore, kind: &str, is_over: impl Fn() -> bool) {
@@ -60,6 +89,7 @@ async fn a_no_is_answered_when_no_start_that_has_not_heard_of_it_is_under_way() 
         ("paused", String::new()),
         ("listed", format!("{ANN}\n")),
         ("imported as left", format!("email,state\n{ANN},unsubscribed\n")),
+        ("imported as paused", PAUSED.replace("ANN", ANN)),
         ("imported as suppressed", format!("email,state,suppressed\n{ANN},confirmed,manual {since}\n")),
     ] {
         let Some(store) = TestStore::postgres().await else { return };
@@ -69,11 +99,8 @@ async fn a_no_is_answered_when_no_start_that_has_not_heard_of_it_is_under_way() 
         let first = starts(&mut subscribers.store().marks().await.unwrap()).await;
         let path = store.folder.path().join("no.csv");
         std::fs::write(&path, file).unwrap();
-        // It has cancelled what waits, and comes no further than its evidence.
-        let StoreUrl::Postgres(url) = &store.url else { return };
-        let mut holder = sqlx::PgConnection::connect(url.reveal()).await.unwrap();
-        let mut hold = holder.begin().await.unwrap();
-        hold.execute("lock table consent_events in share mode").await.unwrap();
+        let mut holder = connect(&store).await;
+        let hold = hold_evidence(&mut holder).await;
         let answered = AtomicBool::new(false);
         let is_answered = || answered.load(Ordering::SeqCst);
         let no = async {
@@ -98,4 +125,143 @@ async fn a_no_is_answered_when_no_start_that_has_not_heard_of_it_is_under_way() 
         tokio::join!(no, meanwhile);
         assert_eq!(text(&store, "select state from deliveries").await, "sending", "{way}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_queued_beside_the_beginning_of_a_pause_comes_when_it_is_ended() {
+    for way in ["paused", "imported as paused"] {
+        let Some(store) = TestStore::postgres().await else { return };
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        sending(&store).await;
+        let path = store.folder.path().join("no.csv");
+        std::fs::write(&path, PAUSED.replace("ANN", ANN)).unwrap();
+        let mut holder = connect(&store).await;
+        let hold = hold_evidence(&mut holder).await;
+        let no = say_no(way, &path, &store, &subscribers);
+        let meanwhile = async {
+            until_somebody_waits(&store, "relation", || false).await;
+            // A layout that waits for the row of the subscriber goes on before the claims are recalled.
+            let queue = "set session_replication_role = replica;
+                insert into mails (kind, digest, topics, locale, subject, html, body_text, mime, marker, salt, created_at)
+                    values ('digest', 'weekly', '*', '', '', '', '', '', '', '', 0);
+                insert into deliveries (mail_id, issue_id, kind, digest, subscriber_id, address, name, state, priority, due_at,
+                        first_due_at, attempts)
+                    select 1, 1, 'digest', 'weekly', id, email, '', 'queued', 0, 0, 0, 0 from subscribers";
+            execute(&store, queue).await;
+            clock.advance(Duration::from_secs(1));
+            hold.commit().await.unwrap();
+        };
+        tokio::join!(no, meanwhile);
+        assert_eq!(text(&store, "select state from deliveries").await, "cancelled", "{way}");
+        clock.advance(Duration::from_secs(60));
+        ends_the_pause(&store, &subscribers).await;
+        assert_eq!(text(&store, "select state from deliveries").await, "queued", "{way}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_issue_is_not_finished_beside_somebody_to_whom_it_comes_again() {
+    let stands = "select i.state || ' ' || d.state from issues i join deliveries d on d.issue_id = i.id";
+    for undone in [false, true] {
+        let Some(store) = TestStore::postgres().await else { return };
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        sending(&store).await;
+        mailed(&store, "digest", "queued", "issue_id=1").await;
+        let way = match undone {
+            false => {
+                say_no("paused", Path::new(""), &store, &subscribers).await;
+                None
+            }
+            true => {
+                let (id, asked) = (id_of(&store, ANN).await, Asked::default());
+                let left = subscribers.say_goodbye(&id, "weekly", Leave::All, Origin::PAGE, &asked).await.unwrap();
+                Some(subscribers.tokens().verify_undo(left.way.unwrap().as_str(), subscribers.now()).unwrap())
+            }
+        };
+        assert_eq!(text(&store, stands).await, "sending cancelled");
+        clock.advance(Duration::from_secs(60));
+        let comes_again = async || match &way {
+            None => ends_the_pause(&store, &subscribers).await,
+            Some(way) => assert!(matches!(subscribers.undo(way, "Undo", Origin::PAGE).await.unwrap(), Undone::Now(_))),
+        };
+        let finish = async || {
+            let mut session = subscribers.store().write(Durability::Full).await.unwrap();
+            let finished = session.finish_issue(1, subscribers.now()).await.unwrap();
+            (session, finished)
+        };
+        let mut holder = connect(&store).await;
+        let hold = hold_evidence(&mut holder).await;
+        let over = AtomicBool::new(false);
+        let tended = async {
+            until_somebody_waits(&store, "relation", || false).await;
+            let (session, finished) = finish().await;
+            session.commit().await.unwrap();
+            over.store(true, Ordering::SeqCst);
+            finished
+        };
+        let let_go = async {
+            until_somebody_waits(&store, "transactionid", || over.load(Ordering::SeqCst)).await;
+            hold.commit().await.unwrap();
+        };
+        let ((), finished, ()) = tokio::join!(comes_again(), tended, let_go);
+        assert_eq!((finished, text(&store, stands).await.as_str()), (false, "sending queued"), "undone: {undone}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_pause_stopped_of_an_issue_that_is_being_finished_stays_stopped() {
+    let Some(store) = TestStore::postgres().await else { return };
+    let (subscribers, clock) = subscribers(&store, URL).await;
+    confirmed(&subscribers, ANN, &["weekly"]).await;
+    sending(&store).await;
+    mailed(&store, "digest", "queued", "issue_id=1").await;
+    say_no("paused", Path::new(""), &store, &subscribers).await;
+    clock.advance(Duration::from_secs(60));
+    let mut session = subscribers.store().write(Durability::Full).await.unwrap();
+    assert!(session.finish_issue(1, subscribers.now()).await.unwrap());
+    let over = AtomicBool::new(false);
+    let ended = async {
+        ends_the_pause(&store, &subscribers).await;
+        over.store(true, Ordering::SeqCst);
+    };
+    let let_go = async {
+        until_somebody_waits(&store, "transactionid", || over.load(Ordering::SeqCst)).await;
+        session.commit().await.unwrap();
+    };
+    tokio::join!(ended, let_go);
+    let stands = "select i.state || ' ' || d.state from issues i join deliveries d on d.issue_id = i.id";
+    assert_eq!(text(&store, stands).await, "sent cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_was_broken_off_since_another_was_in_the_way_tries_again() {
+    let Some(store) = TestStore::postgres().await else { return };
+    let (subscribers, _clock) = subscribers(&store, URL).await;
+    confirmed(&subscribers, ANN, &["weekly"]).await;
+    let broken_off = "create sequence tries;
+        create function break_off() returns trigger language plpgsql as $$ begin
+            if nextval('tries') = 1 then raise exception 'deadlock detected' using errcode = '40P01'; end if;
+            return new;
+        end $$;
+        create trigger break_off before insert on consent_events for each row execute function break_off()";
+    execute(&store, broken_off).await;
+    let (keys, now) = (Keys::read(&store.folder.path().join("keys")).unwrap().unwrap(), subscribers.now());
+    let token =
+        subscribers.tokens().manage(&id_of(&store, ANN).await, &keys.address_hash(&address(ANN)), "weekly", now);
+    let claim = subscribers.tokens().verify_manage(token.as_str(), now).unwrap();
+    let asked = Asked::default();
+    let answer = subscribers.ask_address_change(&claim, &address(NEW), Origin::PAGE, &asked).await.unwrap();
+    assert_eq!((answer, asked.count()), (ChangeAsked::Asked, 1));
+    execute(&store, "alter sequence tries restart").await;
+    let done = subscribers.suppress(&address(ANN), SuppressionReason::Bounced, "", Origin::RELAY).await.unwrap();
+    assert!(done.changed);
+    execute(&store, "alter sequence tries restart").await;
+    let path = store.folder.path().join("list.csv");
+    std::fs::write(&path, format!("{ANN}\n")).unwrap();
+    let import = Import::new(&path, ImportBasis::Rows);
+    let manual = SuppressionReason::Manual;
+    let report = subscribers.import_suppressions(&import, manual, "", Origin::COMMAND_LINE).await.unwrap();
+    assert_eq!(report.added, 1);
 }
