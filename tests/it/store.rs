@@ -8,7 +8,7 @@ use postround::domain::UtcMillis;
 use postround::store::{Durability, Store};
 use sqlx::{Connection, Executor, Row, SqlSafeStr};
 
-use crate::support::household::execute;
+use crate::support::household::{confirmed, execute, subscribers, text};
 use crate::support::{MONDAY, TestStore, on_both, postgres};
 
 on_both! {
@@ -32,6 +32,25 @@ on_both! {
                 }
             }
         }
+    }
+
+    async fn whoever_a_file_had_paused_without_an_end_has_left_since_the_upgrade(test: TestStore) {
+        let (subscribers, _clock) = subscribers(&test, "https://post.northfold.example").await;
+        confirmed(&subscribers, "ann@northfold.example", &["weekly", "jobs"]).await;
+        confirmed(&subscribers, "ben@northfold.example", &["weekly"]).await;
+        execute(&test, "update subscriptions set state = 'paused' where digest = 'weekly'").await;
+        execute(&test, match &test.url {
+            StoreUrl::Sqlite(_) => include_str!("../../migrations/sqlite/0016_pauses_without_an_end.sql"),
+            StoreUrl::Postgres(_) => include_str!("../../migrations/postgres/0016_pauses_without_an_end.sql"),
+        }).await;
+        let states = "select email || ' ' || state from subscribers order by email";
+        assert_eq!(text(&test, states).await, "ann@northfold.example confirmed\nben@northfold.example unsubscribed");
+        let live = "select email || ' ' || digest from live_subscriptions";
+        assert_eq!(text(&test, live).await, "ann@northfold.example jobs", "nobody gets what they did not get before");
+        let left = "select c.address || ' ' || c.event || ' ' || c.digest from consent_events c
+            join subscriptions b on b.subscriber_id = c.subscriber_id and b.digest = c.digest and b.state = 'left' and b.left_at > 0
+            where c.source = 'upgrade' and c.evidence like '%paused without an end%' order by 1";
+        assert_eq!(text(&test, left).await, "ann@northfold.example left weekly\nben@northfold.example left weekly");
     }
 
     async fn a_store_is_opened_again_as_it_was(test: TestStore) {
