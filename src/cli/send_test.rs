@@ -60,7 +60,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
             priority: TEST_PRIORITY,
             link: None,
         };
-        session.insert_delivery(&delivery, now).await?;
+        session.insert_notice(&delivery, &app.keys.address_hash(address), now).await?;
     }
     session.commit().await?;
 

@@ -245,8 +245,8 @@ impl Session {
         Ok(row.0)
     }
 
-    /// Queues a mail about somebody's own subscription, due now; `address_hash` is the keyed hash of its address, by which
-    /// the start finds out whether it has been suppressed. Gives its id.
+    /// Queues a mail that is of no issue, due now: about somebody's own subscription, or a test. `address_hash` is the keyed hash
+    /// of its address, by which it is found when that is suppressed or erased, however it was typed. Gives its id.
     ///
     /// # Errors
     /// When the database fails.

@@ -351,6 +351,19 @@ on_both! {
         assert!(program.caught(2).await.iter().all(|mail| !read(mail).subject.starts_with("[Test]")));
     }
 
+    async fn a_test_is_erased_with_its_address_however_that_was_typed(store: TestStore) {
+        let program = Program::on(&store).await;
+        week(&program).await;
+        let config = std::fs::read_to_string(program.folder.path().join("config.toml")).unwrap();
+        program.configure(&config.replace(&program.relay.to_string(), "127.0.0.1:1"));
+        program.run(&["send-test", "weekly", "--to", "ÉMILE@exampleton.example"]).await;
+        let app = program.app(std::sync::Arc::new(postround::domain::SystemClock)).await;
+        let mailed = async || app.store.read().await.unwrap().follow_mail(1).await.unwrap().remove(0).address;
+        assert_eq!(mailed().await, "ÉMILE@exampleton.example");
+        program.json(&["subscriber", "erase", "émile@exampleton.example"]).await;
+        assert_eq!(mailed().await, "");
+    }
+
     async fn the_words_of_a_relay_that_refused_somebody_are_shown(store: TestStore) {
         let script = |turn: &Turn<'_>| match turn.stage {
             Stage::Command(Command::Recipient { to, .. }) if to.starts_with("bo@") => {
