@@ -56,7 +56,7 @@ pub(super) struct Known {
     pub(super) moved: HashMap<String, SubscriberRow>,
     /// Public ids of the chunk that somebody has.
     pub(super) taken: HashSet<PublicId>,
-    own: Own,
+    pub(super) own: Own,
 }
 
 impl Known {

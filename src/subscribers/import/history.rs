@@ -9,7 +9,7 @@ use super::values::{moment, shown};
 use crate::config::Retention;
 use crate::domain::{EmailAddress, UtcMillis};
 use crate::store::{Ask, ConsentRow, FormerAddressRow, GivenReasonRow, JoinRequestRow, ReasonRow, SuppressionRow};
-use crate::subscribers::SuppressionReason;
+use crate::subscribers::{Origin, SuppressionReason};
 
 /// A suppression as one field: `manual 2026-11-23T08:00:00Z asked by phone`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,6 +162,17 @@ impl Event {
         if networks::is_over(self.at.0, retention, now) || network.is_some() && self.network.is_none() {
             self.agent = None;
         }
+    }
+
+    /// When somebody confirmed that address with it themselves, if they did.
+    pub(super) fn confirms(&self, address: &str) -> Option<UtcMillis> {
+        let theirs = self.actor == Origin::PAGE.actor && self.address == address;
+        (theirs && matches!(self.event.as_str(), "confirmed" | "moved")).then_some(self.at.0)
+    }
+
+    /// Whether somebody has set their name or language with it themselves.
+    pub(super) fn is_own_profile(&self) -> bool {
+        self.actor == Origin::PAGE.actor && self.event == "profile"
     }
 
     /// The event as the store has it, of that person.

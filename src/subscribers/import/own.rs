@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::decide::Numbered;
+use super::history::Event;
 use super::row::Row;
 use crate::domain::{SubscriberState, UtcMillis};
 use crate::store::{Session, StoreError, SubscriberRow};
@@ -16,6 +17,24 @@ pub(super) struct Own {
     sign_ups: HashSet<i64>,
     /// When they confirmed their address last, where a row says what a confirmation lifts.
     confirmations: HashMap<i64, UtcMillis>,
+}
+
+/// What one of them has done themselves, as the events say that come along with them.
+#[derive(Default)]
+pub(super) struct Done {
+    profile: bool,
+    confirmed: Option<UtcMillis>,
+}
+
+impl Done {
+    pub(super) fn of(row: &Row) -> Self {
+        let events = row.past.as_ref().map_or(&[][..], |past| &past.events);
+        let address = row.address.as_str();
+        Self {
+            profile: events.iter().any(Event::is_own_profile),
+            confirmed: events.iter().filter_map(|event| event.confirms(address)).max(),
+        }
+    }
 }
 
 impl Own {
@@ -44,6 +63,16 @@ impl Own {
             own.confirmations = session.own_confirmations_among(&barred).await?.into_iter().collect();
         }
         Ok(own)
+    }
+
+    /// Takes up what somebody has done themselves who is not stored yet.
+    pub(super) fn add(&mut self, id: i64, done: &Done) {
+        if done.profile {
+            self.profiles.insert(id);
+        }
+        if let Some(at) = done.confirmed {
+            self.confirmations.insert(id, at);
+        }
     }
 
     /// Whether somebody has confirmed their address themselves since it was suppressed where a row comes from, for a reason

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::changes::{Changes, subscriptions_of};
 use super::decide::{Known, Numbered};
+use super::own::Done;
 use super::report::Counts;
 use super::{Import, ImportBasis};
 use crate::domain::{SubscriberState, UtcMillis};
@@ -32,6 +33,8 @@ struct Foreseen {
     people: HashMap<i64, (SubscriberRow, Vec<SubscriptionRow>)>,
     /// Who is new, by the hash of their address.
     new: HashMap<String, i64>,
+    /// What they have done themselves.
+    own: HashMap<i64, Done>,
     /// Who of them had an address before, by its hash.
     moved: HashMap<String, i64>,
     suppressed: HashMap<String, SuppressionReason>,
@@ -81,6 +84,9 @@ impl Foreseen {
             let hash = &row.address_hash;
             let person = |ids: &HashMap<String, i64>| Some(self.people.get(ids.get(hash)?)?.0.clone());
             if let Some(new) = person(&self.new) {
+                if let Some(done) = self.own.get(&new.id) {
+                    known.own.add(new.id, done);
+                }
                 known.rows.insert(hash.clone(), new);
             }
             if let Some(moved) = person(&self.moved) {
@@ -157,6 +163,7 @@ impl Foreseen {
             let id = -1 - i64::try_from(self.people.len()).unwrap_or_default();
             let person = SubscriberRow { id, ..person.clone() };
             self.new.insert(person.address_hash.clone(), id);
+            self.own.insert(id, Done::of(row));
             for former in row.former().filter(|former| !kept.contains(&former.address_hash)) {
                 self.moved.entry(former.address_hash.clone()).or_insert(id);
             }

@@ -50,6 +50,15 @@ async fn foreseen_and_done(
     (counts(&foreseen), counts(&done))
 }
 
+/// What somebody has done themselves, after whatever suppression the files have, as a field.
+fn event(name: &str, event: &str) -> String {
+    let at = "2026-02-02T03:04:05Z";
+    let event = format!(
+        r#"[{{"event":"{event}","at":"{at}","address":"{name}@northfold.example","source":"page","actor":"subscriber"}}]"#
+    );
+    format!("\"{}\"", event.replace('"', "\"\""))
+}
+
 /// A row of somebody, as our own export could have it or somebody by hand.
 fn row() -> impl Strategy<Value = String> {
     let name = prop::sample::select(NAMES.to_vec());
@@ -68,8 +77,9 @@ fn row() -> impl Strategy<Value = String> {
     let suppressed =
         prop::sample::select(vec!["", "", "", "manual 2026-01-02T03:04:05Z", "bounced 2026-01-02T03:04:05Z"]);
     let former = prop::sample::select(vec!["", "", "", "ann", "dot"]);
-    (name, called, state, evidence, digests, suppressed, former).prop_map(
-        |(name, called, state, evidence, digests, suppressed, former)| {
+    let done = prop::sample::select(vec!["", "", "", "confirmed", "moved", "profile", "left"]);
+    (name, called, state, evidence, digests, suppressed, (former, done)).prop_map(
+        |(name, called, state, evidence, digests, suppressed, (former, done))| {
             // Whoever has left has left everything.
             let digests = if state == "unsubscribed" { "" } else { digests };
             let former = if former.is_empty() || former == name {
@@ -77,7 +87,8 @@ fn row() -> impl Strategy<Value = String> {
             } else {
                 format!("{former}@northfold.example 2026-01-02T03:04:05Z")
             };
-            format!("{name}@northfold.example,{called},{state},{evidence},{digests},{suppressed},{former}\n")
+            let consent = if done.is_empty() { String::new() } else { event(name, done) };
+            format!("{name}@northfold.example,{called},{state},{evidence},{digests},{suppressed},{former},{consent}\n")
         },
     )
 }
@@ -116,7 +127,8 @@ async fn attack(store: &TestStore, files: &[(Vec<String>, ImportBasis<'static>)]
         .await
         .unwrap();
     for (rows, basis) in files {
-        let file = format!("email,name,state,evidence,subscriptions,suppressed,former_addresses\n{}", rows.concat());
+        let file =
+            format!("email,name,state,evidence,subscriptions,suppressed,former_addresses,consent\n{}", rows.concat());
         let (foreseen, done) = foreseen_and_done(store, &subscribers, &file, *basis).await;
         prop_assert_eq!(foreseen, done, "{}", file);
     }
@@ -139,6 +151,19 @@ on_both! {
                     ann@northfold.example,jobs,a form\n";
         let (foreseen, done) = foreseen_and_done(&store, &subscribers, file, ImportBasis::Rows).await;
         assert_eq!((foreseen, done.people), (done.clone(), [1, 1, 1, 0, 0]));
+    }
+
+    async fn what_somebody_new_has_done_themselves_counts_for_a_later_row_as_well(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let columns = "email,name,state,subscriptions,suppressed,consent";
+        let old = "bounced,weekly=*,bounced 2026-01-02T03:04:05Z";
+        let confirmed = event("ann", "confirmed");
+        let ann = format!("ann@northfold.example,,confirmed,weekly=*,,{confirmed}\nann@northfold.example,,{old},\n");
+        let profile = event("ben", "profile");
+        let ben = format!("ben@northfold.example,,confirmed,weekly=*,,{profile}\nben@northfold.example,Ben,confirmed,weekly=*,,\n");
+        let (foreseen, done) = foreseen_and_done(&store, &subscribers, &format!("{columns}\n{ann}{ben}"), ImportBasis::Confirmed("paper forms")).await;
+        assert_eq!((foreseen, done.people), (done.clone(), [2, 0, 2, 0, 0]));
+        assert_eq!(text(&store, "select distinct name from subscribers").await, "");
     }
 
     async fn which_digests_people_get_by_a_file_is_said_beforehand(store: TestStore) {
@@ -187,15 +212,15 @@ fn whatever_small_file_it_is_an_import_does_what_a_dry_run_said() {
 fn whose_address_is_claimed_as_a_former_one_is_foreseen_in_any_order_of_the_rows() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let kept = [
-        "fay@northfold.example,,confirmed,,weekly=*,,ann@northfold.example 2026-01-02T03:04:05Z\n",
-        "ann@northfold.example,,unsubscribed,,,,\n",
-        "ann@northfold.example,,complained,,,,\n",
+        "fay@northfold.example,,confirmed,,weekly=*,,ann@northfold.example 2026-01-02T03:04:05Z,\n",
+        "ann@northfold.example,,unsubscribed,,,,,\n",
+        "ann@northfold.example,,complained,,,,,\n",
     ];
     let rows = [
-        "ann@northfold.example,,complained,,,,\n",
-        "cal@northfold.example,,confirmed,,weekly=*,,\n",
-        "eli@northfold.example,,confirmed,,weekly=* left,,ann@northfold.example 2026-01-02T03:04:05Z\n",
-        "eli@northfold.example,,bounced,,weekly=* left,bounced 2026-01-02T03:04:05Z,ann@northfold.example 2026-01-02T03:04:05Z\n",
+        "ann@northfold.example,,complained,,,,,\n",
+        "cal@northfold.example,,confirmed,,weekly=*,,,\n",
+        "eli@northfold.example,,confirmed,,weekly=* left,,ann@northfold.example 2026-01-02T03:04:05Z,\n",
+        "eli@northfold.example,,bounced,,weekly=* left,bounced 2026-01-02T03:04:05Z,ann@northfold.example 2026-01-02T03:04:05Z,\n",
     ];
     let file =
         |rows: &[&str]| (rows.iter().map(|&row| row.to_owned()).collect(), ImportBasis::Confirmed("paper forms"));
