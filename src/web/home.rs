@@ -49,6 +49,8 @@ pub(super) async fn page(
 pub(super) struct Returned<'a> {
     pub(super) fields: &'a Fields,
     pub(super) wrong: &'a Wrong,
+    /// The listed site that it came from.
+    pub(super) from_site: Option<&'a str>,
 }
 
 /// The page with the form; with what came back, filled in again.
@@ -81,6 +83,7 @@ pub(super) async fn form(
         "only": offer.only().map(|digest| &digest.id),
         "stamp": state.subscribers.tokens().form(now).as_str(),
         "page_locale": locale.as_str(),
+        "from_site": returned.as_ref().and_then(|back| back.from_site),
         "email": get("email"),
         "name": get("name"),
         "error": returned.as_ref().map(|back| json!({ "field": back.wrong.field, "text": back.wrong.sentence(locale) })),

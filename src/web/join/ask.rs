@@ -83,7 +83,7 @@ impl Reply<'_> {
                 let Some(offer) = Offer::new(config, only).or_else(|| Offer::new(config, None)) else {
                     return self.sentence(StatusCode::UNPROCESSABLE_ENTITY, &wrong);
                 };
-                let returned = home::Returned { fields: &fields, wrong: &wrong };
+                let returned = home::Returned { fields: &fields, wrong: &wrong, from_site: self.site(&fields) };
                 home::form(state, &offer, &locale, StatusCode::UNPROCESSABLE_ENTITY, Some(returned)).await
             }
             Answer::Refused(status, wrong) => self.sentence(status, &wrong),

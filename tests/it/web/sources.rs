@@ -49,6 +49,25 @@ on_both! {
         assert_eq!(written(&store).await, format!("sign-up by script for weekly on {LISTED}"));
     }
 
+    async fn a_form_that_comes_back_with_a_mistake_still_says_on_which_listed_site_it_was(store: TestStore) {
+        let pages = open(&store).await;
+        for (origin, field, expected) in [
+            (LISTED, "", format!("sign-up form for jobs on {LISTED}")),
+            ("null", LISTED, format!("sign-up form for jobs on {LISTED}")),
+            (ELSEWHERE, LISTED, "sign-up form for jobs".to_owned()),
+            ("null", ELSEWHERE, "sign-up form for jobs".to_owned()),
+        ] {
+            let form = format!("email=ann&only=jobs&site={field}");
+            let page = pages.post("/subscribe", FORM, form).header("origin", origin).send().await.unwrap();
+            assert_eq!(page.status(), StatusCode::UNPROCESSABLE_ENTITY);
+            let again = format!("{}&email={ANN}", hidden(&page.text().await.unwrap()));
+            pages.clock.advance(std::time::Duration::from_secs(5));
+            let taken = pages.post("/subscribe", FORM, again).header("origin", "null").send().await.unwrap();
+            assert_eq!(taken.status(), StatusCode::OK);
+            assert_eq!(written(&store).await, expected, "from {origin}");
+        }
+    }
+
     async fn a_site_that_is_not_listed_gets_into_the_evidence_by_no_header_and_no_field(store: TestStore) {
         let pages = open(&store).await;
         for site in [ELSEWHERE, "null", "https://north.example.elsewhere.example", "javascript:alert(1)"] {
