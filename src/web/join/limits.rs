@@ -353,4 +353,18 @@ mod tests {
         assert!(Place::take(&limits.waiting).is_some());
         assert_eq!(limits.waiting.load(Ordering::Relaxed), 0);
     }
+
+    #[tokio::test]
+    async fn so_many_follow_an_attempt_at_the_same_address_and_no_more() {
+        let (limits, _) = limits("9/s", "9/s", "9/s");
+        let (target, started) = (somebody(0, "a.example"), Instant::now());
+        let Attempt::Fresh(first) = limits.mailboxes.attempt(&target, started) else { panic!("it was typed before") };
+        let places: Vec<_> = (0..WAITING).map(|_| Place::take(&limits.following).unwrap()).collect();
+        assert_eq!(limits.turn(&target).await, Err(Later(PATIENCE)));
+        limits.turn(&somebody(1, "a.example")).await.unwrap();
+        assert!(started.elapsed() < LOOK, "nobody waits for that: {:?}", started.elapsed());
+        drop(places);
+        let (follows, ()) = tokio::join!(limits.turn(&target), async { first.count(Instant::now()) });
+        assert_eq!(follows, Ok(()));
+    }
 }
