@@ -3,6 +3,7 @@
 //! The model knows nothing of requests, tokens and suppressions' precedence; it holds what a person has agreed to and
 //! what has come in between. After each step, whom the store would mail must be whom the model would.
 
+mod files;
 mod moving;
 mod people;
 mod returning;
@@ -16,7 +17,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::support::TestStore;
-use people::DIGESTS;
+use files::Had;
+use people::{Bar, DIGESTS};
 use world::World;
 
 /// One thing that happens to one of the people.
@@ -54,6 +56,10 @@ pub(super) enum Step {
     Evidence { who: usize, digests: u8, topics: u8 },
     /// A file has them in that state, and names digests and topics, or none.
     Import { who: usize, state: usize, digests: u8, topics: u8 },
+    /// A row of our own export has them as confirmed there, and perhaps suppressed.
+    ImportExport { who: usize, digests: [Had; 2], mark: Option<Bar> },
+    /// A list of addresses that must not be mailed has theirs, and perhaps says since when.
+    List { who: usize, reason: Bar, old: bool },
     /// They have everything erased, by their link or by an operator.
     Erase { who: usize, by_link: bool },
     /// An issue of a digest is laid out for whoever gets it now.
@@ -77,6 +83,14 @@ fn beginning() -> Vec<Step> {
     [&joins(0)[..], &joins(2), &moves, &asks, &[Step::Complain { who: 1 }]].concat()
 }
 
+fn had() -> impl Strategy<Value = Had> {
+    prop::sample::select(vec![Had::Nothing, Had::Active, Had::Active, Had::Left, Had::Paused(1), Had::Paused(3)])
+}
+
+fn bar() -> impl Strategy<Value = Bar> {
+    prop::sample::select(vec![Bar::Erased, Bar::Bounced, Bar::Bounced, Bar::Complaint, Bar::Manual])
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let who = 0..people::PEOPLE.len();
     let digest = 0..DIGESTS.len();
@@ -98,6 +112,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (who.clone(), any::<bool>()).prop_map(|(who, lift)| Step::ByHand { who, lift }),
         1 => wanted.prop_map(|(who, digests, topics)| Step::Evidence { who, digests, topics }),
         3 => (who.clone(), 0..4_usize, 0..4_u8, 0..8_u8).prop_map(|(who, state, digests, topics)| Step::Import { who, state, digests, topics }),
+        3 => (who.clone(), [had(), had()], prop::option::weighted(0.3, bar())).prop_map(|(who, digests, mark)| Step::ImportExport { who, digests, mark }),
+        1 => (who.clone(), bar(), any::<bool>()).prop_map(|(who, reason, old)| Step::List { who, reason, old }),
         2 => (who, any::<bool>()).prop_map(|(who, by_link)| Step::Erase { who, by_link }),
         3 => digest.prop_map(|digest| Step::LayOut { digest }),
         3 => Just(Step::Deliver),

@@ -1,11 +1,14 @@
 //! Changes of address in the model's world: everybody's mails may go to another inbox.
 
+use std::collections::BTreeSet;
+
 use postround::domain::{PublicId, UtcMillis};
 use postround::subscribers::{
     ADDRESSES, ADDRESSES_WINDOW, CHANGE_LIFETIME, ChangeAsked, Changed, NoticeKind, Origin, TokenError,
 };
 
 use super::people::{Bar, Expected, PEOPLE, Person, Standing, Wanted};
+use super::sending::Stands;
 use super::world::World;
 use crate::support::household::{Asked, address, everything};
 
@@ -118,6 +121,7 @@ impl World<'_> {
             moves: mover.moves.into_iter().chain(other.moves).collect(),
             gone_at: if gone { now } else { mover.gone_at },
             bar: None,
+            own: Some(now),
             links: other.links,
             used: mover.used.into_iter().chain(other.used).collect(),
             asked_at: mover.asked_at,
@@ -128,8 +132,11 @@ impl World<'_> {
         self.departed.insert(from);
         self.former.iter_mut().filter(|home| **home == Some(from)).for_each(|home| *home = Some(to));
         (self.former[from], self.former[to]) = (Some(to), None);
-        self.queue.retain(|(who, _)| *who != to);
-        self.queue.iter_mut().filter(|(who, _)| *who == from).for_each(|(who, _)| *who = to);
+        // Of an issue that both had, one delivery is theirs.
+        self.stop(to, None, Stands::Over);
+        let had: BTreeSet<usize> = self.queue.iter().filter(|sent| sent.who == from).map(|sent| sent.issue).collect();
+        self.queue.retain(|sent| sent.who != to || !had.contains(&sent.issue));
+        self.queue.iter_mut().filter(|sent| sent.who == from).for_each(|sent| sent.who = to);
     }
 
     /// What typing the address of an inbox must set off.
@@ -158,7 +165,7 @@ impl World<'_> {
             self.people[home].standing = Standing::Complained;
         }
         self.people[home].suppress(bar, now);
-        self.queue.retain(|waits| waits.0 != home);
+        self.stop(home, None, Stands::Over);
     }
 
     /// Where whoever had that inbox before is now, as long as nobody has confirmed it since.
@@ -182,7 +189,7 @@ impl World<'_> {
             self.people[home].import(state, None, now);
         }
         if self.people[home].standing != before {
-            self.queue.retain(|waits| waits.0 != home);
+            self.stop(home, None, Stands::Over);
         }
     }
 
@@ -212,6 +219,6 @@ impl World<'_> {
     /// Nobody is known at `who` any more.
     pub(super) fn vanished(&mut self, who: usize) {
         self.homes.retain(|_, home| *home != who);
-        self.queue.retain(|waits| waits.0 != who);
+        self.queue.retain(|sent| sent.who != who);
     }
 }

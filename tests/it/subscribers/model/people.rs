@@ -80,6 +80,8 @@ pub struct Person {
     pub standing: Standing,
     /// Whether they have ever confirmed, or something else proves it.
     pub proven: bool,
+    /// When they last confirmed this address themselves.
+    pub own: Option<UtcMillis>,
     pub gets: BTreeMap<usize, Got>,
     pub left: BTreeMap<usize, UtcMillis>,
     /// What they got of what they have left, as it was then.
@@ -102,6 +104,7 @@ impl Person {
         Self {
             standing: Standing::Unknown,
             proven: false,
+            own: None,
             gets: BTreeMap::new(),
             left: BTreeMap::new(),
             had: BTreeMap::new(),
@@ -174,7 +177,7 @@ impl Person {
         }
     }
 
-    pub fn confirm(&mut self, link: &Link) -> Verdict {
+    pub fn confirm(&mut self, link: &Link, now: UtcMillis) -> Verdict {
         if self.is_barred() {
             return Verdict::Refused;
         }
@@ -198,7 +201,7 @@ impl Person {
             self.left.remove(&digest);
             self.gets.entry(digest).or_insert(Got { topics, paused_until: None }).topics |= topics;
         }
-        (self.standing, self.proven) = (Standing::Confirmed, true);
+        (self.standing, self.proven, self.own) = (Standing::Confirmed, true, Some(now));
         self.bar = None;
         self.used.insert(link.asked_at);
         Verdict::Now

@@ -6,6 +6,7 @@ use postround::subscribers::{
 };
 
 use super::people::{ALL, DIGESTS, Expected, Got, PEOPLE, Person, Standing, Wanted};
+use super::sending::Stands;
 use super::world::World;
 use crate::support::household::{Asked, address, everything};
 
@@ -42,7 +43,7 @@ impl Person {
         Undone::Now(then.into_iter().map(|digest| DIGESTS[digest].to_owned()).collect())
     }
 
-    fn take_up(&mut self, digest: usize, elsewhere: bool) -> Taken {
+    fn take_up(&mut self, digest: usize, elsewhere: bool, now: UtcMillis) -> Taken {
         if elsewhere || !self.may_have_link() {
             return Taken::Refused;
         }
@@ -52,7 +53,7 @@ impl Person {
         if self.standing == Standing::Left {
             self.gets.clear();
         }
-        (self.standing, self.proven) = (Standing::Confirmed, true);
+        (self.standing, self.proven, self.own) = (Standing::Confirmed, true, Some(now));
         self.left.remove(&digest);
         self.gets.insert(digest, Got { topics: ALL, paused_until: None });
         Taken::Now
@@ -110,6 +111,13 @@ impl World<'_> {
         assert_eq!(undone, would);
         let elsewhere = self.said_no_elsewhere(who);
         let expected = self.people[who].undo(digest, at, elsewhere, now);
+        if let Undone::Now(digests) = &expected {
+            for digest in (0..DIGESTS.len()).filter(|digest| digests.iter().any(|id| id == DIGESTS[*digest])) {
+                if self.people[who].gets[&digest].paused_until.is_none() {
+                    self.comes_again(who, digest, Stands::Left(at));
+                }
+            }
+        }
         self.prove(who);
         assert_eq!(sorted(undone), sorted(expected), "{:#?}", self.people[who]);
     }
@@ -117,8 +125,8 @@ impl World<'_> {
     pub(super) async fn take_up(&mut self, who: usize, digest: usize) {
         let Some(claim) = self.manage(who).await else { return };
         let taken = self.subscribers.take_up(&claim, DIGESTS[digest], "Subscribe", Origin::PAGE).await.unwrap();
-        let elsewhere = self.said_no_elsewhere(who);
-        assert_eq!(taken, self.people[who].take_up(digest, elsewhere), "{:#?}", self.people[who]);
+        let (elsewhere, now) = (self.said_no_elsewhere(who), self.now());
+        assert_eq!(taken, self.people[who].take_up(digest, elsewhere, now), "{:#?}", self.people[who]);
         self.prove(who);
     }
 

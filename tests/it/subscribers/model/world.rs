@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use postround::domain::{PublicId, SystemRandom, UtcMillis};
 use postround::subscribers::{
-    AskedAgain, Confirmed, DigestClaim, Erased, Import, ImportBasis, JoinRequest, Keys, Leave, NewSubscriber, Notice,
-    NoticeKind, Origin, Subscribers, SuppressionReason, TokenError,
+    AskedAgain, Confirmed, DigestClaim, Erased, JoinRequest, Keys, Leave, NewSubscriber, Notice, NoticeKind, Origin,
+    Subscribers, SuppressionReason, TokenError,
 };
 
 use super::Step;
 use super::moving::Move;
-use super::people::{Bar, DIGESTS, Expected, Link, PEOPLE, Person, Standing, TOPICS, Verdict, Wanted};
+use super::people::{Bar, DIGESTS, Expected, Link, PEOPLE, Person, Standing, Verdict, Wanted};
+use super::sending::{Sent, Stands};
 use super::words::{choice, or_all, state, topics, wanted};
 use crate::support::household::{Asked, address, everything, execute, subscribers_with, text, traces};
 use crate::support::{TestClock, TestStore};
@@ -25,8 +26,11 @@ pub struct World<'a> {
     pub(super) subscribers: Subscribers,
     pub clock: Arc<TestClock>,
     pub(super) people: Vec<Person>,
-    /// Deliveries that wait: who, which digest.
-    pub(super) queue: Vec<(usize, usize)>,
+    /// Every delivery of an issue.
+    pub(super) queue: Vec<Sent>,
+    /// How many issues there have been, and which of them are being sent.
+    pub(super) issues: usize,
+    pub(super) open: BTreeSet<usize>,
     /// Unsubscribe tokens that went out, ever.
     pub(super) tokens: Vec<(String, DigestClaim)>,
     /// Links that were mailed to a new address.
@@ -52,8 +56,8 @@ impl<'a> World<'a> {
         )
         .await;
         let people = PEOPLE.iter().map(|_| Person::new()).collect();
-        let (queue, tokens, moves, homes, departed, former) = Default::default();
-        Self { store, subscribers, clock, people, queue, tokens, moves, homes, departed, former }
+        let (queue, issues, open, tokens, moves, homes, departed, former) = Default::default();
+        Self { store, subscribers, clock, people, queue, issues, open, tokens, moves, homes, departed, former }
     }
 
     pub(super) fn now(&self) -> UtcMillis {
@@ -78,6 +82,8 @@ impl<'a> World<'a> {
             Step::ByHand { who, lift } => self.by_hand(who, lift).await,
             Step::Evidence { who, digests, topics } => self.evidence(who, &wanted(digests, topics)).await,
             Step::Import { who, state, digests, topics } => self.import(who, state, digests, topics).await,
+            Step::ImportExport { who, digests, mark } => self.import_export(who, digests, mark).await,
+            Step::List { who, reason, old } => self.list(who, reason, old).await,
             Step::Erase { who, by_link } => self.be_erased(who, by_link).await,
             Step::LayOut { digest } => self.lay_out(digest).await,
             Step::Deliver => self.deliver().await,
@@ -108,6 +114,7 @@ impl<'a> World<'a> {
         assert_eq!(live, expected, "{when}: {:#?}", self.people);
         let stored = text(self.store, "select email || ' ' || state from subscribers").await;
         assert_eq!(stored.lines().map(str::to_owned).collect::<BTreeSet<_>>(), standing, "{when}");
+        self.check_queue(when).await;
         for (token, claim) in &self.tokens {
             assert_eq!(self.subscribers.tokens().verify_unsubscribe(token).as_ref(), Ok(claim), "{when}");
         }
@@ -175,7 +182,7 @@ impl<'a> World<'a> {
         let verdict = self.subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap();
         assert_eq!(verdict, would);
         let expected = match (self.is_theirs(who, &link), self.said_no_elsewhere(who)) {
-            (true, false) => self.people[who].confirm(&link),
+            (true, false) => self.people[who].confirm(&link, self.subscribers.now()),
             (true, true) if self.people[who].is_barred() => Verdict::Refused,
             _ => Verdict::Stale,
         };
@@ -227,7 +234,7 @@ impl<'a> World<'a> {
         }
         for left in digest.map_or(0..DIGESTS.len(), |digest| digest..digest + 1) {
             self.people[who].leave(left, now);
-            self.queue.retain(|waits| *waits != (who, left));
+            self.stop(who, Some(left), Stands::Left(now));
         }
     }
 
@@ -238,17 +245,22 @@ impl<'a> World<'a> {
         self.subscribers.choose(&claim, Some(&topics(bits)), until, Origin::PAGE).await.unwrap();
         let confirmed = self.people[who].standing == Standing::Confirmed;
         if let Some(got) = self.people[who].gets.get_mut(&digest).filter(|_| confirmed) {
-            let changed = (got.topics, got.paused_until) != (bits, until);
+            let had = *got;
             (got.topics, got.paused_until) = (bits, until);
-            if until.is_some() && changed {
-                self.queue.retain(|waits| *waits != (who, digest));
+            match (had.paused_until, until) {
+                (_, Some(_)) if (had.topics, had.paused_until) != (bits, until) => {
+                    self.stop(who, Some(digest), Stands::Paused);
+                    self.recall(who);
+                }
+                (Some(_), None) => self.comes_again(who, digest, Stands::Paused),
+                _ => {}
             }
         }
     }
 
     async fn suppress(&mut self, who: usize, reason: SuppressionReason) {
         self.subscribers.suppress(&address(PEOPLE[who]), reason, "", Origin::COMMAND_LINE).await.unwrap();
-        self.queue.retain(|waits| waits.0 != who);
+        self.stop(who, None, Stands::Over);
     }
 
     async fn bounce(&mut self, who: usize) {
@@ -321,42 +333,6 @@ impl<'a> World<'a> {
         }
     }
 
-    async fn import(&mut self, who: usize, state: usize, digests: u8, topics: u8) {
-        let (word, state) = [
-            ("confirmed", Standing::Confirmed),
-            ("unsubscribed", Standing::Left),
-            ("bounced", Standing::Bounced),
-            ("complained", Standing::Complained),
-        ][state];
-        let path = self.store.folder.path().join("people.csv");
-        // The topics are those of the first digest.
-        let topics = if digests > 1 { 0 } else { topics };
-        let named = match (digests, topics) {
-            (0, 0) => None,
-            (digests, 0) => Some(wanted(digests, 0)),
-            (_, topics) => Some(wanted(1, topics)),
-        };
-        let bits = |names: &[&str], bits: u8| {
-            let named = names.iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0);
-            named.map(|(_, name)| *name).collect::<Vec<_>>().join(";")
-        };
-        let (digests, topics) = (bits(&DIGESTS, digests), bits(&TOPICS, topics));
-        let file = format!("email,state,digests,topics\n{},{word},{digests},{topics}\n", PEOPLE[who]);
-        std::fs::write(&path, file).unwrap();
-        let import = Import::new(&path, ImportBasis::Confirmed("an old list"));
-        self.subscribers.import(&import, &Asked::default(), |_, _| {}).await.unwrap();
-        let mere = matches!(self.people[who].standing, Standing::Unknown | Standing::Pending);
-        let meant = mere || state != Standing::Confirmed;
-        if let Some(home) = self.moved_from(who).filter(|_| meant) {
-            return self.import_moved(who, home, state);
-        }
-        let (now, before) = (self.now(), self.people[who].standing);
-        self.people[who].import(state, named.as_ref(), now);
-        if self.people[who].standing != before && state != Standing::Confirmed {
-            self.queue.retain(|waits| waits.0 != who);
-        }
-    }
-
     fn rotate(&mut self) {
         let keys = Keys::rotate(&self.store.folder.path().join("keys"), &SystemRandom).unwrap();
         let config = Arc::new(self.subscribers.config().clone());
@@ -365,6 +341,7 @@ impl<'a> World<'a> {
     }
 
     async fn housekeep(&mut self) {
+        self.finish().await;
         let (asked, now) = (Asked::default(), self.now());
         self.subscribers.remind(&asked).await.unwrap();
         for mail in asked.0.into_inner().unwrap() {
