@@ -15,7 +15,7 @@ const GRACE: Duration = Duration::from_secs(60);
 const MISSED_AT_MOST: usize = 10;
 
 /// By how much the clocks of nodes may differ: what was recorded later than that from now on was so by a clock that was wrong.
-const SKEW: Duration = Duration::from_secs(3600);
+pub(super) const SKEW: Duration = Duration::from_secs(3600);
 
 /// No period is made by a clock that says it is earlier: it has not been set since the machine started.
 const EARLIEST: UtcMillis = UtcMillis(1_577_836_800_000); // 2020-01-01

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::due::SKEW;
 use super::{ComposeError, Composer};
 use crate::config::Digest;
 use crate::domain::UtcMillis;
@@ -16,9 +17,6 @@ const SAY: Duration = Duration::from_secs(60);
 
 /// After how long one that nobody goes by has been replaced, where another is gone by.
 const REPLACED: Duration = Duration::from_secs(3600);
-
-/// A schedule that begins later than this from now on was first seen by a clock that was wrong.
-const AHEAD: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Composer {
     /// Since when a digest has had its schedule.
@@ -49,7 +47,7 @@ impl Composer {
         let is_gone = |row: &SeenSchedule| !is_near(row.seen_at, now, REPLACED);
         let is_replaced = |row: &SeenSchedule| is_gone(row) && known.iter().any(|other| other.seen_at > row.seen_at);
         let own = known.iter().find(|row| row.schedule == mine);
-        let kept = own.filter(|row| !is_replaced(row) && row.since <= now.plus(AHEAD));
+        let kept = own.filter(|row| !is_replaced(row) && row.since <= now.plus(SKEW));
         let since = kept.map_or(now, |row| row.since);
         session.put_schedule(&digest.id, &mine, since, now).await?;
         for other in known.iter().filter(|row| row.schedule != mine) {
@@ -66,7 +64,7 @@ impl Composer {
 
 /// Since when that schedule has been gone by, where nothing has to be written down for it.
 fn settled(known: &[SeenSchedule], mine: &str, now: UtcMillis) -> Option<UtcMillis> {
-    let own = known.iter().find(|row| row.schedule == mine && row.since <= now.plus(AHEAD))?;
+    let own = known.iter().find(|row| row.schedule == mine && row.since <= now.plus(SKEW))?;
     (known.len() == 1 || is_near(own.seen_at, now, SAY)).then_some(own.since)
 }
 
