@@ -77,23 +77,37 @@ impl Engine {
         if recorded.is_err() {
             tracing::warn!("the store did not take the last results in time; they are uncertain");
         }
-        match timeout(LAST_MARKS, self.give_back(&places, &turns)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "claims are not given back; they are free at the next start"),
-            Err(_) => tracing::warn!("claims are not given back in time; they are free at the next start"),
+        if timeout(LAST_MARKS, self.give_back(&places, &turns)).await.is_err() {
+            tracing::warn!("not all could be given back in time; claims are free at the next start");
         }
         outcome
     }
 
-    async fn give_back(&self, places: &Returned, turns: &[(Limit, Duration)]) -> Result<(), StoreError> {
-        self.shared.quotas.give_back(&self.shared.store, places).await?;
-        pacer::leave(&self.shared, turns).await?;
-        let mut session = self.shared.store.marks().await?;
-        session.release_deliveries(&self.shared.node, &[]).await?;
-        if self.shared.store.is_shared() {
-            session.leave_nodes(&self.shared.node).await?;
+    /// Leaves to others what this node has: its claims first, which nobody else can deliver until then. What cannot be given back
+    /// keeps nothing else.
+    async fn give_back(&self, places: &Returned, turns: &[(Limit, Duration)]) {
+        let Shared { store, quotas, .. } = &*self.shared;
+        if let Err(error) = self.release().await {
+            tracing::warn!(%error, "claims are not given back; they are free at the next start");
         }
-        drop(session);
-        rests::save(&self.shared).await
+        if let Err(error) = rests::save(&self.shared).await {
+            tracing::warn!(%error, "that a relay asks for less speed is not written down");
+        }
+        if let Err(error) = quotas.give_back(store, places).await {
+            tracing::warn!(%error, "places of quotas are not given back; they count as used");
+        }
+        if let Err(error) = pacer::leave(&self.shared, turns).await {
+            tracing::warn!(%error, "turns at a rate are not given back; they pass unused");
+        }
+    }
+
+    async fn release(&self) -> Result<(), StoreError> {
+        let Shared { store, node, .. } = &*self.shared;
+        let mut session = store.marks().await?;
+        session.release_deliveries(node, &[]).await?;
+        if store.is_shared() {
+            session.leave_nodes(node).await?;
+        }
+        Ok(())
     }
 }

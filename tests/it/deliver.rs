@@ -22,5 +22,6 @@ mod several;
 mod signed;
 mod slowing;
 mod starting;
+mod stopping;
 mod uncertain;
 mod world;
