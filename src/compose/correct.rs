@@ -155,14 +155,13 @@ impl Composer {
     pub(super) async fn lay_out_correction(&self, correction: &CorrectionRow) -> Result<(), ComposeError> {
         let issue = self.known_issue(correction.issue_id).await?;
         // While the issue is being sent, one pass is enough at the beginning.
-        let waits = matches!(issue.state, IssueState::Sending | IssueState::Held);
-        if waits && correction.layout_after == 0 { Ok(()) } else { self.pass(correction).await }
+        if is_under_way(&issue) && correction.layout_after == 0 { Ok(()) } else { self.pass(correction).await }
     }
 
     /// One pass over all who have received the issue. It is the last one when nobody can receive it any more.
     async fn pass(&self, correction: &CorrectionRow) -> Result<(), ComposeError> {
         let issue = self.known_issue(correction.issue_id).await?;
-        let is_last = !matches!(issue.state, IssueState::Sending | IssueState::Held);
+        let is_last = !is_under_way(&issue);
         let mut after = correction.layout_after;
         while let Some(upto) = self.store.read().await?.correction_chunk_end(issue.id, after, CHUNK).await? {
             let mut session = self.store.write(Durability::Full).await?;
@@ -173,5 +172,14 @@ impl Composer {
         let mut session = self.store.write(Durability::Full).await?;
         session.end_correction(correction.id, is_last && correction.layout_after == 0, self.clock.now()).await?;
         Ok(session.commit().await?)
+    }
+}
+
+/// Whether somebody may still receive an issue. Of one that was cancelled a relay may have some until it has come to its end.
+fn is_under_way(issue: &IssueRow) -> bool {
+    match issue.state {
+        IssueState::Sending | IssueState::Held => true,
+        IssueState::Cancelled => issue.finished_at.is_none(),
+        _ => false,
     }
 }

@@ -51,12 +51,16 @@ queries! {
          where issue_id = $1 and claimed_article is not null and withdrawn_at is null
            and exists (select 1 from issues i where i.id = $1 and i.first_sent_at is null)"
     };
-    // What was started may have arrived: it is in the archive, for those who have it.
+    // What was started may have arrived: it is in the archive, for those who have it. What is with a relay has no result yet, and may
+    // be uncertain in the end.
     CANCELLED = {
         "update issues set finished_at = $2, first_sent_at = coalesce(first_sent_at,
              case when exists (select 1 from deliveries d where d.issue_id = $1 and d.started_at is not null)
                   then cast($2 as bigint) end)
-         where id = $1 and state = 'cancelled' and finished_at is null"
+         where id = $1 and state = 'cancelled' and finished_at is null
+         and not exists (select 1 from deliveries d where d.issue_id = issues.id
+                         and d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'held', 'deferred', 'uncertain'))
+         and not exists (select 1 from deliveries d where d.owner is not null and +d.issue_id = issues.id)"
     };
     UNSETTLED = {
         "select i.id from issues i
@@ -263,8 +267,8 @@ impl Session {
         execute!(self, CANCEL_REST, issue, limit, now)
     }
 
-    /// Ends the cancelling of an issue, none of whose deliveries is open: where none was started, its articles are free
-    /// for the next one, but for those that were withdrawn. Says how many.
+    /// Ends the cancelling of an issue, where none of its deliveries is open or with a relay: where none was started, its articles
+    /// are free for the next one, but for those that were withdrawn. Says how many.
     ///
     /// # Errors
     /// When the database fails.

@@ -15,8 +15,8 @@ use mail_parser::MessageParser;
 use postround::app::App;
 use postround::compose::{Because, Occasion};
 use postround::demo::catcher::{Answers, Caught, Options, Reply, Stage};
-use postround::domain::{DeliveryState, EmailAddress, SystemClock};
-use postround::store::Totals;
+use postround::domain::{Clock, DeliveryState, EmailAddress, SystemClock};
+use postround::store::{ClaimedRow, Durability, Mark, Totals};
 use postround::subscribers::{NewSubscriber, Origin, resolve_choice};
 
 use crate::support::TestStore;
@@ -121,6 +121,34 @@ impl Desk {
         };
         let both = futures_util::future::join(Box::pin(act), Box::pin(run));
         tokio::time::timeout(Duration::from_secs(30), both).await.expect("it comes to an end").0
+    }
+
+    /// Up to so many deliveries, by address, which a deliverer has started that is about to die.
+    pub async fn start(&self, limit: i64) -> Vec<ClaimedRow> {
+        let now = SystemClock.now();
+        let mut session = self.app.store.write(Durability::Full).await.unwrap();
+        let mut rows = session.claim_deliveries("dead", now, limit, None).await.unwrap();
+        rows.sort_by(|one, other| one.address.cmp(&other.address));
+        let start = |row: &ClaimedRow| Mark {
+            mail: Some(row.mail_id),
+            started_at: Some(now.0),
+            ..Mark::of(row.id, DeliveryState::Claimed, DeliveryState::Sending)
+        };
+        let starts: Vec<Mark> = rows.iter().map(start).collect();
+        assert_eq!(session.mark_deliveries("dead", &starts).await.unwrap().len(), rows.len());
+        session.commit().await.unwrap();
+        rows
+    }
+
+    /// The relay's answer to one of them.
+    pub async fn answer(&self, row: &ClaimedRow, state: DeliveryState) {
+        let mark = Mark::of(row.id, DeliveryState::Sending, state);
+        assert_eq!(self.app.store.marks().await.unwrap().mark_deliveries("dead", &[mark]).await.unwrap().len(), 1);
+    }
+
+    /// That deliverer is dead, and the operator wants to be asked. Says how many it had.
+    pub async fn found_dead(&self) -> u64 {
+        self.app.store.marks().await.unwrap().free_deliveries_of("dead", DeliveryState::Uncertain).await.unwrap()
     }
 
     /// Waits until so many have been sent.

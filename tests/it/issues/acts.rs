@@ -131,6 +131,23 @@ on_both! {
         desk.app.composer().cancel_issue(issue, BECAUSE).await.unwrap();
     }
 
+    async fn what_a_relay_has_of_a_cancelled_issue_keeps_it_open_and_is_given_up_where_nobody_knows_what_became_of_it(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(3).await;
+        let issue = desk.issue().await;
+        desk.start(1).await;
+        desk.app.composer().cancel_issue(issue, BECAUSE).await.unwrap();
+        desk.tend().await;
+        let totals = desk.totals(issue).await;
+        assert_eq!((totals.sending, totals.cancelled), (1, 2));
+        let finished = async || desk.app.store.read().await.unwrap().issue(issue).await.unwrap().unwrap().finished_at;
+        assert_eq!(finished().await, None);
+        assert_eq!(desk.found_dead().await, 1);
+        desk.tend().await;
+        assert_eq!(desk.totals(issue).await.cancelled, 3);
+        assert!(finished().await.is_some());
+    }
+
     async fn retry_queues_what_failed_again_and_the_issue_is_sent_in_the_end(store: TestStore) {
         let refuses = Arc::new(AtomicBool::new(true));
         let refusing = Arc::clone(&refuses);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use postround::compose::Occasion;
 use postround::demo::catcher::{Command, Reply, Stage};
-use postround::domain::{Clock, DeliveryState, IssueState, SystemClock};
-use postround::store::{ClaimedRow, Durability, Mark};
+use postround::domain::{DeliveryState, IssueState};
+use postround::store::{ClaimedRow, Mark};
 use postround::subscribers::{Leave, Origin};
 
 use super::{BECAUSE, Desk};
@@ -15,24 +15,7 @@ use crate::support::site::story;
 /// The deliveries of a correction, which a deliverer has started that is about to die; by address.
 async fn being_sent(desk: &Desk, issue: i64) -> Vec<ClaimedRow> {
     desk.app.composer().correct(issue, "It is 2028.", BECAUSE).await.unwrap();
-    let now = SystemClock.now();
-    let mut session = desk.app.store.write(Durability::Full).await.unwrap();
-    let mut rows = session.claim_deliveries("dead", now, 100, None).await.unwrap();
-    rows.sort_by(|one, other| one.address.cmp(&other.address));
-    let start = |row: &ClaimedRow| Mark {
-        mail: Some(row.mail_id),
-        started_at: Some(now.0),
-        ..Mark::of(row.id, DeliveryState::Claimed, DeliveryState::Sending)
-    };
-    let starts: Vec<Mark> = rows.iter().map(start).collect();
-    assert_eq!(session.mark_deliveries("dead", &starts).await.unwrap().len(), rows.len());
-    session.commit().await.unwrap();
-    rows
-}
-
-/// That deliverer is dead, and the operator wants to be asked.
-async fn found_dead(desk: &Desk) -> u64 {
-    desk.app.store.marks().await.unwrap().free_deliveries_of("dead", DeliveryState::Uncertain).await.unwrap()
+    desk.start(100).await
 }
 
 on_both! {
@@ -190,7 +173,7 @@ on_both! {
         let ended = [(1, DeliveryState::Failed), (3, DeliveryState::Sent)];
         let ended = ended.map(|(row, state)| Mark::of(rows[row].id, DeliveryState::Sending, state));
         desk.app.store.marks().await.unwrap().mark_deliveries("dead", &ended).await.unwrap();
-        assert_eq!(found_dead(&desk).await, 2);
+        assert_eq!(desk.found_dead().await, 2);
 
         assert_eq!(desk.app.composer().retry_issue(issue, BECAUSE).await.unwrap(), 2);
         let mut session = desk.app.store.read().await.unwrap();
@@ -213,9 +196,25 @@ on_both! {
         composer.cancel_issue(issue, BECAUSE).await.unwrap();
         assert!(composer.retry_issue(issue, BECAUSE).await.is_err(), "there is nothing to be tried again");
         let rows = being_sent(&desk, issue).await;
-        assert_eq!(found_dead(&desk).await, rows.len() as u64);
+        assert_eq!(desk.found_dead().await, rows.len() as u64);
         assert_eq!(composer.retry_issue(issue, BECAUSE).await.unwrap(), rows.len() as u64);
         assert_eq!(desk.totals(issue).await.queued, 0, "it stays cancelled");
+    }
+
+    async fn who_receives_an_issue_that_was_cancelled_meanwhile_gets_its_correction(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(3).await;
+        let issue = desk.issue().await;
+        let row = desk.start(1).await.remove(0);
+        let composer = desk.app.composer();
+        composer.cancel_issue(issue, BECAUSE).await.unwrap();
+        let corrected = composer.correct(issue, "It is 2028.", BECAUSE).await.unwrap();
+        assert!(corrected.goes_on && corrected.recipients == 0, "{corrected:?}");
+        desk.tend().await;
+        desk.answer(&row, DeliveryState::Sent).await;
+        desk.tend().await;
+        let corrected = composer.correct(issue, "It is 2028.", BECAUSE).await.unwrap();
+        assert!(!corrected.goes_on && corrected.recipients == 1, "{corrected:?}");
     }
 
     async fn a_correction_without_a_word_with_too_many_or_of_an_issue_that_nobody_got_is_refused(store: TestStore) {
