@@ -91,8 +91,8 @@ impl Composer {
         session.lock_digest(&issue.digest).await?;
         not_folded(&mut session, id, "tried again").await?;
         // Of an issue that was cancelled the corrections still go.
-        let corrections = session.retry_corrections(id, now).await?;
-        if !goes_out && corrections == 0 {
+        let (corrections, given_up) = session.retry_corrections(id, now).await?;
+        if !goes_out && corrections == 0 && given_up == 0 {
             return Err(wrong_state(&issue, "tried again", "only one that is or was being sent can be"));
         }
         let deliveries = if goes_out { session.retry_deliveries(id, now).await? } else { 0 };

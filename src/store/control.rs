@@ -213,15 +213,14 @@ impl Session {
         Ok(queued)
     }
 
-    /// The same for the deliveries of its corrections.
+    /// The same for the deliveries of its corrections. Says how many are queued, and how many are given up.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn retry_corrections(&mut self, issue: i64, now: UtcMillis) -> Result<u64, StoreError> {
+    pub async fn retry_corrections(&mut self, issue: i64, now: UtcMillis) -> Result<(u64, u64), StoreError> {
         self.queues();
         let queued = execute!(self, RETRY_CORRECTIONS, issue, now)?;
-        execute!(self, GIVE_UP_CORRECTIONS, issue, now)?;
-        Ok(queued)
+        Ok((queued, execute!(self, GIVE_UP_CORRECTIONS, issue, now)?))
     }
 
     /// The issues that have uncertain deliveries, or whose corrections have; the oldest first.

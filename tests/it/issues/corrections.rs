@@ -201,6 +201,23 @@ on_both! {
         assert_eq!(desk.totals(issue).await.queued, 0, "it stays cancelled");
     }
 
+    async fn a_retry_that_only_gives_up_what_is_uncertain_of_those_who_have_left_does_so_of_a_cancelled_issue_too(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(2).await;
+        let issue = desk.issue().await;
+        let row = desk.start(1).await.remove(0);
+        let composer = desk.app.composer();
+        composer.cancel_issue(issue, BECAUSE).await.unwrap();
+        desk.answer(&row, DeliveryState::Sent).await;
+        desk.tend().await;
+        assert_eq!(being_sent(&desk, issue).await.len(), 1);
+        desk.app.subscribers().leave(&row.subscriber.unwrap(), Leave::Digest("weekly"), Origin::PAGE).await.unwrap();
+        assert_eq!(desk.found_dead().await, 1);
+        assert_eq!(composer.retry_issue(issue, BECAUSE).await.unwrap(), 0);
+        assert!(desk.app.store.read().await.unwrap().uncertain_issues().await.unwrap().is_empty());
+        assert!(composer.retry_issue(issue, BECAUSE).await.is_err(), "there is nothing more");
+    }
+
     async fn who_receives_an_issue_that_was_cancelled_meanwhile_gets_its_correction(store: TestStore) {
         let desk = Desk::new(&store).await;
         desk.subscribe(3).await;
