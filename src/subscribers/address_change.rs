@@ -12,8 +12,11 @@ use super::{
     CHANGE_LIFETIME, ChangeClaim, Notice, NoticeKind, Notify, Origin, PersonalClaim, SecretLink, Subscribers,
     SubscribersError, event, refusal, unless_first,
 };
-use crate::domain::{EmailAddress, SubscriberState};
+use crate::domain::{EmailAddress, SubscriberState, UtcMillis};
 use crate::store::{Durability, Session, SubscriberRow};
+
+/// The event of a change.
+const MOVED: &str = "moved";
 
 /// What asking for a change did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +38,7 @@ pub enum Changed {
     Now,
     /// They went there before.
     Already,
-    /// The address has changed since it was asked for, or the new one cannot be used.
+    /// They have moved since it was asked for, by this link or another one, or the new address cannot be used.
     Stale,
 }
 
@@ -247,9 +250,9 @@ impl Subscribers {
             ..row.clone()
         };
         session.move_subscriber(&row, &moved).await?;
-        let mut event = event(&moved, "moved", now, origin);
+        let mut event = event(&moved, MOVED, now, origin);
         event.wording = Some(wording.to_owned());
-        event.evidence = Some(format!("link of {}", claim.person.at));
+        event.evidence = Some(evidence(claim));
         session.add_consent(&event).await?;
         let looks = self.looks(&claim.person.digest);
         if let Some(notice) = looks.and_then(|digest| Notice::to(&row, &digest.id, NoticeKind::AddressChanged)) {
@@ -272,6 +275,10 @@ impl Subscribers {
         if row.address_hash == hash {
             return Ok((Changed::Already, Some(row)));
         }
+        // Whoever moves back leaves the link behind in a mailbox that somebody else may read: it must not take their mails there.
+        if has_moved_since(session, &row, claim).await? {
+            return Ok((Changed::Stale, None));
+        }
         // What only an owner lifts is not got round by another address.
         let barred = refusal::of_asking(Some(&row), session.suppression(&row.address_hash).await?.as_ref()).is_some();
         if barred || !claim.person.is_bound_to(&row.address_hash) || session.suppression(&hash).await?.is_some() {
@@ -285,4 +292,20 @@ impl Subscribers {
             matches!(owner.map(|owner| owner.state), Some(SubscriberState::Confirmed | SubscriberState::Complained));
         Ok(if taken { (Changed::Stale, None) } else { (Changed::Now, Some(row)) })
     }
+}
+
+/// Whether they have moved since they asked for this. By this very link also where the clock has been set back since then.
+async fn has_moved_since(
+    session: &mut Session,
+    row: &SubscriberRow,
+    claim: &ChangeClaim,
+) -> Result<bool, SubscribersError> {
+    let (events, link) = (session.consent_between(row.id, row.id).await?, evidence(claim));
+    let since = |at: UtcMillis, by: Option<&String>| at >= claim.person.at || by == Some(&link);
+    Ok(events.iter().any(|event| event.event == MOVED && since(event.at, event.evidence.as_ref())))
+}
+
+/// What the event of a change says of its link.
+fn evidence(claim: &ChangeClaim) -> String {
+    format!("link of {}", claim.person.at)
 }

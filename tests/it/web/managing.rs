@@ -157,6 +157,42 @@ on_both! {
         assert_eq!(site.shown(&preferences).await.0, StatusCode::OK, "and says nothing of anybody");
     }
 
+    async fn a_link_that_has_moved_somebody_never_moves_them_again(store: TestStore) {
+        let site = Site::open(&store).await;
+        confirmed(&site.subscribers, ANN, &["weekly"]).await;
+        let (_, preferences) = ann(&store, &site).await;
+        let ask = async |to: &str| {
+            execute(&store, "delete from notice_slots").await;
+            site.act(&preferences, "do=link").await;
+            execute(&store, "delete from notice_slots").await;
+            site.act(&link(&store).await, &format!("do=address&email={to}")).await;
+            site.clock.advance(Duration::from_secs(60));
+            link(&store).await
+        };
+        let mut used = Vec::new();
+        for to in ["ann@saltby.example", ANN] {
+            let change = ask(to).await;
+            assert_eq!(site.act(&change, "").await.0, StatusCode::OK);
+            site.clock.advance(Duration::from_secs(60));
+            used.push(change);
+        }
+        // That somebody had the address before is forgotten when it has become somebody else's.
+        for former in ["select 1", "delete from former_addresses"] {
+            execute(&store, former).await;
+            let before = everything(&store).await;
+            for (status, page) in [site.shown(&used[0]).await, site.act(&used[0], "").await] {
+                assert!(status == StatusCode::GONE && page.contains("no longer counts") && !page.contains(ANN), "{page}");
+            }
+            assert_eq!(everything(&store).await, before);
+        }
+        for (status, page) in [site.shown(&used[1]).await, site.act(&used[1], "").await] {
+            assert!(status == StatusCode::OK && page.contains("Your address is changed"), "{page}");
+        }
+        let fresh = ask("ann@saltby.example").await;
+        assert_eq!(site.act(&fresh, "").await.0, StatusCode::OK);
+        assert_eq!(text(&store, "select email from subscribers").await, "ann@saltby.example");
+    }
+
     async fn whoever_left_before_they_confirm_a_new_address_is_not_promised_mails(store: TestStore) {
         let site = Site::open(&store).await;
         confirmed(&site.subscribers, ANN, &["weekly"]).await;

@@ -89,6 +89,7 @@ impl World<'_> {
             Some(home) if *home == change.to => Changed::Already,
             // By now they have a third one, to which the link is not bound.
             Some(home) if *home != change.from => Changed::Stale,
+            Some(_) if from.moved_at >= change.at => Changed::Stale,
             Some(_) if self.said_no_elsewhere(change.to) => Changed::Stale,
             Some(_) if from.is_barred() || to.bar.is_some() => Changed::Stale,
             Some(_) if matches!(to.standing, Standing::Confirmed | Standing::Complained) => Changed::Stale,
@@ -119,6 +120,7 @@ impl World<'_> {
             had,
             undos: other.undos,
             moves: mover.moves.into_iter().chain(other.moves).collect(),
+            moved_at: now,
             gone_at: if gone { now } else { mover.gone_at },
             bar: None,
             own: Some(now),

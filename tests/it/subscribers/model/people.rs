@@ -90,6 +90,8 @@ pub struct Person {
     pub undos: Vec<(usize, UtcMillis)>,
     /// When they asked for another address.
     pub moves: Vec<UtcMillis>,
+    /// When they came from another inbox.
+    pub moved_at: UtcMillis,
     pub gone_at: UtcMillis,
     pub bar: Option<(Bar, UtcMillis)>,
     pub links: Vec<Link>,
@@ -110,6 +112,7 @@ impl Person {
             had: BTreeMap::new(),
             undos: Vec::new(),
             moves: Vec::new(),
+            moved_at: UtcMillis(0),
             gone_at: UtcMillis(0),
             bar: None,
             links: Vec::new(),
