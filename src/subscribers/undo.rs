@@ -54,6 +54,8 @@ pub enum Undone {
     Barred(Vec<String>),
     /// The address must not be mailed, or is not theirs any more, or they have left once more since.
     Refused,
+    /// There is nobody of that link any more.
+    Unknown,
 }
 
 impl Undone {
@@ -83,7 +85,7 @@ impl Subscribers {
     /// When the store fails.
     pub async fn would_undo(&self, claim: &PersonalClaim) -> Result<Undone, SubscribersError> {
         let past = past(&mut self.store.read().await?, claim).await?;
-        Ok(past.as_ref().map_or(Undone::Refused, Undone::of))
+        Ok(past.map_or_else(|settled| settled, |past| Undone::of(&past)))
     }
 
     /// Brings back what was left at the moment of the claim, as it was then: topics, pause, and what the leaving had
@@ -103,8 +105,11 @@ impl Subscribers {
         if let Some(row) = session.subscriber_by_public_id(&claim.subscriber).await? {
             session.lock_subscriber(row.id).await?;
         }
-        let past = past(&mut session, claim).await?.filter(|past| !past.barred);
-        let Some(past) = past else { return Ok(Undone::Refused) };
+        let past = match past(&mut session, claim).await? {
+            Ok(past) if past.barred => return Ok(Undone::Refused),
+            Ok(past) => past,
+            Err(settled) => return Ok(settled),
+        };
         let undone = Undone::of(&past);
         let (Undone::Now(_), Past { mut row, left, .. }) = (&undone, past) else { return Ok(undone) };
         self.admit_change(&mut session, &row, origin).await?;
@@ -168,20 +173,20 @@ impl Subscribers {
     }
 }
 
-/// What the claim is about; `None`: the address is not theirs any more, or they have left once more since.
-async fn past(session: &mut Session, claim: &PersonalClaim) -> Result<Option<Past>, SubscribersError> {
-    let Some(row) = session.subscriber_by_public_id(&claim.subscriber).await? else { return Ok(None) };
+/// What the claim is about; else why nothing can come of it.
+async fn past(session: &mut Session, claim: &PersonalClaim) -> Result<Result<Past, Undone>, SubscribersError> {
+    let Some(row) = session.subscriber_by_public_id(&claim.subscriber).await? else { return Ok(Err(Undone::Unknown)) };
     if !claim.is_bound_to(&row.address_hash) {
-        return Ok(None);
+        return Ok(Err(Undone::Refused));
     }
     let have = session.subscriptions_among(&[row.id]).await?;
     let left = of_that_moment(&have, claim);
     let left_since = |have: &SubscriptionRow| have.digest == claim.digest && have.state == SubscriptionState::Left;
     if left.is_empty() && have.iter().any(left_since) {
-        return Ok(None);
+        return Ok(Err(Undone::Refused));
     }
     let barred = may_not_return(session, &row).await?;
-    Ok(Some(Past { row, left, barred }))
+    Ok(Ok(Past { row, left, barred }))
 }
 
 /// Whether nothing that they left can be given back to them: they complained, bounced or are suppressed, or whoever had the

@@ -79,12 +79,7 @@ fn subscribed(state: &AppState, locale: &Locale) -> Response {
 
 /// The page of a link whose request is forgotten, or was for what is gone: the way to the form is all that is left.
 fn over(state: &AppState, locale: &Locale) -> Response {
-    let said = |key: &str| say(locale, &format!("confirm.over.{key}"), &[]);
-    let values = json!({
-        "heading": said("heading"), "text": said("text"), "link": format!("{}/", state.pages.base()),
-        "link_text": said("link"), "test": false,
-    });
-    state.pages.page(StatusCode::GONE, "message", locale, &values)
+    state.message_to(StatusCode::GONE, locale, "confirm.over", ("/", "confirm.over.link"))
 }
 
 async fn ask_again(

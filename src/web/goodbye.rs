@@ -47,6 +47,9 @@ pub(super) async fn after(
     }
     let config = state.subscribers.config();
     let (now, locale) = state.of_link(claim).await?;
+    if AppState::is_erased(claim, now.as_ref()) {
+        return Ok(state.erased(StatusCode::OK, &locale));
+    }
     let shown = Shown {
         left: (!all).then(|| title(config, &claim.digest)),
         masked: now.as_ref().and_then(|now| now.masked.clone()),
@@ -108,6 +111,7 @@ fn undone_page(state: &AppState, claim: &PersonalClaim, undone: &Undone, locale:
     let key = match undone {
         Undone::Now(digests) if !is_all_of(digests, claim) => "text_of_all",
         Undone::Now(_) | Undone::Already => "text",
+        Undone::Unknown => return state.erased(StatusCode::GONE, locale),
         Undone::Barred(_) | Undone::Refused => return state.pages.message(StatusCode::GONE, locale, "goodbye.refused"),
     };
     let said = |key: &str| say(locale, &format!("goodbye.undone.{key}"), &[("digests", &title(config, &claim.digest))]);

@@ -31,12 +31,7 @@ struct Said {
 
 /// The page of a link that is too old: a new one is mailed to whoever asks.
 pub(super) fn too_old(state: &AppState, locale: &Locale) -> Response {
-    let values = json!({
-        "heading": say(locale, "manage.too_old.heading", &[]), "text": say(locale, "manage.too_old.text", &[]),
-        "link": format!("{}/preferences", state.pages.base()),
-        "link_text": say(locale, "manage.too_old.link", &[]), "test": false,
-    });
-    state.pages.page(StatusCode::GONE, "message", locale, &values)
+    state.message_to(StatusCode::GONE, locale, "manage.too_old", ("/preferences", "manage.too_old.link"))
 }
 
 /// Shows everything.

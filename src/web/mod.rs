@@ -38,6 +38,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -47,7 +48,7 @@ use crate::app::Notices;
 use crate::domain::Locale;
 use crate::render::TemplateError;
 use crate::status::Status;
-use crate::subscribers::{DigestClaim, Preferences, Subscribers, SubscribersError, TokenError};
+use crate::subscribers::{DigestClaim, Preferences, Subscribers, SubscribersError, TokenError, Tokens};
 use join::Guards;
 use language::Link;
 use pages::Pages;
@@ -153,6 +154,26 @@ impl AppState {
         let now = self.subscribers.preferences(claim).await?;
         let locale = self.locale_for(now.as_ref().and_then(|now| now.locale.as_ref()), &claim.digest);
         Ok((now, locale))
+    }
+
+    /// Whether somebody was behind a digest's link once, and nobody is any more. The links of a test never had anybody.
+    fn is_erased(claim: &DigestClaim, now: Option<&Preferences>) -> bool {
+        now.is_none() && claim.subscriber != Tokens::nobody()
+    }
+
+    /// The page of such a link. Nothing says who its person was, so nothing is said of whoever has that address now.
+    fn erased(&self, status: StatusCode, locale: &Locale) -> Response {
+        self.message_to(status, locale, "erased_link", ("/preferences", "lost.button"))
+    }
+
+    /// A page that says one thing, as [`Pages::message`] does, and leads on: to a path, under a key of the wording.
+    fn message_to(&self, status: StatusCode, locale: &Locale, key: &str, (path, called): (&str, &str)) -> Response {
+        let said = |part: &str| pages::say(locale, &format!("{key}.{part}"), &[]);
+        let values = json!({
+            "heading": said("heading"), "text": said("text"), "link": format!("{}{path}", self.pages.base()),
+            "link_text": pages::say(locale, called, &[]), "test": false,
+        });
+        self.pages.page(status, "message", locale, &values)
     }
 
     /// Does what answers a request to the end, also when whoever asked does not wait for it.

@@ -132,7 +132,10 @@ async fn save(
 /// Mails the fresh link, or does not: the page says the same.
 async fn mail_link(state: &AppState, claim: &DigestClaim) -> Result<Response, SubscribersError> {
     state.subscribers.mail_manage_link(claim, &*state.notices).await?;
-    let (_, locale) = state.of_link(claim).await?;
+    let (now, locale) = state.of_link(claim).await?;
+    if AppState::is_erased(claim, now.as_ref()) {
+        return Ok(state.erased(StatusCode::OK, &locale));
+    }
     Ok(state.pages.message(StatusCode::OK, &locale, "preferences.link_sent"))
 }
 
@@ -178,6 +181,9 @@ async fn show(
     let config = state.subscribers.config();
     let test = claim.subscriber == Tokens::nobody();
     let (now, locale) = state.of_link(claim).await?;
+    if AppState::is_erased(claim, now.as_ref()) {
+        return Ok(state.erased(StatusCode::OK, &locale));
+    }
     let has = now.as_ref().map_or(Topics::All, |now| now.topics.clone());
     let unsubscribe = state.subscribers.tokens().unsubscribe(&claim.subscriber, &claim.digest);
     let values = json!({

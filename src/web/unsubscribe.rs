@@ -13,8 +13,9 @@ use super::when::{day_of, four_weeks};
 use super::{AppState, goodbye};
 use crate::subscribers::{DigestClaim, Leave, Origin, SubscribersError, Tokens, Topics, topics_of};
 
-/// The same for every token: a mail program must not learn which are known, and has nobody to tell.
-const ONE_CLICK_ANSWER: &str = "Nothing more of it comes to you.\n";
+/// The same for every token: a mail program must not learn which are known, and has nobody to tell. It is true of the link
+/// of somebody erased as well, who may get that digest by a subscription of today.
+const ONE_CLICK_ANSWER: &str = "The subscription that this link was made for has ended.\n";
 
 /// Shows the button.
 pub(super) async fn page(State(state): State<AppState>, link: Link) -> Response {
@@ -61,6 +62,9 @@ async fn show(state: &AppState, claim: &DigestClaim) -> Result<Response, Subscri
     let config = state.subscribers.config();
     let test = claim.subscriber == Tokens::nobody();
     let (now, locale) = state.of_link(claim).await?;
+    if AppState::is_erased(claim, now.as_ref()) {
+        return Ok(state.erased(StatusCode::OK, &locale));
+    }
     let topics = config.digest(&claim.digest).map(|digest| topics_of(config, digest)).unwrap_or_default();
     let has = now.as_ref().map_or(&Topics::All, |now| &now.topics);
     let fallback = config.digest(&claim.digest).map_or(&locale, |digest| &digest.locale);

@@ -96,4 +96,32 @@ on_both! {
         let (status, page) = site.shown(&link(&store).await).await;
         assert!(status == StatusCode::OK && page.contains("Undo"), "{page}");
     }
+
+    async fn the_links_of_somebody_who_was_erased_claim_nothing_of_whoever_has_the_address_now(store: TestStore) {
+        let site = Site::open(&store).await;
+        confirmed(&site.subscribers, ANN, &["weekly", "jobs"]).await;
+        let (unsubscribe, preferences) = ann(&store, &site).await;
+        let goodbye = action(&site.act(&unsubscribe, "leave=digest").await.1, "value=\"undo\"");
+        site.subscribers.erase_address(&address(ANN)).await.unwrap();
+        site.join(&format!("email={ANN}&digests=weekly")).await;
+        assert_eq!(site.act(&link(&store).await, "").await.0, StatusCode::OK);
+        let before = everything(&store).await;
+        for (status, page) in [
+            site.shown(&unsubscribe).await, site.act(&unsubscribe, "leave=digest").await, site.act(&unsubscribe, "leave=all").await,
+            site.shown(&preferences).await, site.act(&preferences, "pause=4w").await, site.act(&preferences, "do=link").await,
+        ] {
+            assert_eq!(status, StatusCode::OK);
+            assert!(page.contains("has been erased") && page.contains("href=\"/mail/preferences\">Mail me my link"), "{page}");
+            assert!(!page.contains("further issue") && !page.contains("on its way") && !page.contains("<form"), "{page}");
+        }
+        for (status, page) in [site.shown(&goodbye).await, site.act(&goodbye, "do=undo").await, site.act(&goodbye, "reason=other").await] {
+            assert!(status == StatusCode::GONE && page.contains("has been erased"), "{page}");
+        }
+        for _ in 0..2 {
+            let (status, answer) = site.act(&unsubscribe, "List-Unsubscribe=One-Click").await;
+            assert!(status == StatusCode::OK && answer.contains("this link was made for has ended") && !answer.contains("to you"), "{answer}");
+        }
+        assert_eq!(everything(&store).await, before);
+        assert_eq!(text(&store, "select digest || ' ' || state from subscriptions").await, "weekly active");
+    }
 }
