@@ -16,6 +16,8 @@ pub enum Confirmed {
     Already,
     /// The link is from before the person left, or was erased, or changed the address; it takes a new one.
     Stale,
+    /// None of the digests that the link names is in the configuration any more.
+    Discontinued,
     /// Nothing that a link can do brings this address back.
     Refused(Refusal),
 }
@@ -27,8 +29,8 @@ pub struct Prospect {
     pub verdict: Confirmed,
     /// The address that it is for, where there is anybody of that link.
     pub address: Option<String>,
-    /// What the button would subscribe to, without what was left since it was asked for; where it was pressed before, what
-    /// of it comes now.
+    /// What the button would subscribe to, without what was left since it was asked for, or is gone from the configuration;
+    /// where it was pressed before, what of it comes now.
     pub choice: Vec<Chosen>,
 }
 
@@ -38,6 +40,8 @@ struct Known {
     subscriptions: Vec<SubscriptionRow>,
     suppression: Option<SuppressionRow>,
     events: Vec<ConsentRow>,
+    /// What of the link's choice is in the configuration.
+    offered: Vec<Chosen>,
     /// Whether whoever had the address before has said no for good since, which is for this one too.
     shut: bool,
 }
@@ -53,7 +57,7 @@ impl Subscribers {
             return Ok(Prospect { verdict: Confirmed::Stale, address: None, choice: Vec::new() });
         };
         let verdict = verdict(&known, claim);
-        let choice = if verdict == Confirmed::Already { still_had(&known, claim) } else { agreed(&known, claim) };
+        let choice = if verdict == Confirmed::Already { still_had(&known) } else { agreed(&known, claim) };
         Ok(Prospect { verdict, address: Some(known.row.email), choice })
     }
 
@@ -118,7 +122,7 @@ impl Subscribers {
         agreed: &[Chosen],
         notify: &impl Notify,
     ) -> Result<(), SubscribersError> {
-        for chosen in agreed.iter().filter(|chosen| self.config.digest(&chosen.digest).is_some()) {
+        for chosen in agreed {
             if let Some(notice) = Notice::to(row, &chosen.digest, NoticeKind::Welcome) {
                 notice.queue(session, notify).await?;
             }
@@ -135,7 +139,8 @@ impl Subscribers {
         let suppression = session.suppression(&row.address_hash).await?;
         let events = session.consent_between(row.id, row.id).await?;
         let shut = mover_said_no(session, Some(&row), &row.address_hash).await?;
-        Ok(Some(Known { row, subscriptions, suppression, events, shut }))
+        let offered = self.still_offered(&claim.choice);
+        Ok(Some(Known { row, subscriptions, suppression, events, offered, shut }))
     }
 }
 
@@ -155,7 +160,10 @@ fn verdict(known: &Known, claim: &ConfirmClaim) -> Confirmed {
     if gone && known.row.updated_at >= claim.asked_at {
         return Confirmed::Stale;
     }
-    if claim.choice.iter().all(|chosen| left_since(known, chosen, claim)) {
+    if known.offered.is_empty() {
+        return Confirmed::Discontinued;
+    }
+    if known.offered.iter().all(|chosen| left_since(known, chosen, claim)) {
         return Confirmed::Stale;
     }
     let used = claim.choice.iter().any(|chosen| {
@@ -167,22 +175,22 @@ fn verdict(known: &Known, claim: &ConfirmClaim) -> Confirmed {
         })
     });
     let confirmed = known.row.state == SubscriberState::Confirmed;
-    let nothing_new = claim.choice.iter().all(|chosen| has(&known.subscriptions, chosen));
+    let nothing_new = known.offered.iter().all(|chosen| has(&known.subscriptions, chosen));
     // A suppression that a confirmation lifts is something new to agree to.
     if confirmed && known.suppression.is_none() && (used || nothing_new) { Confirmed::Already } else { Confirmed::Now }
 }
 
 /// What the button subscribes to.
 fn agreed(known: &Known, claim: &ConfirmClaim) -> Vec<Chosen> {
-    claim.choice.iter().filter(|chosen| !left_since(known, chosen, claim)).cloned().collect()
+    known.offered.iter().filter(|chosen| !left_since(known, chosen, claim)).cloned().collect()
 }
 
 /// What comes now of the digests that the link names.
-fn still_had(known: &Known, claim: &ConfirmClaim) -> Vec<Chosen> {
+fn still_had(known: &Known) -> Vec<Chosen> {
     let had = |chosen: &Chosen| {
         known.subscriptions.iter().find(|have| have.digest == chosen.digest && is_wanted(have)).map(Chosen::from)
     };
-    claim.choice.iter().filter_map(had).collect()
+    known.offered.iter().filter_map(had).collect()
 }
 
 /// Whether they have left that digest after they asked for it.

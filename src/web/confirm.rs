@@ -56,8 +56,11 @@ async fn expired(state: &AppState, locale: &Locale, token: &str) -> Result<Respo
         return Ok(subscribed(state, locale));
     }
     let offered = |chosen: &Chosen| state.subscribers.config().digest(&chosen.digest).is_some();
-    if prospect.address.is_none() || !claim.choice.iter().any(offered) {
+    if prospect.address.is_none() {
         return Ok(over(state, locale));
+    }
+    if !claim.choice.iter().any(offered) {
+        return Ok(discontinued(state, locale));
     }
     let expired = Expired::new(state, locale);
     let values = json!({
@@ -77,7 +80,12 @@ fn subscribed(state: &AppState, locale: &Locale) -> Response {
     state.pages.page(StatusCode::GONE, "message", locale, &values)
 }
 
-/// The page of a link whose request is forgotten, or was for what is gone: the way to the form is all that is left.
+/// The page of a link that is for nothing which is still sent.
+fn discontinued(state: &AppState, locale: &Locale) -> Response {
+    state.message_to(StatusCode::GONE, locale, "confirm.discontinued", ("/", "confirm.over.link"))
+}
+
+/// The page of a link whose request is forgotten: the way to the form is all that is left.
 fn over(state: &AppState, locale: &Locale) -> Response {
     state.message_to(StatusCode::GONE, locale, "confirm.over", ("/", "confirm.over.link"))
 }
@@ -152,6 +160,7 @@ async fn settled(
             Ok(state.pages.message(StatusCode::GONE, locale, "confirm.stale"))
         }
         Confirmed::Now | Confirmed::Already => welcome(state, claim, prospect, locale).await,
+        Confirmed::Discontinued => Ok(discontinued(state, locale)),
         Confirmed::Stale => Ok(state.pages.message(StatusCode::GONE, locale, "confirm.stale")),
         Confirmed::Refused(_) => Ok(state.pages.message(StatusCode::GONE, locale, "confirm.refused")),
     }

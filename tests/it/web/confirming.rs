@@ -161,6 +161,45 @@ on_both! {
         }
         assert_eq!(asked(&store).await, ANN);
     }
+
+    async fn a_digest_that_is_gone_is_subscribed_to_by_nobody_and_the_others_of_the_request_are(store: TestStore) {
+        let site = Site::open(&store).await;
+        let (ben, cay) = ("ben@northfold.example", "cay@northfold.example");
+        for fields in [format!("email={ANN}"), format!("email={ben}&digests=jobs"), format!("email={cay}&digests=jobs")] {
+            site.join(&fields).await;
+        }
+        let (both, only) = (format!("/confirm/{}", link(&store, ANN).await), format!("/confirm/{}", link(&store, ben).await));
+        let used = format!("/confirm/{}", link(&store, cay).await);
+        assert_eq!(site.post(&used, FORM, "").send().await.unwrap().status(), StatusCode::OK);
+        let site = Site::with(&store, |config| config.digests.retain(|digest| digest.id != "jobs")).await;
+        site.clock.advance(Duration::from_secs(60));
+        for days in [0, 8] {
+            site.clock.advance(Duration::from_secs(days * 86_400));
+            let before = everything(&store).await;
+            for path in [&only, &used] {
+                for page in [site.get(path).await, site.post(path, FORM, "").send().await.unwrap()] {
+                    assert_eq!(page.status(), StatusCode::GONE);
+                    let page = page.text().await.unwrap();
+                    assert!(page.contains("does not exist any more") && page.contains("href=\"/mail/\">Subscribe"), "{page}");
+                    assert!(!page.contains("<form") && !page.contains("You are subscribed") && !page.contains("jobs"), "{page}");
+                }
+            }
+            assert_eq!(everything(&store).await, before);
+            if days > 0 {
+                break;
+            }
+            let page = site.text(&both).await;
+            assert!(page.contains("Do you want Early Help Weekly?") && page.contains(&format!("{ANN} will get Early Help Weekly.")), "{page}");
+            for _ in 0..2 {
+                let page = site.post(&both, FORM, "").send().await.unwrap().text().await.unwrap();
+                assert!(page.contains(&format!("{ANN} gets Early Help Weekly.")) && !page.contains("jobs"), "{page}");
+            }
+            let of_ann = "digest from subscriptions n join subscribers s on s.id = n.subscriber_id where s.email like 'ann%'";
+            assert_eq!(text(&store, &format!("select {of_ann}")).await, "weekly");
+            let agreed = "select digest from consent_events where event = 'confirmed' and address like 'ann%'";
+            assert_eq!(text(&store, agreed).await, "weekly");
+        }
+    }
 }
 
 /// The token of the last link that was mailed there.
