@@ -52,8 +52,10 @@ pub enum Undone {
     Already,
     /// These stay left, since the address must not be mailed; only from [`Subscribers::would_undo`].
     Barred(Vec<String>),
-    /// The address must not be mailed, or is not theirs any more, or they have left once more since.
+    /// The address must not be mailed, or is not theirs any more.
     Refused,
+    /// They have left once more since, or an operator has taken them off.
+    LeftAgain,
     /// There is nobody of that link any more.
     Unknown,
 }
@@ -182,10 +184,10 @@ async fn past(session: &mut Session, claim: &PersonalClaim) -> Result<Result<Pas
     let have = session.subscriptions_among(&[row.id]).await?;
     let left = of_that_moment(&have, claim);
     let left_since = |have: &SubscriptionRow| have.digest == claim.digest && have.state == SubscriptionState::Left;
-    if left.is_empty() && have.iter().any(left_since) {
-        return Ok(Err(Undone::Refused));
-    }
     let barred = may_not_return(session, &row).await?;
+    if !barred && left.is_empty() && have.iter().any(left_since) {
+        return Ok(Err(Undone::LeftAgain));
+    }
     Ok(Ok(Past { row, left, barred }))
 }
 

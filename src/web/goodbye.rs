@@ -111,6 +111,9 @@ fn undone_page(state: &AppState, claim: &PersonalClaim, undone: &Undone, locale:
     let key = match undone {
         Undone::Now(digests) if !is_all_of(digests, claim) => "text_of_all",
         Undone::Now(_) | Undone::Already => "text",
+        Undone::LeftAgain => {
+            return state.message_to(StatusCode::GONE, locale, "goodbye.left_again", ("/", "confirm.over.link"));
+        }
         Undone::Unknown => return state.erased(StatusCode::GONE, locale),
         Undone::Barred(_) | Undone::Refused => return state.pages.message(StatusCode::GONE, locale, "goodbye.refused"),
     };
@@ -160,7 +163,7 @@ async fn show(
     let (left, undo_until) = match state.subscribers.would_undo(claim).await? {
         Undone::Now(left) => (is_all_of(&left, claim).then(this), Some(claim.at.plus(UNDO_LIFETIME))),
         Undone::Barred(left) => (is_all_of(&left, claim).then(this), None),
-        Undone::Refused if thanked || error.is_some() => (Some(this()), None),
+        Undone::Refused | Undone::LeftAgain if thanked || error.is_some() => (Some(this()), None),
         undone => return Ok(undone_page(state, claim, &undone, &locale)),
     };
     let shown = Shown {

@@ -99,13 +99,13 @@ on_both! {
         assert_eq!(subscribers.undo(&first, "", Origin::PAGE).await.unwrap(), Undone::Already);
         clock.advance(Duration::from_secs(60));
         let second = leave(&subscribers, &id, Leave::Digest("weekly"), &asked).await.unwrap();
-        assert_eq!(subscribers.would_undo(&first).await.unwrap(), Undone::Refused);
-        assert_eq!(subscribers.undo(&first, "", Origin::PAGE).await.unwrap(), Undone::Refused);
+        assert_eq!(subscribers.would_undo(&first).await.unwrap(), Undone::LeftAgain);
+        assert_eq!(subscribers.undo(&first, "", Origin::PAGE).await.unwrap(), Undone::LeftAgain);
 
         let second = subscribers.tokens().verify_undo(&second, subscribers.now()).unwrap();
         clock.advance(Duration::from_secs(60));
         assert_eq!(subscribers.leave(&id, Leave::Digest("weekly"), Origin::COMMAND_LINE).await.unwrap(), Left::Already);
-        assert_eq!(subscribers.undo(&second, "", Origin::PAGE).await.unwrap(), Undone::Refused, "an operator was told no");
+        assert_eq!(subscribers.undo(&second, "", Origin::PAGE).await.unwrap(), Undone::LeftAgain, "an operator was told no");
         let third = subscribers.leave(&id, Leave::All, Origin::PAGE).await.unwrap();
         assert_eq!((third, states(&store).await), (Left::Now, format!("{ANN} unsubscribed")));
     }

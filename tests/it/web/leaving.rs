@@ -124,4 +124,29 @@ on_both! {
         assert_eq!(everything(&store).await, before);
         assert_eq!(text(&store, "select digest || ' ' || state from subscriptions").await, "weekly active");
     }
+
+    async fn a_way_back_that_a_later_leaving_or_an_operator_has_ended_says_so(store: TestStore) {
+        let site = Site::open(&store).await;
+        confirmed(&site.subscribers, ANN, &["weekly"]).await;
+        let (unsubscribe, _) = ann(&store, &site).await;
+        let leave = async || {
+            site.clock.advance(Duration::from_secs(60));
+            action(&site.act(&unsubscribe, "leave=digest").await.1, "value=\"undo\"")
+        };
+        let first = leave().await;
+        assert_eq!(site.act(&first, "do=undo").await.0, StatusCode::OK);
+        let second = leave().await;
+        let id = site.subscribers.public_id(&address(ANN)).await.unwrap().unwrap();
+        for back in [first, second] {
+            let before = everything(&store).await;
+            for (status, page) in [site.shown(&back).await, site.act(&back, "do=undo").await] {
+                assert!(status == StatusCode::GONE && page.contains("unsubscribed once more since"), "{page}");
+                assert!(page.contains("href=\"/mail/\">Subscribe") && !page.contains("address has changed"), "{page}");
+            }
+            assert_eq!(everything(&store).await, before);
+            site.clock.advance(Duration::from_secs(60));
+            let operator = Origin::COMMAND_LINE;
+            site.subscribers.leave(&id, postround::subscribers::Leave::Digest("weekly"), operator).await.unwrap();
+        }
+    }
 }

@@ -29,7 +29,7 @@ impl Person {
         }
         let then: Vec<usize> = self.left.iter().filter(|(_, left)| **left == at).map(|(digest, _)| *digest).collect();
         if then.is_empty() {
-            return if self.left.contains_key(&digest) { Undone::Refused } else { Undone::Already };
+            return if self.left.contains_key(&digest) { Undone::LeftAgain } else { Undone::Already };
         }
         if self.standing == Standing::Left {
             self.gets.clear();
