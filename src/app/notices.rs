@@ -206,7 +206,9 @@ impl Notices {
                 days: whole_days(self.config.confirmation.forget_after),
                 reminder: *reminder,
             },
-            NoticeKind::AlreadySubscribed => Letter::Subscribed,
+            NoticeKind::AlreadySubscribed { paused_until } => {
+                Letter::Subscribed { paused_until: paused_until.map(|until| local_day(until, digest.timezone())) }
+            }
             NoticeKind::AddressTaken => Letter::Taken,
             NoticeKind::ManageLink { expires_at, .. } => Letter::Manage { valid: valid(expires_at) },
             NoticeKind::ChangeAddress { expires_at, .. } => Letter::Address { valid: valid(expires_at) },
@@ -244,9 +246,10 @@ fn link_of(kind: &NoticeKind) -> Option<&SecretLink> {
         | NoticeKind::ManageLink { link, .. }
         | NoticeKind::ChangeAddress { link, .. }
         | NoticeKind::Goodbye { link, .. } => Some(link),
-        NoticeKind::AlreadySubscribed | NoticeKind::AddressTaken | NoticeKind::AddressChanged | NoticeKind::Welcome => {
-            None
-        }
+        NoticeKind::AlreadySubscribed { .. }
+        | NoticeKind::AddressTaken
+        | NoticeKind::AddressChanged
+        | NoticeKind::Welcome => None,
     }
 }
 

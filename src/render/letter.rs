@@ -23,7 +23,10 @@ pub enum Letter<'a> {
         reminder: bool,
     },
     /// Somebody asked for what they have already.
-    Subscribed,
+    Subscribed {
+        /// The day until which they have paused it.
+        paused_until: Option<NaiveDate>,
+    },
     /// Somebody wants their mails at an address that is subscribed itself.
     Taken,
     /// The link to everything about them.
@@ -97,7 +100,7 @@ impl Letter<'_> {
     pub fn template(&self) -> &'static str {
         match self {
             Self::Confirmation { .. } => "confirmation",
-            Self::Subscribed | Self::Taken => "subscribed",
+            Self::Subscribed { .. } | Self::Taken => "subscribed",
             Self::Manage { .. } => "manage",
             Self::Address { .. } => "address",
             Self::Moved => "moved",
@@ -112,6 +115,7 @@ impl Letter<'_> {
     pub(super) fn words(&self) -> &'static str {
         match self {
             Self::Taken => "taken",
+            Self::Subscribed { paused_until: Some(_) } => "paused",
             Self::Confirmation { reminder: true, .. } => "reminder",
             _ => self.template(),
         }
@@ -133,7 +137,7 @@ impl Letter<'_> {
             Self::Confirmation { .. } | Self::Manage { .. } | Self::Address { .. } | Self::Goodbye { .. } => {
                 &[Slot::Link]
             }
-            Self::Subscribed => &[Slot::PreferencesUrl],
+            Self::Subscribed { .. } => &[Slot::PreferencesUrl],
             Self::Taken => &[Slot::UnsubscribeUrl],
             Self::Welcome { .. } | Self::Correction { .. } => &[Slot::UnsubscribeUrl, Slot::PreferencesUrl],
             Self::Moved | Self::Alert { .. } => &[],

@@ -121,11 +121,14 @@ impl LetterView {
     pub(super) fn new(mut common: Common, locale: &Locale, letter: &Letter<'_>) -> Self {
         let wording = Wording::of(locale);
         let apart = |text: &str| kept_apart(text, wording.direction());
-        let values = vec![
+        let mut values = vec![
             ("digest", apart(&common.digest.title)),
             ("sender", apart(&one_line(&common.sender.name))),
             ("address", apart(&common.slot.address)),
         ];
+        if let Letter::Subscribed { paused_until: Some(day) } = letter {
+            values.push(("date", wording.date(*day, false)));
+        }
         let say = Say { words: wording, locale, values };
         let (summary, mut words) = match letter {
             Letter::Confirmation { .. } => confirmation(&say, letter, &common),
@@ -200,7 +203,7 @@ fn plain(say: &Say<'_>, letter: &Letter<'_>, common: &Common) -> (String, Letter
             words.button = button(&slot.link);
             words.note = vec![say.valid(*valid), note];
         }
-        Letter::Subscribed => {
+        Letter::Subscribed { .. } => {
             words.button = button(&slot.preferences_url);
             words.note = vec![note];
         }

@@ -220,7 +220,7 @@ static PARAGRAPHS: LazyLock<[String; 2]> =
     LazyLock::new(|| ["A sample of what is said.", "And a little more of it."].map(str::to_owned));
 
 /// Each letter under its name.
-pub(super) fn letters() -> [Letter<'static>; 11] {
+pub(super) fn letters() -> [Letter<'static>; 12] {
     let text = PARAGRAPHS.as_slice();
     let wanted = vec![Wanted { digest: TITLE.to_owned(), topics: vec!["News".to_owned(), "Features".to_owned()] }];
     let whole = Wanted { digest: TITLE.to_owned(), topics: Vec::new() };
@@ -229,7 +229,8 @@ pub(super) fn letters() -> [Letter<'static>; 11] {
     [
         Letter::Confirmation { wanted, first_issue: None, valid, days: 30, reminder: false },
         Letter::Confirmation { wanted: vec![whole], first_issue, valid, days: 30, reminder: true },
-        Letter::Subscribed,
+        Letter::Subscribed { paused_until: None },
+        Letter::Subscribed { paused_until: first_issue },
         Letter::Taken,
         Letter::Manage { valid: Valid::Hours(1) },
         Letter::Address { valid },

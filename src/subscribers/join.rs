@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::ask::Wish;
 use super::choice::{Chosen, Topics};
+use super::choose::paused_until;
 use super::language::locale_of;
 use super::{
     Notice, NoticeKind, Notify, Origin, Subscribers, SubscribersError, TokenError, add, meant, refusal, unless_first,
@@ -87,7 +88,7 @@ impl Subscribers {
         match answer {
             Answer::Nothing => self.rehearse(&mut session, request, notify).await?,
             Answer::Already => {
-                let notice = known.as_ref().and_then(|row| already(row, request));
+                let notice = known.as_ref().and_then(|row| already(row, &have, request, self.now()));
                 if let Some(notice) = notice {
                     notice.queue(&mut session, notify).await?;
                 }
@@ -243,9 +244,15 @@ fn beyond(have: &[SubscriptionRow], chosen: &Chosen) -> Chosen {
     Chosen { digest: chosen.digest.clone(), topics }
 }
 
-fn already(row: &SubscriberRow, request: &JoinRequest) -> Option<Notice> {
-    let first = request.choice.first()?;
-    Some(Notice::to_address(row, stored_address(row, request), &first.digest, NoticeKind::AlreadySubscribed))
+/// That they have it all: of the first digest, or of the first that they have paused and may miss.
+fn already(row: &SubscriberRow, have: &[SubscriptionRow], request: &JoinRequest, now: UtcMillis) -> Option<Notice> {
+    let until = |chosen: &Chosen| {
+        have.iter().find(|have| have.digest == chosen.digest).and_then(|have| paused_until(have, now))
+    };
+    let paused = request.choice.iter().find(|chosen| until(chosen).is_some());
+    let about = paused.or(request.choice.first())?;
+    let kind = NoticeKind::AlreadySubscribed { paused_until: until(about) };
+    Some(Notice::to_address(row, stored_address(row, request), &about.digest, kind))
 }
 
 fn stored_address(row: &SubscriberRow, request: &JoinRequest) -> EmailAddress {

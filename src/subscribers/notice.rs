@@ -67,7 +67,10 @@ pub enum NoticeKind {
         reminder: bool,
     },
     /// Somebody asked for what they have already; the way to their preferences.
-    AlreadySubscribed,
+    AlreadySubscribed {
+        /// Until when they have paused it; that is why nothing comes.
+        paused_until: Option<UtcMillis>,
+    },
     /// Somebody wants their mails at this address, which is subscribed itself; what to do where both are theirs.
     AddressTaken,
     /// The link, asked for on a page, to everything about them: all digests, their data, erasure, change of address.

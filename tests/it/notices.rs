@@ -104,7 +104,8 @@ fn all() -> Vec<(NoticeKind, &'static str, bool)> {
     vec![
         (confirm(vec![whole("weekly")], false), "confirmation", true),
         (confirm(vec![whole("weekly")], true), "reminder", true),
-        (NoticeKind::AlreadySubscribed, "subscribed", false),
+        (NoticeKind::AlreadySubscribed { paused_until: None }, "subscribed", false),
+        (NoticeKind::AlreadySubscribed { paused_until: Some(in_an_hour()) }, "subscribed", false),
         (NoticeKind::AddressTaken, "subscribed", false),
         (NoticeKind::ManageLink { link: link(), expires_at: in_an_hour() }, "manage", true),
         (NoticeKind::ChangeAddress { link: link(), expires_at: in_an_hour() }, "address", true),
@@ -140,16 +141,16 @@ on_both! {
         for (kind, ..) in all() {
             house.notify(zoe, "zoe@reader.example", None, kind).await;
         }
-        assert_eq!(text(&house.test, mails).await, "9");
+        assert_eq!(text(&house.test, mails).await, "10");
         // As after a restart.
         let House { test, people, .. } = house;
         let again = House { people, ..House::new(test).await };
         for (kind, ..) in all() {
             again.notify(bob, "bob@reader.example", None, kind).await;
         }
-        assert_eq!(text(&again.test, mails).await, "9");
-        again.notify(bob, "bob@reader.example", Some("de"), NoticeKind::AddressChanged).await;
         assert_eq!(text(&again.test, mails).await, "10");
+        again.notify(bob, "bob@reader.example", Some("de"), NoticeKind::AddressChanged).await;
+        assert_eq!(text(&again.test, mails).await, "11");
     }
 
     async fn a_confirmation_names_every_digest_and_topic_that_was_chosen(test: TestStore) {

@@ -125,7 +125,7 @@ fn every_kind() -> Vec<RenderedMail> {
     let letters = [
         confirmation(false),
         confirmation(true),
-        Letter::Subscribed,
+        Letter::Subscribed { paused_until: None },
         Letter::Manage { valid },
         Letter::Address { valid },
         Letter::Moved,

@@ -118,7 +118,7 @@ on_both! {
         let mut less = request(ANN, &[], "Somebody");
         less.choice = vec![only("weekly", &["news"])];
         let mails = mailed(&subscribers, &less).await;
-        assert!(matches!(&mails[..], [Notice { kind: NoticeKind::AlreadySubscribed, .. }]), "{mails:?}");
+        assert!(matches!(&mails[..], [Notice { kind: NoticeKind::AlreadySubscribed { .. }, .. }]), "{mails:?}");
         assert_eq!(everything(&store).await, before);
 
         clock.advance(MINUTES);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use postround::subscribers::{DigestClaim, ImportBasis, Leave, Origin, Subscribers};
+use postround::subscribers::{DigestClaim, ImportBasis, JoinRequest, Leave, Origin, Subscribers};
 
 use super::{ANN, URL, import, public_id};
-use crate::support::household::{Asked, confirmed, execute, subscribers, text};
+use crate::support::household::{Asked, address, confirmed, execute, notices, somebody, subscribers, text};
 use crate::support::{TestStore, on_both};
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
@@ -149,5 +149,29 @@ on_both! {
         assert_eq!((report.added, report.refused.len(), report.refused[0].line), (1, 1, 3));
         let reason = "`weekly=* paused` does not say until when it is paused";
         assert!(report.refused[0].reason.starts_with(reason), "{}", report.refused[0].reason);
+    }
+
+    async fn whoever_signs_up_for_what_they_have_paused_is_told_until_when(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly", "jobs"]).await;
+        let notices = notices(&subscribers);
+        let request = JoinRequest {
+            address: address(ANN), name: String::new(), locale: None, choice: somebody(ANN, &["jobs", "weekly"]).choice,
+            wording: String::new(),
+        };
+        pause(&subscribers, &store, 4).await;
+        let told = async || {
+            execute(&store, "delete from notice_slots").await;
+            subscribers.join(&request, Origin::PAGE, &notices).await.unwrap();
+            let told = "select m.digest || ': ' || m.subject || ' ' || m.body_text from deliveries d join mails m on m.id = d.mail_id
+                        where d.kind = 'subscribed' order by d.id desc limit 1";
+            text(&store, told).await.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let mail = told().await;
+        assert!(mail.starts_with("weekly: Early Help Weekly is paused"), "{mail}");
+        assert!(mail.contains("paused until 21 December 2026") && !mail.contains("comes to you already"), "{mail}");
+        clock.advance(WEEK * 4);
+        let mail = told().await;
+        assert!(mail.starts_with("jobs: You already get Jobs & Posts") && !mail.contains("paused"), "{mail}");
     }
 }

@@ -139,7 +139,8 @@ impl<'a> World<'a> {
         let (mails, asked_at) = (asked.0.into_inner().unwrap(), self.now());
         assert!(!format!("{mails:?}").contains("casino"), "a stranger's words in a mail: {mails:?}");
         match (expected, &mails[..]) {
-            (Expected::Nothing, []) | (Expected::Already, [Notice { kind: NoticeKind::AlreadySubscribed, .. }]) => {}
+            (Expected::Nothing, [])
+            | (Expected::Already, [Notice { kind: NoticeKind::AlreadySubscribed { .. }, .. }]) => {}
             (
                 Expected::Ask(wanted),
                 [Notice { kind: NoticeKind::Confirm { choice: named, link, reminder: false, .. }, .. }],
