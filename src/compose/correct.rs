@@ -60,7 +60,7 @@ impl Composer {
         let fingerprint = HEXLOWER.encode(hash(&SHA256, text.join("\n\n").as_bytes()).as_ref());
         let date: NaiveDate = issue.issue_date.parse().unwrap_or_default();
         let whole = self.correction(digest, &digest.locale, &text, &issue.subject, date)?;
-        let others = self.corrections_of_mails(digest, &issue, &text, date).await?;
+        let others = self.corrections_of_mails(&mut self.store.read().await?, digest, &issue, &text, date).await?;
 
         let now = self.clock.now();
         let mut session = self.store.write(Durability::Full).await?;
@@ -70,11 +70,11 @@ impl Composer {
         if fresh {
             not_folded(&mut session, id, "corrected").await?;
             let mail = self.keep_correction(&mut session, digest, &digest.locale, &whole).await?;
-            if let Some(correction) = session.add_correction(id, &fingerprint, mail, now).await? {
+            if let Some(correction) = session.add_correction(id, &fingerprint, &text.join("\n\n"), mail, now).await? {
                 for other in &others {
                     let mail = self.keep_correction(&mut session, digest, &other.locale, &other.mail).await?;
                     for of_mail in &other.of_mails {
-                        session.add_correction_mail(correction, *of_mail, mail).await?;
+                        session.set_correction_mail(correction, *of_mail, mail).await?;
                     }
                 }
             }
@@ -112,16 +112,15 @@ impl Composer {
     /// withdrawn, the subject is that of what is left: it shall not be told again.
     async fn corrections_of_mails(
         &self,
+        reader: &mut Session,
         digest: &Digest,
         issue: &IssueRow,
         text: &[String],
         date: NaiveDate,
     ) -> Result<Vec<Correction>, ComposeError> {
-        let mut reader = self.store.read().await?;
         let mails = reader.mails_of_issue(issue.id).await?;
         let is_less = reader.articles_of_issue(issue.id).await?.iter().any(|row| row.withdrawn_at.is_some());
-        let left = if is_less { Some(self.frozen(&mut reader, issue, digest).await?) } else { None };
-        drop(reader);
+        let left = if is_less { Some(self.frozen(reader, issue, digest).await?) } else { None };
         let mut alike = BTreeMap::<(Locale, String), Vec<i64>>::new();
         for mail in mails {
             let locale = locale_of(&mail.locale, digest);
@@ -137,6 +136,60 @@ impl Composer {
             Ok(Correction { mail: self.correction(digest, &locale, text, &subject, date)?, locale, of_mails })
         };
         alike.into_iter().map(render).collect()
+    }
+
+    /// Makes the corrections of an issue anew that are named by what has been withdrawn: no further one goes out as it was.
+    pub(super) async fn correct_anew(
+        &self,
+        session: &mut Session,
+        digest: &Digest,
+        issue: &IssueRow,
+    ) -> Result<(), ComposeError> {
+        let date: NaiveDate = issue.issue_date.parse().unwrap_or_default();
+        for correction in session.corrections_with_text(issue.id).await? {
+            let text: Vec<String> = correction.body.split("\n\n").map(str::to_owned).collect();
+            let whole = self.correction(digest, &digest.locale, &text, &issue.subject, date)?;
+            let mut known: BTreeMap<i64, i64> = session.correction_mails(correction.id).await?.into_iter().collect();
+            let whole = self.instead_of(session, digest, &digest.locale, correction.mail_id, &whole).await?;
+            let mut instead = BTreeMap::from([(correction.mail_id, whole)]);
+            for other in self.corrections_of_mails(session, digest, issue, &text, date).await? {
+                let mut new = None;
+                for of_mail in other.of_mails {
+                    let old = known.remove(&of_mail).unwrap_or(correction.mail_id);
+                    let mail = match new {
+                        Some(mail) => mail,
+                        None => self.instead_of(session, digest, &other.locale, old, &other.mail).await?,
+                    };
+                    new = Some(mail);
+                    instead.entry(old).or_insert(mail);
+                    session.set_correction_mail(correction.id, of_mail, mail).await?;
+                }
+            }
+            // Theirs is the subject of the whole issue now.
+            for old in known.into_values() {
+                instead.entry(old).or_insert(whole);
+            }
+            session.name_correction_anew(correction.id, whole).await?;
+            for (old, new) in instead.into_iter().filter(|(old, new)| old != new) {
+                session.replace_correction(old, new).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The mail that goes out in place of `old`: itself, where it has the same subject.
+    async fn instead_of(
+        &self,
+        session: &mut Session,
+        digest: &Digest,
+        locale: &Locale,
+        old: i64,
+        mail: &RenderedMail,
+    ) -> Result<i64, ComposeError> {
+        match session.mail(old).await? {
+            Some(row) if row.subject == mail.subject => Ok(old),
+            _ => self.keep_correction(session, digest, locale, mail).await,
+        }
     }
 
     async fn keep_correction(

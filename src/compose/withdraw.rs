@@ -121,6 +121,9 @@ impl Composer {
                 continue;
             }
             made += self.replace(&mut session, &issue, digest, instead).await?;
+            if mails.len() < AT_ONCE {
+                self.correct_anew(&mut session, digest, &issue).await?;
+            }
             session.made_anew(id).await?;
             session.commit().await?;
             if mails.len() < AT_ONCE {

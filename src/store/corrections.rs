@@ -6,7 +6,7 @@ use crate::domain::UtcMillis;
 
 queries! {
     ADD_CORRECTION = {
-        "insert into corrections (issue_id, fingerprint, mail_id, layout_after, created_at) values ($1, $2, $3, 0, $4)
+        "insert into corrections (issue_id, fingerprint, body, mail_id, layout_after, created_at) values ($1, $2, $3, $4, 0, $5)
          on conflict (issue_id, fingerprint) do nothing returning id"
     };
     CORRECTION = {
@@ -22,9 +22,15 @@ queries! {
              order by d.subscriber_id limit $3) c"
     };
     MAILS_OF_ISSUE = { "select id, topics, locale, subject from mails where issue_id = $1 order by id" };
-    ADD_CORRECTION_MAIL = {
-        "insert into correction_mails (correction_id, of_mail, mail_id) values ($1, $2, $3)"
+    SET_CORRECTION_MAIL = {
+        "insert into correction_mails (correction_id, of_mail, mail_id) values ($1, $2, $3)
+         on conflict (correction_id, of_mail) do update set mail_id = excluded.mail_id"
     };
+    CORRECTIONS_WITH_TEXT = { "select id, mail_id, body from corrections where issue_id = $1 and body is not null order by id" };
+    CORRECTION_MAILS = { "select of_mail, mail_id from correction_mails where correction_id = $1" };
+    NAME_CORRECTION_ANEW = { "update corrections set mail_id = $2 where id = $1" };
+    // Also what replaced another one before.
+    REPLACE_CORRECTION = { "update mails set replaced_by = $2 where id = $1 or replaced_by = $1" };
     // To the address that has received the issue. Whoever has paused since has not left.
     LAY_OUT_CORRECTION = {
         "insert into deliveries (mail_id, kind, digest, subscriber_id, address, name, state, priority, due_at, first_due_at,
@@ -60,6 +66,17 @@ pub struct CorrectionRow {
     pub laid_out_at: Option<UtcMillis>,
 }
 
+/// A correction with its text, from which its mails can be made anew.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct CorrectionText {
+    /// Row id.
+    pub id: i64,
+    /// Its mail in the language of the digest.
+    pub mail_id: i64,
+    /// Its paragraphs, with an empty line between them.
+    pub body: String,
+}
+
 /// A mail of an issue, as its readers know it.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct MailOfIssue {
@@ -86,8 +103,42 @@ impl Session {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn add_correction_mail(&mut self, correction: i64, of_mail: i64, mail: i64) -> Result<(), StoreError> {
-        execute!(self, ADD_CORRECTION_MAIL, correction, of_mail, mail)?;
+    pub async fn set_correction_mail(&mut self, correction: i64, of_mail: i64, mail: i64) -> Result<(), StoreError> {
+        execute!(self, SET_CORRECTION_MAIL, correction, of_mail, mail)?;
+        Ok(())
+    }
+
+    /// Which mail of a correction goes to those who received which mail of the issue, where that is not its mail for all.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn correction_mails(&mut self, correction: i64) -> Result<Vec<(i64, i64)>, StoreError> {
+        fetch_all!(self, CORRECTION_MAILS as (i64, i64), correction)
+    }
+
+    /// The corrections of an issue whose text is known, the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn corrections_with_text(&mut self, issue: i64) -> Result<Vec<CorrectionText>, StoreError> {
+        fetch_all!(self, CORRECTIONS_WITH_TEXT as CorrectionText, issue)
+    }
+
+    /// Gives a correction another mail for all who have none of their own.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn name_correction_anew(&mut self, correction: i64, mail: i64) -> Result<(), StoreError> {
+        execute!(self, NAME_CORRECTION_ANEW, correction, mail)?;
+        Ok(())
+    }
+
+    /// From the commit on, no start of a correction with the mail `old` is granted, and what is claimed of it goes out as `new`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn replace_correction(&mut self, old: i64, new: i64) -> Result<(), StoreError> {
+        execute!(self, REPLACE_CORRECTION, old, new)?;
         Ok(())
     }
 
@@ -100,10 +151,11 @@ impl Session {
         &mut self,
         issue: i64,
         fingerprint: &str,
+        body: &str,
         mail: i64,
         now: UtcMillis,
     ) -> Result<Option<i64>, StoreError> {
-        Ok(fetch_optional!(self, ADD_CORRECTION as (i64,), issue, fingerprint, mail, now)?.map(|(id,)| id))
+        Ok(fetch_optional!(self, ADD_CORRECTION as (i64,), issue, fingerprint, body, mail, now)?.map(|(id,)| id))
     }
 
     /// The correction of an issue with that text.

@@ -60,7 +60,7 @@ pub use asks::Ask;
 pub use census::{Census, PeopleCensus, UnderWay};
 pub use consent::ConsentRow;
 pub use control::{IssueEventRow, NewIssueEvent, UncertainIssue};
-pub use corrections::{CorrectionRow, MailOfIssue};
+pub use corrections::{CorrectionRow, CorrectionText, MailOfIssue};
 pub use deliveries::{DeliveryRow, MailedRow, NewDelivery, Totals};
 pub use digests::{Hold, SeenSchedule};
 pub use error::StoreError;

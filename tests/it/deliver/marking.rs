@@ -58,13 +58,12 @@ on_both! {
         let mut session = world.store().write(Durability::Full).await.unwrap();
         let other = session.insert_mail(&mail_of(world.issue), MONDAY).await.unwrap();
         session.commit().await.unwrap();
-        for issue in ["sending", "held", "cancelled"] {
-            execute(&world.test, &format!("update issues set state = '{issue}'")).await;
+        for issue in ["state = 'sending'", "state = 'held'", "state = 'cancelled'", "outdated_upto = 1"] {
             for (case, kind) in CASES.iter().flat_map(|case| [(case, true), (case, false)]) {
-                execute(&world.test, "update issues set state = 'sending'").await;
+                execute(&world.test, "update issues set state = 'sending', outdated_upto = null").await;
                 world.queue(2).await;
                 let rows = claim(&world, "me", 2).await;
-                execute(&world.test, &format!("update issues set state = '{issue}'")).await;
+                execute(&world.test, &format!("update issues set {issue}")).await;
                 let mut came_to = Vec::new();
                 for (row, is_alone) in [(&rows[0], true), (&rows[1], false)] {
                     let id = row.id.to_string();
@@ -87,7 +86,7 @@ on_both! {
                         from deliveries where id = ";
                     came_to.push((taken, text(&world.test, &format!("{ROW}{id}")).await));
                 }
-                assert_eq!(came_to[0], came_to[1], "{case:?}, start: {kind}, of an issue that is {issue}");
+                assert_eq!(came_to[0], came_to[1], "{case:?}, start: {kind}, of an issue with {issue}");
             }
         }
     }

@@ -9,13 +9,52 @@ use postround::store::{ClaimedRow, Mark};
 use postround::subscribers::{Leave, Origin};
 
 use super::{BECAUSE, Desk};
-use crate::support::on_both;
 use crate::support::site::story;
+use crate::support::{TestStore, on_both};
 
 /// The deliveries of a correction, which a deliverer has started that is about to die; by address.
 async fn being_sent(desk: &Desk, issue: i64) -> Vec<ClaimedRow> {
     desk.app.composer().correct(issue, "It is 2028.", BECAUSE).await.unwrap();
     desk.start(100).await
+}
+
+/// Corrects an issue of which three stories are withdrawn: after that, or so that corrections are queued by then.
+async fn names_what_is_left(store: &TestStore, is_queued_before: bool) {
+    let desk = Desk::new(store).await;
+    desk.program.site.list(story("ferreira", "Nadia Ferreira on counting", "2026-11-04"));
+    desk.program.site.list(story("okafor", "Ngozi Okafor on waiting", "2026-11-05"));
+    desk.program.subscribe("ana@northfold.example", &[]).await;
+    desk.program.subscribe("dora@northfold.example", &["--locale", "de"]).await;
+    desk.program.subscribe("emil@northfold.example", &["--topics", "interviews"]).await;
+    desk.program.subscribe("fay@northfold.example", &["--topics", "news"]).await;
+    let issue = desk.issue().await;
+    desk.deliver_all(issue).await;
+    let gone = ["Health visitor posts fill", "Family hubs win an extra year", "Ngozi Okafor on waiting"];
+    if is_queued_before {
+        desk.app.composer().correct(issue, "That was wrong.", BECAUSE).await.unwrap();
+    }
+    for title in gone {
+        desk.app.composer().withdraw(issue, title, BECAUSE).await.unwrap();
+    }
+    if !is_queued_before {
+        desk.app.composer().correct(issue, "That was wrong.", BECAUSE).await.unwrap();
+    }
+    desk.delivering(async {
+        while desk.got().values().map(Vec::len).sum::<usize>() < 8 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    for (name, expected) in [
+        ("ana", "Correction: Nadia Ferreira on counting"),
+        ("dora", "Berichtigung: Nadia Ferreira on counting"),
+        ("emil", "Correction: Nadia Ferreira on counting"),
+        ("fay", "Correction: Exampleton Weekly"),
+    ] {
+        let [_, (subject, text)] = &desk.got()[&format!("{name}@northfold.example")][..] else { panic!("{name}") };
+        assert_eq!(subject, expected, "{name}");
+        assert!(gone.iter().all(|title| !text.contains(title)), "{name}: {text}");
+    }
 }
 
 on_both! {
@@ -130,36 +169,11 @@ on_both! {
     }
 
     async fn a_correction_after_a_withdrawal_names_the_issue_by_what_is_left_of_it(store: TestStore) {
-        let desk = Desk::new(&store).await;
-        desk.program.site.list(story("ferreira", "Nadia Ferreira on counting", "2026-11-04"));
-        desk.program.site.list(story("okafor", "Ngozi Okafor on waiting", "2026-11-05"));
-        desk.program.subscribe("ana@northfold.example", &[]).await;
-        desk.program.subscribe("dora@northfold.example", &["--locale", "de"]).await;
-        desk.program.subscribe("emil@northfold.example", &["--topics", "interviews"]).await;
-        desk.program.subscribe("fay@northfold.example", &["--topics", "news"]).await;
-        let issue = desk.issue().await;
-        desk.deliver_all(issue).await;
-        let gone = ["Health visitor posts fill", "Family hubs win an extra year", "Ngozi Okafor on waiting"];
-        for title in gone {
-            desk.app.composer().withdraw(issue, title, BECAUSE).await.unwrap();
-        }
-        desk.app.composer().correct(issue, "That was wrong.", BECAUSE).await.unwrap();
-        desk.delivering(async {
-            while desk.got().values().map(Vec::len).sum::<usize>() < 8 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        })
-        .await;
-        for (name, expected) in [
-            ("ana", "Correction: Nadia Ferreira on counting"),
-            ("dora", "Berichtigung: Nadia Ferreira on counting"),
-            ("emil", "Correction: Nadia Ferreira on counting"),
-            ("fay", "Correction: Exampleton Weekly"),
-        ] {
-            let [_, (subject, text)] = &desk.got()[&format!("{name}@northfold.example")][..] else { panic!("{name}") };
-            assert_eq!(subject, expected, "{name}");
-            assert!(gone.iter().all(|title| !text.contains(title)), "{name}: {text}");
-        }
+        names_what_is_left(&store, false).await;
+    }
+
+    async fn a_correction_that_is_queued_when_a_story_is_withdrawn_names_it_no_more(store: TestStore) {
+        names_what_is_left(&store, true).await;
     }
 
     async fn a_retry_takes_an_issues_corrections_too_and_gives_up_what_is_uncertain_of_those_who_have_left(store: TestStore) {
