@@ -1,7 +1,7 @@
 //! The feed: claimed deliveries on their way to whichever connection is free, no faster than the pace allows.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -12,6 +12,7 @@ use super::gate::Wish;
 use super::message::Job;
 use super::others::{KeptFrom, Others};
 use super::pace::{Limit, Pace};
+use super::unwelcome::Unwelcome;
 use crate::domain::DeliveryState;
 
 /// A delivery that its domain lets go only after so long goes back into the queue, so that others can have its place.
@@ -36,17 +37,20 @@ struct State {
     jobs: VecDeque<Job>,
     aside: Aside,
     kept_from: KeptFrom,
+    /// Of each relay.
+    unwelcome: Vec<Arc<Unwelcome>>,
     pace: Pace,
     closed: bool,
 }
 
 impl Feed {
-    /// An empty one, which asks for more when fewer than `low` are left.
-    pub fn new(low: usize, pace: Pace) -> Self {
+    /// An empty one, which asks for more when fewer than `low` are left. `unwelcome`: what each relay has refused.
+    pub fn new(low: usize, pace: Pace, unwelcome: Vec<Arc<Unwelcome>>) -> Self {
         let state = State {
             jobs: VecDeque::new(),
             aside: Aside::default(),
             kept_from: KeptFrom::default(),
+            unwelcome,
             pace,
             closed: false,
         };
@@ -191,8 +195,8 @@ impl Feed {
         self.with(|state| state.jobs.iter().filter_map(|job| job.row.issue_id).collect())
     }
 
-    /// Tells those of `jobs`, and of what is there, that their domain lets go much later only, each with the time until
-    /// then. The first are those of `jobs` that may be added.
+    /// Tells those of `jobs`, and of what is there, that their domain lets go much later only, or that every relay has refused so
+    /// that others go before, each with the time until then. The first are those of `jobs` that may be added.
     pub fn sift(&self, jobs: Vec<Job>) -> (Vec<Job>, Vec<(Job, Duration)>) {
         self.with(|state| state.sift(jobs))
     }
@@ -309,7 +313,8 @@ impl State {
             Some(at) if at <= now => {}
             later => return Err(later),
         }
-        if !self.pace.has_domains() && self.kept_from.is_empty() {
+        let may_wait = self.unwelcome.get(relay).is_some_and(|unwelcome| !unwelcome.is_empty());
+        if !self.pace.has_domains() && self.kept_from.is_empty() && !may_wait {
             return Ok(0);
         }
         let opens = |job: &Job| self.job_opens(job, relay, now);
@@ -327,7 +332,9 @@ impl State {
     /// When a delivery may go by `relay`, as far as it alone is concerned.
     fn job_opens(&self, job: &Job, relay: usize, now: Instant) -> Instant {
         let opens = self.pace.domain_opens(job.to.domain(), now);
-        self.kept_from.until(job.row.id, relay).map_or(opens, |until| opens.max(until))
+        let kept = self.kept_from.until(job.row.id, relay);
+        let refused = self.unwelcome.get(relay).and_then(|unwelcome| unwelcome.until(job));
+        kept.into_iter().chain(refused).fold(opens, Instant::max)
     }
 
     fn take_out(&mut self, are_such: impl Fn(&Job) -> bool) -> Vec<Job> {
@@ -337,13 +344,19 @@ impl State {
     }
 
     fn sift(&mut self, jobs: Vec<Job>) -> (Vec<Job>, Vec<(Job, Duration)>) {
-        if !self.pace.has_domains() {
+        let are_welcome = self.unwelcome.iter().any(|unwelcome| unwelcome.is_empty());
+        if !self.pace.has_domains() && are_welcome {
             return (jobs, Vec::new());
         }
         let now = Instant::now();
         let mut times = HashMap::new();
         let mut slow = Vec::new();
         let mut sifted = |job: Job| {
+            let refused = self.unwelcome.iter().map(|unwelcome| unwelcome.until(&job).filter(|until| *until > now));
+            if let Some(until) = refused.min().flatten() {
+                slow.push((job, until - now));
+                return None;
+            }
             let Some(step) = self.pace.domain_step(job.to.domain()) else { return Some(job) };
             let opens = self.pace.domain_opens(job.to.domain(), now).saturating_duration_since(now);
             let wait = times.entry(job.to.domain().to_owned()).or_insert(opens);

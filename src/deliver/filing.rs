@@ -20,7 +20,7 @@ pub async fn work(run: &Run, station: &Station, outbox: &Outbox, number: usize) 
         job.write(&*run.shared.links, started, &mut message);
         match outbox.put(job.row.id, message).await {
             Ok(()) => {
-                run.worked(station, station.refusals.date()).await;
+                run.worked(station, &job, station.refusals.date()).await;
                 let words = "written".to_owned();
                 results.push(run.result(station, &job.row, Attempt::Started(started), SENT, words));
             }

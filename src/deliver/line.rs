@@ -242,7 +242,7 @@ impl<'r> Line<'r> {
             Delivered::Answered(reply) if reply.is_done() => {
                 self.worked = true;
                 self.station.group_worked();
-                self.run.worked(self.station, self.date).await;
+                self.run.worked(self.station, job, self.date).await;
                 self.results.push(self.result(job, Attempt::Started(started), SENT, reply.words()));
                 false
             }

@@ -53,6 +53,7 @@ mod tally;
 mod tasks;
 mod tls;
 mod told;
+mod unwelcome;
 mod verdict;
 
 pub use counts::Outcome;

@@ -56,6 +56,13 @@ impl Refusals {
         self.state().seen
     }
 
+    /// Another one, which is not kept here. Gives its number.
+    pub fn note(&self) -> u64 {
+        let mut state = self.state();
+        state.seen += 1;
+        state.seen
+    }
+
     /// Keeps one back, by a relay with so many connections. Gives all that are kept when they are about us.
     pub fn keep(&self, refused: Refused, connections: usize) -> Option<Vec<Refused>> {
         let mut state = self.state();

@@ -135,8 +135,8 @@ impl Run {
         Ok(conversation)
     }
 
-    /// Shares claimed deliveries out to the connections, signed. Those that their domain lets go much later only, those of
-    /// issues that are not being sent, and those that are in hand already, since their issue was held or changed after an
+    /// Shares claimed deliveries out to the connections, signed. Those that their domain lets go much later only, those that others
+    /// go before, those of issues that are not being sent, and those that are in hand already, since their issue was held or changed after an
     /// earlier claim, go back into the queue: two jobs of one delivery could start it twice.
     pub async fn take_in(&self, jobs: Vec<Job>) {
         let (jobs, again) = self.first_taken(jobs);

@@ -8,6 +8,7 @@ use super::outbox::Outbox;
 use super::refusals::Refusals;
 use super::relay::SmtpRelay;
 use super::settings::Settings;
+use super::unwelcome::Unwelcome;
 use crate::config::{self, RelayUrl};
 use crate::store::SlowRelay;
 
@@ -49,6 +50,8 @@ pub struct Station {
     pub health: Arc<Health>,
     /// What it has refused since it last got a message through.
     pub refusals: Refusals,
+    /// What it has refused as if that were about us.
+    pub unwelcome: Arc<Unwelcome>,
     /// What the store knows of its asking for less speed.
     known: Mutex<Option<SlowRelay>>,
     open: AtomicUsize,
@@ -73,6 +76,7 @@ impl Station {
             groups: AtomicBool::new(config.pipelining),
             groups_broken: AtomicUsize::new(0),
             refusals: Refusals::default(),
+            unwelcome: Arc::default(),
             known: Mutex::default(),
             config: config.clone(),
         }

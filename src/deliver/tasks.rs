@@ -39,7 +39,8 @@ impl Engine {
         let (recorder, recording) = Recorder::new(store.clone(), node.clone(), policy.durability());
         let is_shared = store.is_shared();
         let pace = Pace::new(&settings.smtp, Arc::clone(nodes), is_shared).following(&self.shared.reached());
-        let run = Run::new(Arc::clone(&self.shared), Feed::new(self.ahead / 2, pace), recorder, stops);
+        let unwelcome = self.shared.stations.iter().map(|station| Arc::clone(&station.unwelcome)).collect();
+        let run = Run::new(Arc::clone(&self.shared), Feed::new(self.ahead / 2, pace, unwelcome), recorder, stops);
         let mut tasks = Tasks { workers: JoinSet::new(), recorder: JoinSet::new(), beside: JoinSet::new() };
         tasks.recorder.spawn(recording);
         let watched = Arc::clone(&run);

@@ -37,12 +37,10 @@ impl Run {
         let blame = blame(step, reply);
         match blame {
             Blame::Relay | Blame::Throttled => {
-                if blame == Blame::Relay {
-                    self.relay_failed(station, &reply.words());
-                } else {
-                    self.throttled(station, &reply.words());
-                }
-                return (vec![self.kept(station, row, attempt, reply.words())], true);
+                let (mark, relay_failed) = self.refused_as_ours(station, job, attempt, blame, reply.words());
+                // What is in the feed from a sender that was refused makes room for others.
+                self.take_in(Vec::new()).await;
+                return (vec![mark], relay_failed);
             }
             Blame::Address => {
                 let mark = self.result(station, row, attempt, FAILED, reply.words());
@@ -59,7 +57,56 @@ impl Run {
             return (Vec::new(), false);
         };
         self.relay_failed(station, &reply.words());
-        (self.all_kept(station, all), true)
+        let kept = |one: Refused| self.turned_away(station, &one.row, None, one.attempt, one.words);
+        (all.into_iter().map(kept).collect(), true)
+    }
+
+    /// The result of a refusal in words that are about us. `true`: it is about the relay, as far as is known.
+    fn refused_as_ours(
+        &self,
+        station: &Station,
+        job: &Job,
+        attempt: Attempt,
+        blame: Blame,
+        words: String,
+    ) -> (Mark, bool) {
+        let row = &job.row;
+        // Whoever asks for less speed asks us for it, whoever a message is from.
+        let sender = (blame == Blame::Relay).then(|| job.from().as_str());
+        if station.unwelcome.is_own(row.id, sender) {
+            let mark = match self.others(station, row, REFUSED) {
+                Others::Free => self.kept_for(station, row, attempt, words, Duration::ZERO),
+                Others::Away | Others::None => self.own_fault(station, row, attempt, words, false),
+            };
+            return (mark, false);
+        }
+        if blame == Blame::Relay {
+            self.relay_failed(station, &words);
+        } else {
+            self.throttled(station, &words);
+            if station.unwelcome.is_first(row.id, station.refusals.note()) {
+                return (self.kept(station, row, attempt, words), true);
+            }
+        }
+        (self.turned_away(station, row, sender, attempt, words), true)
+    }
+
+    /// The result of a refusal that the relay, which rests, is to blame for as far as is known. When its rest is over it is tried
+    /// with others first: where it takes them, it is not to blame.
+    fn turned_away(
+        &self,
+        station: &Station,
+        row: &ClaimedRow,
+        sender: Option<&str>,
+        attempt: Attempt,
+        words: String,
+    ) -> Mark {
+        let Shared { settings, .. } = &*self.shared;
+        let rests = station.health.paused_until().map(|until| until.saturating_duration_since(Instant::now()));
+        let (number, rests) = (station.refusals.note(), rests.unwrap_or_default());
+        let wait = station.unwelcome.refused(row.id, sender, number, rests, settings.timings.poll);
+        let wait = if self.others(station, row, wait) == Others::Free { Duration::ZERO } else { wait };
+        self.kept_for(station, row, attempt, words, wait)
     }
 
     fn all_kept(&self, station: &Station, all: Vec<Refused>) -> Vec<Mark> {
@@ -81,7 +128,8 @@ impl Run {
     }
 
     /// The relay has taken a message whose envelope went out at that date of its refusals.
-    pub async fn worked(&self, station: &Station, date: u64) {
+    pub async fn worked(&self, station: &Station, job: &Job, date: u64) {
+        station.unwelcome.worked(job, date);
         let Some(own) = station.refusals.worked(date) else { return };
         station.health.worked();
         if !own.is_empty() {
@@ -160,10 +208,13 @@ impl Run {
     /// The result of an attempt that the relay is to blame for: it does not count. Another relay may have it at once; where
     /// all rest, the first that is tried again.
     fn kept(&self, station: &Station, row: &ClaimedRow, attempt: Attempt, words: String) -> Mark {
-        let kept = Fate { state: DeliveryState::Queued, due_at: None };
         let rest = self.shared.paused_until().map(|until| until.saturating_duration_since(Instant::now()));
-        let due = self.shared.due_now().plus(rest.unwrap_or_default());
-        // Behind the others, since the next one may have a sender that the relay accepts.
+        self.kept_for(station, row, attempt, words, rest.unwrap_or_default())
+    }
+
+    fn kept_for(&self, station: &Station, row: &ClaimedRow, attempt: Attempt, words: String, wait: Duration) -> Mark {
+        let kept = Fate { state: DeliveryState::Queued, due_at: None };
+        let due = self.shared.due_now().plus(wait);
         let mark = self.result(station, row, attempt, kept, words);
         Mark { tries: 0, due_at: Some(due.0), first_due_at: Some(first_due(row, due).0), ..mark }
     }

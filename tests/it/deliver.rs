@@ -24,4 +24,5 @@ mod slowing;
 mod starting;
 mod stopping;
 mod uncertain;
+mod unwelcome;
 mod world;

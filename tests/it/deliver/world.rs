@@ -25,7 +25,7 @@ use crate::support::{MONDAY, PATIENCE, TestClock, TestStore};
 const MARKER: &str = "m4rkm4rkm4rkm4rkm4rkm4rkmm";
 
 /// A mail with a slot in each place, as it is stored.
-const MIME: &str = "From: Digest <digest@example.org>\r\n\
+pub const MIME: &str = "From: Digest <digest@example.org>\r\n\
     To: m4rkm4rkm4rkm4rkm4rkm4rkmmtoh\r\n\
     Message-ID: m4rkm4rkm4rkm4rkm4rkm4rkmmidh\r\n\
     Date: m4rkm4rkm4rkm4rkm4rkm4rkmmdah\r\n\
