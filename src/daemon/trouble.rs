@@ -26,6 +26,8 @@ pub(super) struct Troubles {
 struct Trouble {
     lasting: Lasting,
     told: bool,
+    /// How long it has refused a sender.
+    refuses: Lasting,
 }
 
 impl Trouble {
@@ -47,7 +49,12 @@ impl Troubles {
         let others_work = relays.iter().any(|relay| relay.works);
         let mut warnings = Vec::new();
         for relay in relays {
-            let has_news = self.each.entry(relay.id.clone()).or_default().look(relay);
+            let trouble = self.each.entry(relay.id.clone()).or_default();
+            let has_news = trouble.look(relay);
+            let lasts = trouble.refuses.look(relay.refuses.is_some());
+            if let Some(refusal) = relay.refuses.as_deref().filter(|_| lasts) {
+                warnings.push(refused_sender(&relay.id, refusal));
+            }
             if has_news && others_work {
                 warnings.push(Warning {
                     key: format!("relay:{}", relay.id),
@@ -70,6 +77,17 @@ impl Troubles {
     }
 }
 
+fn refused_sender(relay: &str, refusal: &str) -> Warning {
+    Warning {
+        key: format!("sender:{relay}"),
+        subject: format!("The relay {relay} refuses a sender"),
+        text: format!(
+            "{refusal}\nIt takes mail from others. What is from this sender is tried again, and fails when `retry_for` is over: each \
+             mail keeps the sender that it was made with, whatever is configured since."
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -82,6 +100,7 @@ mod tests {
             works: words.is_none(),
             words: words.map(str::to_owned),
             rests: words.is_some(),
+            refuses: None,
             connections: 0,
         }
     }
@@ -113,5 +132,17 @@ mod tests {
         tokio::time::advance(Duration::from_secs(600)).await;
         let told = troubles.look(Some("421 busy"), &both);
         assert_eq!(told.iter().map(|warning| warning.key.as_str()).collect::<Vec<_>>(), ["relay"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sender_that_a_relay_refuses_for_long_while_it_takes_others_is_told() {
+        let mut troubles = Troubles::default();
+        let refuses = [RelayState { refuses: Some("old@x.example: 550 no".to_owned()), ..relay("main", None) }];
+        assert_eq!(troubles.look(None, &refuses), [], "it has just begun");
+        tokio::time::advance(Duration::from_secs(600)).await;
+        let told = troubles.look(None, &refuses);
+        assert_eq!(told.iter().map(|warning| warning.key.as_str()).collect::<Vec<_>>(), ["sender:main"]);
+        assert!(told[0].text.starts_with("old@x.example: 550 no\n"), "{}", told[0].text);
+        assert_eq!(troubles.look(None, &[relay("main", None)]), []);
     }
 }

@@ -34,6 +34,8 @@ pub struct RelayState {
     pub words: Option<String>,
     /// Whether it rests from that.
     pub rests: bool,
+    /// Which sender it refuses while it takes mail of others, and its words.
+    pub refuses: Option<String>,
     /// How many connections are open.
     pub connections: usize,
 }
@@ -94,6 +96,7 @@ impl Station {
             id: self.config.id.clone(),
             works: words.is_none(),
             rests: self.health.paused_until().is_some(),
+            refuses: self.unwelcome.refused_sender(),
             words,
             connections: self.open.load(Ordering::SeqCst),
         }

@@ -12,6 +12,9 @@ use super::message::Job;
 /// For how long it counts that others got through, and that something was refused.
 const KNOWN: Duration = Duration::from_secs(86_400);
 
+/// A sender that was refused within this time is so still, as far as is known: it may not be tried for as long.
+const LATELY: Duration = Duration::from_secs(900);
+
 /// What was refused waits longer than the relay rests, by so many parts of that rest.
 const PARTS: u32 = 4;
 
@@ -25,6 +28,8 @@ struct State {
     senders: HashMap<String, Refusal>,
     /// The latest message that got through since the last refusal: the date of its envelope, and when it was taken.
     taken: Option<(u64, Instant)>,
+    /// When a sender was refused last while others got through, and who, in which words.
+    lately: Option<(Instant, String)>,
 }
 
 #[derive(Clone, Copy)]
@@ -36,14 +41,22 @@ struct Refusal {
 }
 
 impl Unwelcome {
-    /// Whether another refusal of a delivery is its own, or its sender's: others got through since the one before. `sender`:
-    /// where it may be about that.
-    pub fn is_own(&self, delivery: i64, sender: Option<&str>) -> bool {
-        let state = self.state();
+    /// Whether another refusal of a delivery, in these words, is its own, or its sender's: others got through since the one before.
+    /// `sender`: where it may be about that.
+    pub fn is_own(&self, delivery: i64, sender: Option<&str>, words: &str) -> bool {
+        let mut state = self.state();
         let Some((date, _)) = state.taken.filter(|(_, at)| at.elapsed() < KNOWN) else { return false };
-        let of_sender = sender.and_then(|sender| state.senders.get(sender));
-        let mut before = state.deliveries.get(&delivery).into_iter().chain(of_sender);
-        before.any(|refusal| refusal.number <= date)
+        let is_before = |refusal: &Refusal| refusal.number <= date;
+        if let Some(sender) = sender.filter(|sender| state.senders.get(*sender).is_some_and(is_before)) {
+            state.lately = Some((Instant::now(), format!("{sender}: {words}")));
+            return true;
+        }
+        state.deliveries.get(&delivery).is_some_and(is_before)
+    }
+
+    /// Which sender is refused while others get through, and in which words.
+    pub fn refused_sender(&self) -> Option<String> {
+        self.state().lately.as_ref().filter(|(at, _)| at.elapsed() < LATELY).map(|(_, words)| words.clone())
     }
 
     /// A delivery was refused, with that number, since the relay wants less speed. Whether that is so for the first time: then it may
@@ -68,7 +81,7 @@ impl Unwelcome {
         let (now, longer) = (Instant::now(), (rests / PARTS).max(at_least));
         let of_sender = Refusal { number, until: now + rests + longer };
         let of_delivery = Refusal { number, until: of_sender.until + longer };
-        let State { deliveries, senders, taken } = &mut *state;
+        let State { deliveries, senders, taken, .. } = &mut *state;
         // Whatever else was refused before is not what it is tried with, either.
         retain(deliveries, of_delivery.until, now);
         retain(senders, of_sender.until, now);
@@ -90,6 +103,7 @@ impl Unwelcome {
         let sender = job.from().as_str();
         if state.senders.get(sender).is_some_and(|refusal| refusal.number <= date) {
             state.senders.remove(sender);
+            state.lately = None;
         }
         state.taken = Some((state.taken.map_or(date, |(latest, _)| latest.max(date)), Instant::now()));
     }

@@ -73,7 +73,7 @@ impl Run {
         let row = &job.row;
         // Whoever asks for less speed asks us for it, whoever a message is from.
         let sender = (blame == Blame::Relay).then(|| job.from().as_str());
-        if station.unwelcome.is_own(row.id, sender) {
+        if station.unwelcome.is_own(row.id, sender, &words) {
             let mark = match self.others(station, row, REFUSED) {
                 Others::Free => self.kept_for(station, row, attempt, words, Duration::ZERO),
                 Others::Away | Others::None => self.own_fault(station, row, attempt, words, false),
