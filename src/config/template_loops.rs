@@ -4,16 +4,21 @@
 use std::cell::Cell;
 use std::io;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use rustix::process::Pid;
 use tera::{Error, Kwargs, State, Tera, TeraResult};
 
 /// How many numbers `range` gives in one render, in all: enough for each story of the longest issue, and little enough that a
 /// loop within a loop is told before anybody has waited for it.
 const NUMBERS: usize = 10_000;
 
-/// How long templates may take that are tried together. They take a part of a second.
+/// How long templates may take that are tried together, of the processor's time where that is known. They take a part of a second.
 pub(crate) const TRIAL: Duration = Duration::from_secs(10);
+
+/// For how long they are waited for where the processor has much else to do.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// As much as the main thread has: templates may include each other deeply.
 const STACK: usize = 8 << 20;
@@ -35,22 +40,65 @@ pub(crate) fn begin_render() {
     LEFT.set(NUMBERS);
 }
 
-/// Tries templates on a thread of their own: one that does not come to an end cannot be stopped, but need not be waited for.
+/// Tries templates on a thread of their own: one that does not come to an end cannot be stopped, but need not be waited for, and
+/// has what nobody else wants of the processor from then on.
 ///
 /// # Errors
-/// When there is no thread to be had; of the kind [`io::ErrorKind::TimedOut`] when it takes longer than [`TRIAL`].
+/// When there is no thread to be had; of the kind [`io::ErrorKind::TimedOut`] when it takes longer than [`TRIAL`] or `LONGEST`.
 pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    let (running, ended) = channel::<()>();
+    let (running, ended) = channel();
     let work = move || {
-        let _running = running;
-        work()
+        // It is there for as long as the work goes on.
+        let _ = running.send(this_thread());
+        let done = work();
+        drop(running);
+        done
     };
     let thread = std::thread::Builder::new().name("templates".to_owned()).stack_size(STACK).spawn(work)?;
-    match ended.recv_timeout(TRIAL) {
-        Err(RecvTimeoutError::Timeout) => Err(io::ErrorKind::TimedOut.into()),
-        _ => Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
+    let id = ended.recv_timeout(TRIAL).ok();
+    let began = Instant::now();
+    loop {
+        let left = TRIAL.saturating_sub(id.and_then(used).unwrap_or_else(|| began.elapsed()));
+        if left.is_zero() || began.elapsed() > LONGEST {
+            id.map(give_way);
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        if ended.recv_timeout(left) != Err(RecvTimeoutError::Timeout) {
+            return Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
     }
 }
+
+#[cfg(target_os = "linux")]
+fn this_thread() -> Pid {
+    rustix::thread::gettid()
+}
+
+/// How long a thread of this process has had the processor.
+#[cfg(target_os = "linux")]
+fn used(thread: Pid) -> Option<Duration> {
+    let line = std::fs::read_to_string(format!("/proc/self/task/{}/schedstat", thread.as_raw_nonzero())).ok()?;
+    line.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+}
+
+/// Lets a thread have what is left of the processor.
+#[cfg(target_os = "linux")]
+fn give_way(thread: Pid) {
+    if let Err(error) = rustix::process::setpriority_process(Some(thread), 19) {
+        tracing::debug!(%error, "a template that does not end keeps its share of the processor");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn this_thread() {}
+
+#[cfg(not(target_os = "linux"))]
+fn used((): ()) -> Option<Duration> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_way((): ()) {}
 
 /// `range(end=3)`, `range(start=3, end=0, step_by=-1)`: the numbers before `end`.
 #[allow(clippy::needless_pass_by_value, reason = "the shape of a Tera function")]
