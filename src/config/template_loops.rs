@@ -60,7 +60,9 @@ pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     loop {
         let left = TRIAL.saturating_sub(id.and_then(used).unwrap_or_else(|| began.elapsed()));
         if left.is_zero() || began.elapsed() > LONGEST {
-            id.map(give_way);
+            if let Some(id) = id {
+                give_way(id);
+            }
             return Err(io::ErrorKind::TimedOut.into());
         }
         if ended.recv_timeout(left) != Err(RecvTimeoutError::Timeout) {

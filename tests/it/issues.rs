@@ -19,9 +19,9 @@ use postround::domain::{Clock, DeliveryState, EmailAddress, SystemClock};
 use postround::store::{ClaimedRow, Durability, Mark, Totals};
 use postround::subscribers::{NewSubscriber, Origin, resolve_choice};
 
-use crate::support::TestStore;
 use crate::support::program::Program;
 use crate::support::site::story;
+use crate::support::{PATIENCE, TestStore};
 
 pub const BECAUSE: Because<'static> = Because { actor: "a test", note: Some("a reason") };
 
@@ -120,7 +120,7 @@ impl Desk {
             output
         };
         let both = futures_util::future::join(Box::pin(act), Box::pin(run));
-        tokio::time::timeout(Duration::from_secs(30), both).await.expect("it comes to an end").0
+        tokio::time::timeout(PATIENCE, both).await.expect("it comes to an end").0
     }
 
     /// Up to so many deliveries, by address, which a deliverer has started that is about to die.

@@ -36,6 +36,11 @@ impl Metronome {
         Self { late, ticking: ticking.abort_handle() }
     }
 
+    /// For how many milliseconds this process has waited for the processor until now.
+    pub fn late(&self) -> i64 {
+        i64::try_from(self.late.load(Ordering::SeqCst)).unwrap()
+    }
+
     /// Fifty came in a second, usually and over all, and never more. Where the receiver itself waited for the processor for a
     /// fiftieth of the time, so did the sender, and that less came proves nothing.
     #[track_caller]
@@ -46,7 +51,7 @@ impl Metronome {
         let mut seconds: Vec<f64> = times.windows(51).map(|window| rate(51, took(window))).collect();
         seconds.sort_by(f64::total_cmp);
         let (usual, whole) = (seconds[seconds.len() / 2], took(times));
-        let late = i64::try_from(self.late.load(Ordering::SeqCst)).unwrap();
+        let late = self.late();
         let over_all = rate(times.len(), whole);
         let said = format!("{over_all} a second over all, {usual} usually, late by {late} ms of {whole}");
         assert!(usual <= 51.0 && over_all <= 51.0, "{said}");
