@@ -24,7 +24,7 @@ async fn claims_are_handed_over_also_where_the_turns_of_a_rate_cannot_be() {
         }
         execute(&world.test, "drop table turns").await;
     };
-    engine.run(async { tokio::time::timeout(PATIENCE, over).await.unwrap() }).await;
+    Box::pin(engine.run(async { tokio::time::timeout(PATIENCE, over).await.unwrap() })).await;
     assert_eq!(world.in_state(DeliveryState::Claimed).await, 0);
     assert_eq!(text(&world.test, "select node from nodes").await, "");
 }

@@ -176,11 +176,11 @@ impl World<'_> {
             self.recall(who);
         }
         // A no for good is for both.
-        if let (Some(home), Some(bar)) = (home, mark.filter(|bar| *bar >= Bar::Complaint)) {
-            if self.people[home].weighs_more(bar) {
-                self.people[home].bar = Some((bar, long_ago));
-                self.recall(home);
-            }
+        if let (Some(home), Some(bar)) = (home, mark.filter(|bar| *bar >= Bar::Complaint))
+            && self.people[home].weighs_more(bar)
+        {
+            self.people[home].bar = Some((bar, long_ago));
+            self.recall(home);
         }
     }
 
