@@ -78,7 +78,7 @@ pub(super) async fn act(
             subscribers.set_profile(claim, name, chosen.as_ref(), origin).await?;
             saved(state, claim, token, "manage.saved").await
         }
-        Some("address") => address(state, claim, token, form.get("email").unwrap_or_default(), visitor).await,
+        Some("address") => address(state, claim, token, form, visitor).await,
         Some("data") => data(state, claim).await,
         Some("erase") if form.get("sure") == Some("yes") => match subscribers.erase(claim).await? {
             Erased::Now | Erased::Already => Ok(state.pages.message(StatusCode::OK, &locale, "erase.done")),
@@ -101,11 +101,18 @@ async fn address(
     state: &AppState,
     claim: &PersonalClaim,
     token: &str,
-    typed: &str,
+    form: &Form,
     visitor: &Visitor,
 ) -> Result<Response, SubscribersError> {
+    let typed = form.get("email").unwrap_or_default();
     let wrong = |key| wrong(state, claim, token, ("email", key, typed.to_owned()));
     let Ok(new) = EmailAddress::parse(typed) else { return wrong("manage.wrong.email").await };
+    if form.get("kept").is_none()
+        && let Some(meant) = new.suggestion()
+    {
+        let locale = state.language_for(&Reader::from(claim)).await;
+        return Ok(did_you_mean(state, &locale, token, &new, &meant));
+    }
     match join::bar_known(state, visitor, &new).await {
         Ok(()) => {}
         Err(Barred::Later(wait)) => {
@@ -131,6 +138,27 @@ async fn address(
         }
     })
     .await
+}
+
+/// The page that asks back about an address that looks mistyped, as the form for signing up has it.
+fn did_you_mean(
+    state: &AppState,
+    locale: &Locale,
+    token: &str,
+    typed: &EmailAddress,
+    meant: &EmailAddress,
+) -> Response {
+    let button = |key: &str, address: &EmailAddress| {
+        let text = say(locale, &format!("join.typo.{key}"), &[("address", address.as_str())]);
+        json!({ "text": text, "name": "email", "value": address.as_str(), "primary": key == "take" })
+    };
+    let values = json!({
+        "heading": say(locale, "join.typo.heading", &[("address", meant.as_str())]),
+        "text": say(locale, "join.typo.text", &[("address", typed.as_str())]),
+        "hidden": [{ "name": "do", "value": "address" }, { "name": "kept", "value": "yes" }],
+        "buttons": [button("take", meant), button("keep", typed)], "action": here(state, token), "test": false,
+    });
+    state.pages.page(StatusCode::OK, "question", locale, &values)
 }
 
 /// Everything as a file.

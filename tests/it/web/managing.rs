@@ -193,6 +193,21 @@ on_both! {
         assert_eq!(text(&store, "select email from subscribers").await, "ann@saltby.example");
     }
 
+    async fn a_new_address_that_looks_mistyped_is_asked_back_about_and_may_be_kept(store: TestStore) {
+        let site = Site::open(&store).await;
+        confirmed(&site.subscribers, ANN, &["weekly"]).await;
+        let (_, preferences) = ann(&store, &site).await;
+        site.act(&preferences, "do=link").await;
+        let managing = link(&store).await;
+        let mailed = "select kind || ' ' || address from deliveries where kind <> 'manage' order by id";
+        let (status, page) = site.act(&managing, "do=address&email=ann@gmial.com").await;
+        assert!(status == StatusCode::OK && page.contains("Did you mean ann@gmail.com?") && page.contains("Keep ann@gmial.com"), "{page}");
+        assert_eq!(text(&store, mailed).await, "");
+        let kept = format!("{}&email=ann@gmial.com", hidden(&page));
+        assert_eq!(site.act(&action(&page, "Keep ann"), &kept).await.0, StatusCode::OK);
+        assert_eq!(text(&store, mailed).await, "address ann@gmial.com");
+    }
+
     async fn whoever_left_before_they_confirm_a_new_address_is_not_promised_mails(store: TestStore) {
         let site = Site::open(&store).await;
         confirmed(&site.subscribers, ANN, &["weekly"]).await;
