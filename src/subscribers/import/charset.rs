@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Decoder, Encoding, UTF_8};
+use encoding_rs::{Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 /// Octets that are read at once, and that a header may have.
 pub(super) const BLOCK: usize = 1 << 16;
@@ -36,6 +36,8 @@ pub(super) fn look(
     })?;
     let encoding = match Encoding::for_bom(&start) {
         Some((encoding, _)) => encoding,
+        None if is_utf16(&start, 1) => UTF_16LE,
+        None if is_utf16(&start, 0) => UTF_16BE,
         None if utf8 => UTF_8,
         None => {
             let mut guessed = UTF_8;
@@ -60,6 +62,14 @@ fn fill(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(length)
+}
+
+/// Whether a text without a mark has NULs where UTF-16 has them: in one octet of most pairs, here the one `at` that place.
+fn is_utf16(start: &[u8], at: usize) -> bool {
+    // Headers have letters of ASCII, whatever stands below.
+    let pairs = start[..start.len().min(64)].chunks_exact(2);
+    let (all, zeros) = (pairs.len(), |at: usize| pairs.clone().filter(|pair| pair[at] == 0).count());
+    2 * zeros(at) > all && zeros(1 - at) == 0
 }
 
 fn is_utf8(reader: &mut dyn Read) -> io::Result<bool> {
