@@ -126,7 +126,8 @@ fn refused(report: &ImportReport) -> CliError {
         0 | 1 => String::new(),
         rows => format!(" (and {} more)", output::count(rows - 1)),
     };
-    CliError::Failed(format!("{first}{more}; nothing was imported (--skip-bad leaves bad rows out)"))
+    let way = if report.unreadable { "" } else { " (--skip-bad leaves bad rows out)" };
+    CliError::Failed(format!("{first}{more}; nothing was imported{way}"))
 }
 
 /// What would happen, before it is asked whether it shall.

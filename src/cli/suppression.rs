@@ -211,9 +211,16 @@ async fn import_file(
             output::line(format!("{rows} of addresses that people had before: theirs of today are suppressed too"))?;
         }
     }
+    if let Some(path) = &report.written {
+        output::note(format!("the rows that were refused are listed in {}", path.display()));
+    }
     if report.is_refused(import) {
         let first = report.refused.first().map(|row| format!("line {}: {}", row.line, row.reason)).unwrap_or_default();
-        return Err(CliError::Failed(format!("{first}; nothing was suppressed (--skip-bad leaves bad rows out)")));
+        let way = match report.unreadable {
+            true => "no line has an address, and no header says where they are",
+            false => "--skip-bad leaves bad rows out",
+        };
+        return Err(CliError::Failed(format!("{first}; nothing was suppressed ({way})")));
     }
     Ok(())
 }

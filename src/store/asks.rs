@@ -34,6 +34,17 @@ queries! {
     };
     TAKE_ASK = { "delete from asks where subscriber_id = $1" };
     POSTPONE_ASK = { "update asks set due_at = $2 where subscriber_id = $1" };
+    // A list of keys is bound in its own way on each.
+    UNASKED_AMONG = {
+        sqlite "select s.id from subscribers s
+            where s.state = 'pending' and s.id in (select value from json_each($1))
+              and not exists (select 1 from asks a where a.subscriber_id = s.id)
+              and not exists (select 1 from consent_events e where e.subscriber_id = s.id and e.event = 'asked')"
+        postgres "select s.id from subscribers s
+            where s.state = 'pending' and s.id in (select jsonb_array_elements_text($1::jsonb)::bigint)
+              and not exists (select 1 from asks a where a.subscriber_id = s.id)
+              and not exists (select 1 from consent_events e where e.subscriber_id = s.id and e.event = 'asked')"
+    };
     LAST_ASK = { "select max(due_at) from asks" };
 }
 
@@ -77,6 +88,15 @@ impl Session {
     /// When the database fails.
     pub async fn postpone_ask(&mut self, subscriber: i64, until: UtcMillis) -> Result<(), StoreError> {
         execute!(self, POSTPONE_ASK, subscriber, until).map(|_| ())
+    }
+
+    /// Those of the subscribers with those row ids who are pending, were never asked, and are not to be asked either.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unasked_among(&mut self, subscribers: &[i64]) -> Result<Vec<i64>, StoreError> {
+        let rows = fetch_all!(self, UNASKED_AMONG as (i64,), &json(subscribers))?;
+        Ok(rows.into_iter().map(|row| row.0).collect())
     }
 
     /// When the last of all is to be asked.

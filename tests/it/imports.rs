@@ -76,6 +76,22 @@ on_both! {
         assert!(listed.contains("3,refused,"), "{listed}");
     }
 
+    async fn where_no_header_can_be_read_skipping_bad_rows_ends_in_exit_code_1_too(store: TestStore) {
+        let program = Program::on(&store).await;
+        let file = program.folder.path().join("people.csv");
+        std::fs::write(&file, "Name,Town\nAnn,Exampleton\n").unwrap();
+        let file = file.to_str().unwrap();
+        for arguments in [
+            &["subscriber", "import", file, "--confirmed", "--evidence", "Forms", "--skip-bad"][..],
+            &["suppression", "import", file, "--skip-bad"],
+        ] {
+            let output = program.run(arguments).await;
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.contains("line 1: ") && !said.contains("leaves bad rows out"), "{said}");
+        }
+    }
+
     async fn a_pause_that_is_over_before_it_begins_is_refused(store: TestStore) {
         let program = Program::on(&store).await;
         program.subscribe("ann@northfold.example", &[]).await;

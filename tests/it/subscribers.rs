@@ -13,6 +13,7 @@ mod limits;
 mod managing;
 mod model;
 mod moving;
+mod noes;
 mod other_programs;
 mod pausing;
 mod recalling;

@@ -66,7 +66,7 @@ impl Subscribers {
         (origin, now): (Origin<'_>, UtcMillis),
         pace: &mut impl FnMut() -> UtcMillis,
     ) -> Result<(Changes<'c>, Vec<&'c Numbered>), SubscribersError> {
-        let known = Known::look_up(session, &rows).await?;
+        let known = Known::look_up(session, &rows, import.basis).await?;
         let (mut changes, later) = self.decide(&known, counts, rows, import, (origin, now));
         changes.insert(session, import, origin, now).await?;
         let asks: Vec<Ask> = if import.asks() {

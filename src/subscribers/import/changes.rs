@@ -76,6 +76,8 @@ impl Subscribers {
                 changed.extend(known.about(row));
                 changes.suppressions.push(suppression);
             }
+            // A bad row has been counted as one.
+            let counted = numbered.refused.then(|| std::mem::take(&mut changes.counts));
             match known.decide(numbered, import.basis, now) {
                 Decision::Add(state) => {
                     changes.counts.add(row);
@@ -106,6 +108,9 @@ impl Subscribers {
                 }
                 Decision::Unchanged => changes.counts.unchanged += 1,
                 Decision::Skip(why) => changes.counts.skip(row, why),
+            }
+            if let Some(counted) = counted {
+                changes.counts = counted;
             }
         }
         (changes, later)

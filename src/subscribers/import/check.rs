@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
 
+use super::bad::{Bad, Said};
 use super::decide::{Numbered, gone};
 use super::duplicates::{Collector, Duplicates};
 use super::report::{ImportReport, Lines, RefusedRow};
@@ -15,7 +16,7 @@ use super::table::Table;
 use super::wishes::Chooser;
 use super::{BATCH, BATCH_OCTETS, CHUNK, Format, Import, ImportBasis, foreign};
 use crate::config::Config;
-use crate::domain::UtcMillis;
+use crate::domain::{SubscriberState, UtcMillis};
 use crate::subscribers::{Keys, Subscribers, SubscribersError};
 
 /// What reading needs; it is done on another thread.
@@ -56,60 +57,53 @@ pub(super) struct Checked {
     pub(super) duplicates: Duplicates,
 }
 
+/// What the first reading has found so far.
+struct Findings {
+    report: ImportReport,
+    lines: Lines,
+    people: Collector,
+    /// Whether a row would need evidence and has none, and whether one has it.
+    lacking: bool,
+    proven: bool,
+}
+
 /// Reads all of a file, and checks each row.
-pub(super) fn check(scene: &Scene, mut lines: Lines) -> Result<Checked, SubscribersError> {
-    let mut report = ImportReport::default();
-    let (mut lacking, mut proven, mut people) = (false, false, Collector::new());
+pub(super) fn check(scene: &Scene, lines: Lines) -> Result<Checked, SubscribersError> {
+    let (report, people) = (ImportReport::default(), Collector::new());
+    let mut findings = Findings { report, lines, people, lacking: false, proven: false };
     let mut chooser = Chooser::new(Arc::clone(&scene.config));
     let mut tables = Vec::new();
     for part in Part::all(&scene.path)? {
         let mut table = Table::open(part, scene.format)?;
-        if let Ok(layout) = &table.layout {
-            report.format = layout.format;
-            report.ignored_columns.extend(layout.ignored.iter().cloned());
+        match &table.layout {
+            Ok(layout) => {
+                findings.report.format = layout.format;
+                findings.report.ignored_columns.extend(layout.ignored.iter().cloned());
+            }
+            Err(problem) => findings.cannot_read(&table.part, problem)?,
         }
         let mut groups: Vec<usize> = Vec::new();
         let mut failed = None;
         table.rows(|record| {
-            let checked = record.and_then(|record| {
-                let Ok(layout) = &table.layout else { return Err(record.refused(String::new())) };
-                let mut reading = Reading {
-                    layout,
-                    chooser: &mut chooser,
-                    told: table.part.told(),
-                    group_columns: &[],
-                    now: scene.now,
-                };
-                if layout.format != Format::Csv {
-                    for column in foreign::group_columns(record.fields, &reading) {
-                        if !groups.contains(&column) {
-                            groups.push(column);
-                        }
+            let Ok(layout) = &table.layout else { return ControlFlow::Break(()) };
+            let (told, now) = (table.part.told(), scene.now);
+            let mut reading = Reading { layout, chooser: &mut chooser, told, group_columns: &[], now };
+            if layout.format != Format::Csv && record.broken.is_none() {
+                for column in foreign::group_columns(record.fields, &reading) {
+                    if !groups.contains(&column) {
+                        groups.push(column);
                     }
                 }
-                Row::read(record.fields, record.line, &mut reading).map_err(|reason| record.refused(reason))
-            });
-            let noted = match checked {
+            }
+            let noted = match Row::read(&record, &mut reading) {
                 Ok(row) => {
-                    report.rows += 1;
-                    let wanted = row.wanted(scene.basis);
-                    lacking |= row.lacks_evidence(scene.basis);
-                    proven |= row.is_proven(scene.basis);
-                    report.note_state(wanted);
-                    report.unknown.extend(row.wishes.foreign.iter().cloned());
-                    people.see(&row.address, wanted);
-                    row.former().for_each(|former| people.see_former(&former.address, &row.address));
+                    findings.note(&row, scene.basis);
                     Ok(())
                 }
-                Err(refused) => report.refuse(in_part(&table.part, refused), &mut lines),
+                Err(bad) => findings.refuse(&table.part, record.line, bad),
             };
-            match noted {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
+            failed = noted.err();
+            if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         if let Some(error) = failed {
             return Err(error);
@@ -117,9 +111,42 @@ pub(super) fn check(scene: &Scene, mut lines: Lines) -> Result<Checked, Subscrib
         table.group_columns = groups;
         tables.push(table);
     }
+    let Findings { mut report, lines, people, lacking, proven } = findings;
     report.repeated = people.repeats;
-    let grounds = proven || !lacking;
-    Ok(Checked { report, lines, grounds, tables, duplicates: people.finish() })
+    Ok(Checked { report, lines, grounds: proven || !lacking, tables, duplicates: people.finish() })
+}
+
+impl Findings {
+    fn note(&mut self, row: &Row, basis: ImportBasis<'_>) {
+        self.report.rows += 1;
+        let wanted = row.wanted(basis);
+        self.lacking |= row.lacks_evidence(basis);
+        self.proven |= row.is_proven(basis);
+        self.report.note_state(wanted);
+        self.report.unknown.extend(row.wishes.foreign.iter().cloned());
+        self.people.see(&row.address, wanted);
+        row.former().for_each(|former| self.people.see_former(&former.address, &row.address));
+    }
+
+    fn refuse(&mut self, part: &Part, line: u64, bad: Bad) -> Result<(), SubscribersError> {
+        match (&bad.address, &bad.said) {
+            (Some(address), Said::No(row)) => {
+                self.people.see(address, row.claim.state.unwrap_or(SubscriberState::Unsubscribed));
+            }
+            (Some(address), Said::Unclear) => self.people.doubt(address),
+            _ => {}
+        }
+        let email = bad.address.map(|address| address.as_str().to_owned()).unwrap_or_default();
+        let refused = in_part(part, RefusedRow { line, reason: bad.reason, email });
+        self.report.refuse(refused, &mut self.lines)
+    }
+
+    /// Without its header none of its rows can be read, not even as a bad one.
+    fn cannot_read(&mut self, part: &Part, problem: &str) -> Result<(), SubscribersError> {
+        self.report.unreadable = true;
+        let refused = RefusedRow { line: 1, reason: problem.to_owned(), email: String::new() };
+        self.report.refuse(in_part(part, refused), &mut self.lines)
+    }
 }
 
 /// A bad row of a ZIP file says in which of the files it is.
@@ -130,7 +157,8 @@ fn in_part(part: &Part, refused: RefusedRow) -> RefusedRow {
     }
 }
 
-/// Reads a file that was checked once more, and gives its good rows in chunks, in which nobody comes twice.
+/// Reads a file that was checked once more, and gives in chunks, in which nobody comes twice, its good rows and what bad ones
+/// say all the same.
 ///
 /// Within a batch the rows come in the order of their hashes: a chunk then changes few pages of the index of hashes, which
 /// else is what most of the writing is spent on.
@@ -144,16 +172,13 @@ pub(super) fn read_again(
     let (mut batch, mut octets) = (Vec::<Numbered>::new(), 0);
     for table in tables {
         table.rows(|record| {
-            let (Ok(record), Ok(layout)) = (record, &table.layout) else { return ControlFlow::Continue(()) };
-            let mut reading = Reading {
-                layout,
-                chooser: &mut chooser,
-                told: table.part.told(),
-                group_columns: &table.group_columns,
-                now: scene.now,
-            };
-            let Ok(mut row) = Row::read(record.fields, record.line, &mut reading) else {
-                return ControlFlow::Continue(());
+            let Ok(layout) = &table.layout else { return ControlFlow::Break(()) };
+            let (told, group_columns, now) = (table.part.told(), table.group_columns.as_slice(), scene.now);
+            let mut reading = Reading { layout, chooser: &mut chooser, told, group_columns, now };
+            let (mut row, refused) = match Row::read(&record, &mut reading) {
+                Ok(row) => (row, false),
+                Err(Bad { said: Said::No(row), .. }) => (*row, true),
+                Err(_) => return ControlFlow::Continue(()),
             };
             row.address_hash = scene.keys.address_hash(&row.address);
             for former in row.past.iter_mut().flat_map(|past| &mut past.former) {
@@ -162,15 +187,16 @@ pub(super) fn read_again(
             let mover = duplicates.moved_from(&row.address).filter(|_| row.is_own());
             row.apart_from = mover.map(|mover| scene.keys.address_hash(mover));
             row.forget_networks(&scene.config.retention, scene.now);
+            let says_no = row.claim.state.is_some_and(gone);
             let next = duplicates.next(&row.address);
             let (repeated, again) = (next.is_some(), next.is_some_and(|(_, before)| before));
-            if let Some((strictest, _)) = next {
+            let overruled = next.map(|(strictest, _)| strictest).filter(|strictest| gone(*strictest) && !says_no);
+            if let Some(strictest) = overruled {
                 // So that nobody counts as subscribed until the row comes that says they have left.
-                if gone(strictest) {
-                    row.claim.state = Some(strictest);
-                }
+                row.claim.state = Some(strictest);
             }
-            batch.push(Numbered { row, repeated, again });
+            let doubtful = !says_no && duplicates.is_doubtful(&row.address);
+            batch.push(Numbered { row, repeated, again, overruled: overruled.is_some(), doubtful, refused });
             octets += record.fields.as_slice().len();
             if batch.len() < BATCH && octets < BATCH_OCTETS {
                 return ControlFlow::Continue(());

@@ -1,6 +1,7 @@
 //! The columns of a table of people: which of them means what, in our own files and in those of other programs.
 
 use super::Format;
+use super::noes::NoColumn;
 
 macro_rules! columns {
     ($($(#[$meta:meta])* $name:ident,)*) => {
@@ -21,6 +22,8 @@ columns! {
     FirstName,
     LastName,
     State,
+    /// The state of somebody who is suppressed, that apart.
+    OwnState,
     Topics,
     Digests,
     Locale,
@@ -58,6 +61,7 @@ columns! {
     Membership,
     // listmonk
     Lists,
+    UpdatedAt,
 }
 
 /// What the columns of a file mean, in their order.
@@ -69,6 +73,8 @@ pub(super) struct Layout {
     pub(super) columns: Vec<Option<Column>>,
     /// The columns without a meaning that may hold a person's groups, by their place.
     pub(super) extra: Vec<usize>,
+    /// The columns beyond those that say of somebody that they have gone.
+    pub(super) noes: Vec<NoColumn>,
     /// The headers of columns that mean nothing here.
     pub(super) ignored: Vec<String>,
     /// Whether every letter stands there as it was written, since the file is UTF-8.
@@ -96,15 +102,23 @@ impl Layout {
             return Err("the first line is no header with an `email` column".to_owned());
         }
         let free = |at: &usize| columns[*at].is_none() && !keys[*at].is_empty();
-        let (mut extra, mut ignored) = (Vec::new(), Vec::new());
+        let (mut extra, mut noes, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
         for at in (0..names.len()).filter(free) {
-            if format == Format::Mailchimp && !MAILCHIMP_OWN.contains(&keys[at].as_str()) {
+            if let Some(no) = NoColumn::read(&keys[at], at, &shown(names[at])) {
+                noes.push(no);
+            } else if format == Format::Mailchimp && !MAILCHIMP_OWN.contains(&keys[at].as_str()) {
                 extra.push(at);
             } else if format == Format::Csv {
                 ignored.push(shown(names[at]));
             }
         }
-        Ok(Self { format, columns, extra, ignored, exact: false })
+        Ok(Self { format, columns, extra, noes, ignored, exact: false })
+    }
+
+    /// Whether a column at that place or behind it may say of somebody that they have gone.
+    pub(super) fn may_say_no_from(&self, place: usize) -> bool {
+        let by_meaning = |column: &Option<Column>| column.is_some_and(|column| NOES.contains(&column));
+        self.columns.iter().skip(place).any(by_meaning) || self.noes.iter().any(|no| no.at >= place)
     }
 
     /// Whether it is that of our own export.
@@ -128,6 +142,17 @@ fn key(name: &str) -> String {
 fn shown(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(60).collect()
 }
+
+/// The columns with a meaning that may say of somebody that they have gone.
+const NOES: [Column; 7] = [
+    Column::State,
+    Column::OwnState,
+    Column::Suppressed,
+    Column::UnsubTime,
+    Column::CleanTime,
+    Column::IsBlacklisted,
+    Column::IsDisabled,
+];
 
 /// What Mailchimp writes beside the fields and groups of a list.
 const MAILCHIMP_OWN: [&str; 17] = [
@@ -200,6 +225,7 @@ fn meaning(format: Format, key: &str) -> Option<Column> {
 fn csv(key: &str) -> Option<Column> {
     Some(match key {
         "state" | "status" => Column::State,
+        "stateunsuppressed" => Column::OwnState,
         "topics" | "topic" => Column::Topics,
         "digests" | "digest" => Column::Digests,
         "locale" | "language" | "lang" => Column::Locale,
@@ -248,6 +274,7 @@ fn listmonk(key: &str) -> Option<Column> {
     Some(match key {
         "status" => Column::State,
         "createdat" => Column::CreatedAt,
+        "updatedat" => Column::UpdatedAt,
         "lists" => Column::Lists,
         _ => return None,
     })

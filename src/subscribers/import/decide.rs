@@ -38,6 +38,13 @@ pub(super) struct Update {
     pub(super) gets: Vec<String>,
 }
 
+impl Update {
+    /// Whether more comes to somebody by it.
+    fn is_for_more(&self) -> bool {
+        self.confirms || self.ask || !self.gets.is_empty()
+    }
+}
+
 /// A row of a chunk.
 pub(super) struct Numbered {
     pub(super) row: Row,
@@ -45,6 +52,12 @@ pub(super) struct Numbered {
     pub(super) repeated: bool,
     /// Whether it had one before.
     pub(super) again: bool,
+    /// Whether another one says that they have gone, and this one does not.
+    pub(super) overruled: bool,
+    /// Whether a bad one may say so.
+    pub(super) doubtful: bool,
+    /// Whether it is a bad one itself, of which only the no counts.
+    pub(super) refused: bool,
 }
 
 /// What the store knows of the people of a chunk.
@@ -56,11 +69,17 @@ pub(super) struct Known {
     pub(super) moved: HashMap<String, SubscriberRow>,
     /// Public ids of the chunk that somebody has.
     pub(super) taken: HashSet<PublicId>,
+    /// Who is pending and was never asked, where an import asks; by their row ids.
+    pub(super) unasked: HashSet<i64>,
     pub(super) own: Own,
 }
 
 impl Known {
-    pub(super) async fn look_up(session: &mut Session, chunk: &[&Numbered]) -> Result<Self, StoreError> {
+    pub(super) async fn look_up(
+        session: &mut Session,
+        chunk: &[&Numbered],
+        basis: ImportBasis<'_>,
+    ) -> Result<Self, StoreError> {
         let mut hashes: Vec<&str> = chunk.iter().map(|numbered| numbered.row.address_hash.as_str()).collect();
         let rows = session.subscribers_among(&hashes).await?;
         let moved = session.moved_among(&hashes).await?;
@@ -81,9 +100,13 @@ impl Known {
         let taken = if public.is_empty() { Vec::new() } else { session.public_ids_among(&public).await? };
         let rows: HashMap<String, SubscriberRow> =
             rows.into_iter().map(|row| (row.address_hash.clone(), row)).collect();
-        let own = Own::look_up(session, &rows, chunk).await?;
         let moved = moved.into_iter().map(|moved| (moved.former_hash, moved.person)).collect();
-        Ok(Self { rows, subscriptions, suppressed, moved, taken: taken.into_iter().collect(), own })
+        let own = Own::look_up(session, &rows, &moved, chunk).await?;
+        let pending = rows.values().filter(|row| basis == ImportBasis::Ask && row.state == SubscriberState::Pending);
+        let pending: Vec<i64> = pending.map(|row| row.id).collect();
+        let unasked = if pending.is_empty() { Vec::new() } else { session.unasked_among(&pending).await? };
+        let unasked = unasked.into_iter().collect();
+        Ok(Self { rows, subscriptions, suppressed, moved, taken: taken.into_iter().collect(), unasked, own })
     }
 
     /// The row ids of those whom a row is about: who has its address, and who had it before.
@@ -95,6 +118,10 @@ impl Known {
         match self.decide_proven(numbered, basis, now) {
             Decision::Add(_) | Decision::Update(_) if numbered.row.lacks_evidence(basis) => {
                 Decision::Skip(Skip::Unproven)
+            }
+            Decision::Add(state) if numbered.doubtful && !gone(state) => Decision::Skip(Skip::Doubtful),
+            Decision::Update(updates) if numbered.doubtful && updates.iter().any(Update::is_for_more) => {
+                Decision::Skip(Skip::Doubtful)
             }
             decision => decision,
         }
@@ -110,10 +137,14 @@ impl Known {
         let suppressed = self.suppressed.get(&row.address_hash).copied();
         let nothing = row.wishes.choice.is_empty() && row.wishes.exact.is_empty();
         let known = self.rows.get(&row.address_hash);
+        // What the other row says of somebody who is known is for that one to do: it may be over.
+        if numbered.overruled && (known.is_some() || self.mover(row).is_some()) {
+            return Decision::Unchanged;
+        }
         // Whoever had it and a request for it go side by side, as long as nobody is asked once more for it.
         let asks = wanted != SubscriberState::Pending || basis == ImportBasis::Ask;
         if let Some(person) = self.mover(row).filter(|_| asks) {
-            let theirs = self.decide_moved(person, wanted, suppressed, now);
+            let theirs = self.decide_moved(row, person, wanted, suppressed, now);
             return match known.filter(|_| gone(wanted)) {
                 Some(asker) => end_request(self.go(row, asker, wanted, now), theirs),
                 None => theirs,
@@ -172,11 +203,8 @@ impl Known {
 
     /// What a row that says no does to whoever has its address.
     fn go(&self, row: &Row, known: &SubscriberRow, wanted: SubscriberState, now: UtcMillis) -> Decision {
-        // That it was dead when the file was written is over.
-        if wanted == SubscriberState::Bounced && self.own.has_lifted(known, row) {
-            return Decision::Unchanged;
-        }
-        if strictness(wanted) <= strictness(known.state) {
+        let over = self.own.is_over(known, row, wanted);
+        if over || strictness(wanted) <= strictness(known.state) {
             return self.suppression(row, known);
         }
         let have = self.subscriptions.get(&known.id).map_or(&[][..], Vec::as_slice);
@@ -231,9 +259,11 @@ impl Known {
         if agreed {
             put.extend(fresh(row, known.id, now).into_iter().filter(|new| !stands(&new.digest)));
         }
-        let gets =
-            put.iter().filter(|new| new.state != SubscriptionState::Left).map(|new| new.digest.clone()).collect();
-        let ask = !put.is_empty() && next.state == SubscriberState::Pending;
+        let overdue = have.iter().filter(|have| self.unasked.contains(&known.id) && is_wanted(have));
+        let gets: Vec<String> =
+            put.iter().chain(overdue).filter(|have| is_wanted(have)).map(|have| have.digest.clone()).collect();
+        let asked = !put.is_empty() || self.unasked.contains(&known.id) && !gets.is_empty();
+        let ask = asked && next.state == SubscriberState::Pending;
         let replaced = have.iter().filter(|have| confirms && is_wanted(have));
         let drop: Vec<String> = replaced.map(|have| have.digest.clone()).collect();
         let stricter = if confirms { Vec::new() } else { stricter(&wishes.exact, have, now) };
@@ -245,7 +275,7 @@ impl Known {
             next.state = SubscriberState::Unsubscribed;
         }
         let suppress = self.suppresses(row);
-        if next == *known && put.is_empty() && !suppress {
+        if next == *known && put.is_empty() && !ask && !suppress {
             return Decision::Unchanged;
         }
         if suppress {

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 
-use super::strictness;
+use super::{stricter, strictness};
 use crate::domain::{EmailAddress, SubscriberState};
 
 /// Which bits of a [`Seen`] are the state.
@@ -55,6 +55,7 @@ pub(super) struct Collector {
     seen: HashSet<Seen, BuildHasherDefault<Same>>,
     twice: HashMap<u64, SubscriberState>,
     moved: HashMap<u64, EmailAddress>,
+    doubtful: HashSet<u64>,
     /// How many rows repeat a person.
     pub(super) repeats: u64,
 }
@@ -66,6 +67,8 @@ pub(super) struct Duplicates {
     begun: HashSet<u64>,
     /// The present address of whoever had another one before, by that one.
     moved: HashMap<u64, EmailAddress>,
+    /// Of whom a bad row may say that they have gone.
+    doubtful: HashSet<u64>,
 }
 
 impl Collector {
@@ -75,6 +78,7 @@ impl Collector {
             seen: HashSet::default(),
             twice: HashMap::new(),
             moved: HashMap::new(),
+            doubtful: HashSet::new(),
             repeats: 0,
         }
     }
@@ -98,9 +102,15 @@ impl Collector {
         self.moved.entry(key(&self.hasher, former)).or_insert_with(|| now.clone());
     }
 
+    /// Notes a bad row of a person of which it is unclear whether it says that they have gone.
+    pub(super) fn doubt(&mut self, address: &EmailAddress) {
+        self.doubtful.insert(key(&self.hasher, address));
+    }
+
     /// All have been noted.
     pub(super) fn finish(self) -> Duplicates {
-        Duplicates { hasher: self.hasher, twice: self.twice, begun: HashSet::new(), moved: self.moved }
+        let Self { hasher, twice, moved, doubtful, .. } = self;
+        Duplicates { hasher, twice, begun: HashSet::new(), moved, doubtful }
     }
 }
 
@@ -111,6 +121,11 @@ impl Duplicates {
             return None;
         }
         self.moved.get(&key(&self.hasher, address))
+    }
+
+    /// Whether a bad row of the file may say that this person has gone.
+    pub(super) fn is_doubtful(&self, address: &EmailAddress) -> bool {
+        !self.doubtful.is_empty() && self.doubtful.contains(&key(&self.hasher, address))
     }
 
     /// For the next row of a person whom the file has more than once: the strictest state that it gives them, and
@@ -133,8 +148,4 @@ fn key(hasher: &RandomState, address: &EmailAddress) -> u64 {
 fn by_strictness(level: u64) -> SubscriberState {
     let fits = |state: &&SubscriberState| u64::from(strictness(**state)) == level;
     SubscriberState::ALL.iter().find(fits).copied().unwrap_or(SubscriberState::Complained)
-}
-
-fn stricter(one: SubscriberState, other: SubscriberState) -> SubscriberState {
-    if strictness(other) > strictness(one) { other } else { one }
 }

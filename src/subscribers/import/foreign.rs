@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::columns::Column;
+use super::decide::gone;
+use super::noes::Noes;
 use super::row::{Cells, Claim, Reading};
 use super::wishes::Wishes;
 use super::{Format, networks, values};
@@ -41,17 +43,63 @@ impl Told {
 
 /// What a row says about consent.
 pub(super) fn claim(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, String> {
-    match reading.layout.format {
-        Format::Csv | Format::Detect => csv(cells, reading),
-        Format::Listmonk => listmonk(cells),
-        Format::PhpList => phplist(cells),
-        Format::Mailchimp => mailchimp(cells, reading),
+    let noes = noes(cells, reading);
+    if let Some(unclear) = noes.unclear {
+        return Err(unclear);
     }
+    let mut claim = match reading.layout.format {
+        Format::Csv | Format::Detect => csv(cells, reading)?,
+        Format::Listmonk => Claim { state: Some(SubscriberState::Confirmed), ..Claim::default() },
+        Format::PhpList => phplist(cells)?,
+        Format::Mailchimp => mailchimp(cells, reading)?,
+    };
+    if noes.unconfirmed {
+        claim.state = Some(SubscriberState::Pending);
+    }
+    if let Some(gone) = noes.gone {
+        (claim.state, claim.gone_at) = (Some(gone.state), gone.at);
+    }
+    Ok(claim)
+}
+
+/// What the fields of a row say of somebody's having gone.
+pub(super) fn noes(cells: &Cells<'_>, reading: &Reading<'_>) -> Noes {
+    let mut noes = Noes::default();
+    match reading.layout.format {
+        Format::Csv | Format::Detect => match state_of(cells).map(values::state) {
+            Some(Ok(state)) if gone(state) => noes.say(state, None),
+            Some(Err(why)) => noes.doubt(why),
+            _ => {}
+        },
+        Format::Listmonk => listmonk(cells, reading, &mut noes),
+        Format::PhpList => {
+            // The blacklist has those who left beside those who were put there.
+            for column in [Column::IsBlacklisted, Column::IsDisabled] {
+                match values::flag(cells.text(column)) {
+                    Ok(true) => noes.say(SubscriberState::Unsubscribed, None),
+                    Ok(false) => {}
+                    Err(why) => noes.doubt(why),
+                }
+            }
+        }
+        Format::Mailchimp => mailchimp_noes(cells, reading, &mut noes),
+    }
+    for (column, text) in reading.layout.noes.iter().zip(cells.noes()) {
+        column.note(text, reading.now, &mut noes);
+    }
+    noes
+}
+
+/// The state of a row: of somebody who is suppressed, the one that they have apart from that.
+fn state_of<'r>(cells: &Cells<'r>) -> Option<&'r str> {
+    let own = cells.get(Column::Suppressed).and_then(|_| cells.get(Column::OwnState));
+    own.or(cells.get(Column::State))
 }
 
 fn csv(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, String> {
     Ok(Claim {
-        state: cells.get(Column::State).map(values::state).transpose()?,
+        // One that says no is among the noes.
+        state: state_of(cells).map(values::state).transpose()?.filter(|state| !gone(*state)),
         confirmed_at: cells.get(Column::ConfirmedAt).map(|text| values::past(text, reading.now)).transpose()?,
         evidence: cells.get(Column::Evidence).map(values::one_line).transpose()?,
         network: networks::read(cells.text(Column::Network)),
@@ -61,63 +109,61 @@ fn csv(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, String> {
 
 /// The export does not tell who has confirmed a list, so that nobody has evidence. Whoever is on the blocklist has left
 /// everything, or was put there: their own confirmation alone brings them back.
-fn listmonk(cells: &Cells<'_>) -> Result<Claim, String> {
-    let state = match cells.text(Column::State).to_lowercase().as_str() {
-        "enabled" => SubscriberState::Confirmed,
-        "disabled" | "blocklisted" | "blacklisted" => SubscriberState::Unsubscribed,
-        other => return Err(format!("`{}` is none of listmonk's states", values::shown(other))),
-    };
-    Ok(Claim { state: Some(state), ..Claim::default() })
+fn listmonk(cells: &Cells<'_>, reading: &Reading<'_>, noes: &mut Noes) {
+    match cells.text(Column::State).to_lowercase().as_str() {
+        "enabled" => {}
+        "disabled" | "blocklisted" | "blacklisted" => {
+            // At the latest; a time that cannot be read is none.
+            let at = cells.get(Column::UpdatedAt).and_then(|at| values::past(at, reading.now).ok());
+            noes.say(SubscriberState::Unsubscribed, at);
+        }
+        other => noes.doubt(format!("`{}` is none of listmonk's states", values::shown(other))),
+    }
 }
 
-/// The blacklist has those who left beside those who were put there. Whoever was confirmed by an administrator has no
-/// evidence.
+/// Whoever was confirmed by an administrator has no evidence.
 fn phplist(cells: &Cells<'_>) -> Result<Claim, String> {
     let flag = |column| values::flag(cells.text(column));
-    let state = if flag(Column::IsBlacklisted)? || flag(Column::IsDisabled)? {
-        SubscriberState::Unsubscribed
-    } else if flag(Column::IsConfirmed)? {
-        SubscriberState::Confirmed
-    } else {
-        SubscriberState::Pending
-    };
+    let state = if flag(Column::IsConfirmed)? { SubscriberState::Confirmed } else { SubscriberState::Pending };
     let entered = cells.get(Column::CreatedAt).map(|at| format!(", entered {}", values::shown(at)));
     let evidence =
         flag(Column::Evidence)?.then(|| format!("phpList: confirmed by the person{}", entered.unwrap_or_default()));
     Ok(Claim { state: Some(state), evidence, ..Claim::default() })
 }
 
+/// The name of the file says it of everybody in it, and a time of one.
+fn mailchimp_noes(cells: &Cells<'_>, reading: &Reading<'_>, noes: &mut Noes) {
+    let reason = cells.text(Column::UnsubReason).to_lowercase();
+    let left = match reason.contains("abuse") || reason.contains("complaint") {
+        true => SubscriberState::Complained,
+        false => SubscriberState::Unsubscribed,
+    };
+    noes.went(left, cells.get(Column::UnsubTime), reading.now);
+    noes.went(SubscriberState::Bounced, cells.get(Column::CleanTime), reading.now);
+    let has = |column| reading.layout.columns.contains(&Some(column));
+    match reading.told {
+        Some(Told::Unsubscribed) => noes.say(left, None),
+        Some(Told::Cleaned) => noes.say(SubscriberState::Bounced, None),
+        None if noes.gone.is_none() && (has(Column::UnsubTime) || has(Column::CleanTime)) => noes.doubt(
+            "whether this person has left cannot be told: the time is empty, and the file is not called as Mailchimp \
+             calls it"
+                .to_owned(),
+        ),
+        Some(Told::Subscribed | Told::Stranger) | None => {}
+    }
+}
+
 fn mailchimp(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, String> {
     let at = |column| cells.get(column).map(|text| values::past(text, reading.now)).transpose();
-    let (confirmed_at, unsubscribed, cleaned) =
-        (at(Column::ConfirmedAt)?, at(Column::UnsubTime)?, at(Column::CleanTime)?);
-    let has = |column| reading.layout.columns.contains(&Some(column));
-    let by_row = if cleaned.is_some() { Some(Told::Cleaned) } else { unsubscribed.map(|_| Told::Unsubscribed) };
-    let told = match (by_row, reading.told) {
-        (Some(told), _) | (None, Some(told)) => told,
-        (None, None) if has(Column::UnsubTime) || has(Column::CleanTime) => {
-            return Err(
-                "whether this person has left cannot be told: the time is empty, and the file is not called as \
-                        Mailchimp calls it"
-                    .to_owned(),
-            );
-        }
-        (None, None) => Told::Subscribed,
-    };
-    let reason = cells.text(Column::UnsubReason).to_lowercase();
-    let state = match told {
-        Told::Cleaned => SubscriberState::Bounced,
-        Told::Unsubscribed if reason.contains("abuse") || reason.contains("complaint") => SubscriberState::Complained,
-        Told::Unsubscribed => SubscriberState::Unsubscribed,
-        Told::Subscribed | Told::Stranger => SubscriberState::Confirmed,
-    };
+    let confirmed_at = at(Column::ConfirmedAt)?;
     Ok(Claim {
-        state: Some(state),
+        state: Some(SubscriberState::Confirmed),
         confirmed_at,
         evidence: confirmed_at.map(|_| mailchimp_evidence(cells)),
         network: networks::read(cells.text(Column::Network)).or_else(|| networks::read(cells.text(Column::OptinIp))),
-        left_at: unsubscribed,
-        stranger: told == Told::Stranger,
+        left_at: at(Column::UnsubTime)?,
+        stranger: reading.told == Some(Told::Stranger),
+        ..Claim::default()
     })
 }
 

@@ -175,6 +175,11 @@ impl Event {
         self.actor == Origin::PAGE.actor && self.event == "profile"
     }
 
+    /// When it happened.
+    pub(super) fn at(&self) -> UtcMillis {
+        self.at.0
+    }
+
     /// The event as the store has it, of that person.
     pub(super) fn row(&self, subscriber_id: i64) -> ConsentRow {
         ConsentRow {

@@ -4,6 +4,7 @@
 //! before somebody pulled the plug is `unchanged` the next time, so that importing the file again goes on from there.
 
 mod apply;
+mod bad;
 mod changes;
 mod charset;
 mod check;
@@ -14,6 +15,7 @@ mod foreign;
 mod history;
 mod movers;
 mod networks;
+mod noes;
 mod own;
 mod plan;
 mod records;
@@ -181,7 +183,7 @@ impl Subscribers {
                     if report.applied && asked > 0 {
                         self.ask_due(notify).await?;
                     }
-                    done += part.len() as u64;
+                    done += part.iter().filter(|numbered| !numbered.refused).count() as u64;
                     progress(done, all);
                 }
             }
@@ -223,6 +225,11 @@ fn strictness(state: SubscriberState) -> u8 {
         SubscriberState::Bounced => 3,
         SubscriberState::Complained => 4,
     }
+}
+
+/// The one of two states by which less may be mailed.
+pub(super) fn stricter(one: SubscriberState, other: SubscriberState) -> SubscriberState {
+    if strictness(other) > strictness(one) { other } else { one }
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ impl Known {
     /// old one. That this one is dead says nothing of theirs, and nobody is mailed at both.
     pub(super) fn decide_moved(
         &self,
+        row: &Row,
         person: &SubscriberRow,
         wanted: SubscriberState,
         suppressed: Option<SuppressionReason>,
@@ -33,7 +34,7 @@ impl Known {
     ) -> Decision {
         match wanted {
             SubscriberState::Unsubscribed | SubscriberState::Complained => {
-                if strictness(wanted) <= strictness(person.state) {
+                if strictness(wanted) <= strictness(person.state) || self.own.is_over(person, row, wanted) {
                     return Decision::Unchanged;
                 }
                 let have = self.subscriptions.get(&person.id).map_or(&[][..], Vec::as_slice);

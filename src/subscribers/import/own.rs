@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::decide::Numbered;
+use super::decide::{Numbered, gone};
 use super::history::Event;
 use super::row::Row;
 use crate::domain::{SubscriberState, UtcMillis};
@@ -43,6 +43,7 @@ impl Own {
     pub(super) async fn look_up(
         session: &mut Session,
         known: &HashMap<String, SubscriberRow>,
+        moved: &HashMap<String, SubscriberRow>,
         chunk: &[&Numbered],
     ) -> Result<Self, StoreError> {
         let changed = chunk.iter().filter_map(|numbered| {
@@ -57,8 +58,12 @@ impl Own {
             own.profiles = session.own_profiles_among(&changed).await?.into_iter().collect();
             own.sign_ups = session.own_sign_ups_among(&changed).await?.into_iter().collect();
         }
-        let barred = chunk.iter().filter(|numbered| lifted_since(&numbered.row).is_some());
-        let barred: Vec<i64> = barred.filter_map(|barred| Some(known.get(&barred.row.address_hash)?.id)).collect();
+        let barred = chunk.iter().map(|numbered| &numbered.row);
+        let barred = barred.filter(|row| lifted_since(row).is_some() || left_by(row).is_some());
+        let barred: Vec<i64> = barred
+            .flat_map(|row| [known, moved].into_iter().filter_map(|people| people.get(&row.address_hash)))
+            .map(|person| person.id)
+            .collect();
         if !barred.is_empty() {
             own.confirmations = session.own_confirmations_among(&barred).await?.into_iter().collect();
         }
@@ -80,6 +85,17 @@ impl Own {
     pub(super) fn has_lifted(&self, person: &SubscriberRow, row: &Row) -> bool {
         let confirmed = self.confirmations.get(&person.id);
         lifted_since(row).is_some_and(|since| confirmed.is_some_and(|at| since < *at))
+    }
+
+    /// Whether what a row says of somebody, that they had left or were dead, is from before they confirmed their address
+    /// themselves. A complaint is never over.
+    pub(super) fn is_over(&self, person: &SubscriberRow, row: &Row, wanted: SubscriberState) -> bool {
+        let before = |at: UtcMillis| self.confirmations.get(&person.id).is_some_and(|confirmed| at < *confirmed);
+        match wanted {
+            SubscriberState::Unsubscribed => row.gone_at().is_some_and(before),
+            SubscriberState::Bounced => row.gone_at().is_some_and(before) || self.has_lifted(person, row),
+            SubscriberState::Pending | SubscriberState::Confirmed | SubscriberState::Complained => false,
+        }
     }
 
     /// Takes the name and the language of a row, but for those that the person has chosen. A mere request may be somebody
@@ -104,4 +120,9 @@ impl Own {
 fn lifted_since(row: &Row) -> Option<UtcMillis> {
     let mark = row.past.as_ref()?.suppressed.as_ref()?;
     mark.reason.is_lifted_by_confirmation().then_some(mark.since)
+}
+
+/// When whoever a row says has gone had done so at the latest, where it says that.
+fn left_by(row: &Row) -> Option<UtcMillis> {
+    row.gone_at().filter(|_| row.claim.state.is_some_and(gone))
 }

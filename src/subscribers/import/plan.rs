@@ -46,7 +46,7 @@ impl Subscribers {
         let (mut session, now) = (self.store.read().await?, self.now());
         let (mut counts, mut rest) = (Counts::default(), chunk.iter().collect::<Vec<_>>());
         while !rest.is_empty() {
-            let mut known = Known::look_up(&mut session, &rest).await?;
+            let mut known = Known::look_up(&mut session, &rest, plan.import.basis).await?;
             plan.foreseen.add_to(&mut known, &rest);
             let people: Vec<i64> = rest.iter().flat_map(|numbered| known.about(&numbered.row)).collect();
             let movers = match people.is_empty() {
@@ -80,6 +80,8 @@ impl Foreseen {
         if self.people.is_empty() && self.suppressed.is_empty() {
             return;
         }
+        // Whoever was changed before has been asked with it.
+        known.unasked.retain(|id| !self.people.contains_key(id));
         for Numbered { row, .. } in rows {
             let hash = &row.address_hash;
             let person = |ids: &HashMap<String, i64>| Some(self.people.get(ids.get(hash)?)?.0.clone());
@@ -90,6 +92,9 @@ impl Foreseen {
                 known.rows.insert(hash.clone(), new);
             }
             if let Some(moved) = person(&self.moved) {
+                if let Some(done) = self.own.get(&moved.id) {
+                    known.own.add(moved.id, done);
+                }
                 known.moved.entry(hash.clone()).or_insert(moved);
             }
             if let Some(reason) = self.suppressed.get(hash) {

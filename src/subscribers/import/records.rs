@@ -5,7 +5,6 @@
 
 use std::io::{self, Read};
 
-use super::RefusedRow;
 use super::charset::{Decoded, Line};
 
 /// Octets that a record may have: more than the whole past of a person takes.
@@ -15,6 +14,13 @@ const DRAIN: usize = 1 << 20;
 
 const TOO_LONG: &str = "the line is longer than 64 megabytes";
 const NOT_CLOSED: &str = "a quotation mark opens here, and is not closed where a field ends";
+
+/// A record that cannot be read to its end, or at all.
+pub(super) struct Broken {
+    /// The line that is bad.
+    pub(super) line: u64,
+    pub(super) reason: &'static str,
+}
 
 /// Reads records one by one.
 pub(super) struct Records<R> {
@@ -48,14 +54,14 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// The fields of the last record.
+    /// The fields of the last record, of a broken one those before it breaks.
     pub(super) fn fields(&self) -> &csv::StringRecord {
         &self.fields
     }
 
     /// Reads the next record, and gives the line on which it begins, or what is wrong with it; `None`: there is none. Empty
     /// lines are no records.
-    pub(super) fn read(&mut self) -> io::Result<Option<Result<u64, RefusedRow>>> {
+    pub(super) fn read(&mut self) -> io::Result<Option<Result<u64, Broken>>> {
         loop {
             self.let_go();
             if self.at == self.ahead.len() && !self.more()? && self.cut.is_none() {
@@ -65,7 +71,8 @@ impl<R: Read> Records<R> {
             if self.cut == Some(self.at) {
                 self.cut = None;
                 self.pass_line();
-                return Ok(Some(Err(RefusedRow { line, reason: TOO_LONG.to_owned() })));
+                self.fields.clear();
+                return Ok(Some(Err(Broken { line, reason: TOO_LONG })));
             }
             if self.ahead.as_bytes()[self.at] == b'\n' {
                 self.pass_line();
@@ -79,7 +86,7 @@ impl<R: Read> Records<R> {
                 }
                 Err(opened) => {
                     self.pass_line();
-                    Err(RefusedRow { line: opened, reason: NOT_CLOSED.to_owned() })
+                    Err(Broken { line: opened, reason: NOT_CLOSED })
                 }
             }));
         }
@@ -206,7 +213,7 @@ mod tests {
         let mut all = Vec::new();
         while let Some(record) = records.read().unwrap() {
             let fields = || records.fields().iter().map(str::to_owned).collect();
-            all.push(record.map(|line| (line, fields())).map_err(|refused| refused.line));
+            all.push(record.map(|line| (line, fields())).map_err(|broken| broken.line));
         }
         all
     }

@@ -64,6 +64,9 @@ pub struct ImportReport {
     /// Where the rows that were refused or left alone are listed.
     #[serde(serialize_with = "as_shown")]
     pub written: Option<PathBuf>,
+    /// Whether nothing says where its addresses are, so that no row of it can be left out either.
+    #[serde(skip)]
+    pub unreadable: bool,
     /// Whether there are grounds, so that it is or could be applied.
     #[serde(skip)]
     pub would_apply: bool,
@@ -84,6 +87,9 @@ pub struct RefusedRow {
     pub line: u64,
     /// What is wrong with it.
     pub reason: String,
+    /// Whose it is, where that can be read.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub email: String,
 }
 
 /// A row that was left alone.
@@ -109,6 +115,7 @@ pub(super) enum Skip {
     Stranger,
     NothingHere,
     Unproven,
+    Doubtful,
 }
 
 /// What stands for a row that was left alone since nothing says that the person agreed.
@@ -127,6 +134,7 @@ impl Skip {
             Self::Stranger => ("never asked", "the person had not signed up there"),
             Self::NothingHere => ("nothing for them", "the person is in groups that are no digest or topic here"),
             Self::Unproven => ("no evidence", UNPROVEN),
+            Self::Doubtful => ("in doubt", "a bad row of the same person may say that they have left"),
         }
     }
 }
@@ -169,9 +177,9 @@ impl Counts {
 }
 
 impl ImportReport {
-    /// Whether a bad row refused the whole file.
+    /// Whether a bad row, or a header that cannot be read, refused the whole file.
     pub fn is_refused(&self, import: &Import<'_>) -> bool {
-        self.refused_rows > 0 && !import.skip_bad
+        self.unreadable || self.refused_rows > 0 && !import.skip_bad
     }
 
     /// The lines of rows that were left alone for want of evidence; of very many the first.
@@ -211,7 +219,7 @@ impl ImportReport {
     }
 
     pub(super) fn refuse(&mut self, row: RefusedRow, lines: &mut Lines) -> Result<(), SubscribersError> {
-        lines.write(row.line, "refused", "", &row.reason)?;
+        lines.write(row.line, "refused", &row.email, &row.reason)?;
         self.rows += 1;
         self.refused_rows += 1;
         if self.refused.len() < NAMED {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::bad::Bad;
 use super::columns::{Column, Layout};
 use super::history::{Event, Former, Mark, Reason, Request, Turn};
+use super::table::Record;
 use super::wishes::{Chooser, Wishes};
 use super::{Format, ImportBasis, history, networks, values};
 use crate::config::Retention;
@@ -38,6 +40,8 @@ pub(super) struct Claim {
     pub(super) network: Option<String>,
     /// When they left there.
     pub(super) left_at: Option<UtcMillis>,
+    /// When they had gone at the latest, where the row says that they have, and when.
+    pub(super) gone_at: Option<UtcMillis>,
     /// They were never asked there, so that nobody may mail them.
     pub(super) stranger: bool,
 }
@@ -60,31 +64,48 @@ pub(super) struct Past {
 }
 
 /// The fields of a row by what they mean; empty where there is none.
-pub(super) struct Cells<'r>([&'r str; Column::COUNT]);
+pub(super) struct Cells<'r> {
+    known: [&'r str; Column::COUNT],
+    /// Those of the columns that stand for one no, in their order.
+    noes: Vec<&'r str>,
+}
 
 impl<'r> Cells<'r> {
-    /// Takes them out of a record. What lies beyond the header must be empty.
-    fn of(record: &'r csv::StringRecord, layout: &Layout) -> Result<Self, String> {
-        let mut cells = [""; Column::COUNT];
+    /// Takes them out of a record, whatever is wrong with it.
+    pub(super) fn of(record: &'r csv::StringRecord, layout: &Layout) -> Self {
+        let mut known = [""; Column::COUNT];
+        for (column, text) in layout.columns.iter().zip(record) {
+            let Some(column) = column else { continue };
+            let text = text.trim();
+            known[*column as usize] = if layout.format == Format::Csv { values::of_text(text) } else { text };
+        }
+        let noes = layout.noes.iter().map(|no| record.get(no.at).unwrap_or_default().trim()).collect();
+        Self { known, noes }
+    }
+
+    /// Takes them out of a record that is whole: what lies beyond the header must be empty.
+    fn of_whole(record: &'r csv::StringRecord, layout: &Layout) -> Result<Self, String> {
         // What somebody's name was spoilt by before it came here goes the way that our own export sends it.
         let as_written = layout.exact && layout.is_own();
         for (column, text) in layout.columns.iter().zip(record) {
-            let Some(column) = column else { continue };
-            if !as_written && text.contains('\u{fffd}') {
+            if column.is_some() && !as_written && text.contains('\u{fffd}') {
                 return Err("has letters that cannot be read; save the file as UTF-8".to_owned());
             }
-            let text = text.trim();
-            cells[*column as usize] = if layout.format == Format::Csv { values::of_text(text) } else { text };
         }
         if record.iter().skip(layout.columns.len()).any(|text| !text.trim().is_empty()) {
             return Err(format!("has {} fields, and the header has {}", record.len(), layout.columns.len()));
         }
-        Ok(Self(cells))
+        Ok(Self::of(record, layout))
+    }
+
+    /// The fields of the columns that stand for one no.
+    pub(super) fn noes(&self) -> impl Iterator<Item = &'r str> {
+        self.noes.iter().copied()
     }
 
     /// The field of that column; empty where there is none.
     pub(super) fn text(&self, column: Column) -> &'r str {
-        self.0[column as usize]
+        self.known[column as usize]
     }
 
     /// The field of that column, where it is not empty.
@@ -105,9 +126,17 @@ pub(super) struct Reading<'a> {
 }
 
 impl Row {
-    /// Reads a record. The error says what is wrong with it.
-    pub(super) fn read(record: &csv::StringRecord, line: u64, reading: &mut Reading<'_>) -> Result<Self, String> {
-        let cells = Cells::of(record, reading.layout)?;
+    /// Reads a record. The error says what is wrong with it, and what it says all the same.
+    pub(super) fn read(record: &Record<'_>, reading: &mut Reading<'_>) -> Result<Self, Bad> {
+        let read = match record.broken {
+            Some(why) => Err(why.to_owned()),
+            None => Self::read_whole(record.fields, record.line, reading),
+        };
+        read.map_err(|reason| Bad::read(record, reason, reading))
+    }
+
+    fn read_whole(record: &csv::StringRecord, line: u64, reading: &mut Reading<'_>) -> Result<Self, String> {
+        let cells = Cells::of_whole(record, reading.layout)?;
         let address = cells.get(Column::Email).ok_or("an email address is missing")?;
         let address = EmailAddress::parse(address).map_err(values::said)?;
         let claim = super::foreign::claim(&cells, reading)?;
@@ -160,6 +189,13 @@ impl Row {
     /// The addresses that they had before.
     pub(super) fn former(&self) -> impl Iterator<Item = &Former> {
         self.past.iter().flat_map(|past| &past.former)
+    }
+
+    /// When they had gone at the latest, where it says that they have, and when: what our own export has of somebody is as old
+    /// as the last that happened.
+    pub(super) fn gone_at(&self) -> Option<UtcMillis> {
+        let last = self.past.iter().flat_map(|past| &past.events).map(Event::at).max();
+        self.claim.gone_at.max(last)
     }
 
     /// Whether it is what our own export says of one person.

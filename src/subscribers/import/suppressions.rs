@@ -41,13 +41,12 @@ struct Places {
 }
 
 impl Places {
-    /// Reads the first row: a header, or an address.
-    fn read(first: &csv::StringRecord) -> Option<Self> {
-        if let Some(at) = first.iter().position(|text| EmailAddress::parse(text).is_ok()) {
+    /// Reads a row that may be the first to say so: a header, or one with an address.
+    fn read<'r>(first: impl Iterator<Item = &'r str> + Clone) -> Option<Self> {
+        if let Some(at) = first.clone().position(|text| EmailAddress::parse(text).is_ok()) {
             return Some(Self { address: Some(at), headless: true, ..Self::default() });
         }
         let keys: Vec<String> = first
-            .iter()
             .map(|name| name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect())
             .collect();
         let find = |names: &[&str]| keys.iter().position(|key| names.contains(&key.as_str()));
@@ -65,21 +64,18 @@ impl Places {
 }
 
 impl Entry {
-    fn read(row: &csv::StringRecord, places: Places, keys: &Keys, note: &str) -> Result<Self, String> {
+    fn read(row: &csv::StringRecord, places: Places, keys: &Keys, note: &str) -> Result<Self, Bad> {
         let text = |at: Option<usize>| at.and_then(|at| row.get(at)).map(str::trim).filter(|text| !text.is_empty());
         let (hash, address) = match (text(places.address), text(places.hash)) {
             (Some(address), _) => {
                 let address = EmailAddress::parse(address).map_err(values::said)?;
                 (keys.address_hash(&address), Some(address.as_str().to_lowercase()))
             }
-            (None, Some(hash)) if is_hash(hash) => match text(places.keys) {
-                Some(made_with) if made_with == keys.fingerprint() => (hash.to_owned(), None),
-                Some(_) => return Err("was made with other keys, so that its hash stands for nobody here".to_owned()),
-                None => return Err("a hash needs the column `keys`, as `suppression list --csv` writes it".to_owned()),
-            },
-            (None, Some(hash)) => return Err(format!("`{}` is no hash of an address", values::shown(hash))),
-            (None, None) => return Err("an email address is missing".to_owned()),
+            (None, Some(hash)) => (own_hash(hash, text(places.keys), keys)?, None),
+            (None, None) => return Err("an email address is missing".to_owned().into()),
         };
+        let entry =
+            Self { hash, address, reason: None, note: values::cut(text(places.note).unwrap_or(note)), since: None };
         let reason = text(places.reason).map(|word| {
             let reason = SuppressionReason::parse(word);
             let known = reason.as_str() == word;
@@ -87,13 +83,46 @@ impl Entry {
                 format!("`{}` is no reason; those are erased, bounced, complaint and manual", values::shown(word))
             })
         });
-        Ok(Self {
-            hash,
-            address,
-            reason: reason.transpose()?,
-            note: values::cut(text(places.note).unwrap_or(note)),
-            since: text(places.since).map(values::moment).transpose()?,
-        })
+        match (reason.transpose(), text(places.since).map(values::moment).transpose()) {
+            (Ok(reason), Ok(since)) => Ok(Self { reason, since, ..entry }),
+            (Ok(reason), Err(bad)) => Err(Bad { reason: bad, entry: Some(Self { reason, ..entry }) }),
+            // Why it stands there cannot be read, and not either that a confirmation would lift it.
+            (Err(bad), _) => Err(Bad { reason: bad, entry: Some(entry) }),
+        }
+    }
+}
+
+/// A bad row.
+struct Bad {
+    reason: String,
+    /// The address that must not be mailed, where that can be read: it counts whatever else is wrong.
+    entry: Option<Entry>,
+}
+
+impl From<String> for Bad {
+    fn from(reason: String) -> Self {
+        Self { reason, entry: None }
+    }
+}
+
+impl Bad {
+    fn refused(&self, line: u64) -> RefusedRow {
+        let email = self.entry.as_ref().and_then(|entry| entry.address.clone()).unwrap_or_default();
+        let counts =
+            if self.entry.is_some() { "; it is suppressed all the same where bad rows are left out" } else { "" };
+        RefusedRow { line, reason: format!("{}{counts}", self.reason), email }
+    }
+}
+
+/// A hash that was made with these keys.
+fn own_hash(hash: &str, made_with: Option<&str>, keys: &Keys) -> Result<String, String> {
+    if !is_hash(hash) {
+        return Err(format!("`{}` is no hash of an address", values::shown(hash)));
+    }
+    match made_with {
+        Some(made_with) if made_with == keys.fingerprint() => Ok(hash.to_owned()),
+        Some(_) => Err("was made with other keys, so that its hash stands for nobody here".to_owned()),
+        None => Err("a hash needs the column `keys`, as `suppression list --csv` writes it".to_owned()),
     }
 }
 
@@ -101,40 +130,57 @@ fn is_hash(text: &str) -> bool {
     text.len() == 52 && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
 }
 
-/// Gives each row of a file to `each`, until it breaks off.
+/// What stands between the fields, by the first line that says where the addresses are.
+fn delimiter(start: &str) -> u8 {
+    let tells = |line: &&str| {
+        let fields = |between: &u8| line.split(char::from(*between)).map(|field| field.trim().trim_matches('"'));
+        table::DELIMITERS.iter().any(|between| Places::read(fields(between)).is_some())
+    };
+    let line = start.lines().find(tells).unwrap_or_default();
+    // An address may have a bar in it.
+    match EmailAddress::parse(line) {
+        Ok(_) => b',',
+        Err(_) => table::most(|delimiter| line.matches(char::from(delimiter)).count()),
+    }
+}
+
+/// Gives each row of a file to `each`, until it breaks off; says whether any row told where the addresses are. What stands
+/// before that one is bad: a title, or an address that is none.
 fn rows(
     part: &Part,
     keys: &Keys,
     note: &str,
-    each: &mut dyn FnMut(Result<Entry, RefusedRow>) -> ControlFlow<()>,
-) -> Result<(), SubscribersError> {
+    each: &mut dyn FnMut(u64, Result<Entry, Bad>) -> ControlFlow<()>,
+) -> Result<bool, SubscribersError> {
     let unreadable = |error| part.unreadable(error);
     let look = charset::look(|with| part.pass(|reader| with(reader))).map_err(unreadable)?;
-    let first = look.start.lines().next().unwrap_or_default();
-    // An address may have a bar in it.
-    let delimiter = match EmailAddress::parse(first) {
-        Ok(_) => b',',
-        Err(_) => table::most(|delimiter| first.matches(char::from(delimiter)).count()),
-    };
-    let pass = |inner: &mut dyn Read| -> io::Result<()> {
+    let delimiter = delimiter(&look.start);
+    let pass = |inner: &mut dyn Read| -> io::Result<bool> {
         let mut records = Records::new(Decoded::new(inner, look.encoding), delimiter);
         let mut places = None;
         while let Some(read) = records.read()? {
             let line = match read {
                 Ok(line) => line,
-                Err(refused) => match each(Err(refused)) {
-                    ControlFlow::Continue(()) => continue,
-                    ControlFlow::Break(()) => break,
-                },
+                Err(broken) => {
+                    let read = places.map(|places| Entry::read(records.fields(), places, keys, note));
+                    let entry = read.and_then(|read| read.map_or_else(|bad| bad.entry, Some));
+                    match each(broken.line, Err(Bad { reason: broken.reason.to_owned(), entry })) {
+                        ControlFlow::Continue(()) => continue,
+                        ControlFlow::Break(()) => break,
+                    }
+                }
             };
             let row = records.fields();
             let known = match places {
                 Some(known) => known,
                 None => {
-                    let Some(known) = Places::read(row) else {
-                        let reason = "the first line is neither an email address nor a header with a column `email`";
-                        let _ = each(Err(RefusedRow { line, reason: reason.to_owned() }));
-                        return Ok(());
+                    let Some(known) = Places::read(row.iter()) else {
+                        let text = values::shown(row.iter().collect::<Vec<_>>().join(" ").trim());
+                        let bad = format!("`{text}` is neither an email address nor a header with a column `email`");
+                        match each(line, Err(bad.into())) {
+                            ControlFlow::Continue(()) => continue,
+                            ControlFlow::Break(()) => break,
+                        }
                     };
                     places = Some(known);
                     if !known.headless {
@@ -143,12 +189,11 @@ fn rows(
                     known
                 }
             };
-            let entry = Entry::read(row, known, keys, note).map_err(|reason| RefusedRow { line, reason });
-            if each(entry).is_break() {
+            if each(line, Entry::read(row, known, keys, note)).is_break() {
                 break;
             }
         }
-        Ok(())
+        Ok(places.is_some())
     };
     part.pass(pass).map_err(unreadable)
 }
@@ -157,41 +202,55 @@ fn rows(
 fn check(part: &Part, keys: &Keys, note: &str, mut lines: Lines) -> Result<(ImportReport, Lines), SubscribersError> {
     let mut report = ImportReport::default();
     let mut failed = None;
-    rows(part, keys, note, &mut |entry| {
+    let found = rows(part, keys, note, &mut |line, entry| {
         let noted = match entry {
             Ok(_) => {
                 report.rows += 1;
                 Ok(())
             }
-            Err(refused) => report.refuse(refused, &mut lines),
+            Err(bad) => report.refuse(bad.refused(line), &mut lines),
         };
         failed = noted.err();
         if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
+    report.unreadable = !found && report.refused_rows > 0;
     failed.map_or(Ok((report, lines)), Err)
 }
 
-/// Reads a file that was checked once more, and gives its good rows in chunks, in which no address comes twice.
-fn read_again(part: &Part, keys: &Keys, note: &str, send: &Sender<Vec<Entry>>) -> Result<(), SubscribersError> {
-    let (mut chunk, mut seen) = (Vec::new(), HashSet::new());
-    rows(part, keys, note, &mut |entry| {
-        let Ok(entry) = entry else { return ControlFlow::Continue(()) };
-        if !seen.insert(entry.hash.clone()) || chunk.len() == CHUNK {
+/// Entries in which no address comes twice: of good rows, or of bad ones.
+#[derive(Default)]
+struct Chunk {
+    entries: Vec<Entry>,
+    bad: bool,
+}
+
+/// Reads a file that was checked once more, and gives in chunks what its rows have.
+fn read_again(part: &Part, keys: &Keys, note: &str, send: &Sender<Chunk>) -> Result<(), SubscribersError> {
+    let (mut chunk, mut seen) = (Chunk::default(), HashSet::new());
+    rows(part, keys, note, &mut |_, entry| {
+        let (entry, bad) = match entry {
+            Ok(entry) => (entry, false),
+            Err(Bad { entry: Some(entry), .. }) => (entry, true),
+            Err(_) => return ControlFlow::Continue(()),
+        };
+        if !seen.insert(entry.hash.clone()) || chunk.entries.len() == CHUNK || chunk.bad != bad {
             seen = HashSet::from([entry.hash.clone()]);
             if give(&mut chunk, send).is_break() {
                 return ControlFlow::Break(());
             }
         }
-        chunk.push(entry);
+        chunk.bad = bad;
+        chunk.entries.push(entry);
         ControlFlow::Continue(())
     })?;
     let _ = give(&mut chunk, send);
     Ok(())
 }
 
-fn give(chunk: &mut Vec<Entry>, send: &Sender<Vec<Entry>>) -> ControlFlow<()> {
+fn give(chunk: &mut Chunk, send: &Sender<Chunk>) -> ControlFlow<()> {
     let full = std::mem::take(chunk);
-    if full.is_empty() || send.blocking_send(full).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    let given = full.entries.is_empty() || send.blocking_send(full).is_ok();
+    if given { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
 }
 
 impl Subscribers {
@@ -210,23 +269,26 @@ impl Subscribers {
             Ok::<_, SubscribersError>((report, lines, part, text))
         })
         .await??;
-        Lines::finish(lines)?;
+        report.written = lines.finish()?;
         if report.is_refused(import) {
             return Ok(report);
         }
         report.applied = true;
-        let (send, chunks) = mpsc::channel::<Vec<Entry>>(2);
+        let (send, chunks) = mpsc::channel::<Chunk>(2);
         let keys = Arc::clone(&self.keys);
         let reading = in_background(move || read_again(&part, &keys, &text, &send));
         let writing = async {
             // Moved in here, so that reading ends when writing fails.
             let mut chunks = chunks;
             while let Some(chunk) = chunks.recv().await {
-                let all = chunk.len() as u64;
-                let (added, former) = write(chunk).await?;
-                report.added += added;
+                let all = chunk.entries.len() as u64;
+                let (added, former) = write(chunk.entries).await?;
                 *report.former.get_or_insert_default() += former;
-                report.unchanged += all - added;
+                // Bad rows are counted as such.
+                if !chunk.bad {
+                    report.added += added;
+                    report.unchanged += all - added;
+                }
             }
             Ok::<_, SubscribersError>(())
         };

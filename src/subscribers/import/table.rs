@@ -5,15 +5,15 @@ use std::ops::ControlFlow;
 
 use encoding_rs::Encoding;
 
+use super::Format;
 use super::charset::{self, Decoded};
 use super::columns::{self, Layout};
 use super::records::Records;
 use super::source::Part;
-use super::{Format, RefusedRow};
 use crate::subscribers::SubscribersError;
 
 /// What a file may have between its fields. The last of equals is taken, so the comma, which is the rule, stands last.
-const DELIMITERS: [u8; 4] = [b'|', b'\t', b';', b','];
+pub(super) const DELIMITERS: [u8; 4] = [b'|', b'\t', b';', b','];
 
 /// A table, and how it is written.
 #[derive(Clone, Debug)]
@@ -33,13 +33,8 @@ pub(super) struct Table {
 pub(super) struct Record<'r> {
     pub(super) fields: &'r csv::StringRecord,
     pub(super) line: u64,
-}
-
-impl Record<'_> {
-    /// What is wrong with it.
-    pub(super) fn refused(&self, reason: String) -> RefusedRow {
-        RefusedRow { line: self.line, reason }
-    }
+    /// Why it ends before its end, where it does.
+    pub(super) broken: Option<&'static str>,
 }
 
 impl Table {
@@ -56,7 +51,7 @@ impl Table {
                 records.read()?;
             }
             Ok(match records.read()? {
-                Some(Err(refused)) => Err(refused.reason),
+                Some(Err(broken)) => Err(broken.reason.to_owned()),
                 Some(Ok(_)) => Ok(records.fields().clone()),
                 None => Ok(csv::StringRecord::new()),
             })
@@ -73,13 +68,9 @@ impl Table {
         self.part.pass(read).map_err(|error| self.part.unreadable(error))
     }
 
-    /// Gives each record after the header, or what is wrong with it, until there are no more or `each` breaks off.
-    pub(super) fn rows(
-        &self,
-        mut each: impl FnMut(Result<Record<'_>, RefusedRow>) -> ControlFlow<()>,
-    ) -> Result<(), SubscribersError> {
-        if let Err(problem) = &self.layout {
-            let _ = each(Err(RefusedRow { line: 1, reason: problem.clone() }));
+    /// Gives each record after the header until there are no more or `each` breaks off; none where the header is bad.
+    pub(super) fn rows(&self, mut each: impl FnMut(Record<'_>) -> ControlFlow<()>) -> Result<(), SubscribersError> {
+        if self.layout.is_err() {
             return Ok(());
         }
         self.read(|records| {
@@ -87,7 +78,11 @@ impl Table {
                 records.read()?;
             }
             while let Some(read) = records.read()? {
-                if each(read.map(|line| Record { fields: records.fields(), line })).is_break() {
+                let (line, broken) = match read {
+                    Ok(line) => (line, None),
+                    Err(broken) => (broken.line, Some(broken.reason)),
+                };
+                if each(Record { fields: records.fields(), line, broken }).is_break() {
                     break;
                 }
             }

@@ -120,8 +120,8 @@ pub(super) fn groups(text: &str) -> Vec<String> {
 /// A yes or no as databases write it.
 pub(super) fn flag(text: &str) -> Result<bool, String> {
     match text.to_lowercase().as_str() {
-        "1" | "yes" | "true" | "y" => Ok(true),
-        "" | "0" | "no" | "false" | "n" => Ok(false),
+        "1" | "yes" | "true" | "y" | "t" | "on" => Ok(true),
+        "" | "0" | "no" | "false" | "n" | "f" | "off" => Ok(false),
         _ => Err(format!("`{}` is neither yes nor no", shown(text))),
     }
 }
@@ -143,8 +143,10 @@ pub(super) fn moment(text: &str) -> Result<UtcMillis, String> {
     };
     DateTime::parse_from_rfc3339(text)
         .map(UtcMillis::from)
-        .or_else(|_| naive("%Y-%m-%d %H:%M:%S"))
-        .or_else(|_| naive("%Y-%m-%dT%H:%M:%S"))
+        .or_else(|_| naive("%Y-%m-%d %H:%M:%S%.f"))
+        .or_else(|_| naive("%Y-%m-%dT%H:%M:%S%.f"))
+        // As databases write it: `2026-11-23 08:00:00.5+00`.
+        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z").map(UtcMillis::from))
         .or_else(|_| naive("%Y-%m-%d %H:%M"))
         .or_else(|_| day())
         .map_err(|_| format!("`{}` is not a date; one looks like 2026-11-23 or 2026-11-23T08:00:00Z", shown(text)))

@@ -96,6 +96,35 @@ on_both! {
         assert!(!report.applied, "asked is not agreed");
     }
 
+    async fn whoever_was_imported_as_pending_and_never_asked_is_asked_once_and_whoever_has_left_never(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let asked = Asked::default();
+        let list = "email,state\na@northfold.example,pending\nb@northfold.example,pending\nleft@northfold.example,pending\nshut@northfold.example,pending\n";
+        import(&store, &subscribers, list.as_bytes(), ImportBasis::Rows, false).await;
+        let left = subscribers.public_id(&address("left@northfold.example")).await.unwrap().unwrap();
+        subscribers.leave(&left, postround::subscribers::Leave::All, Origin::PAGE).await.unwrap();
+        subscribers.suppress(&address("shut@northfold.example"), SuppressionReason::Manual, "", Origin::COMMAND_LINE).await.unwrap();
+        // Somebody who has asked by themselves has had their mail.
+        subscribers.add(&somebody("own@northfold.example", &["weekly", "jobs"]), Origin::PAGE, &asked).await.unwrap();
+        let path = store.folder.path().join("people.csv");
+        let people = "email\na@northfold.example\na@northfold.example\nb@northfold.example\nleft@northfold.example\nshut@northfold.example\nown@northfold.example\n";
+        std::fs::write(&path, people).unwrap();
+        let ask = Import { rate: Rate::parse("1/m").unwrap(), ..Import::new(&path, ImportBasis::Ask) };
+        let foreseen = subscribers.import(&Import { dry: true, ..ask.clone() }, &asked, |_, _| {}).await.unwrap();
+        assert_eq!((foreseen.asked, foreseen.updated, foreseen.skipped, asked.count()), (2, 2, 2, 1), "{foreseen:?}");
+        let report = subscribers.import(&ask, &asked, |_, _| {}).await.unwrap();
+        assert_eq!((report.asked, report.updated, asked.count()), (2, 2, 2));
+        for sofar in [3, 3] {
+            // Neither while they wait nor when they have been asked does another import ask again.
+            assert_eq!(subscribers.import(&ask, &asked, |_, _| {}).await.unwrap().asked, 0);
+            clock.advance(Duration::from_secs(3600));
+            subscribers.ask_due(&asked).await.unwrap();
+            assert_eq!(asked.count(), sofar);
+        }
+        let to: std::collections::BTreeSet<String> = asked.0.lock().unwrap().iter().map(|mail| mail.address.to_string()).collect();
+        assert_eq!(to.into_iter().collect::<Vec<_>>(), ["a@northfold.example", "b@northfold.example", "own@northfold.example"]);
+    }
+
     async fn whoever_is_still_to_be_asked_is_not_forgotten_for_not_answering(store: TestStore) {
         let (subscribers, clock) = subscribers(&store, URL).await;
         let (_, asked) = import_at("1/d", 2, &store, &subscribers).await;

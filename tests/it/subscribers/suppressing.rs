@@ -295,6 +295,43 @@ on_both! {
         let own = format!("address_hash,reason,keys\n{hash},bounced,{keys}\n");
         assert_eq!(suppress_file(&store, &subscribers, &own, false).await.added, 1);
         let report = suppress_file(&store, &subscribers, "name,town\nAnn,Exampleton\n", false).await;
-        assert_eq!((report.rows, report.refused[0].line), (1, 1));
+        assert_eq!((report.rows, report.refused[0].line), (2, 1));
+    }
+
+    async fn a_bad_first_line_of_a_list_is_one_bad_row_and_all_others_count(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        for first in ["Do not mail", "# left in 2025", "Jo <v0@northfold.example>", "v0@northfold..example", "Do not mail\nE-Mail"] {
+            let file = format!("{first}\nv1@northfold.example\nv2@northfold.example\n");
+            let report = suppress_file(&store, &subscribers, &file, false).await;
+            assert_eq!((report.applied, report.refused_rows, report.refused[0].line), (false, 1, 1), "{first}");
+            let report = suppress_file(&store, &subscribers, &file, true).await;
+            assert_eq!((report.rows, report.added, report.refused_rows), (3, 2, 1), "{first}");
+            let listed = std::fs::read_to_string(report.written.unwrap()).unwrap();
+            assert!(listed.contains("1,refused,,"), "{listed}");
+            execute(&store, "delete from suppressions").await;
+        }
+        let titled = "Do not mail\nreason;email\nbounced;v1@northfold.example\n";
+        assert_eq!(suppress_file(&store, &subscribers, titled, true).await.added, 1);
+        assert_eq!(text(&store, "select reason from suppressions").await, "bounced");
+    }
+
+    async fn a_list_in_which_no_line_says_where_the_addresses_are_is_refused_whatever_may_be_skipped(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let report = suppress_file(&store, &subscribers, "Name,Town\nAnn,Exampleton\n", true).await;
+        let path = store.folder.path().join("suppressed.csv");
+        let skips = Import { skip_bad: true, ..Import::new(&path, ImportBasis::Rows) };
+        assert_eq!((report.is_refused(&skips), report.applied, report.refused_rows), (true, false, 2));
+    }
+
+    async fn an_address_of_a_list_is_suppressed_whatever_else_is_wrong_with_its_row(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        let file = "email,reason,since,note\na@northfold.example,by phone,,\nb@northfold.example,bounced,yesterday,\n\
+            c@northfold.example,,,\"cut\nd@northfold.example,,,\n";
+        assert!(!suppress_file(&store, &subscribers, file, false).await.applied);
+        let report = suppress_file(&store, &subscribers, file, true).await;
+        assert_eq!((report.rows, report.added, report.unchanged, report.refused_rows), (4, 1, 0, 3));
+        let named: Vec<&str> = report.refused.iter().map(|row| row.email.as_str()).collect();
+        assert_eq!(named, ["a@northfold.example", "b@northfold.example", "c@northfold.example"]);
+        assert_eq!(text(&store, "select reason from suppressions order by reason").await, "bounced\nmanual\nmanual\nmanual");
     }
 }
