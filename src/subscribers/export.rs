@@ -4,10 +4,10 @@ use std::io::Write;
 
 use super::choice::Topics;
 use super::import::{
-    Event, Reason, Request, as_text, cut, proves, write_former, write_history, write_mark, write_subscriptions,
-    write_turn,
+    Event, Reason, Request, as_text, cut, proves, stricter, write_former, write_history, write_mark,
+    write_subscriptions, write_turn,
 };
-use super::{Keys, Subscribers, SubscribersError};
+use super::{Keys, Subscribers, SubscribersError, SuppressionReason};
 use crate::domain::{EmailAddress, PublicId, SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{
     Ask, ConsentRow, FormerAddressRow, GivenReasonRow, JoinRequestRow, Session, StoreError, SubscriberRow,
@@ -18,7 +18,7 @@ use crate::store::{
 const PAGE: i64 = 500;
 
 /// The columns: first those that a person fills in, then those that keep a round trip exact.
-const HEADER: [&str; 18] = [
+const HEADER: [&str; 19] = [
     "email",
     "name",
     "state",
@@ -37,6 +37,7 @@ const HEADER: [&str; 18] = [
     "join_requests",
     "leave_reasons",
     "to_be_asked",
+    "state_unsuppressed",
 ];
 
 impl Subscribers {
@@ -158,11 +159,14 @@ impl<'p> Held<'p> {
         let wanted: Vec<&SubscriptionRow> = wanted.collect();
         let digests: Vec<&str> = wanted.iter().map(|have| have.digest.as_str()).collect();
         let network = self.events.iter().rev().find_map(|event| event.network.clone());
+        // Who reads the first columns alone takes nobody for confirmed to whom nothing is mailed.
+        let shown = self.suppressions.first().map_or(row.state, |why| restricted(row.state, why));
+        let own = if shown == row.state { String::new() } else { row.state.to_string() };
         let ids = std::iter::once(&row.public_id).chain(self.ids.iter().map(|(_, id)| id)).map(PublicId::as_str);
         [
             row.email.clone(),
             row.name.clone(),
-            row.state.to_string(),
+            shown.to_string(),
             topics(&wanted).join(";"),
             digests.join(";"),
             row.locale.clone().unwrap_or_default(),
@@ -178,6 +182,7 @@ impl<'p> Held<'p> {
             write_history::<_, Request>(self.requests),
             write_history::<_, Reason>(self.reasons),
             self.asks.first().map(write_turn).unwrap_or_default(),
+            own,
         ]
         .map(as_text)
     }
@@ -208,6 +213,16 @@ impl<'p> Held<'p> {
         let words = proof.evidence.as_deref().or(proof.wording.as_deref()).unwrap_or_default();
         cut(&format!("{} {} by {} ({}): {words}", proof.event, proof.at, proof.actor, proof.source))
     }
+}
+
+/// The state that says of somebody, in the words that every list has, that their address is suppressed.
+fn restricted(own: SubscriberState, why: &SuppressionRow) -> SubscriberState {
+    let said = match SuppressionReason::parse(&why.reason) {
+        SuppressionReason::Bounced => SubscriberState::Bounced,
+        SuppressionReason::Complaint => SubscriberState::Complained,
+        SuppressionReason::Erased | SuppressionReason::Manual => SubscriberState::Unsubscribed,
+    };
+    stricter(own, said)
 }
 
 /// All topics that are chosen in any digest.

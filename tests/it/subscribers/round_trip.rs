@@ -113,6 +113,39 @@ on_both! {
         assert_eq!(rows(&export(&there).await, true), rows(&csv, false));
     }
 
+    async fn whoever_reads_of_an_export_what_every_list_has_takes_nobody_for_confirmed_who_is_suppressed(store: TestStore) {
+        let (here, _clock) = subscribers(&store, URL).await;
+        let why = [("ann", None), ("ben", Some(SuppressionReason::Bounced)), ("cal", Some(SuppressionReason::Complaint)), ("dot", Some(SuppressionReason::Manual))];
+        for (name, reason) in why {
+            let email = format!("{name}@northfold.example");
+            confirmed(&here, &email, &["weekly"]).await;
+            if let Some(reason) = reason {
+                here.suppress(&address(&email), reason, "", Origin::COMMAND_LINE).await.unwrap();
+            }
+        }
+        // So that it is the suppression alone that says so.
+        execute(&store, "update subscribers set state = 'confirmed'").await;
+        let csv = export(&here).await;
+        let mut reader = csv::Reader::from_reader(csv.as_bytes());
+        let mut few = csv::Writer::from_writer(Vec::new());
+        few.write_record(reader.headers().unwrap().iter().take(8)).unwrap();
+        reader.records().for_each(|row| few.write_record(row.unwrap().iter().take(8)).unwrap());
+        let few = String::from_utf8(few.into_inner().unwrap()).unwrap();
+        assert!(few.starts_with("email,name,state,topics,digests,locale,confirmed_at,evidence\n"), "{few}");
+        let other = TestStore::sqlite().await;
+        let (there, _clock) = subscribers(&other, URL).await;
+        import(&other, &there, &few).await;
+        let states = "select email || ' ' || state from subscribers order by email";
+        assert_eq!(text(&other, states).await.replace("@northfold.example", ""), "ann confirmed\nben bounced\ncal complained\ndot unsubscribed");
+        assert_eq!(text(&other, "select distinct email from live_subscriptions").await, "ann@northfold.example");
+        // With all columns nothing is lost.
+        let whole = TestStore::sqlite().await;
+        let (there, _clock) = subscribers(&whole, URL).await;
+        import(&whole, &there, &csv).await;
+        assert_eq!(text(&whole, states).await, text(&store, states).await);
+        assert_eq!(rows(&export(&there).await, true), rows(&csv, false));
+    }
+
     async fn what_waits_for_an_answer_why_somebody_left_and_where_they_were_before_come_back_too(store: TestStore) {
         let (here, clock) = subscribers(&store, URL).await;
         let (asked, keys) = (Asked::default(), store.folder.path().join("keys"));
