@@ -10,6 +10,7 @@ mod messages;
 mod parity;
 mod parts;
 mod templates;
+mod trial;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

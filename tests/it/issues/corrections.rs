@@ -160,6 +160,7 @@ on_both! {
         desk.delivering(async {
             while desk.got().values().map(Vec::len).sum::<usize>() < 128 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
+                desk.tend().await;
             }
         })
         .await;
