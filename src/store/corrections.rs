@@ -29,8 +29,6 @@ queries! {
     CORRECTIONS_WITH_TEXT = { "select id, mail_id, body from corrections where issue_id = $1 and body is not null order by id" };
     CORRECTION_MAILS = { "select of_mail, mail_id from correction_mails where correction_id = $1" };
     NAME_CORRECTION_ANEW = { "update corrections set mail_id = $2 where id = $1" };
-    // Also what replaced another one before.
-    REPLACE_CORRECTION = { "update mails set replaced_by = $2 where id = $1 or replaced_by = $1" };
     // To the address that has received the issue. Whoever has paused since has not left.
     LAY_OUT_CORRECTION = {
         "insert into deliveries (mail_id, kind, digest, subscriber_id, address, name, state, priority, due_at, first_due_at,
@@ -130,15 +128,6 @@ impl Session {
     /// When the database fails.
     pub async fn name_correction_anew(&mut self, correction: i64, mail: i64) -> Result<(), StoreError> {
         execute!(self, NAME_CORRECTION_ANEW, correction, mail)?;
-        Ok(())
-    }
-
-    /// From the commit on, no start of a correction with the mail `old` is granted, and what is claimed of it goes out as `new`.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn replace_correction(&mut self, old: i64, new: i64) -> Result<(), StoreError> {
-        execute!(self, REPLACE_CORRECTION, old, new)?;
         Ok(())
     }
 

@@ -132,6 +132,15 @@ impl Session {
         Ok(())
     }
 
+    /// From the commit on, no start of a correction with the mail `old` is granted, and what is claimed of it goes out as `new`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn replace_correction(&mut self, old: i64, new: i64) -> Result<(), StoreError> {
+        execute!(self, REPLACE_MAIL, old, new)?;
+        Ok(())
+    }
+
     /// Cancels what has not been started of a mail that has nothing left in it. Says how many.
     ///
     /// # Errors
