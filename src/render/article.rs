@@ -129,7 +129,7 @@ fn short_letters(text: &str) -> String {
 }
 
 /// Whether a reader sees anything of the text: zero-width characters and marks alone are nothing.
-fn is_visible(text: &str) -> bool {
+pub(super) fn is_visible(text: &str) -> bool {
     let hidden = |c: char| {
         c.is_whitespace()
             || c.is_control()

@@ -39,6 +39,28 @@ pub enum TemplateError {
         /// The slot.
         slot: &'static str,
     },
+    /// A link that each mail must have is there, and readers do not see it.
+    #[error(
+        "{place}: readers do not see the link to `{{{{ slot.{slot} }}}}`: it has no words, or a style or `hidden` hides it; give \
+         it words, and let them be seen"
+    )]
+    LinkUnseen {
+        /// The template.
+        place: String,
+        /// The slot.
+        slot: &'static str,
+    },
+    /// Something stands so close to a slot's address that it leads elsewhere.
+    #[error(
+        "{place}: `{address}` leads nowhere, since what stands right beside the slot becomes a part of its address; take that \
+         away, or put a space between them"
+    )]
+    SlotSpoilt {
+        /// The template.
+        place: String,
+        /// The address with what is beside it, as the template has it.
+        address: String,
+    },
     /// A mail has the link of a slot that is empty in it.
     #[error(
         "{place}: `{{{{ slot.link }}}}` is empty in this mail; only a mail that is for one link has it, as the confirmation"

@@ -288,7 +288,7 @@ pub(crate) fn links(text: &str, _: Kwargs, _: &State<'_>) -> tera::TeraResult<St
 }
 
 /// A web address without the marks at its end that belong to the sentence. A bracket that it opened itself is its own.
-fn without_last_marks(word: &str) -> &str {
+pub(super) fn without_last_marks(word: &str) -> &str {
     let mut address = word;
     while let Some(last) = address.chars().next_back() {
         let closes =

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::lead::Seen;
+use super::lead::{Seen, spoilt_in};
 use super::letter::Letter;
 use super::renderer::{DIGEST, REQUIRED};
 use super::slots::{Marker, Slot, find};
@@ -128,18 +128,28 @@ impl Trial {
         let html = self.renderer.html(name, view, &self.marker, required)?;
         self.look(name, &html, required)?;
         self.begins(name, ".txt");
-        Ok((html, self.renderer.text(name, view, &self.marker, required)?))
+        let text = self.renderer.text(name, view, &self.marker, required)?;
+        match spoilt_in(&text, &self.marker) {
+            Some(address) => Err(TemplateError::SlotSpoilt { place: self.place(name, ".txt"), address }),
+            None => Ok((html, text)),
+        }
     }
 
     /// Finds a link that leads nowhere, and one that readers need and do not see.
     fn look(&self, name: &str, html: &str, required: &[Slot]) -> Result<(), TemplateError> {
-        let seen = Seen::of(html);
+        let (seen, place) = (Seen::of(html), || self.place(name, ".html"));
         if let Some(link) = seen.astray(&self.marker) {
-            return Err(TemplateError::LinkAstray { place: self.place(name, ".html"), link });
+            return Err(TemplateError::LinkAstray { place: place(), link });
         }
-        match required.iter().find(|slot| !seen.has(**slot, &self.marker)) {
-            Some(slot) => Err(TemplateError::SlotMissing { place: self.place(name, ".html"), slot: slot.as_str() }),
+        if let Some(address) = seen.spoilt(&self.marker) {
+            return Err(TemplateError::SlotSpoilt { place: place(), address });
+        }
+        match required.iter().find(|slot| !seen.shows(**slot, &self.marker)) {
             None => Ok(()),
+            Some(slot) if seen.has(*slot, &self.marker) => {
+                Err(TemplateError::LinkUnseen { place: place(), slot: slot.as_str() })
+            }
+            Some(slot) => Err(TemplateError::SlotMissing { place: place(), slot: slot.as_str() }),
         }
     }
 

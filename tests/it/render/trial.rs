@@ -64,10 +64,71 @@ fn a_link_to_leave_that_readers_do_not_see_is_missed() {
     assert!(load(&[("letter.html", &OWN.replace(link, &seen))]).is_ok());
 }
 
+#[rstest]
+#[case("<a href=\"URL\"></a>")]
+#[case("<a href=\"URL\"> &nbsp;&zwnj;<img src=\"https://example.org/x.png\" alt=\" \"></a>")]
+#[case("<a href=\"URL\" style=\"color: red; Display:NONE !important\">Leave</a>")]
+#[case("<a href=\"URL\"><span style=\"visibility:hidden\">Leave</span></a>")]
+#[case("<div style=\"font-size:0px\"><p><a href=\"URL\">Leave</a></p></div>")]
+#[case("<div style=\"opacity:0.0\"><a href=\"URL\"><img src=\"https://example.org/x.png\" alt=\"Leave\"></a></div>")]
+#[case("<div hidden><a href=\"URL\">Leave</a></div>")]
+#[case("<style>.off { display: none }</style><p class=\"off\"><a href=\"URL\">Leave</a></p>")]
+#[case("<p style=\"display:none\">Leave: URL</p>")]
+fn a_link_to_leave_that_has_no_words_or_is_hidden_is_refused(#[case] hidden: &str) {
+    let link = "<a href=\"{{ slot.unsubscribe_url }}\">Leave</a>";
+    let own = OWN.replace(link, &hidden.replace("URL", "{{ slot.unsubscribe_url }}"));
+    let message = load(&[("letter.html", &own)]).err().unwrap_or_else(|| panic!("{hidden} was taken"));
+    let expected = "DIR/letter.html: readers do not see the link to `{{ slot.unsubscribe_url }}`: it has no words, or";
+    assert!(message.starts_with(expected), "{message}");
+}
+
+#[rstest]
+#[case("<a href=\"URL\"><img src=\"https://example.org/x.png\" alt=\"Leave\"></a>")]
+#[case(
+    "<div style=\"font-size:0;visibility:hidden\"><a href=\"URL\" style=\"font-size:12px;visibility:visible\">Leave</a></div>"
+)]
+#[case("<div style=\"font-size:0\"><a href=\"URL\"><img src=\"https://example.org/x.png\" alt=\"Leave\"></a></div>")]
+#[case("<a href=\"URL\" style=\"display:none;display:block;font-size:0.9em;opacity:.6\">&rarr;</a>")]
+#[case("<a href=\"URL\" style=\"display:none\">Leave</a><p>Leave (URL).</p>")]
+#[case("<p>Leave:URL, whenever you like</p>")]
+#[case("<a href=\"URL#now\">Leave</a> <a href=\"URL?from=mail\">Go</a>")]
+fn a_link_to_leave_that_readers_can_use_is_taken(#[case] link: &str) {
+    let own = OWN.replace(
+        "<a href=\"{{ slot.unsubscribe_url }}\">Leave</a>",
+        &link.replace("URL", "{{ slot.unsubscribe_url }}"),
+    );
+    assert_eq!(load(&[("letter.html", &own)]).err(), None, "{link}");
+}
+
+#[rstest]
+#[case("letter.html", "<a href=\"{{ slot.unsubscribe_url }}x\">Leave</a>", "{{ slot.unsubscribe_url }}x")]
+#[case("letter.html", "<a href=\"{{ slot.unsubscribe_url }}.\">Leave</a>", "{{ slot.unsubscribe_url }}.")]
+#[case("letter.html", "<a href=\"{{ slot.preferences_url }}/pause\">Pause</a>", "{{ slot.preferences_url }}/pause")]
+#[case("letter.html", "<p>Leave: {{ slot.unsubscribe_url }}_now</p>", "{{ slot.unsubscribe_url }}_now")]
+#[case("letter.txt", "Leave{{ slot.unsubscribe_url }}", "Leave{{ slot.unsubscribe_url }}")]
+#[case(
+    "letter.txt",
+    "{{ slot.unsubscribe_url }}{{ slot.preferences_url }}",
+    "{{ slot.unsubscribe_url }}{{ slot.preferences_url }}"
+)]
+fn a_link_that_something_stuck_to_it_leads_elsewhere_is_refused(
+    #[case] file: &str,
+    #[case] stuck: &str,
+    #[case] address: &str,
+) {
+    let text = format!("{stuck}\n{{{{ slot.unsubscribe_url }}}}\n{{{{ slot.preferences_url }}}}.\n");
+    let own = if file == "letter.txt" { text } else { OWN.replace("</body>", &format!("{stuck}</body>")) };
+    let message = load(&[("letter.html", OWN), (file, &own)]).err().unwrap_or_else(|| panic!("{stuck} was taken"));
+    assert!(
+        message.starts_with(&format!("DIR/{file}: `{address}` leads nowhere, since what stands right")),
+        "{message}"
+    );
+}
+
 #[test]
 fn a_template_that_fails_on_an_empty_or_a_wild_issue_is_refused() {
-    let links = "{{ slot.unsubscribe_url }}{{ slot.preferences_url }}";
-    let message = load(&[("digest.txt", &format!("{links}{{{{ lead.url | upper }}}}"))]).err().unwrap();
+    let links = "{{ slot.unsubscribe_url }} {{ slot.preferences_url }}";
+    let message = load(&[("digest.txt", &format!("{links} {{{{ lead.url | upper }}}}"))]).err().unwrap();
     assert!(message.starts_with("DIR/digest.txt:1: "), "{message}");
 }
 
