@@ -61,11 +61,17 @@ impl CliError {
     /// 2 for wrong usage or configuration, else 1.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) | Self::Config(_) | Self::Template(_) | Self::Web(_) | Self::App(AppError::Template(_)) => {
-                ExitCode::from(2)
-            }
+            Self::Usage(_)
+            | Self::Config(_)
+            | Self::Template(_)
+            | Self::Web(_)
+            | Self::App(AppError::Template(_))
+            | Self::Daemon(DaemonError::Web(_) | DaemonError::App(AppError::Template(_))) => ExitCode::from(2),
             Self::Compose(
-                ComposeError::NoIssue { .. } | ComposeError::NoArticle { .. } | ComposeError::SeveralArticles { .. },
+                ComposeError::Template(_)
+                | ComposeError::NoIssue { .. }
+                | ComposeError::NoArticle { .. }
+                | ComposeError::SeveralArticles { .. },
             ) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }

@@ -249,6 +249,23 @@ on_both! {
         assert!(!corrected.goes_on && corrected.recipients == 1, "{corrected:?}");
     }
 
+    async fn a_correction_that_the_operators_template_fails_on_is_a_mistake_in_the_configuration(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(1).await;
+        let issue = desk.issue().await;
+        let own = desk.program.folder.path().join("own");
+        std::fs::create_dir(&own).unwrap();
+        let fails = "{% extends 'builtin/correction.txt' %}\n{% block more %}{% for p in letter.text %}\
+                     {% if p is containing(pat='2028') %}{{ p | int }}{% endif %}{% endfor %}{% endblock %}";
+        std::fs::write(own.join("correction.txt"), fails).unwrap();
+        std::fs::write(desk.program.folder.path().join("text"), "It is 2028.").unwrap();
+        let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
+        desk.program.configure(&format!("{config}\n[templates]\ndir = \"own\"\n"));
+        let said = desk.program.run(&["issue", "correct", &issue.to_string(), "--text", "text"]).await;
+        assert_eq!(said.status.code(), Some(2), "{said:?}");
+        assert!(String::from_utf8_lossy(&said.stderr).contains("own/correction.txt:2: "), "{said:?}");
+    }
+
     async fn a_correction_without_a_word_with_too_many_or_of_an_issue_that_nobody_got_is_refused(store: TestStore) {
         let desk = Desk::new(&store).await;
         let skipped = desk.issue().await;
