@@ -108,8 +108,7 @@ impl Composer {
         }
     }
 
-    /// The correction for those who have the issue in another language or under another subject than its own. Where a story was
-    /// withdrawn, the subject is that of what is left: it shall not be told again.
+    /// The correction for those who have the issue in another language or under another subject than its own.
     async fn corrections_of_mails(
         &self,
         reader: &mut Session,
@@ -118,6 +117,20 @@ impl Composer {
         text: &[String],
         date: NaiveDate,
     ) -> Result<Vec<Correction>, ComposeError> {
+        let render = |((locale, subject), of_mails): ((Locale, String), Vec<i64>)| {
+            Ok(Correction { mail: self.correction(digest, &locale, text, &subject, date)?, locale, of_mails })
+        };
+        self.other_mails(reader, digest, issue).await?.into_iter().map(render).collect()
+    }
+
+    /// The mails of an issue in another language or under another subject than its own. Where a story was withdrawn, the subject
+    /// is that of what is left: it shall not be told again.
+    async fn other_mails(
+        &self,
+        reader: &mut Session,
+        digest: &Digest,
+        issue: &IssueRow,
+    ) -> Result<BTreeMap<(Locale, String), Vec<i64>>, ComposeError> {
         let mails = reader.mails_of_issue(issue.id).await?;
         let is_less = reader.articles_of_issue(issue.id).await?.iter().any(|row| row.withdrawn_at.is_some());
         let left = if is_less { Some(self.frozen(reader, issue, digest).await?) } else { None };
@@ -132,10 +145,49 @@ impl Composer {
                 alike.entry((locale, subject)).or_default().push(mail.id);
             }
         }
-        let render = |((locale, subject), of_mails): ((Locale, String), Vec<i64>)| {
-            Ok(Correction { mail: self.correction(digest, &locale, text, &subject, date)?, locale, of_mails })
+        Ok(alike)
+    }
+
+    /// Makes what a correction lacks for those whose mail of the issue was made after it, as of a choice that came up since. Says
+    /// how many mails the issue has.
+    async fn complete(&self, correction: &CorrectionRow, issue: &IssueRow) -> Result<usize, ComposeError> {
+        let mut reader = self.store.read().await?;
+        let mails = reader.mails_of_issue(issue.id).await?.len();
+        let texts = reader.corrections_with_text(issue.id).await?;
+        let Some(body) = texts.into_iter().find(|row| row.id == correction.id).map(|row| row.body) else {
+            return Ok(mails);
         };
-        alike.into_iter().map(render).collect()
+        // Without the digest nothing more is made of the issue either.
+        let Ok(digest) = self.digest_of(issue) else { return Ok(mails) };
+        let known: BTreeMap<i64, i64> = reader.correction_mails(correction.id).await?.into_iter().collect();
+        let others = self.other_mails(&mut reader, digest, issue).await?;
+        drop(reader);
+        if others.values().flatten().all(|mail| known.contains_key(mail)) {
+            return Ok(mails);
+        }
+        let text: Vec<String> = body.split("\n\n").map(str::to_owned).collect();
+        let date: NaiveDate = issue.issue_date.parse().unwrap_or_default();
+        let mut session = self.store.write(Durability::Full).await?;
+        session.lock_digest(&digest.id).await?;
+        // A withdrawal may have named them anew.
+        let known: BTreeMap<i64, i64> = session.correction_mails(correction.id).await?.into_iter().collect();
+        for ((locale, subject), of_mails) in self.other_mails(&mut session, digest, issue).await? {
+            let mut mail = of_mails.iter().find_map(|of_mail| known.get(of_mail)).copied();
+            for of_mail in of_mails.into_iter().filter(|of_mail| !known.contains_key(of_mail)) {
+                let mail = match mail {
+                    Some(mail) => mail,
+                    None => {
+                        let letter = Letter::Correction { text: &text, subject: &subject, date };
+                        let frame = self.frame(digest, &locale);
+                        let made = self.renderer.letter_in_any_case(&frame, &letter, &*self.random)?;
+                        *mail.insert(self.keep_correction(&mut session, digest, &locale, &made).await?)
+                    }
+                };
+                session.set_correction_mail(correction.id, of_mail, mail).await?;
+            }
+        }
+        session.commit().await?;
+        Ok(mails)
     }
 
     /// Makes the corrections of an issue anew that are named by what has been withdrawn: no further one goes out as it was.
@@ -217,8 +269,13 @@ impl Composer {
         let is_last = !is_under_way(&issue);
         let mut after = correction.layout_after;
         while let Some(upto) = self.store.read().await?.correction_chunk_end(issue.id, after, CHUNK).await? {
+            let mails = self.complete(correction, &issue).await?;
             let mut session = self.store.write(Durability::Full).await?;
             session.lay_out_correction(correction.id, after..upto, PRIORITY, self.clock.now()).await?;
+            if session.mails_of_issue(issue.id).await?.len() != mails {
+                // A mail has been made since, and somebody may have received it by now.
+                continue;
+            }
             session.commit().await?;
             after = upto;
         }

@@ -169,6 +169,32 @@ on_both! {
         assert!(text.contains("Abmelden") && text.contains("It is 2028."), "{text}");
     }
 
+    async fn whoever_chooses_between_a_correction_and_the_layout_gets_it_in_their_language_too(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.program.site.list(story("ferreira", "Nadia Ferreira on counting", "2026-11-04"));
+        desk.program.subscribe("ana@northfold.example", &[]).await;
+        let digest = desk.app.config.digest("weekly").unwrap().clone();
+        let composer = desk.app.composer();
+        let issue = composer.compose(&digest, Occasion::Extra).await.unwrap().issue;
+        composer.correct(issue, "It is 2028.", BECAUSE).await.unwrap();
+        desk.program.subscribe("dora@northfold.example", &["--locale", "de"]).await;
+        desk.program.subscribe("emil@northfold.example", &["--topics", "interviews"]).await;
+        desk.tend().await;
+        desk.deliver_all(issue).await;
+        desk.delivering(async {
+            while desk.got().values().map(Vec::len).sum::<usize>() < 6 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                desk.tend().await;
+            }
+        })
+        .await;
+        for (name, correction) in [("ana", "Correction: "), ("dora", "Berichtigung: "), ("emil", "Correction: ")] {
+            let [issue, corrected] = &desk.got()[&format!("{name}@northfold.example")][..] else { panic!("{name}") };
+            assert_eq!(corrected.0, format!("{correction}{}", issue.0));
+            assert!(corrected.1.contains("It is 2028."), "{}", corrected.1);
+        }
+    }
+
     async fn a_correction_after_a_withdrawal_names_the_issue_by_what_is_left_of_it(store: TestStore) {
         names_what_is_left(&store, false).await;
     }
