@@ -43,6 +43,6 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
 /// Warns of the sources that failed while an issue was composed or previewed.
 pub fn warn_of_failures(polled: &[Polled]) {
     for failed in polled.iter().filter(|p| p.status == PollStatus::Failed) {
-        output::note(format!("source `{}` failed: {}", failed.source, failed.error.as_deref().unwrap_or("no reason")));
+        output::error(format!("source `{}` failed: {}", failed.source, failed.error.as_deref().unwrap_or("no reason")));
     }
 }

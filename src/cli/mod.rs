@@ -109,10 +109,13 @@ const LAST_THREADS: std::time::Duration = std::time::Duration::from_millis(200);
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(cli.verbose, cli.quiet, matches!(cli.command, Command::Serve(_)));
+    if cli.quiet {
+        output::be_quiet();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            output::note(format!("error: cannot start: {error}"));
+            output::error(format!("error: cannot start: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -127,7 +130,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::note(error.report());
+            output::error(error.report());
             error.exit_code()
         }
     }

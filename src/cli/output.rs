@@ -1,6 +1,7 @@
 //! What commands print: results to stdout, everything else to stderr.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -93,8 +94,23 @@ pub fn json(value: &impl Serialize) -> Result<(), CliError> {
     line(serde_json::to_string_pretty(value).map_err(|error| CliError::Output(error.into()))?)
 }
 
-/// Says something to the person on stderr.
+/// Whether only errors are said on stderr, as the command line asks.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From here on says nothing but errors on stderr.
+pub fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Says something to the person on stderr, who may not want to hear it.
 pub fn note(text: impl AsRef<str>) {
+    if !QUIET.load(Ordering::Relaxed) {
+        error(text);
+    }
+}
+
+/// Says on stderr what has gone wrong.
+pub fn error(text: impl AsRef<str>) {
     let mut err = io::stderr().lock();
     // Nobody is left to tell when even stderr is gone.
     let _ = writeln!(err, "{}", text.as_ref());
@@ -140,7 +156,7 @@ pub fn confirm(question: &str) -> Result<bool, CliError> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-/// A progress bar on stderr, or nothing where that is no terminal.
+/// A progress bar on stderr, or nothing where that is no terminal or shall be quiet.
 pub fn progress(length: u64, what: &'static str) -> ProgressBar {
     bar(length, what, "{prefix} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta}")
 }
@@ -151,7 +167,7 @@ pub fn watched(length: u64, what: &'static str) -> ProgressBar {
 }
 
 fn bar(length: u64, what: &'static str, template: &str) -> ProgressBar {
-    if !io::stderr().is_terminal() {
+    if QUIET.load(Ordering::Relaxed) || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(length);

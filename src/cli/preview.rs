@@ -220,7 +220,7 @@ fn open_in_browser(file: &Path) {
     let opened = Command::new(opener).args(arguments).arg(file).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     match opened {
         Ok(_) => output::note(format!("the preview is in {}", file.display())),
-        Err(_) => output::note(format!("no browser was found; open {}", file.display())),
+        Err(_) => output::error(format!("no browser was found; open {}", file.display())),
     }
 }
 

@@ -86,7 +86,7 @@ async fn follow(app: &App, issue: i64) -> Result<(), CliError> {
     };
     let trouble = |words| {
         bar.suspend(|| {
-            output::note(format!("the relay fails: {words}"));
+            output::error(format!("the relay fails: {words}"));
             output::note(
                 "it is tried again and again; Ctrl-C is safe, and `serve` or another run delivers what is queued",
             );

@@ -161,6 +161,10 @@ on_both! {
         assert_eq!((&preview["articles"], &preview["recipients"], &preview["variants"]), (&3.into(), &2.into(), &2.into()));
         assert_eq!(program.json(&["issue", "list"]).await, Value::Array(vec![]));
         assert_eq!(program.json(&["source", "list"]).await[0]["polled_at"], Value::Null);
+        let quiet = program.run(&["preview", "weekly", "-q"]).await;
+        assert!(quiet.status.success() && !quiet.stdout.is_empty() && quiet.stderr.is_empty(), "{quiet:?}");
+        let wrong = program.run(&["-q", "preview", "weekli"]).await;
+        assert!(String::from_utf8_lossy(&wrong.stderr).contains("there is no digest `weekli`"), "{wrong:?}");
         let eml = program.run(&["preview", "weekly", "--format", "eml"]).await.stdout;
         assert_eq!(MessageParser::default().parse(&eml).unwrap().subject().unwrap(), preview["subject"].as_str().unwrap());
         assert_eq!(program.json(&["run", "weekly", "--wait"]).await["sent"], 2);
