@@ -54,7 +54,7 @@ impl Composer {
             after = upto;
         }
         let mut session = self.store.write(Durability::Full).await?;
-        session.laid_out(issue.id, self.clock.now()).await?;
+        session.laid_out(issue.id, after, self.clock.now()).await?;
         session.commit().await?;
         Ok(())
     }

@@ -41,7 +41,8 @@ queries! {
     LAID_OUT_TO = {
         "update issues set layout_after = $2, recipients = recipients + $3 where id = $1 and layout_after < $2"
     };
-    LAID_OUT = { "update issues set laid_out_at = $2 where id = $1 and laid_out_at is null" };
+    // The mark may have been set back since the last chunk.
+    LAID_OUT = { "update issues set laid_out_at = $3 where id = $1 and laid_out_at is null and layout_after = $2" };
     STILL_SENDING = { "select count(*) from issues where id = $1 and state = 'sending' and laid_out_at is null and layout_after = $2" };
 }
 
@@ -169,12 +170,12 @@ impl Session {
         Ok(true)
     }
 
-    /// Marks that the whole issue is laid out.
+    /// Marks that the whole issue is laid out, up to the subscriber `upto`, unless it has to come back to somebody.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn laid_out(&mut self, issue: i64, now: UtcMillis) -> Result<(), StoreError> {
-        execute!(self, LAID_OUT, issue, now)?;
+    pub async fn laid_out(&mut self, issue: i64, upto: i64, now: UtcMillis) -> Result<(), StoreError> {
+        execute!(self, LAID_OUT, issue, upto, now)?;
         Ok(())
     }
 }

@@ -26,17 +26,23 @@ queries! {
                where c.subscriber_id = $1 and c.digest = $2 and c.event in ('chose', 'imported'))
            and exists (select 1 from issues i where i.id = deliveries.issue_id and i.state in ('sending', 'held') for share)"
     };
-    // What a leaving cancelled before it was ever started: in an issue that is still being sent, unless they are paused, and
+    // Whom a layout that is under way has passed over it comes back to; who is behind them has theirs already.
+    LAY_OUT_AGAIN = {
+        "update issues set layout_after = cast($1 as bigint) - 1
+         where digest = $2 and state in ('sending', 'held') and laid_out_at is null and layout_after >= $1
+           and not exists (select 1 from deliveries d where d.issue_id = issues.id and d.subscriber_id = $1)"
+    };
+    // What a leaving cancelled before it was ever started, or the start afterwards, where a layout had not seen it yet: in an issue that is still being sent, unless they are paused, and
     // corrections of what they have, as long as it is kept who got them.
     RESTORE_LEFT = {
         deliveries set "state = 'queued', due_at = $4, first_due_at = $4, finished_at = null"
-        where sqlite "subscriber_id = $1 and digest = $2 and state = 'cancelled' and finished_at = $3 and started_at is null
+        where sqlite "subscriber_id = $1 and digest = $2 and state = 'cancelled' and finished_at >= $3 and started_at is null
            and (kind = 'digest' and $5 = 0 and exists (
                    select 1 from issues i where i.id = deliveries.issue_id and i.state in ('sending', 'held'))
                 or kind = 'correction' and exists (
                    select 1 from corrections c join issues i on i.id = c.issue_id
                    where c.id = deliveries.correction_id and i.folded_at is null))"
-        postgres "subscriber_id = $1 and digest = $2 and state = 'cancelled' and finished_at = $3 and started_at is null
+        postgres "subscriber_id = $1 and digest = $2 and state = 'cancelled' and finished_at >= $3 and started_at is null
            and (kind = 'digest' and $5 = 0 and exists (
                    select 1 from issues i where i.id = deliveries.issue_id and i.state in ('sending', 'held') for share)
                 or kind = 'correction' and exists (
@@ -56,17 +62,19 @@ impl Session {
     }
 
     /// Queues again what a pause has cancelled that is ended now, as far as it was never started and its issue is still
-    /// being sent. Says how many.
+    /// being sent, and has layouts come back to them. The digest has to be locked. Says how many were queued.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn restore_paused(&mut self, subscriber: i64, digest: &str, now: UtcMillis) -> Result<u64, StoreError> {
         self.queues();
+        execute!(self, LAY_OUT_AGAIN, subscriber, digest)?;
         execute!(self, RESTORE_PAUSED, subscriber, digest, now)
     }
 
     /// Queues again what leaving a digest at that moment cancelled, as far as it was never started: corrections, and unless
-    /// they are `paused` what is of an issue that is still being sent. Says how many.
+    /// they are `paused` what is of an issue that is still being sent; layouts come back to them. The digest has to be locked.
+    /// Says how many were queued.
     ///
     /// # Errors
     /// When the database fails.
@@ -79,6 +87,9 @@ impl Session {
         now: UtcMillis,
     ) -> Result<u64, StoreError> {
         self.queues();
+        if !paused {
+            execute!(self, LAY_OUT_AGAIN, subscriber, digest)?;
+        }
         execute!(self, RESTORE_LEFT, subscriber, digest, left_at, now, i64::from(paused))
     }
 }

@@ -10,7 +10,7 @@ use super::manage::locked;
 use super::meant::{mover_said_no, mover_who_said_no};
 use super::{
     CHANGE_LIFETIME, ChangeClaim, Notice, NoticeKind, Notify, Origin, PersonalClaim, SecretLink, Subscribers,
-    SubscribersError, event, refusal, unless_first,
+    SubscribersError, event, keep_layouts_out, refusal, unless_first,
 };
 use crate::domain::{EmailAddress, SubscriberState, UtcMillis};
 use crate::store::{Durability, Session, SubscriberRow};
@@ -232,9 +232,7 @@ impl Subscribers {
             return Ok(Changed::Stale);
         };
         // A layout beside this one would put the old address into the queue after it was changed there.
-        for have in session.subscriptions_among(&[row.id]).await? {
-            session.lock_digest(&have.digest).await?;
-        }
+        keep_layouts_out(&mut session, row.id).await?;
         session.lock_subscribers_among(&[&hash, &row.address_hash]).await?;
         let (changed, known) = self.changeable(&mut session, claim).await?;
         let (Changed::Now, Some(row)) = (changed, known) else { return Ok(changed) };

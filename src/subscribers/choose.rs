@@ -83,6 +83,8 @@ impl Subscribers {
         origin: Origin<'_>,
     ) -> Result<Chose, SubscribersError> {
         let mut session = self.store.write(Durability::Full).await?;
+        // A layout beside this one would go by the choice of before.
+        session.lock_digest(&claim.digest).await?;
         if let Some((row, _)) = find(&mut session, claim).await? {
             session.lock_subscriber(row.id).await?;
         }

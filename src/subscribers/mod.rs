@@ -71,7 +71,7 @@ pub use why::{Why, WhyDigest, WhyIssue, WhySuppressed};
 
 use crate::config::Config;
 use crate::domain::{Clock, EmailAddress, Random, UtcMillis};
-use crate::store::{ConsentRow, Store, StoreError, SubscriberRow};
+use crate::store::{ConsentRow, Session, Store, StoreError, SubscriberRow};
 
 use together::Together;
 
@@ -229,6 +229,18 @@ where
         }
     }
     attempt().await
+}
+
+/// Lets no layout of what a person has, or had, run beside this transaction. Before the person is locked, since a layout waits
+/// for that.
+async fn keep_layouts_out(session: &mut Session, subscriber: i64) -> Result<(), SubscribersError> {
+    let mut digests: Vec<String> =
+        session.subscriptions_among(&[subscriber]).await?.into_iter().map(|have| have.digest).collect();
+    digests.sort_unstable();
+    for digest in digests {
+        session.lock_digest(&digest).await?;
+    }
+    Ok(())
 }
 
 /// An event about a subscriber, without wording or evidence.

@@ -3,7 +3,7 @@
 use super::add::drop_others;
 use super::choice::Chosen;
 use super::meant::mover_said_no;
-use super::{Origin, PersonalClaim, Subscribers, SubscribersError, event};
+use super::{Origin, PersonalClaim, Subscribers, SubscribersError, event, keep_layouts_out};
 use crate::domain::{SubscriberState, SubscriptionState};
 use crate::store::{Durability, ReasonRow, Session, SubscriberRow, SubscriptionRow};
 
@@ -105,6 +105,7 @@ impl Subscribers {
     ) -> Result<Undone, SubscribersError> {
         let mut session = self.store.write(Durability::Full).await?;
         if let Some(row) = session.subscriber_by_public_id(&claim.subscriber).await? {
+            keep_layouts_out(&mut session, row.id).await?;
             session.lock_subscriber(row.id).await?;
         }
         let past = match past(&mut session, claim).await? {

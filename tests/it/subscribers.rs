@@ -15,6 +15,7 @@ mod model;
 mod moving;
 mod noes;
 mod other_programs;
+mod passed_over;
 mod pausing;
 mod recalling;
 mod rotating;

@@ -91,7 +91,10 @@ impl Mirror {
             Statement::LaidOut | Statement::Retry => {
                 let mut session = self.store.write(Durability::Full).await.unwrap();
                 match (self.issue, statement) {
-                    (Some(issue), Statement::LaidOut) => session.laid_out(issue, now).await.unwrap(),
+                    (Some(issue), Statement::LaidOut) => {
+                        let last = self.subscribers.last().copied().unwrap_or_default();
+                        session.laid_out(issue, last, now).await.unwrap();
+                    }
                     (Some(issue), _) => drop(session.retry_deliveries(issue, now).await.unwrap()),
                     (None, _) => {}
                 }
