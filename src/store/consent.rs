@@ -90,6 +90,18 @@ queries! {
             where c.event in ('confirmed', 'moved') and c.actor = 'subscriber'
               and c.subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint) group by c.subscriber_id"
     };
+    // A list of keys is bound in its own way on each. Undoing a leaving is a yes too.
+    OWN_AGREEMENTS_AMONG = {
+        sqlite "select c.subscriber_id, c.digest, max(c.at) from consent_events c
+            join subscribers s on s.id = c.subscriber_id and s.email = c.address
+            where c.event in ('confirmed', 'returned') and c.actor = 'subscriber' and c.digest is not null
+              and c.subscriber_id in (select value from json_each($1)) group by c.subscriber_id, c.digest"
+        postgres "select c.subscriber_id, c.digest, max(c.at) from consent_events c
+            join subscribers s on s.id = c.subscriber_id and s.email = c.address
+            where c.event in ('confirmed', 'returned') and c.actor = 'subscriber' and c.digest is not null
+              and c.subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)
+            group by c.subscriber_id, c.digest"
+    };
     CONSENT_SINCE = {
         "select subscriber_id, address, event, digest, at, source, actor, network, agent, wording, evidence
          from consent_events where subscriber_id = $1 and at > $2 order by at, id"
@@ -182,6 +194,18 @@ impl Session {
     /// When the database fails.
     pub async fn own_confirmations_among(&mut self, subscribers: &[i64]) -> Result<Vec<(i64, UtcMillis)>, StoreError> {
         fetch_all!(self, OWN_CONFIRMATIONS_AMONG as (i64, UtcMillis), &super::query::json(subscribers))
+    }
+
+    /// When those of the subscribers with these row ids who have agreed to digests at their present address themselves did so
+    /// last, for each digest.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn own_agreements_among(
+        &mut self,
+        subscribers: &[i64],
+    ) -> Result<Vec<(i64, String, UtcMillis)>, StoreError> {
+        fetch_all!(self, OWN_AGREEMENTS_AMONG as (i64, String, UtcMillis), &super::query::json(subscribers))
     }
 
     /// The events of a subscriber after that moment, oldest first.

@@ -266,7 +266,8 @@ impl Known {
         let ask = asked && next.state == SubscriberState::Pending;
         let replaced = have.iter().filter(|have| confirms && is_wanted(have));
         let drop: Vec<String> = replaced.map(|have| have.digest.clone()).collect();
-        let stricter = if confirms { Vec::new() } else { stricter(&wishes.exact, have, now) };
+        let exact = wishes.exact.iter().filter(|theirs| !confirms && !self.own.has_taken_up(known, theirs));
+        let stricter = stricter(exact, have, now);
         let mut cancel: Vec<String> = stricter.iter().map(|have| have.digest.clone()).collect();
         let remain = have.iter().filter(|have| !drop.contains(&have.digest) && !cancel.contains(&have.digest));
         let stays = remain.chain(&put).chain(&stricter).any(|have| have.state != SubscriptionState::Left);
@@ -287,8 +288,12 @@ impl Known {
 }
 
 /// What the file has left or paused and they have not here, or not for as long.
-fn stricter(exact: &[SubscriptionRow], have: &[SubscriptionRow], now: UtcMillis) -> Vec<SubscriptionRow> {
-    let pair = exact.iter().filter_map(|theirs| Some((theirs, have.iter().find(|have| have.digest == theirs.digest)?)));
+fn stricter<'r>(
+    exact: impl Iterator<Item = &'r SubscriptionRow>,
+    have: &[SubscriptionRow],
+    now: UtcMillis,
+) -> Vec<SubscriptionRow> {
+    let pair = exact.filter_map(|theirs| Some((theirs, have.iter().find(|have| have.digest == theirs.digest)?)));
     pair.filter_map(|(theirs, have)| match (theirs.state, have.state) {
         (SubscriptionState::Left, SubscriptionState::Active | SubscriptionState::Paused) => Some(SubscriptionRow {
             state: SubscriptionState::Left,

@@ -170,6 +170,13 @@ impl Event {
         (theirs && matches!(self.event.as_str(), "confirmed" | "moved")).then_some(self.at.0)
     }
 
+    /// The digest that somebody has agreed to with it at that address themselves, if they did, and when.
+    pub(super) fn agrees(&self, address: &str) -> Option<(String, UtcMillis)> {
+        let theirs = self.actor == Origin::PAGE.actor && self.address == address;
+        let digest = self.digest.clone().filter(|_| theirs && matches!(self.event.as_str(), "confirmed" | "returned"));
+        Some((digest?, self.at.0))
+    }
+
     /// Whether somebody has set their name or language with it themselves.
     pub(super) fn is_own_profile(&self) -> bool {
         self.actor == Origin::PAGE.actor && self.event == "profile"

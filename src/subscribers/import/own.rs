@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::decide::{Numbered, gone};
 use super::history::Event;
 use super::row::Row;
-use crate::domain::{SubscriberState, UtcMillis};
-use crate::store::{Session, StoreError, SubscriberRow};
+use crate::domain::{SubscriberState, SubscriptionState, UtcMillis};
+use crate::store::{Session, StoreError, SubscriberRow, SubscriptionRow};
 
 /// What those have done themselves whom a row of a chunk would change; by their row ids.
 #[derive(Default)]
@@ -17,6 +17,8 @@ pub(super) struct Own {
     sign_ups: HashSet<i64>,
     /// When they confirmed their address last, where a row says what a confirmation lifts.
     confirmations: HashMap<i64, UtcMillis>,
+    /// When they agreed last to a digest that a row says they had left then.
+    agreements: HashMap<(i64, String), UtcMillis>,
 }
 
 /// What one of them has done themselves, as the events say that come along with them.
@@ -24,6 +26,7 @@ pub(super) struct Own {
 pub(super) struct Done {
     profile: bool,
     confirmed: Option<UtcMillis>,
+    agreed: Vec<(String, UtcMillis)>,
 }
 
 impl Done {
@@ -33,6 +36,7 @@ impl Done {
         Self {
             profile: events.iter().any(Event::is_own_profile),
             confirmed: events.iter().filter_map(|event| event.confirms(address)).max(),
+            agreed: events.iter().filter_map(|event| event.agrees(address)).collect(),
         }
     }
 }
@@ -58,14 +62,20 @@ impl Own {
             own.profiles = session.own_profiles_among(&changed).await?.into_iter().collect();
             own.sign_ups = session.own_sign_ups_among(&changed).await?.into_iter().collect();
         }
-        let barred = chunk.iter().map(|numbered| &numbered.row);
-        let barred = barred.filter(|row| lifted_since(row).is_some() || left_by(row).is_some());
-        let barred: Vec<i64> = barred
-            .flat_map(|row| [known, moved].into_iter().filter_map(|people| people.get(&row.address_hash)))
-            .map(|person| person.id)
-            .collect();
+        let people = |which: fn(&Row) -> bool| -> Vec<i64> {
+            let rows = chunk.iter().map(|numbered| &numbered.row).filter(|row| which(row));
+            rows.flat_map(|row| [known, moved].into_iter().filter_map(|people| people.get(&row.address_hash)))
+                .map(|person| person.id)
+                .collect()
+        };
+        let barred = people(|row| lifted_since(row).is_some() || left_by(row).is_some());
         if !barred.is_empty() {
             own.confirmations = session.own_confirmations_among(&barred).await?.into_iter().collect();
+        }
+        let left = people(left_in_part);
+        if !left.is_empty() {
+            let agreements = session.own_agreements_among(&left).await?.into_iter();
+            own.agreements = agreements.map(|(id, digest, at)| ((id, digest), at)).collect();
         }
         Ok(own)
     }
@@ -77,6 +87,10 @@ impl Own {
         }
         if let Some(at) = done.confirmed {
             self.confirmations.insert(id, at);
+        }
+        for (digest, at) in &done.agreed {
+            let last = self.agreements.entry((id, digest.clone())).or_insert(*at);
+            *last = (*at).max(*last);
         }
     }
 
@@ -96,6 +110,13 @@ impl Own {
             SubscriberState::Bounced => row.gone_at().is_some_and(before) || self.has_lifted(person, row),
             SubscriberState::Pending | SubscriberState::Confirmed | SubscriberState::Complained => false,
         }
+    }
+
+    /// Whether they have agreed to a digest themselves since they had left it where a row comes from.
+    pub(super) fn has_taken_up(&self, person: &SubscriberRow, theirs: &SubscriptionRow) -> bool {
+        let agreed = self.agreements.get(&(person.id, theirs.digest.clone()));
+        theirs.state == SubscriptionState::Left
+            && theirs.left_at.is_some_and(|left| agreed.is_some_and(|at| left < *at))
     }
 
     /// Takes the name and the language of a row, but for those that the person has chosen. A mere request may be somebody
@@ -125,4 +146,9 @@ fn lifted_since(row: &Row) -> Option<UtcMillis> {
 /// When whoever a row says has gone had done so at the latest, where it says that.
 fn left_by(row: &Row) -> Option<UtcMillis> {
     row.gone_at().filter(|_| row.claim.state.is_some_and(gone))
+}
+
+/// Whether a row says of a digest that somebody had left it, and when.
+fn left_in_part(row: &Row) -> bool {
+    row.wishes.exact.iter().any(|have| have.state == SubscriptionState::Left && have.left_at.is_some())
 }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use postround::domain::UtcMillis;
-use postround::subscribers::{Import, ImportBasis, ImportReport, Origin, Subscribers};
+use postround::subscribers::{Import, ImportBasis, ImportReport, Leave, Origin, Subscribers};
 
-use super::{URL, import, states};
+use super::{URL, import, public_id, states};
 use crate::support::household::{Asked, confirmed, execute, somebody, subscribers, text};
 use crate::support::{TestClock, TestStore, on_both};
 
@@ -171,6 +171,42 @@ on_both! {
             assert_eq!(states(&store).await, format!("{ann} {state}"), "{file}");
             execute(&store, "update subscribers set state = 'confirmed';
                 update subscriptions set state = 'active', left_at = null; delete from suppressions").await;
+        }
+    }
+
+    async fn an_old_dated_no_to_one_digest_is_over_for_whoever_has_taken_it_up_since(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let ann = "ann@northfold.example";
+        confirms(ann, &subscribers, &clock).await;
+        execute(&store, "insert into subscriptions (subscriber_id, digest, state, topics, created_at)
+            select id, 'jobs', 'active', '*', 0 from subscribers").await;
+        let left_again = async || {
+            let (id, asked) = (public_id(&store).await, Asked::default());
+            let left = subscribers.say_goodbye(&id, "weekly", Leave::Digest("weekly"), Origin::PAGE, &asked).await.unwrap();
+            let (left_at, way) = (subscribers.now(), left.way.unwrap());
+            clock.advance(Duration::from_secs(60));
+            let way = subscribers.tokens().verify_undo(way.as_str(), subscribers.now()).unwrap();
+            subscribers.undo(&way, "Undo", Origin::PAGE).await.unwrap();
+            format!(" left={}", left_at.exact())
+        };
+        let file = |digest: &str, left: &str| format!("email,subscriptions\n{ann},{digest}=* left{left}\n");
+        let undone = left_again().await;
+        clock.advance(Duration::from_secs(60));
+        let later = format!(" left={}", subscribers.now().exact());
+        let long_ago = " left=2022-01-02T03:04:05Z";
+        for (file, has) in [
+            (file("weekly", long_ago), "jobs\nweekly"), (file("weekly", &undone), "jobs\nweekly"),
+            (file("weekly", &later), "jobs"), (file("weekly", ""), "jobs"),
+            (file("jobs", long_ago), "weekly"),
+        ] {
+            let path = store.folder.path().join("people.csv");
+            std::fs::write(&path, &file).unwrap();
+            let dry = Import { dry: true, ..Import::new(&path, PAPER) };
+            let foreseen = subscribers.import(&dry, &Asked::default(), |_, _| {}).await.unwrap();
+            let report = import(&store, &subscribers, file.as_bytes(), PAPER, false).await;
+            assert_eq!((foreseen.updated, foreseen.unchanged), (report.updated, report.unchanged), "{file}");
+            assert_eq!(text(&store, "select digest from live_subscriptions order by 1").await, has, "{file}");
+            execute(&store, "update subscriptions set state = 'active', left_at = null").await;
         }
     }
 
