@@ -32,8 +32,10 @@ pub struct JoinRequest {
 pub enum AskedAgain {
     /// Whatever is to be said is mailed to the address, unless it has had mails enough.
     Asked,
-    /// There is nobody of that link any more, or nothing of what it was for: they can only join anew.
+    /// There is nobody of that link any more: they can only join anew.
     Gone,
+    /// None of the digests that it was for is in the configuration any more.
+    Discontinued,
     /// The link is none of ours.
     BadLink(TokenError),
 }
@@ -137,7 +139,7 @@ impl Subscribers {
         let Ok(address) = EmailAddress::parse(&row.email) else { return Ok(AskedAgain::Gone) };
         let choice = self.still_offered(&claim.choice);
         if choice.is_empty() {
-            return Ok(AskedAgain::Gone);
+            return Ok(AskedAgain::Discontinued);
         }
         let request = JoinRequest {
             address,

@@ -102,6 +102,7 @@ async fn ask_again(
     Ok(match state.subscribers.ask_again(token, &wording, origin, &*state.notices).await? {
         AskedAgain::Asked => state.pages.message(StatusCode::OK, locale, "confirm.asked_again"),
         AskedAgain::Gone => over(state, locale),
+        AskedAgain::Discontinued => discontinued(state, locale),
         AskedAgain::BadLink(error) => state.bad_link(locale, error),
     })
 }

@@ -177,7 +177,8 @@ on_both! {
             site.clock.advance(Duration::from_secs(days * 86_400));
             let before = everything(&store).await;
             for path in [&only, &used] {
-                for page in [site.get(path).await, site.post(path, FORM, "").send().await.unwrap()] {
+                let pressed = site.post(path, FORM, "again=yes").send().await.unwrap();
+                for page in [site.get(path).await, site.post(path, FORM, "").send().await.unwrap(), pressed] {
                     assert_eq!(page.status(), StatusCode::GONE);
                     let page = page.text().await.unwrap();
                     assert!(page.contains("does not exist any more") && page.contains("href=\"/mail/\">Subscribe"), "{page}");
