@@ -6,19 +6,24 @@ use crate::domain::UtcMillis;
 
 queries! {
     // Whom another process is busy with is left for the next time. Whoever is still to be asked has not failed to answer. That
-    // an address is dead must not be forgotten with whoever never confirmed there: so only where a suppression says it as well.
+    // an address is dead must not be forgotten with whoever never confirmed there: so only where a suppression says it as well, or
+    // an operator has lifted it since.
     LOCK_UNCONFIRMED = {
         sqlite "select id from subscribers where (state = 'pending' or state = 'bounced' and confirmed_at is null)
-                  and (state = 'pending' or exists (
-                    select 1 from suppressions x where x.address_hash = subscribers.address_hash))
+                  and (state = 'pending'
+                    or exists (select 1 from suppressions x where x.address_hash = subscribers.address_hash)
+                    or exists (select 1 from consent_events c where c.subscriber_id = subscribers.id
+                        and c.event = 'unsuppressed' and c.at between subscribers.updated_at and $1))
                   and created_at <= $1 and not exists (
                     select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $1)
                   and not exists (select 1 from deliveries d where d.subscriber_id = subscribers.id and d.state = 'sending')
                   and not exists (select 1 from asks a where a.subscriber_id = subscribers.id)
                 order by id limit $2"
         postgres "select id from subscribers where (state = 'pending' or state = 'bounced' and confirmed_at is null)
-                  and (state = 'pending' or exists (
-                    select 1 from suppressions x where x.address_hash = subscribers.address_hash))
+                  and (state = 'pending'
+                    or exists (select 1 from suppressions x where x.address_hash = subscribers.address_hash)
+                    or exists (select 1 from consent_events c where c.subscriber_id = subscribers.id
+                        and c.event = 'unsuppressed' and c.at between subscribers.updated_at and $1))
                   and created_at <= $1 and not exists (
                     select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $1)
                   and not exists (select 1 from deliveries d where d.subscriber_id = subscribers.id and d.state = 'sending')
@@ -29,13 +34,17 @@ queries! {
     STILL_UNCONFIRMED = {
         sqlite "select id from subscribers where id in (select value from json_each($1))
                   and (state = 'pending' or state = 'bounced' and confirmed_at is null)
-                  and (state = 'pending' or exists (
-                    select 1 from suppressions x where x.address_hash = subscribers.address_hash))
+                  and (state = 'pending'
+                    or exists (select 1 from suppressions x where x.address_hash = subscribers.address_hash)
+                    or exists (select 1 from consent_events c where c.subscriber_id = subscribers.id
+                        and c.event = 'unsuppressed' and c.at between subscribers.updated_at and $2))
                   and not exists (select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $2)"
         postgres "select id from subscribers where id in (select jsonb_array_elements_text($1::jsonb)::bigint)
                   and (state = 'pending' or state = 'bounced' and confirmed_at is null)
-                  and (state = 'pending' or exists (
-                    select 1 from suppressions x where x.address_hash = subscribers.address_hash))
+                  and (state = 'pending'
+                    or exists (select 1 from suppressions x where x.address_hash = subscribers.address_hash)
+                    or exists (select 1 from consent_events c where c.subscriber_id = subscribers.id
+                        and c.event = 'unsuppressed' and c.at between subscribers.updated_at and $2))
                   and not exists (select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $2)"
     };
     // What is being sent this moment ends as it ends, and is nobody's.

@@ -251,6 +251,21 @@ on_both! {
         assert_eq!(report.skipped_by.get("bounced"), Some(&1), "{report:?}");
     }
 
+    async fn whose_confirmation_bounced_is_forgotten_when_it_is_long_ago_that_an_operator_has_lifted_that(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        join(&subscribers, ANN, &Asked::default()).await;
+        clock.advance(DAY);
+        subscribers.suppress(&address(ANN), SuppressionReason::Bounced, "", Origin::RELAY).await.unwrap();
+        clock.advance(20 * DAY);
+        subscribers.unsuppress(ANN, Origin::COMMAND_LINE).await.unwrap().unwrap();
+        assert_eq!(states(&store).await, format!("{ANN} bounced"));
+        clock.advance(29 * DAY);
+        assert_eq!(subscribers.forget_unconfirmed().await.unwrap(), 0, "it is to have an effect first");
+        clock.advance(DAY);
+        assert_eq!(subscribers.forget_unconfirmed().await.unwrap(), 1);
+        assert_eq!(states(&store).await, "");
+    }
+
     async fn whose_confirmation_bounced_is_not_forgotten_who_has_asked_anew_since(store: TestStore) {
         let (subscribers, clock) = subscribers(&store, URL).await;
         let asked = Asked::default();
