@@ -12,10 +12,10 @@ use crate::alerts::Alerts;
 use crate::compose::{IssueContent, latest_issue, linked, new_mail};
 use crate::config::{Config, Digest};
 use crate::domain::{Clock, EmailAddress, Locale, PublicId, Random, UtcMillis};
-use crate::render::{Frame, Letter, RenderedMail, Renderer, Valid, Wanted};
+use crate::render::{Frame, Had, Letter, RenderedMail, Renderer, Valid, Wanted};
 use crate::schedule::local_day;
 use crate::store::{NewDelivery, NewMail, Session};
-use crate::subscribers::{Chosen, Keys, Notice, NoticeKind, Notify, NotifyError, SecretLink, Topics};
+use crate::subscribers::{Chosen, Keys, Notice, NoticeKind, Notify, NotifyError, Pauses, SecretLink, Topics};
 
 /// Where notices stand in the queue: before everything else.
 const PRIORITY: i64 = 0;
@@ -125,11 +125,32 @@ impl Notices {
         choice.iter().filter_map(wanted).collect()
     }
 
+    /// What somebody has already of what was asked for.
+    fn had(&self, digests: &[String], pauses: &Pauses) -> Vec<Had> {
+        let had = |digest: &Digest| Had {
+            digest: digest.title.clone(),
+            paused_until: pauses.until(&digest.id).map(|until| local_day(until, digest.timezone())),
+        };
+        digests.iter().filter_map(|digest| self.config.digest(digest)).map(had).collect()
+    }
+
+    /// The digest in whose looks a mail about several comes, by the name of who sends them.
+    fn of_all(&self, digest: &Digest, kind: &NoticeKind) -> Digest {
+        let sender = match kind {
+            NoticeKind::Confirm { choice, .. } => {
+                self.config.sender_of(choice.iter().map(|chosen| chosen.digest.as_str()))
+            }
+            NoticeKind::AlreadySubscribed { digests, .. } => self.config.sender_of(digests.iter().map(String::as_str)),
+            _ => &digest.sender,
+        };
+        Digest { title: sender.name.clone(), sender: sender.clone(), ..digest.clone() }
+    }
+
     /// The day of the first issue of any of those that were chosen.
-    fn first_issue(&self, choice: &[Chosen], now: UtcMillis) -> Option<NaiveDate> {
+    fn first_issue(&self, choice: &[Chosen], pauses: &Pauses, now: UtcMillis) -> Option<NaiveDate> {
         let digests = choice.iter().filter_map(|chosen| self.config.digest(&chosen.digest));
         let next = digests
-            .filter_map(|digest| Some((digest.schedule.next_after(now)?, digest.timezone())))
+            .filter_map(|digest| Some((digest.schedule.next_after(pauses.over(&digest.id, now))?, digest.timezone())))
             .min_by_key(|(at, _)| *at);
         next.map(|(at, zone)| local_day(at, zone))
     }
@@ -192,23 +213,20 @@ impl Notices {
     ) -> Result<(i64, &'static str), NotifyError> {
         let digest = self.digest(notice)?;
         let locale = notice.locale.as_ref().unwrap_or(&digest.locale);
-        let frame = Frame { digest, config: &self.config, locale, test: false };
         let valid = |until: &UtcMillis| Valid::of_millis(until.0 - now.0);
         let latest = match notice.kind {
             NoticeKind::Welcome => self.latest(session, notice.subscriber, (digest, locale)).await?,
             _ => None,
         };
         let letter = match &notice.kind {
-            NoticeKind::Confirm { choice, expires_at, reminder, .. } => Letter::Confirmation {
+            NoticeKind::Confirm { choice, pauses, expires_at, reminder, .. } => Letter::Confirmation {
                 wanted: self.wanted(choice, locale),
-                first_issue: self.first_issue(choice, now),
+                first_issue: self.first_issue(choice, pauses, now),
                 valid: valid(expires_at),
                 days: whole_days(self.config.confirmation.forget_after),
                 reminder: *reminder,
             },
-            NoticeKind::AlreadySubscribed { paused_until } => {
-                Letter::Subscribed { paused_until: paused_until.map(|until| local_day(until, digest.timezone())) }
-            }
+            NoticeKind::AlreadySubscribed { digests, pauses } => Letter::Subscribed { had: self.had(digests, pauses) },
             NoticeKind::AddressTaken => Letter::Taken,
             NoticeKind::ManageLink { expires_at, .. } => Letter::Manage { valid: valid(expires_at) },
             NoticeKind::ChangeAddress { expires_at, .. } => Letter::Address { valid: valid(expires_at) },
@@ -216,6 +234,9 @@ impl Notices {
             NoticeKind::Goodbye { expires_at, .. } => Letter::Goodbye { valid: valid(expires_at) },
             NoticeKind::Welcome => Letter::Welcome { latest: latest.as_ref().map(|(_, content)| content) },
         };
+        let of_all = letter.is_of_several().then(|| self.of_all(digest, &notice.kind));
+        let digest = of_all.as_ref().unwrap_or(digest);
+        let frame = Frame { digest, config: &self.config, locale, test: false };
         let words = match (&letter, &latest) {
             (Letter::Welcome { .. }, Some((issue, content))) => format!("welcome {issue} {}", stories_of(content)),
             _ => format!("{letter:?}"),

@@ -72,6 +72,17 @@ impl Config {
         self.digests.iter().find(|digest| digest.id == id)
     }
 
+    /// Who a mail about all of these digests is from: their own sender where they have one and the same, else that of all.
+    pub fn sender_of<'d>(&self, digests: impl IntoIterator<Item = &'d str>) -> &Sender {
+        let mut senders = digests.into_iter().filter_map(|id| self.digest(id)).map(|digest| &digest.sender);
+        let first = senders.next().unwrap_or(&self.sender);
+        if senders.all(|other| (&other.name, &other.email) == (&first.name, &first.email)) {
+            first
+        } else {
+            &self.sender
+        }
+    }
+
     /// The source of that id.
     pub fn source(&self, id: &str) -> Option<&Source> {
         self.sources.iter().find(|source| source.id == id)

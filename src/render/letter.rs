@@ -24,8 +24,8 @@ pub enum Letter<'a> {
     },
     /// Somebody asked for what they have already.
     Subscribed {
-        /// The day until which they have paused it.
-        paused_until: Option<NaiveDate>,
+        /// All of it; at least one.
+        had: Vec<Had>,
     },
     /// Somebody wants their mails at an address that is subscribed itself.
     Taken,
@@ -78,6 +78,15 @@ pub struct Wanted {
     pub topics: Vec<String>,
 }
 
+/// A digest that somebody has already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Had {
+    /// The digest's title.
+    pub digest: String,
+    /// The day until which they have paused it.
+    pub paused_until: Option<NaiveDate>,
+}
+
 /// How long a link works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Valid {
@@ -115,9 +124,30 @@ impl Letter<'_> {
     pub(super) fn words(&self) -> &'static str {
         match self {
             Self::Taken => "taken",
-            Self::Subscribed { paused_until: Some(_) } => "paused",
+            Self::Subscribed { had } if had.iter().any(|had| had.paused_until.is_some()) => "paused",
             Self::Confirmation { reminder: true, .. } => "reminder",
             _ => self.template(),
+        }
+    }
+
+    /// The titles of the digests that it names, where those are its own: of what they have already, what may be missed.
+    pub(super) fn named(&self) -> Vec<&str> {
+        match self {
+            Self::Confirmation { wanted, .. } => wanted.iter().map(|wanted| wanted.digest.as_str()).collect(),
+            Self::Subscribed { had } => {
+                let all = self.words() != "paused";
+                had.iter().filter(|had| all || had.paused_until.is_some()).map(|had| had.digest.as_str()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether it is about several digests.
+    pub fn is_of_several(&self) -> bool {
+        match self {
+            Self::Confirmation { wanted, .. } => wanted.len() > 1,
+            Self::Subscribed { had } => had.len() > 1,
+            _ => false,
         }
     }
 

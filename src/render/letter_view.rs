@@ -1,9 +1,12 @@
 //! What letters say, and what their templates see.
 
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::article::ArticleView;
-use super::letter::{Letter, Valid, Wanted};
+use super::letter::{Had, Letter, Valid, Wanted};
 use super::slots::Marker;
 use super::text::{cut_at_word, one_line};
 use super::view::{Common, NumberView, leave_sole_source_out, web_url};
@@ -62,7 +65,7 @@ struct Say<'a> {
 
 impl Say<'_> {
     fn with(&self, key: &str, more: &[(&str, &str)], count: Option<u32>) -> String {
-        let values = self.values.iter().map(|(name, value)| (*name, value.as_str())).chain(more.iter().copied());
+        let values = more.iter().copied().chain(self.values.iter().map(|(name, value)| (*name, value.as_str())));
         self.words.mail(key, count, &values.collect::<Vec<_>>(), self.locale).unwrap_or_default()
     }
 
@@ -80,20 +83,22 @@ impl Say<'_> {
 
 /// The subject of a letter; one line.
 pub(super) fn subject(frame: &Frame<'_>, letter: &Letter<'_>) -> String {
-    let digest = match letter {
-        // Several come from one sender.
-        Letter::Confirmation { wanted, .. } if wanted.len() > 1 => &frame.digest.sender.name,
-        _ => &frame.digest.title,
+    let words = Wording::of(frame.locale);
+    let named: Vec<String> = letter.named().into_iter().map(|title| one_line(title).into_owned()).collect();
+    let digest = match named.is_empty() {
+        true => one_line(&frame.digest.title).into_owned(),
+        false => words.listed(&named, frame.locale),
     };
     let values = vec![
-        ("digest", cut_at_word(&one_line(digest), TITLE_LIMIT).into_owned()),
+        ("digest", cut_at_word(&digest, TITLE_LIMIT).into_owned()),
         ("sender", cut_at_word(&one_line(&frame.digest.sender.name), TITLE_LIMIT).into_owned()),
     ];
-    let say = Say { words: Wording::of(frame.locale), locale: frame.locale, values };
+    let say = Say { words, locale: frame.locale, values };
     let subject = match letter {
         Letter::Correction { subject, .. } => say.with("correction.subject", &[("subject", subject)], None),
         // As the log, in English.
         Letter::Alert { subject, .. } => format!("Postround: {subject}"),
+        Letter::Subscribed { .. } if letter.words() == "paused" && named.len() > 1 => say.one("paused.subject_several"),
         _ => say.one(&format!("{}.subject", letter.words())),
     };
     one_line(&subject).into_owned()
@@ -121,17 +126,15 @@ impl LetterView {
     pub(super) fn new(mut common: Common, locale: &Locale, letter: &Letter<'_>) -> Self {
         let wording = Wording::of(locale);
         let apart = |text: &str| kept_apart(text, wording.direction());
-        let mut values = vec![
+        let values = vec![
             ("digest", apart(&common.digest.title)),
             ("sender", apart(&one_line(&common.sender.name))),
             ("address", apart(&common.slot.address)),
         ];
-        if let Letter::Subscribed { paused_until: Some(day) } = letter {
-            values.push(("date", wording.date(*day, false)));
-        }
         let say = Say { words: wording, locale, values };
         let (summary, mut words) = match letter {
             Letter::Confirmation { .. } => confirmation(&say, letter, &common),
+            Letter::Subscribed { had } => subscribed(&say, letter, had, &common),
             Letter::Alert { subject, text } => {
                 let heading = one_line(subject).into_owned();
                 let words = LetterWords { heading, text: paragraphs(text), ..LetterWords::default() };
@@ -203,10 +206,6 @@ fn plain(say: &Say<'_>, letter: &Letter<'_>, common: &Common) -> (String, Letter
             words.button = button(&slot.link);
             words.note = vec![say.valid(*valid), note];
         }
-        Letter::Subscribed { .. } => {
-            words.button = button(&slot.preferences_url);
-            words.note = vec![note];
-        }
         Letter::Taken => {
             words.button = button(&slot.unsubscribe_url);
             words.note = vec![note];
@@ -220,6 +219,37 @@ fn plain(say: &Say<'_>, letter: &Letter<'_>, common: &Common) -> (String, Letter
     // Before the first issue there is nothing to read yet.
     let summary = if matches!(letter, Letter::Welcome { latest: None }) { "summary_alone" } else { "summary" };
     (under(summary), words)
+}
+
+/// What comes already, and what is paused, first: all that is until one day together.
+fn subscribed(say: &Say<'_>, letter: &Letter<'_>, had: &[Had], common: &Common) -> (String, LetterWords) {
+    let mut together: BTreeMap<(bool, Option<NaiveDate>), Vec<String>> = BTreeMap::new();
+    for had in had {
+        let title = kept_apart(&one_line(&had.digest), say.words.direction());
+        together.entry((had.paused_until.is_none(), had.paused_until)).or_default().push(title);
+    }
+    let said = |key: &str, until: Option<NaiveDate>, titles: &[String]| {
+        let name = if until.is_some() { "paused" } else { "subscribed" };
+        let date = until.map(|day| say.words.date(day, false)).unwrap_or_default();
+        let digest = say.words.listed(titles, say.locale);
+        say.with(&format!("{name}.{key}"), &[("digest", &digest), ("date", &date)], None)
+    };
+    let text = |(until, titles): (Option<NaiveDate>, &Vec<String>)| {
+        said(if titles.len() > 1 { "text_several" } else { "text" }, until, titles)
+    };
+    let under = |key: &str| say.one(&format!("{}.{key}", letter.words()));
+    let words = LetterWords {
+        heading: under("heading"),
+        text: together.iter().map(|((_, until), titles)| text((*until, titles))).collect(),
+        button: Some(ButtonView { label: under("button"), url: common.slot.preferences_url.clone() }),
+        note: vec![under("note")],
+        ..LetterWords::default()
+    };
+    let summary = match had {
+        [only] => said("summary", only.paused_until, &[]),
+        _ => say.one("subscribed.summary"),
+    };
+    (summary, words)
 }
 
 fn confirmation(say: &Say<'_>, letter: &Letter<'_>, common: &Common) -> (String, LetterWords) {

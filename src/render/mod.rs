@@ -33,7 +33,7 @@ mod web;
 pub use crate::wording::format_date;
 pub use error::TemplateError;
 pub use fit::Fit;
-pub use letter::{Letter, Valid, Wanted};
+pub use letter::{Had, Letter, Valid, Wanted};
 pub use message::{Message, SpliceError};
 pub use mime::sender_of;
 pub use pages::PageNames;

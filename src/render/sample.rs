@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::article::ArticleView;
-use super::letter::{Letter, Valid, Wanted};
+use super::letter::{Had, Letter, Valid, Wanted};
 use super::letter_view::LetterView;
 use super::slots::Marker;
 use super::theme::ThemeView;
@@ -225,12 +225,13 @@ pub(super) fn letters() -> [Letter<'static>; 12] {
     let wanted = vec![Wanted { digest: TITLE.to_owned(), topics: vec!["News".to_owned(), "Features".to_owned()] }];
     let whole = Wanted { digest: TITLE.to_owned(), topics: Vec::new() };
     let first_issue = Some(NaiveDate::default());
+    let had = |paused_until| Had { digest: TITLE.to_owned(), paused_until };
     let valid = Valid::Days(7);
     [
         Letter::Confirmation { wanted, first_issue: None, valid, days: 30, reminder: false },
         Letter::Confirmation { wanted: vec![whole], first_issue, valid, days: 30, reminder: true },
-        Letter::Subscribed { paused_until: None },
-        Letter::Subscribed { paused_until: first_issue },
+        Letter::Subscribed { had: vec![had(None)] },
+        Letter::Subscribed { had: vec![had(first_issue)] },
         Letter::Taken,
         Letter::Manage { valid: Valid::Hours(1) },
         Letter::Address { valid },

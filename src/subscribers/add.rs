@@ -3,7 +3,7 @@
 use super::ask::Wish;
 use super::choice::{Chosen, Topics};
 use super::meant::refusal_of_mover;
-use super::{Notify, Origin, Refusal, Subscribers, SubscribersError, event, refusal, unless_first};
+use super::{Notify, Origin, Pauses, Refusal, Subscribers, SubscribersError, event, refusal, unless_first};
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, SubscriptionState, UtcMillis, without_turns};
 use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
 
@@ -86,7 +86,8 @@ impl Subscribers {
             // They come back by their own confirmation; until then everything stays as it is.
             SubscriberState::Unsubscribed | SubscriberState::Bounced | SubscriberState::Complained => {}
         }
-        let wish = Wish { choice: &new.choice, name: &new.name, locale: new.locale.as_ref(), wording: None };
+        let (choice, pauses) = (&new.choice, &Pauses::default());
+        let wish = Wish { choice, pauses, name: &new.name, locale: new.locale.as_ref(), wording: None };
         self.ask_for(&mut session, &row, &new.address, wish, origin, notify).await?;
         session.commit().await?;
         Ok(Added::Asked)

@@ -2,7 +2,7 @@
 
 use super::choice::{self, Chosen};
 use super::language::{self, locale_of};
-use super::{Notice, NoticeKind, Notify, Origin, SecretLink, Subscribers, SubscribersError, event};
+use super::{Notice, NoticeKind, Notify, Origin, Pauses, SecretLink, Subscribers, SubscribersError, event};
 use crate::domain::{EmailAddress, Locale, UtcMillis, without_turns};
 use crate::store::{JoinRequestRow, Session, SubscriberRow};
 
@@ -11,6 +11,8 @@ use crate::store::{JoinRequestRow, Session, SubscriberRow};
 pub(super) struct Wish<'a> {
     /// The digests and topics that the mail names.
     pub(super) choice: &'a [Chosen],
+    /// What they have paused, and go on to have.
+    pub(super) pauses: &'a Pauses,
     /// The name that was typed.
     pub(super) name: &'a str,
     /// The language that was asked in.
@@ -31,7 +33,8 @@ impl Subscribers {
         notify: &impl Notify,
     ) -> Result<(), SubscribersError> {
         let locale = locale_of(row.locale.as_deref());
-        let wish = Wish { choice, name: &row.name, locale: locale.as_ref(), wording: None };
+        let pauses = &Pauses::default();
+        let wish = Wish { choice, pauses, name: &row.name, locale: locale.as_ref(), wording: None };
         self.ask_for(session, row, address, wish, origin, notify).await
     }
 
@@ -54,7 +57,9 @@ impl Subscribers {
             locale: wish.locale.map(|locale| locale.as_str().to_owned()),
             reminded_at: None,
         };
-        let Some(notice) = self.question(row, address, wish.choice, &request, false) else { return Ok(()) };
+        let Some(notice) = self.question(row, address, (wish.choice, wish.pauses), &request, false) else {
+            return Ok(());
+        };
         session.put_join_request(&request).await?;
         notice.queue(session, notify).await?;
         for chosen in wish.choice {
@@ -73,13 +78,14 @@ impl Subscribers {
         &self,
         row: &SubscriberRow,
         address: &EmailAddress,
-        choice: &[Chosen],
+        (choice, pauses): (&[Chosen], &Pauses),
         request: &JoinRequestRow,
         reminder: bool,
     ) -> Option<Notice> {
         let first = choice.first()?;
         let kind = NoticeKind::Confirm {
             choice: choice.to_vec(),
+            pauses: pauses.clone(),
             link: SecretLink(self.tokens.confirm_url(&row.public_id, address, choice, request.asked_at)),
             expires_at: self.expiry(request.asked_at),
             reminder,

@@ -3,7 +3,9 @@
 use super::add::{drop_others, has, is_wanted, subscription};
 use super::choice::{Chosen, Topics};
 use super::meant::mover_said_no;
-use super::{ConfirmClaim, Notice, NoticeKind, Notify, Origin, Refusal, Subscribers, SubscribersError, event, refusal};
+use super::{
+    ConfirmClaim, Notice, NoticeKind, Notify, Origin, Pauses, Refusal, Subscribers, SubscribersError, event, refusal,
+};
 use crate::domain::{SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{ConsentRow, Durability, JoinRequestRow, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
 
@@ -32,6 +34,8 @@ pub struct Prospect {
     /// What the button would subscribe to, without what was left since it was asked for, or is gone from the configuration;
     /// where it was pressed before, what of it comes now.
     pub choice: Vec<Chosen>,
+    /// What they have paused, and go on to have.
+    pub pauses: Pauses,
 }
 
 /// All that decides on a confirmation.
@@ -54,11 +58,13 @@ impl Subscribers {
     pub async fn would_confirm(&self, claim: &ConfirmClaim) -> Result<Prospect, SubscribersError> {
         let mut session = self.store.read().await?;
         let Some(known) = self.known(&mut session, claim).await? else {
-            return Ok(Prospect { verdict: Confirmed::Stale, address: None, choice: Vec::new() });
+            let (choice, pauses) = (Vec::new(), Pauses::default());
+            return Ok(Prospect { verdict: Confirmed::Stale, address: None, choice, pauses });
         };
         let verdict = verdict(&known, claim);
         let choice = if verdict == Confirmed::Already { still_had(&known) } else { agreed(&known, claim) };
-        Ok(Prospect { verdict, address: Some(known.row.email), choice })
+        let pauses = if is_fresh(&known) { Pauses::default() } else { Pauses::of(&known.subscriptions, self.now()) };
+        Ok(Prospect { verdict, address: Some(known.row.email), choice, pauses })
     }
 
     /// Confirms what the token says, and with it the name and language that were given in that very request. `wording` is
@@ -210,7 +216,7 @@ async fn settle(
     agreed: &[Chosen],
     now: UtcMillis,
 ) -> Result<(), SubscribersError> {
-    let fresh = known.row.state != SubscriberState::Confirmed || known.suppression.is_some();
+    let fresh = is_fresh(known);
     for chosen in agreed {
         let row = match known.subscriptions.iter().find(|have| have.digest == chosen.digest) {
             Some(have) if !fresh && have.state != SubscriptionState::Left => {
@@ -224,6 +230,11 @@ async fn settle(
         drop_others(session, known.row.id, &known.subscriptions, agreed).await?;
     }
     Ok(())
+}
+
+/// Whether nothing comes to them until now.
+fn is_fresh(known: &Known) -> bool {
+    known.row.state != SubscriberState::Confirmed || known.suppression.is_some()
 }
 
 /// Takes the name and the language of the request that is confirmed. Whoever is confirmed has both already, but for a

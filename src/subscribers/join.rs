@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use super::ask::Wish;
 use super::choice::{Chosen, Topics};
-use super::choose::paused_until;
 use super::language::locale_of;
 use super::{
-    Notice, NoticeKind, Notify, Origin, Subscribers, SubscribersError, TokenError, add, meant, refusal, unless_first,
+    Notice, NoticeKind, Notify, Origin, Pauses, Subscribers, SubscribersError, TokenError, add, meant, refusal,
+    unless_first,
 };
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, UtcMillis};
 use crate::store::{Durability, JoinRequestRow, Session, SubscriberRow, SubscriptionRow, SuppressionRow};
@@ -83,6 +83,9 @@ impl Subscribers {
         let have = session.subscriptions_among(&[known.as_ref().map_or(0, |row| row.id)]).await?;
         let shut = meant::mover_said_no(&mut session, known.as_ref(), &hash).await?;
         let alike_until = Instant::now();
+        // Whoever is asked anew has none of their pauses then.
+        let keeps = known.as_ref().is_some_and(|row| row.state == SubscriberState::Confirmed) && suppression.is_none();
+        let pauses = if keeps { Pauses::of(&have, self.now()) } else { Pauses::default() };
         let answer = match granted && !shut {
             true => answer(known.as_ref(), suppression.as_ref(), &have, &request.choice),
             false => Answer::Nothing,
@@ -90,8 +93,7 @@ impl Subscribers {
         match answer {
             Answer::Nothing => self.rehearse(&mut session, request, notify).await?,
             Answer::Already => {
-                let notice = known.as_ref().and_then(|row| already(row, &have, request, self.now()));
-                if let Some(notice) = notice {
+                if let Some(notice) = known.as_ref().and_then(|row| already(row, pauses, request)) {
                     notice.queue(&mut session, notify).await?;
                 }
             }
@@ -104,6 +106,7 @@ impl Subscribers {
                 let address = stored_address(&row, request);
                 let wish = Wish {
                     choice: &choice,
+                    pauses: &pauses,
                     name: &request.name,
                     locale: request.locale.as_ref(),
                     wording: Some(&request.wording),
@@ -180,7 +183,7 @@ impl Subscribers {
             locale: request.locale.as_ref().map(|locale| locale.as_str().to_owned()),
             reminded_at: None,
         };
-        match self.question(&nobody, &request.address, &request.choice, &wish, false) {
+        match self.question(&nobody, &request.address, (&request.choice, &Pauses::default()), &wish, false) {
             Some(notice) => notify.rehearse(session, &notice).await.map_err(SubscribersError::Notify),
             None => Ok(()),
         }
@@ -246,15 +249,12 @@ fn beyond(have: &[SubscriptionRow], chosen: &Chosen) -> Chosen {
     Chosen { digest: chosen.digest.clone(), topics }
 }
 
-/// That they have it all: of the first digest, or of the first that they have paused and may miss.
-fn already(row: &SubscriberRow, have: &[SubscriptionRow], request: &JoinRequest, now: UtcMillis) -> Option<Notice> {
-    let until = |chosen: &Chosen| {
-        have.iter().find(|have| have.digest == chosen.digest).and_then(|have| paused_until(have, now))
-    };
-    let paused = request.choice.iter().find(|chosen| until(chosen).is_some());
-    let about = paused.or(request.choice.first())?;
-    let kind = NoticeKind::AlreadySubscribed { paused_until: until(about) };
-    Some(Notice::to_address(row, stored_address(row, request), &about.digest, kind))
+/// That they have it all, in the looks of the first digest, or of the first that they have paused and may miss.
+fn already(row: &SubscriberRow, pauses: Pauses, request: &JoinRequest) -> Option<Notice> {
+    let digests: Vec<String> = request.choice.iter().map(|chosen| chosen.digest.clone()).collect();
+    let looks = digests.iter().find(|digest| pauses.until(digest).is_some()).or(digests.first())?.clone();
+    let kind = NoticeKind::AlreadySubscribed { digests, pauses };
+    Some(Notice::to_address(row, stored_address(row, request), &looks, kind))
 }
 
 fn stored_address(row: &SubscriberRow, request: &JoinRequest) -> EmailAddress {

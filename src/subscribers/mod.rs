@@ -25,6 +25,7 @@ mod manage;
 mod marks;
 mod meant;
 mod notice;
+mod pauses;
 mod personal;
 mod record;
 mod refusal;
@@ -59,6 +60,7 @@ pub use manage::{Managed, NAME_LIMIT, Taken};
 pub use marks::suppress_dead;
 pub use meant::Meant;
 pub use notice::{Notice, NoticeKind, Notify, NotifyError, SecretLink};
+pub use pauses::Pauses;
 pub use personal::{CHANGE_LIFETIME, ChangeClaim, MANAGE_LIFETIME, PersonalClaim, UNDO_LIFETIME};
 pub use record::{
     Record, RecordAsk, RecordChoice, RecordDigest, RecordEvent, RecordFormerAddress, RecordReason, RecordRequest,

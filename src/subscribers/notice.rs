@@ -4,7 +4,7 @@ use std::future::Future;
 
 use super::choice::Chosen;
 use super::language::locale_of;
-use super::{Subscribers, SubscribersError};
+use super::{Pauses, Subscribers, SubscribersError};
 use crate::config::Digest;
 use crate::domain::{EmailAddress, Locale, UtcMillis};
 use crate::store::{Session, SubscriberRow};
@@ -59,6 +59,8 @@ pub enum NoticeKind {
     Confirm {
         /// What they will get if they agree; at least one digest.
         choice: Vec<Chosen>,
+        /// What they have paused, so that it comes later.
+        pauses: Pauses,
         /// The link that says yes.
         link: SecretLink,
         /// When the link stops working.
@@ -68,8 +70,10 @@ pub enum NoticeKind {
     },
     /// Somebody asked for what they have already; the way to their preferences.
     AlreadySubscribed {
-        /// Until when they have paused it; that is why nothing comes.
-        paused_until: Option<UtcMillis>,
+        /// The digests that were asked for.
+        digests: Vec<String>,
+        /// Those that they have paused; that is why nothing comes.
+        pauses: Pauses,
     },
     /// Somebody wants their mails at this address, which is subscribed itself; what to do where both are theirs.
     AddressTaken,

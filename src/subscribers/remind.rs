@@ -1,6 +1,6 @@
 //! Reminds once of a confirmation that nobody has answered.
 
-use super::{Notify, Origin, Subscribers, SubscribersError, choice, event, meant};
+use super::{Notify, Origin, Pauses, Subscribers, SubscribersError, choice, event, meant};
 use crate::domain::{EmailAddress, SubscriberState};
 use crate::store::{Durability, UnansweredRow};
 
@@ -54,7 +54,8 @@ impl Subscribers {
             return Ok(false);
         }
         let choice = self.still_offered(&choice::unpack(&request.choice));
-        let notice = granted.then(|| self.question(&row, &address, &choice, &request, true)).flatten();
+        let notice =
+            granted.then(|| self.question(&row, &address, (&choice, &Pauses::default()), &request, true)).flatten();
         if let Some(notice) = &notice {
             notice.queue(&mut session, notify).await?;
             for chosen in &choice {

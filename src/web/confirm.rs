@@ -182,7 +182,7 @@ async fn welcome(
         digests.push(json!({
             "title": digest.title,
             "rule": cadence::rule(digest, now, locale),
-            "next": cadence::next_issue(digest, now, locale),
+            "next": cadence::next_issue(digest, prospect.pauses.over(&digest.id, now), locale),
             "latest": home::latest_issue_url(state, &digest.id).await?,
             "preferences": format!("{}/preferences/{}", state.pages.base(), link.as_str()),
         }));
@@ -217,7 +217,8 @@ impl Question {
             [only] => config.digest(&only.digest),
             _ => None,
         };
-        let next = only.and_then(|digest| cadence::next_issue(digest, state.subscribers.now(), locale));
+        let from = |digest: &str| prospect.pauses.over(digest, state.subscribers.now());
+        let next = only.and_then(|digest| cadence::next_issue(digest, from(&digest.id), locale));
         Self {
             heading: say(locale, "confirm.heading", &[("digests", &titles_in(locale, config, &ids))]),
             text: match &prospect.address {

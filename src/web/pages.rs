@@ -301,11 +301,7 @@ pub(super) async fn nowhere(State(state): State<AppState>, headers: HeaderMap) -
 
 /// `one`, `one and two`, `one, two and three`, as the locale writes it.
 pub(super) fn enumerated(locale: &Locale, names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => say(locale, "list", &[("first", &first.join(", ")), ("last", last)]),
-    }
+    Wording::of(locale).listed(names, locale)
 }
 
 /// How a digest is called; one that is no longer configured by its id.

@@ -136,6 +136,17 @@ impl Wording {
         said(|wording| &wording.mails, self, key, count, values, locale)
     }
 
+    /// `one`, `one and two`, `one, two and three`, as the locale writes it.
+    pub(crate) fn listed(&self, names: &[String], locale: &Locale) -> String {
+        match names {
+            [] => String::new(),
+            [one] => one.clone(),
+            [first @ .., last] => {
+                self.page("list", None, &[("first", &first.join(", ")), ("last", last)], locale).unwrap_or_default()
+            }
+        }
+    }
+
     /// The keys that pages may ask for.
     pub(crate) fn page_keys(&self) -> Vec<String> {
         let mut keys = Vec::new();

@@ -9,7 +9,7 @@ use postround::config::Utm;
 use postround::domain::{Locale, PublicId, SubscriptionState, SystemRandom, UtcMillis};
 use postround::render::{Message, Renderer, Slots};
 use postround::store::{Durability, SubscriptionRow};
-use postround::subscribers::{Chosen, Keys, Notice, NoticeKind, Notify, SecretLink, Subscribers, Topics};
+use postround::subscribers::{Chosen, Keys, Notice, NoticeKind, Notify, Pauses, SecretLink, Subscribers, Topics};
 
 use crate::support::household::{address, config, confirmed, execute, subscribers, text};
 use crate::support::{MONDAY, TestClock, TestStore, on_both};
@@ -88,7 +88,13 @@ fn link() -> SecretLink {
 }
 
 fn confirm(choice: Vec<Chosen>, reminder: bool) -> NoticeKind {
-    NoticeKind::Confirm { choice, link: link(), expires_at: UtcMillis(MONDAY.0 + 7 * 24 * HOUR - 5), reminder }
+    let (pauses, expires_at) = (Pauses::default(), UtcMillis(MONDAY.0 + 7 * 24 * HOUR - 5));
+    NoticeKind::Confirm { choice, pauses, link: link(), expires_at, reminder }
+}
+
+fn already(paused_until: Option<UtcMillis>) -> NoticeKind {
+    let pauses = paused_until.map(|until| ("weekly".to_owned(), until)).into_iter().collect();
+    NoticeKind::AlreadySubscribed { digests: vec!["weekly".to_owned()], pauses }
 }
 
 fn whole(digest: &str) -> Chosen {
@@ -104,8 +110,8 @@ fn all() -> Vec<(NoticeKind, &'static str, bool)> {
     vec![
         (confirm(vec![whole("weekly")], false), "confirmation", true),
         (confirm(vec![whole("weekly")], true), "reminder", true),
-        (NoticeKind::AlreadySubscribed { paused_until: None }, "subscribed", false),
-        (NoticeKind::AlreadySubscribed { paused_until: Some(in_an_hour()) }, "subscribed", false),
+        (already(None), "subscribed", false),
+        (already(Some(in_an_hour())), "subscribed", false),
         (NoticeKind::AddressTaken, "subscribed", false),
         (NoticeKind::ManageLink { link: link(), expires_at: in_an_hour() }, "manage", true),
         (NoticeKind::ChangeAddress { link: link(), expires_at: in_an_hour() }, "address", true),

@@ -9,6 +9,7 @@ mod leaving;
 mod links;
 mod managing;
 mod same;
+mod several;
 mod shown;
 pub mod site;
 mod sources;

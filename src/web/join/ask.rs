@@ -131,7 +131,7 @@ impl Reply<'_> {
         let state = self.state;
         let config = state.subscribers.config();
         let digest = choice.first().and_then(|chosen| config.digest(&chosen.digest));
-        let sender = digest.map_or(&config.sender, |digest| &digest.sender);
+        let sender = config.sender_of(choice.iter().map(|chosen| chosen.digest.as_str()));
         let next = match choice {
             [_] => digest.and_then(|digest| cadence::next_issue(digest, state.subscribers.now(), locale)),
             _ => None,

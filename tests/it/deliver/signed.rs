@@ -13,7 +13,7 @@ use mail_auth::{AuthenticatedMessage, DkimResult, MessageAuthenticator, Paramete
 use postround::demo::catcher::Caught;
 use postround::dkim::{Algorithm, PrivateKey, Record, SIGNED, Signer};
 use postround::domain::{EmailAddress, SystemClock, SystemRandom};
-use postround::render::{Frame, Letter, RenderedMail, Renderer, Valid, Wanted};
+use postround::render::{Frame, Had, Letter, RenderedMail, Renderer, Valid, Wanted};
 use postround::store::{Durability, NewDelivery, NewMail};
 
 use super::world::{Catcher, World};
@@ -125,7 +125,7 @@ fn every_kind() -> Vec<RenderedMail> {
     let letters = [
         confirmation(false),
         confirmation(true),
-        Letter::Subscribed { paused_until: None },
+        Letter::Subscribed { had: vec![Had { digest: "Weekly".to_owned(), paused_until: None }] },
         Letter::Manage { valid },
         Letter::Address { valid },
         Letter::Moved,

@@ -3,7 +3,7 @@
 use postround::compose::{Intro, IssueContent, Section};
 use postround::config::{Config, Logo};
 use postround::domain::{Colour, Locale};
-use postround::render::{Letter, RenderedMail, Renderer, Valid, Wanted};
+use postround::render::{Had, Letter, RenderedMail, Renderer, Valid, Wanted};
 
 use super::arabic;
 use super::fixture::{Counting, config, day, each, frame, issue};
@@ -119,14 +119,27 @@ pub fn letters(renderer: &Renderer, config: &Config) -> Vec<(&'static str, Rende
         days: 30,
         reminder,
     };
+    let subscribed = |had: &[(&str, Option<&str>)]| {
+        let had = had.iter().map(|(digest, until)| Had { digest: (*digest).to_owned(), paused_until: until.map(day) });
+        Letter::Subscribed { had: had.collect() }
+    };
     let first = Some(day("2026-11-30"));
     let all = [
         ("confirmation", confirmation(vec![whole.clone()], first, false)),
         ("confirmation_of_several", confirmation(vec![whole.clone(), part.clone()], first, false)),
         ("reminder", confirmation(vec![whole.clone()], None, true)),
         ("reminder_of_a_part", confirmation(vec![part.clone()], first, true)),
-        ("subscribed", Letter::Subscribed { paused_until: None }),
-        ("paused", Letter::Subscribed { paused_until: Some(day("2026-12-21")) }),
+        ("subscribed", subscribed(&[("Early Help Weekly", None)])),
+        ("subscribed_to_several", subscribed(&[("Early Help Weekly", None), ("Jobs & Posts", None)])),
+        ("paused", subscribed(&[("Early Help Weekly", Some("2026-12-21"))])),
+        (
+            "paused_in_part",
+            subscribed(&[
+                ("Early Help Weekly", None),
+                ("Jobs & Posts", Some("2026-12-21")),
+                ("Inspections", Some("2026-12-21")),
+            ]),
+        ),
         ("taken", Letter::Taken),
         ("manage", Letter::Manage { valid: Valid::Hours(1) }),
         ("address", Letter::Address { valid: Valid::Hours(24) }),

@@ -169,9 +169,16 @@ on_both! {
         };
         let mail = told().await;
         assert!(mail.starts_with("weekly: Early Help Weekly is paused"), "{mail}");
-        assert!(mail.contains("paused until 21 December 2026") && !mail.contains("comes to you already"), "{mail}");
+        for (digest, answer) in [("Early Help Weekly", "You are subscribed to it, and it is paused until 21 December 2026."), ("Jobs & Posts", "It comes to you already")] {
+            assert!(mail.contains(&format!("send {digest} to")) && mail.contains(answer), "{mail}");
+        }
+        execute(&store, "update subscriptions set state = 'paused', paused_until = (select max(paused_until) from subscriptions)").await;
+        let mail = told().await;
+        assert!(mail.starts_with("jobs: Jobs & Posts and Early Help Weekly are paused"), "{mail}");
+        assert!(mail.contains("to them, and they are paused until 21 December 2026") && !mail.contains("to you already"), "{mail}");
         clock.advance(WEEK * 4);
         let mail = told().await;
-        assert!(mail.starts_with("jobs: You already get Jobs & Posts") && !mail.contains("paused"), "{mail}");
+        assert!(mail.starts_with("jobs: You already get Jobs & Posts and Early Help Weekly"), "{mail}");
+        assert!(mail.contains("They come to you already") && !mail.contains("paused"), "{mail}");
     }
 }
