@@ -73,7 +73,8 @@ pub(super) fn noes(cells: &Cells<'_>, reading: &Reading<'_>) -> Noes {
         },
         Format::Listmonk => listmonk(cells, reading, &mut noes),
         Format::PhpList => {
-            // The blacklist has those who left beside those who were put there.
+            // The blacklist has those who left beside those who were put there. `Last Modified` does not say when: it depends on
+            // the settings of the database there whether leaving touches it.
             for column in [Column::IsBlacklisted, Column::IsDisabled] {
                 match values::flag(cells.text(column)) {
                     Ok(true) => noes.say(SubscriberState::Unsubscribed, None),
