@@ -27,6 +27,7 @@ mod templates;
 mod text;
 mod theme;
 mod trial;
+mod unused;
 mod view;
 mod web;
 
@@ -43,8 +44,9 @@ pub use sample::{invented_issue, letter_names, template_names};
 pub use slots::{Slot, Slots, fill};
 pub use subject::{subject, subject_in_any_case};
 pub use templates::built_in_templates;
-pub(crate) use templates::{links, meant_file};
+pub(crate) use templates::links;
 pub use text::{one_line, paragraphs};
+pub(crate) use unused::{meant_file, misnamed};
 pub use web::web_view;
 
 use crate::config::{Config, Digest};

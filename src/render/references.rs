@@ -43,7 +43,7 @@ pub(crate) struct Texts<'t> {
 
 impl<'t> Texts<'t> {
     /// What a file says.
-    fn of(self, name: &str) -> Option<&'t str> {
+    pub(super) fn of(self, name: &str) -> Option<&'t str> {
         let own = self.own.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str());
         let name = name.strip_prefix(BUILT_IN).unwrap_or(name);
         own.or_else(|| self.built_in.iter().find(|(known, _)| *known == name).map(|(_, text)| *text))

@@ -1,6 +1,5 @@
 //! The templates: those in the program, and an operator's files over them.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -15,8 +14,9 @@ use super::encode::html_pieces;
 use super::error::file_of;
 use super::references::{Texts, check_references, is_whole, used};
 use super::text::{WIDTH, tidy, wrap};
-use crate::config::{Locals, Names, begin_render, limited_tera, nearest};
-use crate::wording::read_own;
+use super::unused::{other_file, unused_file, unused_mail};
+use crate::config::{Locals, Names, begin_render, limited_tera};
+use crate::wording::{Unreadable, read_own};
 
 /// What the names of the built-in templates begin with. An operator's file of the same name wins, and may still extend or
 /// include the built-in one under its full name.
@@ -36,7 +36,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 32] = files![
+pub(super) const FILES: [(&str, &str); 32] = files![
     "address.html",
     "address.txt",
     "alert.html",
@@ -82,16 +82,16 @@ pub(super) struct Templates {
     dir: Option<PathBuf>,
     /// The operator's whole mails, by the name that a digest has for them.
     own: Vec<String>,
-    /// The operator's files that no other file uses and that are no whole mail, with a sentence for each.
+    /// The operator's files that nothing uses, as far as the folder shows, with a sentence for each.
     unused: Vec<(String, String)>,
-    /// What each file says.
-    texts: BTreeMap<String, String>,
+    /// The operator's files with what they say.
+    files: Vec<(String, String)>,
 }
 
 impl Templates {
     /// Reads the operator's files, where there is a folder, and parses all.
     pub(super) fn load(dir: Option<&Path>) -> Result<Self, TemplateError> {
-        let files = dir.map(read).transpose()?.unwrap_or_default();
+        let (files, others) = dir.map(read).transpose()?.unwrap_or_default();
         let mut tera = limited_tera();
         tera.register_filter("wrap", wrapped);
         tera.register_filter("underline", underlined);
@@ -105,16 +105,20 @@ impl Templates {
         let parts: Vec<&str> = files.iter().flat_map(|(_, text)| used(text)).map(|(_, name)| name).collect();
         let mails = files.iter().filter(|(name, text)| is_whole(name, text) && !parts.contains(&name.as_str()));
         let own = mails.filter_map(|(name, _)| name.rsplit_once('.')).map(|(name, _)| name.to_owned()).collect();
-        let unused = files.iter().filter(|(name, text)| !is_whole(name, text) && !parts.contains(&name.as_str()));
-        let unused = unused.filter_map(|(name, text)| Some((name.clone(), unused_file(name, text, dir)?))).collect();
-        let built_in = FILES.iter().map(|(name, text)| (format!("{BUILT_IN}{name}"), (*text).to_owned()));
-        let texts = built_in.chain(files).collect();
-        Ok(Self { tera, dir: dir.map(Path::to_owned), own, unused, texts })
+        let said = |(name, text): &(String, String)| match is_whole(name, text) {
+            true => unused_mail(name, dir),
+            false => unused_file(name, text, dir),
+        };
+        let alone = files.iter().filter(|(name, _)| !parts.contains(&name.as_str()));
+        let unused = alone.filter_map(|file| Some((file.0.clone(), said(file)?)));
+        let others = others.iter().filter_map(|name| Some((name.clone(), other_file(name, dir)?)));
+        let unused = unused.chain(others).collect();
+        Ok(Self { tera, dir: dir.map(Path::to_owned), own, unused, files })
     }
 
     /// Whether there is any file of the operator's.
     pub(super) fn has_own(&self) -> bool {
-        self.texts.keys().any(|name| !name.starts_with(BUILT_IN))
+        !self.files.is_empty()
     }
 
     pub(super) fn own(&self) -> &[String] {
@@ -127,7 +131,8 @@ impl Templates {
 
     /// Notes that a digest uses the files of that name.
     pub(super) fn is_used(&mut self, name: &str) {
-        self.unused.retain(|(file, _)| file.rsplit_once('.').is_none_or(|(stem, _)| stem != name));
+        let is_its = |file: &str| is_template(file) && file.rsplit_once('.').is_some_and(|(stem, _)| stem == name);
+        self.unused.retain(|(file, _)| !is_its(file));
     }
 
     /// Whether there is such a file.
@@ -173,12 +178,16 @@ impl Templates {
 
     /// The name of the file that is meant: the operator's, else the built-in one.
     fn full_name(&self, file: &str) -> String {
-        let is_own = self.texts.contains_key(file) || file.starts_with(BUILT_IN);
+        let is_own = self.files.iter().any(|(name, _)| name == file) || file.starts_with(BUILT_IN);
         if is_own { file.to_owned() } else { format!("{BUILT_IN}{file}") }
     }
 
     fn text(&self, name: &str) -> &str {
-        self.texts.get(name).map_or("", String::as_str)
+        self.texts().of(name).unwrap_or_default()
+    }
+
+    fn texts(&self) -> Texts<'_> {
+        Texts { own: &self.files, built_in: &FILES }
     }
 
     /// Renders a file; a text is tidied.
@@ -219,38 +228,36 @@ impl Write for Bounded {
     }
 }
 
-/// Says that a file which is no whole mail and no part of another is not used; none where it is.
-fn unused_file(name: &str, text: &str, dir: Option<&Path>) -> Option<String> {
-    let is_known = FILES.iter().any(|(file, _)| *file == name) || text.contains("component ");
-    let meant = meant_file(name, FILES.iter().map(|(file, _)| *file));
-    let place = file_of(name, dir);
-    (!is_known).then(|| format!("{place} is not used: it is no whole mail, and no template includes it{meant}"))
+/// Whether a file of that name is read as a template.
+fn is_template(name: &str) -> bool {
+    (name.ends_with(".html") || name.ends_with(".txt")) && !name.starts_with('.')
 }
 
-/// `; did you mean …?` with the file whose name is nearest to that of another one of its kind; empty where none is near.
-pub(crate) fn meant_file<'a>(name: &str, files: impl IntoIterator<Item = &'a str>) -> String {
-    let Some((stem, ending)) = name.rsplit_once('.') else { return String::new() };
-    let stems = files.into_iter().filter_map(|file| file.strip_suffix(ending)?.strip_suffix('.'));
-    nearest(stem, stems).map(|stem| format!("; did you mean `{stem}.{ending}`?")).unwrap_or_default()
-}
-
-/// The folder's templates by file name.
-fn read(dir: &Path) -> Result<Vec<(String, String)>, TemplateError> {
+/// The folder's files by name: the templates, and the others.
+fn read(dir: &Path) -> Result<(Vec<(String, String)>, Vec<String>), TemplateError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| TemplateError::Read { path, source }
     };
-    let mut files = Vec::new();
+    let (mut files, mut others) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(dir).map_err(failed(dir))? {
         let path = entry.map_err(failed(dir))?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        let is_template = (name.ends_with(".html") || name.ends_with(".txt")) && !name.starts_with('.');
-        if is_template && path.is_file() {
-            files.push((name.to_owned(), read_own(&path).map_err(failed(&path))?));
+        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|_| path.is_file()) else { continue };
+        if !is_template(name) {
+            others.push(name.to_owned());
+            continue;
         }
+        let text = read_own(&path).map_err(|error| match error {
+            Unreadable::System(source) => failed(&path)(source),
+            Unreadable::Text { line, message } => {
+                TemplateError::Template { place: format!("{}:{line}", path.display()), message }
+            }
+        })?;
+        files.push((name.to_owned(), text));
     }
     files.sort();
-    Ok(files)
+    others.sort();
+    Ok((files, others))
 }
 
 /// `{{ text | wrap(indent=2) }}`: broken at words for the text part.

@@ -8,8 +8,8 @@ use super::WebError;
 use super::pages::{STYLES, TEMPLATES};
 use crate::config::suggestion;
 use crate::domain::Locale;
-use crate::render::{PageNames, meant_file};
-use crate::wording::{Wording, read_own};
+use crate::render::{PageNames, meant_file, misnamed};
+use crate::wording::{Unreadable, Wording, read_own};
 
 /// What there is in the folder of the templates.
 #[derive(Default)]
@@ -28,8 +28,11 @@ impl Own {
             let path = dir.join(name);
             match read_own(&path) {
                 Ok(text) => files.push((name.to_owned(), text)),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(WebError::Read { path, source }),
+                Err(Unreadable::System(error)) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(Unreadable::System(source)) => return Err(WebError::Read { path, source }),
+                Err(Unreadable::Text { line, message }) => {
+                    return Err(WebError::Page { place: format!("{}:{line}", path.display()), message });
+                }
             }
         }
         let own = Self { files, strangers: strangers(dir) };
@@ -104,7 +107,8 @@ fn strangers(dir: &Path) -> Vec<String> {
     let files = entries.filter_map(|entry| entry.file_name().into_string().ok());
     let ours = || names().map(|name| name.trim_start_matches("pages/"));
     let is_page = |file: &str| [".html", ".xml", ".css"].iter().any(|ending| file.ends_with(ending));
-    let mut strangers: Vec<String> = files.filter(|file| is_page(file) && !ours().any(|name| name == file)).collect();
+    let is_meant = |file: &str| is_page(file) || misnamed(file, ours()).is_some();
+    let mut strangers: Vec<String> = files.filter(|file| is_meant(file) && !ours().any(|name| name == file)).collect();
     strangers.sort();
     let say = |file: &String| {
         let place = dir.join("pages").join(file);

@@ -2,6 +2,7 @@
 
 use toml::{Table, Value};
 
+use super::file::{is_control, named_control};
 use super::plural::{FORMS, are_forms};
 use crate::config::suggestion;
 
@@ -40,7 +41,10 @@ pub(super) fn check(given: &mut Table, reference: &Table, within: &str) -> Resul
                 texts_of(forms, &path)?.into_iter().try_for_each(|text| check_names(text, model, &path))?;
             }
             (Value::Array(model), Value::Array(list))
-                if list.len() == model.len() && list.iter().all(Value::is_str) => {}
+                if list.len() == model.len() && list.iter().all(Value::is_str) =>
+            {
+                list.iter().filter_map(Value::as_str).try_for_each(|text| check_letters(text, &path))?;
+            }
             (Value::Array(model), _) => return Err(format!("`{path}` must be a list of {} texts", model.len())),
             (Value::Table(_), _) => return Err(format!("`{path}` must be a table of sentences")),
             (_, value) => text_of(value, &path).map(drop)?,
@@ -75,7 +79,20 @@ fn texts_of<'t>(forms: &'t Table, path: &str) -> Result<Vec<&'t str>, String> {
 }
 
 fn text_of<'t>(value: &'t Value, path: &str) -> Result<&'t str, String> {
-    value.as_str().ok_or_else(|| format!("`{path}` must be a text in quotes"))
+    let text = value.as_str().ok_or_else(|| format!("`{path}` must be a text in quotes"))?;
+    check_letters(text, path)?;
+    Ok(text)
+}
+
+/// A sentence is one line of text.
+fn check_letters(text: &str, path: &str) -> Result<(), String> {
+    if text.contains(['\n', '\r']) {
+        return Err(format!("`{path}` has a line break; it is one line"));
+    }
+    match text.chars().find(|c| is_control(*c)) {
+        Some(control) => Err(format!("in `{path}` {}; take it out", named_control(control))),
+        None => Ok(()),
+    }
 }
 
 /// How the language is written.
@@ -93,9 +110,7 @@ fn check_names(text: &str, model: &str, path: &str) -> Result<(), String> {
     if text.trim().is_empty() && !model.is_empty() {
         return Err(format!("`{path}` is empty; leave the key out where the words of another language may stand"));
     }
-    if text.contains(['\n', '\r']) {
-        return Err(format!("`{path}` has a line break; it is one line"));
-    }
+    check_letters(text, path)?;
     if let Some(open) = text.split('{').skip(1).find(|rest| !rest.contains('}')) {
         return Err(format!(
             "`{path}` has a brace that is not closed: `{{{open}`; a name to be filled in stands between two"

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::check::check;
+use super::file::{Unreadable, read_own};
 use super::in_use::Wordings;
 use super::plural::are_forms;
 use super::{FILES, Wording};
@@ -69,30 +70,15 @@ fn files(folder: &Path) -> Vec<(String, PathBuf)> {
     files
 }
 
-/// No template and no wording has more octets.
-const LARGEST: u64 = 1_000_000;
-
-/// Reads an operator's template or wording, without the byte order mark that some editors put before it.
-///
-/// # Errors
-/// When it cannot be read, is no UTF-8, or is far too large to be one.
-pub fn read_own(path: &Path) -> std::io::Result<String> {
-    let octets = std::fs::metadata(path)?.len();
-    if octets > LARGEST {
-        return Err(std::io::Error::other(format!(
-            "it has {octets} octets, and no template needs more than {LARGEST}"
-        )));
-    }
-    let text = std::fs::read_to_string(path)?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
-}
-
 /// Reads a file beside those before it; gives the base and the keys that are left to it.
 fn read(code: &str, path: &Path, others: &mut Wordings) -> Result<(&'static str, Vec<String>), Wrong> {
     if !is_code(code) {
         return Err(format!("`{code}` is not the code of a locale; one looks like `pt`, `pt-BR` or `zh-Hant`").into());
     }
-    let text = read_own(path).map_err(|error| format!("cannot be read ({error}); check who may"))?;
+    let text = read_own(path).map_err(|error| match error {
+        Unreadable::System(error) => format!("cannot be read ({error}); check who may").into(),
+        Unreadable::Text { line, message } => Wrong { line: Some(line), message },
+    })?;
     let given: Table = text.parse().map_err(|error: toml::de::Error| Wrong {
         line: error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count()),
         message: error.message().trim().replace('\n', " "),
@@ -247,6 +233,14 @@ mod tests {
     }
 
     #[test]
+    fn a_wording_in_another_charset_is_said_with_its_line() {
+        let folder = folder(&[]);
+        std::fs::write(folder.path().join(FOLDER).join("qah.toml"), b"contact = \"x\"\nwhy = \"f\xfcr\"").unwrap();
+        let wrong = read_all(folder.path()).wrong;
+        assert!(wrong[0].ends_with("qah.toml:2: what stands here is no UTF-8; save the file as UTF-8"), "{}", wrong[0]);
+    }
+
+    #[test]
     fn where_a_locale_from_right_to_left_has_no_months_a_date_goes_its_own_way_as_one_piece() {
         let months = format!("dir = \"rtl\"\nmonths = {:?}", ["ن"; 12]);
         let folder = folder(&[("qaf.toml", "dir = \"rtl\""), ("qag.toml", &months)]);
@@ -313,6 +307,13 @@ mod tests {
             ),
             ("qac.toml", "inside = \"Also\"", "`inside` lacks {titles}, in whose place something is filled in"),
             ("qac.toml", "contact = \"a\\nb\"", "`contact` has a line break"),
+            (
+                "qac.toml",
+                "\ncontact = \"a\\u0007b\"",
+                "qac.toml:2: in `contact` there is a control character, U+0007; take it out",
+            ),
+            ("qac.toml", "[pages.language]\nqac = \"\\u001b[1m\"", "qac.toml:2: in `pages.language.qac` there is a"),
+            ("qac.toml", "# x\u{7f}", "qac.toml:1: there is a control character, U+007F, which mails cannot have"),
             ("qac.toml", "[mails.goodbye]\n# x\nsubjct = \"x\"", "qac.toml:3: there is no key `mails.goodbye.subjct`"),
             ("qac.toml", "[unlisted]\nuno = \"x\"\nother = \"{count}\"", "qac.toml:1: `unlisted` has a plural form"),
             ("Klingon.toml", "", "`Klingon` is not the code of a locale; one looks like `pt`"),

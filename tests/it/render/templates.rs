@@ -284,6 +284,50 @@ fn a_file_that_nothing_uses_is_told_with_the_name_that_may_be_meant() {
 }
 
 #[test]
+fn a_near_miss_of_a_templates_name_is_told_whatever_it_ends_with_and_a_copy_is_not() {
+    let said = |name: &str| -> Vec<String> {
+        let renderer = load(&[(name, OWN)]).unwrap();
+        renderer.unused().map(|said| said.rsplit('/').next().unwrap().to_owned()).collect()
+    };
+    let otherwise = "is not used: the name of a template ends with .html or .txt; did you mean";
+    for (name, meant) in [
+        ("digest.htm", "digest.html"),
+        ("digest.text", "digest.txt"),
+        ("Digest.HTML", "digest.html"),
+        ("confirmaton.htm", "confirmation.html"),
+        ("footer.tera", "footer.txt"),
+    ] {
+        assert_eq!(said(name), [format!("{name} {otherwise} `{meant}`?")]);
+    }
+    assert_eq!(said("digset.html"), ["digset.html is not used: no digest names it; did you mean `digest.html`?"]);
+    assert_eq!(said("Welcome.html"), ["Welcome.html is not used: no digest names it; did you mean `welcome.html`?"]);
+    for name in
+        ["digest.html~", "digest.html.bak", ".digest.htm", "digest.html", "summer.html", "style.css", "readme.md"]
+    {
+        assert!(said(name).is_empty(), "{name}");
+    }
+    assert_eq!(load_for("digset", &[("digset.html", OWN)]).unwrap().unused().count(), 0, "a digest names it");
+}
+
+#[test]
+fn what_is_no_utf_8_or_has_control_characters_is_said_with_its_file_and_line() {
+    let said = |octets: &[u8]| {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("footer.txt"), octets).unwrap();
+        let error = Renderer::new(Some(dir.path())).map(|_| "taken".to_owned());
+        error.unwrap_or_else(|error| error.to_string().rsplit('/').next().unwrap().to_owned())
+    };
+    assert_eq!(said(b"Kind\tregards\r\n\n"), "taken");
+    assert_eq!(said(b"Kind\nregards, F\xfcr"), "footer.txt:2: what stands here is no UTF-8; save the file as UTF-8");
+    assert_eq!(said(b"\xff\xfeK\0"), "footer.txt:1: what stands here is no UTF-8; save the file as UTF-8");
+    for (control, name) in [("\0", "U+0000"), ("\u{7}", "U+0007"), ("\u{1b}[1m", "U+001B"), ("\u{9b}", "U+009B")] {
+        let expected =
+            format!("footer.txt:3: there is a control character, {name}, which mails cannot have; take it out");
+        assert_eq!(said(format!("Kind\n\nreg{control}ards").as_bytes()), expected);
+    }
+}
+
+#[test]
 fn a_template_that_a_digest_names_is_used_whatever_it_looks_like() {
     let links = "<p>{{ slot.unsubscribe_url }} {{ slot.preferences_url }}";
     let unused = |template: &str| {
