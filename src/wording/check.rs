@@ -3,15 +3,16 @@
 use toml::{Table, Value};
 
 use super::file::{is_control, named_control};
-use super::plural::{FORMS, are_forms};
+use super::plural::{FORMS, are_forms, is_for_several};
 use crate::config::suggestion;
+use crate::domain::Locale;
 
 /// What `dir` can be.
 const DIRECTIONS: [&str; 2] = ["ltr", "rtl"];
 
-/// Finds keys that there are not, and names in braces that nothing fills in. A sentence in the place of plural forms becomes
-/// the form for all numbers.
-pub(super) fn check(given: &mut Table, reference: &Table, within: &str) -> Result<(), String> {
+/// Finds keys that there are not, names in braces that nothing fills in, and sentences without their number. A sentence in the
+/// place of plural forms becomes the form for all numbers.
+pub(super) fn check(given: &mut Table, reference: &Table, within: &str, locale: &Locale) -> Result<(), String> {
     for (key, value) in given.iter_mut() {
         let path = if within.is_empty() { key.clone() } else { format!("{within}.{key}") };
         if path == "dir" {
@@ -31,8 +32,8 @@ pub(super) fn check(given: &mut Table, reference: &Table, within: &str) -> Resul
             ));
         };
         match (model, value) {
-            (Value::Table(forms), value) if are_forms(forms) => check_forms(value, forms, &path)?,
-            (Value::Table(model), Value::Table(group)) => check(group, model, &path)?,
+            (Value::Table(forms), value) if are_forms(forms) => check_forms(value, forms, &path, locale)?,
+            (Value::Table(model), Value::Table(group)) => check(group, model, &path, locale)?,
             (Value::String(model), Value::String(text)) => {
                 check_names(text, model, &path)?;
                 check_complete(text, model, &path)?;
@@ -53,7 +54,7 @@ pub(super) fn check(given: &mut Table, reference: &Table, within: &str) -> Resul
     Ok(())
 }
 
-fn check_forms(value: &mut Value, model: &Table, path: &str) -> Result<(), String> {
+fn check_forms(value: &mut Value, model: &Table, path: &str, locale: &Locale) -> Result<(), String> {
     if let Value::String(text) = value {
         let mut forms = Table::new();
         forms.insert("other".to_owned(), Value::String(std::mem::take(text)));
@@ -69,7 +70,16 @@ fn check_forms(value: &mut Value, model: &Table, path: &str) -> Result<(), Strin
         return Err(format!("`{path}` lacks the plural form `other`, which serves where no other one fits"));
     }
     let all: String = model.values().filter_map(Value::as_str).collect();
-    texts_of(forms, path)?.into_iter().try_for_each(|text| check_names(text, &format!("{all}{{count}}"), path))
+    texts_of(forms, path)?.into_iter().try_for_each(|text| check_names(text, &format!("{all}{{count}}"), path))?;
+    let lacks = |text: &Value| text.as_str().is_some_and(|text| !names(text).any(|name| name == "count"));
+    let mut countless = forms.iter().filter(|(_, text)| lacks(text)).map(|(form, _)| form);
+    let is_told = |form: &&String| !model.get("other").is_some_and(lacks) && is_for_several(form, forms, locale);
+    match countless.find(is_told) {
+        Some(form) => {
+            Err(format!("`{path}` lacks {{count}} in the form `{form}`, which stands for more than one number"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The texts of the plural forms.

@@ -85,7 +85,7 @@ fn read(code: &str, path: &Path, others: &mut Wordings) -> Result<(&'static str,
     })?;
     let reference = built_in(FILES[0].0)?;
     let mut table = given.clone();
-    check(&mut table, &reference, "").map_err(|message| {
+    check(&mut table, &reference, "", &Locale::named(code)).map_err(|message| {
         // What is wrong is said of a key, which stands first.
         let line = message.split('`').nth(1).and_then(|key| line_of(key, &text));
         Wrong { line, message }
@@ -233,6 +233,20 @@ mod tests {
     }
 
     #[test]
+    fn the_form_for_exactly_one_number_may_do_without_it_and_so_may_one_that_the_language_has_not() {
+        for (name, forms) in [
+            ("en-GB.toml", "one = \"+ one\", few = \"+ some\""),
+            ("fr.toml", "one = \"+ un\""),
+            ("ar.toml", "zero = \"-\", one = \"+ a\", two = \"+ b\""),
+            ("ja.toml", "one = \"+ a\""),
+            ("cy.toml", "few = \"tri\", many = \"chwech\""),
+        ] {
+            let text = format!("more = {{ {forms}, other = \"+ {{count}}\" }}");
+            assert_eq!(read_all(folder(&[(name, &text)]).path()).wrong, [""; 0], "{name}");
+        }
+    }
+
+    #[test]
     fn a_wording_in_another_charset_is_said_with_its_line() {
         let folder = folder(&[]);
         std::fs::write(folder.path().join(FOLDER).join("qah.toml"), b"contact = \"x\"\nwhy = \"f\xfcr\"").unwrap();
@@ -292,6 +306,13 @@ mod tests {
             ("qac.toml", "contact = 3", "`contact` must be a text in quotes"),
             ("qac.toml", "more = { one = \"x\" }", "`more` lacks the plural form `other`"),
             ("qac.toml", "more = { uno = \"x\", other = \"y\" }", "has a plural form `uno`; the forms are zero, one"),
+            (
+                "qac.toml",
+                "\nmore = { one = \"+ 1\", other = \"+ more\" }",
+                "qac.toml:2: `more` lacks {count} in the form `other`, which stands for more than one number",
+            ),
+            ("qac.toml", "unlisted = \"And more\"", "qac.toml:1: `unlisted` lacks {count} in the form `other`"),
+            ("ru.toml", "more = { one = \"ещё 1\", other = \"+ {count}\" }", "lacks {count} in the form `one`"),
             ("qac.toml", "pages = \"x\"", "`pages` must be a table of sentences"),
             ("qac.toml", "\ncontact = ", "qac.toml:2: "),
             ("qac.toml", "unsubscribe = \" \"", "qac.toml:1: `unsubscribe` is empty; leave the key out"),

@@ -32,26 +32,62 @@ pub(crate) struct Plural {
     other: String,
 }
 
-impl Plural {
-    /// The sentence for `count`, which also replaces `{count}`.
-    pub(crate) fn with(&self, count: u32, locale: &Locale) -> String {
-        let form = match category(count, locale) {
-            PluralCategory::Zero => &self.zero,
-            PluralCategory::One => &self.one,
-            PluralCategory::Two => &self.two,
-            PluralCategory::Few => &self.few,
-            PluralCategory::Many => &self.many,
-            PluralCategory::Other => &None,
-        };
-        // One thing is often said without a number, also in languages that treat 1 as any other.
-        let form = form.as_ref().or(if count == 1 { self.one.as_ref() } else { None });
-        insert(form.unwrap_or(&self.other), &[("count", &count.to_string())])
+/// Numbers that show how a language counts: none of the forms comes up first beyond them. Nothing is counted where there is none.
+fn samples() -> impl Iterator<Item = u32> {
+    (1..=200).chain([1_000_000, 2_000_000])
+}
+
+/// Whether one of a sentence's forms stands for more than one number in a language.
+pub(super) fn is_for_several(form: &str, forms: &toml::Table, locale: &Locale) -> bool {
+    let rules = rules(locale);
+    let has = |form: &str| forms.contains_key(form);
+    samples().filter(|count| form_of(*count, rules.as_ref(), has) == form).nth(1).is_some()
+}
+
+/// The name of the form that a sentence has for `count`: `other` serves where one is missing.
+fn form_of(count: u32, rules: Option<&PluralRules>, has: impl Fn(&str) -> bool) -> &'static str {
+    let form = match category(count, rules) {
+        PluralCategory::Zero => "zero",
+        PluralCategory::One => "one",
+        PluralCategory::Two => "two",
+        PluralCategory::Few => "few",
+        PluralCategory::Many => "many",
+        PluralCategory::Other => "other",
+    };
+    // One thing is often said without a number, also in languages that treat 1 as any other.
+    match has(form) {
+        true if form != "other" => form,
+        _ if count == 1 && has("one") => "one",
+        _ => "other",
     }
 }
 
-fn category(count: u32, locale: &Locale) -> PluralCategory {
-    let tag: Option<Tag> = locale.as_str().parse().ok();
-    let rules = tag.and_then(|tag| PluralRules::try_new_cardinal((&tag).into()).ok());
+impl Plural {
+    /// The sentence for `count`, which also replaces `{count}`.
+    pub(crate) fn with(&self, count: u32, locale: &Locale) -> String {
+        let form = form_of(count, rules(locale).as_ref(), |form| self.form(form).is_some());
+        insert(self.form(form).unwrap_or(&self.other), &[("count", &count.to_string())])
+    }
+
+    fn form(&self, name: &str) -> Option<&str> {
+        let form = match name {
+            "zero" => &self.zero,
+            "one" => &self.one,
+            "two" => &self.two,
+            "few" => &self.few,
+            "many" => &self.many,
+            _ => return Some(&self.other),
+        };
+        form.as_deref()
+    }
+}
+
+fn rules(locale: &Locale) -> Option<PluralRules> {
+    let tag: Tag = locale.as_str().parse().ok()?;
+    PluralRules::try_new_cardinal((&tag).into()).ok()
+}
+
+fn category(count: u32, rules: Option<&PluralRules>) -> PluralCategory {
     rules.map_or(PluralCategory::Other, |rules| rules.category_for(count))
 }
 
@@ -77,6 +113,6 @@ mod tests {
     #[case("ru", 21, PluralCategory::One)]
     #[case("he", 2, PluralCategory::Two)]
     fn each_language_counts_in_its_own_forms(#[case] code: &str, #[case] count: u32, #[case] form: PluralCategory) {
-        assert_eq!(category(count, &Locale::named(code)), form);
+        assert_eq!(category(count, rules(&Locale::named(code)).as_ref()), form);
     }
 }
