@@ -244,6 +244,9 @@ mod tests {
         Some("`sections[1].articles[1].titel` is not known here; did you mean `sections[1].articles[1].title`?")
     )]
     #[case("{% set x = sections[n].articles %}{% if sections[n].x or x[0].y %}{% endif %}{{ lead[`title`][0] }}", None)]
+    #[case("{{ lead[\"titel\"] }}", Some("`lead.titel` is not known here; did you mean `lead.title`?"))]
+    #[case("{{ lead['ti-tle'] }}", Some("`lead.ti-tle` is not known here; did you mean `lead.title`?"))]
+    #[case("{{ lead['ti' ~ 'tle'] }}", None)]
     #[case("{% set x = sections[leed] %}", Some("`leed` is not known here; did you mean `lead`?"))]
     #[case("{# lede #}{% raw %}{{ lede }}{% endraw %}", None)]
     #[case("{% if lead is defined and lead.title is not containing(pat='x') and n == 1e5 %}{% endif %}", None)]

@@ -53,14 +53,18 @@ impl<'t> Texts<'t> {
         self.own.iter().map(|(name, _)| name.as_str()).chain(self.built_in.iter().map(|(name, _)| *name))
     }
 
-    /// What is wrong where a file has a block, a component or a tag that there is not, with the nearest one. `None`: Tera's message
-    /// says something else.
+    /// What is wrong where a file has a block, a component or a tag that there is not, with the nearest one, or a place in a list
+    /// that is not there. `None`: Tera's message says something else.
     pub(crate) fn unknown(self, message: &str, place: &str) -> Option<String> {
         let mut parts = place.rsplitn(3, ':');
         let (column, line, file) = (parts.next()?, parts.next()?, parts.next()?);
+        let at = column.parse::<usize>().ok()?.checked_sub(1)?;
+        let text = || self.of(file)?.lines().nth(line.parse::<usize>().ok()?.checked_sub(1)?);
+        if message.contains("undefined") || message.starts_with("Field `") && message.ends_with("` is not defined") {
+            return not_there(text()?, at);
+        }
         if message == "Unknown tag" {
-            let text = self.of(file)?.lines().nth(line.parse::<usize>().ok()?.checked_sub(1)?)?;
-            let word = text.get(column.parse::<usize>().ok()?.checked_sub(1)?..)?;
+            let word = text()?.get(at..)?;
             let word = &word[..word.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(word.len())];
             let near = suggestion(word, TAGS, || format!("the tags are {}", listed(TAGS)));
             return (!word.is_empty()).then(|| format!("there is no tag `{word}`{near}"));
@@ -95,6 +99,19 @@ impl<'t> Texts<'t> {
         blocks.dedup();
         blocks
     }
+}
+
+/// Says of what stands at a place in a line that it is not there, where it counts into a list or text.
+fn not_there(line: &str, at: usize) -> Option<String> {
+    let is_part = |c: char| c.is_alphanumeric() || "_.?[]\"'`-".contains(c);
+    let (before, behind) = line.split_at_checked(at)?;
+    let begin = before.trim_end_matches(is_part).len();
+    let end = at + behind.find(|c| !is_part(c)).unwrap_or(behind.len());
+    let whole = line[begin..end].trim_matches(['-', '.', '?']);
+    let counted: Vec<&str> = whole.match_indices(']').map(|(end, _)| &whole[..=end]).collect();
+    let asked = counted.join(" and ");
+    let say = || format!("`{whole}` is not there in every mail; ask for it first, as in `{{% if {asked} %}}`");
+    (!counted.is_empty()).then(say)
 }
 
 /// Whether a file has all of a mail's part, if no other extends or includes it, as far as its text shows.

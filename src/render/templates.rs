@@ -192,7 +192,7 @@ impl Templates {
 
     /// Renders a file; a text is tidied.
     pub(super) fn render(&self, file: &str, view: &impl Serialize) -> Result<String, TemplateError> {
-        let wrong = |error: tera::Error| TemplateError::from_tera(&error, self.dir.as_deref());
+        let wrong = |error: tera::Error| TemplateError::in_texts(&error, self.dir.as_deref(), self.texts());
         let context = Context::from_serialize(view).map_err(wrong)?;
         let mut written = Bounded::default();
         begin_render();

@@ -47,7 +47,7 @@ fn path_at(text: &str) -> (Path<'_>, usize) {
     while let Some((inside, _)) = text[end..].strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         let place = inside.trim();
         let key = ['"', '\'', '`'].into_iter().find_map(|quote| place.strip_prefix(quote)?.strip_suffix(quote));
-        let is_name = |key: &&str| !key.is_empty() && !key.contains(|c: char| !c.is_alphanumeric() && c != '_');
+        let is_name = |key: &&str| !key.is_empty() && !key.contains(['"', '\'', '`', '[']);
         let place = Some(place.trim_start_matches('-')).filter(|place| !place.is_empty() && is_place(place));
         let Some(part) = key.filter(is_name).or(place) else { break };
         path.push(part);

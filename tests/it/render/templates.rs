@@ -146,6 +146,28 @@ fn a_layout_that_own_templates_share_is_no_mail_by_itself() {
     "Grüße\n  {% inculde 'footer.txt' %}",
     "DIR/digest.txt:2: there is no tag `inculde`; did you mean `include`?"
 )]
+#[case(
+    "digest.txt",
+    "{{ slot.unsubscribe_url }} {{ slot.preferences_url }}\n{{ listed[3].title }}",
+    "DIR/digest.txt:2: `listed[3].title` is not there in every mail; ask for it first, as in `{% if listed[3] %}`"
+)]
+#[case(
+    "digest.txt",
+    "{{ slot.unsubscribe_url }} {{ slot.preferences_url }} {{-sections[0].articles[9].title | upper }}",
+    "DIR/digest.txt:1: `sections[0].articles[9].title` is not there in every mail; ask for it first, as in \
+     `{% if sections[0] and sections[0].articles[9] %}`"
+)]
+#[case(
+    "digest.txt",
+    "{{ slot.unsubscribe_url }} {{ slot.preferences_url }}{% for a in sections[99].articles %}{% endfor %}",
+    "DIR/digest.txt:1: `sections[99].articles` is not"
+)]
+#[case(
+    "digest.txt",
+    "{{ slot.unsubscribe_url }} {{ slot.preferences_url }} {{ listed[-300].title }}",
+    "DIR/digest.txt:1: `listed[-300].title` is not there in every mail; ask"
+)]
+#[case("digest.txt", "{{ digest[\"titel\"] }}", "`digest.titel` is not known here; did you mean `digest.title`?")]
 #[case("digest.html", "{% extends \"nothing.html\" %}", "nothing.html")]
 fn a_mistake_is_said_with_its_file_its_line_and_the_nearest_name(
     #[case] file: &str,
