@@ -1,5 +1,6 @@
 //! Leaves one digest or all, at once and for good: what is queued is cancelled in the same transaction.
 
+use super::choice::unpack;
 use super::notice::NoMails;
 use super::together::Leaving;
 use super::{
@@ -7,7 +8,7 @@ use super::{
     unless_first,
 };
 use crate::domain::{EmailAddress, PublicId, SubscriberState, SubscriptionState, UtcMillis};
-use crate::store::{Durability, Session, SubscriberRow, SubscriptionRow};
+use crate::store::{Durability, Session, StoreError, SubscriberRow, SubscriptionRow};
 
 /// What somebody leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,6 +179,9 @@ impl Subscribers {
             row.updated_at = now;
             session.update_subscriber(&row).await?;
         }
+        if !remain || asks_for_nothing_else(session, row.id, what).await? {
+            session.cancel_questions_to(&[row.id], now).await?;
+        }
         Ok(Done { left: Left::Now, trace: Some((row, now)) })
     }
 
@@ -228,6 +232,13 @@ impl Subscribers {
         let kind = NoticeKind::Goodbye { link: SecretLink(link), expires_at: left_at.plus(UNDO_LIFETIME) };
         Notice::to(row, &self.config.digest(digest)?.id, kind)
     }
+}
+
+/// Whether they have asked for something, and all of it is what they leave.
+async fn asks_for_nothing_else(session: &mut Session, subscriber: i64, what: Leave<'_>) -> Result<bool, StoreError> {
+    let requests = session.join_requests_between(subscriber, subscriber).await?;
+    let mut asked = requests.iter().flat_map(|request| unpack(&request.choice));
+    Ok(!requests.is_empty() && asked.all(|chosen| what.names(&chosen.digest)))
 }
 
 /// Whoever never confirmed, complained or bounced is mailed no goodbye.

@@ -9,9 +9,12 @@ use postround::config::Utm;
 use postround::domain::{Locale, PublicId, SubscriptionState, SystemRandom, UtcMillis};
 use postround::render::{Message, Renderer, Slots};
 use postround::store::{Durability, SubscriptionRow};
-use postround::subscribers::{Chosen, Keys, Notice, NoticeKind, Notify, Pauses, SecretLink, Subscribers, Topics};
+use postround::subscribers::{
+    Chosen, Import, ImportBasis, Keys, Leave, Left, Notice, NoticeKind, Notify, Origin, Pauses, SecretLink,
+    Subscribers, Topics,
+};
 
-use crate::support::household::{address, config, confirmed, execute, subscribers, text};
+use crate::support::household::{address, config, confirmed, execute, somebody, subscribers, text};
 use crate::support::{MONDAY, TestClock, TestStore, on_both};
 
 const LINK: &str = "https://post.northfold.example/secret/mfrggzdf";
@@ -83,6 +86,13 @@ impl House {
     }
 }
 
+/// Lets somebody leave by the link of a mail.
+async fn leave(house: &House, email: &str, what: Leave<'_>) {
+    let id = text(&house.test, &format!("select public_id from subscribers where email = '{email}'")).await;
+    let left = house.people.leave(&PublicId::parse(&id).unwrap(), what, Origin::PAGE).await.unwrap();
+    assert_eq!(left, Left::Now, "{email}");
+}
+
 fn link() -> SecretLink {
     SecretLink(LINK.to_owned())
 }
@@ -122,6 +132,41 @@ fn all() -> Vec<(NoticeKind, &'static str, bool)> {
 }
 
 on_both! {
+    async fn nobody_is_asked_any_more_who_has_said_no_since(test: TestStore) {
+        let house = House::new(test).await;
+        for name in ["operator", "import", "bounce", "page", "other"] {
+            let email = format!("{name}@reader.example");
+            house.people.add(&somebody(&email, &["weekly"]), Origin::PAGE, &house.notices).await.unwrap();
+        }
+        // Who has some of a digest, and another one, asks for all of it.
+        for (name, asked) in [("part", &["weekly"][..]), ("rest", &["weekly", "jobs"])] {
+            let email = format!("{name}@reader.example");
+            let mut have = somebody(&email, &["weekly", "jobs"]);
+            have.choice[0].topics = Topics::parse("news");
+            house.people.add_confirmed(&have, "a form", Origin::COMMAND_LINE).await.unwrap();
+            house.people.add(&somebody(&email, asked), Origin::PAGE, &house.notices).await.unwrap();
+        }
+        let open = "select address from deliveries where kind = 'confirmation' and state = 'queued' order by address";
+        assert_eq!(text(&house.test, open).await.lines().count(), 7);
+
+        leave(&house, "operator@reader.example", Leave::All).await;
+        leave(&house, "page@reader.example", Leave::Digest("weekly")).await;
+        for name in ["part", "rest"] {
+            leave(&house, &format!("{name}@reader.example"), Leave::Digest("weekly")).await;
+        }
+        let file = house.test.folder.path().join("noes.csv");
+        std::fs::write(&file, "email,state\nimport@reader.example,unsubscribed\nbounce@reader.example,bounced\n").unwrap();
+        let import = Import::new(&file, ImportBasis::Rows);
+        let report = house.people.import(&import, &house.notices, |_, _| {}).await.unwrap();
+        assert_eq!(report.updated, 2);
+        assert_eq!(text(&house.test, open).await, "other@reader.example\nrest@reader.example");
+
+        // Whoever asks again is asked again.
+        execute(&house.test, "delete from notice_slots").await;
+        house.people.add(&somebody("import@reader.example", &["weekly"]), Origin::PAGE, &house.notices).await.unwrap();
+        assert!(text(&house.test, open).await.contains("import@reader.example"));
+    }
+
     async fn every_notice_is_queued_before_all_else_and_nothing_personal_is_in_its_mail(test: TestStore) {
         let house = House::new(test).await;
         let zoe = house.person("zoe@reader.example").await;

@@ -251,6 +251,8 @@ impl Changes<'_> {
             session.drop_join_requests_of(&self.confirmed).await?;
             session.cancel_deliveries_of(&self.cancel, false, now).await?;
             session.cancel_deliveries_of(&self.pause, true, now).await?;
+            let gone: Vec<i64> = self.updates.iter().filter(|row| gone(row.state)).map(|row| row.id).collect();
+            session.cancel_questions_to(&gone, now).await?;
         }
         for row in &self.suppressions {
             session.suppress(row).await?;
