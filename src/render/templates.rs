@@ -91,7 +91,7 @@ pub(super) struct Templates {
 impl Templates {
     /// Reads the operator's files, where there is a folder, and parses all.
     pub(super) fn load(dir: Option<&Path>) -> Result<Self, TemplateError> {
-        let (files, others) = dir.map(read).transpose()?.unwrap_or_default();
+        let Folder { templates: files, others } = dir.map(read).transpose()?.unwrap_or_default();
         let mut tera = limited_tera();
         tera.register_filter("wrap", wrapped);
         tera.register_filter("underline", underlined);
@@ -233,18 +233,25 @@ fn is_template(name: &str) -> bool {
     (name.ends_with(".html") || name.ends_with(".txt")) && !name.starts_with('.')
 }
 
-/// The folder's files by name: the templates, and the others.
-fn read(dir: &Path) -> Result<(Vec<(String, String)>, Vec<String>), TemplateError> {
+/// A folder's files, by name.
+#[derive(Default)]
+struct Folder {
+    /// With what is in them.
+    templates: Vec<(String, String)>,
+    others: Vec<String>,
+}
+
+fn read(dir: &Path) -> Result<Folder, TemplateError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| TemplateError::Read { path, source }
     };
-    let (mut files, mut others) = (Vec::new(), Vec::new());
+    let mut folder = Folder::default();
     for entry in std::fs::read_dir(dir).map_err(failed(dir))? {
         let path = entry.map_err(failed(dir))?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|_| path.is_file()) else { continue };
         if !is_template(name) {
-            others.push(name.to_owned());
+            folder.others.push(name.to_owned());
             continue;
         }
         let text = read_own(&path).map_err(|error| match error {
@@ -253,11 +260,11 @@ fn read(dir: &Path) -> Result<(Vec<(String, String)>, Vec<String>), TemplateErro
                 TemplateError::Template { place: format!("{}:{line}", path.display()), message }
             }
         })?;
-        files.push((name.to_owned(), text));
+        folder.templates.push((name.to_owned(), text));
     }
-    files.sort();
-    others.sort();
-    Ok((files, others))
+    folder.templates.sort();
+    folder.others.sort();
+    Ok(folder)
 }
 
 /// `{{ text | wrap(indent=2) }}`: broken at words for the text part.
