@@ -46,19 +46,20 @@ pub async fn keep(run: &Run) {
     }
 }
 
-/// Leaves the time of places that were not used to whoever goes on.
+/// Leaves the time of places that were not used to whoever goes on; of one limit that the store does not take no other suffers.
 ///
 /// # Errors
-/// When the store fails.
+/// When the store fails: the first time.
 pub async fn leave(shared: &Shared, unused: &[(Limit, Duration)]) -> Result<(), StoreError> {
     if unused.is_empty() {
         return Ok(());
     }
     let mut session = shared.store.marks().await?;
+    let mut left = Ok(());
     for (limit, time) in unused {
-        session.owe_turn(&scope_of(shared, limit), *time, MOST_OWED).await?;
+        left = left.and(session.owe_turn(&scope_of(shared, limit), *time, MOST_OWED).await);
     }
-    Ok(())
+    left
 }
 
 /// What the store calls a limit.

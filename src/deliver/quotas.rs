@@ -143,15 +143,16 @@ impl Quotas {
         Ok(())
     }
 
-    /// Gives back what is in hand when nothing will be sent any more.
+    /// Gives back what is in hand when nothing will be sent any more: each by itself, so that of one that the store does not
+    /// take no other suffers. Fails as the first of them.
     pub async fn give_back(&self, store: &Store, returned: &Returned) -> Result<(), StoreError> {
+        let mut given = Ok(());
         for (scope, taken, places) in returned {
-            let Some(scope) = self.scopes.get(*scope) else { continue };
-            let mut session = store.write(Durability::Normal).await?;
-            session.give_back_places(&scope.name, *places, *taken).await?;
-            session.commit().await?;
+            if let Some(scope) = self.scopes.get(*scope) {
+                given = given.and(scope.give_back(store, *places, *taken).await);
+            }
         }
-        Ok(())
+        given
     }
 
     /// Takes out what is in hand, for [`Quotas::give_back`].
@@ -176,6 +177,12 @@ impl Scope {
         let today = now.to_utc().date_naive();
         let warm_up = self.warm_up.map(|warm_up| Quota { count: warm_up.on(today), minutes: minutes(DAY) });
         rates.chain(warm_up).collect()
+    }
+
+    async fn give_back(&self, store: &Store, places: u32, taken: UtcMillis) -> Result<(), StoreError> {
+        let mut session = store.write(Durability::Normal).await?;
+        session.give_back_places(&self.name, places, taken).await?;
+        session.commit().await
     }
 
     fn takes(&self) -> MutexGuard<'_, Takes> {

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use postround::config::Rate;
 use postround::demo::catcher::{Command, Reply, Stage};
+use postround::domain::{Clock, DeliveryState};
 use postround::store::{Durability, Quota};
 
 use super::world::{Catcher, World};
+use crate::support::household::execute;
 use crate::support::{MONDAY, PATIENCE, on_both};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -80,6 +82,39 @@ on_both! {
         assert_eq!(take(Duration::ZERO, 500).await, 100, "and right again");
         assert_eq!(take(HOUR / 2 + Duration::from_secs(90), 500).await, 200, "those of half an hour before");
         assert_eq!(take(HOUR + Duration::from_secs(90), 500).await, 300, "those that counted as of now");
+    }
+
+    async fn places_of_one_limit_that_the_store_does_not_take_back_keep_no_others(test: TestStore) {
+        let no = if test.store.is_shared() {
+            "create function no() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
+             create trigger no before insert on quotas for each row when (new.scope = '*') execute function no()"
+        } else {
+            "create trigger no before insert on quotas when new.scope = '*' begin select raise(abort, 'no'); end"
+        };
+        let world = World::new(test).await;
+        let catcher = Catcher::answering(|turn| {
+            matches!(turn.stage, Stage::Content { .. }).then(|| Reply::usual().after(Duration::from_millis(500)))
+        })
+        .await;
+        world.queue(3).await;
+        let mut settings = catcher.settings();
+        let relay = settings.smtp.relays[0].id.clone();
+        let rates = vec![Rate::parse("100/h").unwrap()];
+        (settings.smtp.rates, settings.smtp.relays[0].rates) = (rates.clone(), rates);
+        let engine = world.engine(settings);
+        let stop = async {
+            while world.in_state(DeliveryState::Sending).await == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            execute(&world.test, no).await;
+        };
+        Box::pin(engine.run(stop)).await;
+        let mut session = world.store().read().await.unwrap();
+        let taken = session.quota_taken("*", 60, world.clock.now()).await.unwrap();
+        assert!(taken > 3, "these stay taken: {taken}");
+        let sent = world.totals().await.sent.unsigned_abs();
+        let used = session.quota_taken(&relay, 60, world.clock.now()).await.unwrap();
+        assert!(used <= sent + 1, "what it has sent, and an envelope that went ahead: {used}");
     }
 
     async fn places_that_are_given_back_late_are_not_given_twice(test: TestStore) {
