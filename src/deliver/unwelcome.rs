@@ -2,6 +2,7 @@
 //! tried before it, and once one of them gets through it is the relay's trouble no more.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +21,11 @@ const PARTS: u32 = 4;
 
 /// What a relay has refused as if that were about us.
 #[derive(Default)]
-pub struct Unwelcome(Mutex<State>);
+pub struct Unwelcome {
+    /// Whether the state has anything; written under its lock. As long as it has not, no message waits for that.
+    any: AtomicBool,
+    state: Mutex<State>,
+}
 
 #[derive(Default)]
 struct State {
@@ -64,6 +69,7 @@ impl Unwelcome {
     pub fn is_first(&self, delivery: i64, number: u64) -> bool {
         let mut state = self.state();
         state.taken = None;
+        self.any.store(true, Ordering::Relaxed);
         state.deliveries.insert(delivery, Refusal { number, until: Instant::now() }).is_none()
     }
 
@@ -86,6 +92,7 @@ impl Unwelcome {
         retain(deliveries, of_delivery.until, now);
         retain(senders, of_sender.until, now);
         *taken = None;
+        self.any.store(true, Ordering::Relaxed);
         deliveries.insert(delivery, of_delivery);
         if let Some(sender) = sender {
             senders.insert(sender.to_owned(), of_sender);
@@ -95,10 +102,10 @@ impl Unwelcome {
 
     /// A message got through whose envelope has that date.
     pub fn worked(&self, job: &Job, date: u64) {
-        let mut state = self.state();
-        if state.is_empty() {
+        if self.is_empty() {
             return;
         }
+        let mut state = self.state();
         state.deliveries.remove(&job.row.id);
         let sender = job.from().as_str();
         if state.senders.get(sender).is_some_and(|refusal| refusal.number <= date) {
@@ -106,25 +113,26 @@ impl Unwelcome {
             state.lately = None;
         }
         state.taken = Some((state.taken.map_or(date, |(latest, _)| latest.max(date)), Instant::now()));
+        self.any.store(!state.is_empty(), Ordering::Relaxed);
     }
 
     /// Until when others go before that delivery, if they do.
     pub fn until(&self, job: &Job) -> Option<Instant> {
-        let state = self.state();
-        if state.is_empty() {
+        if self.is_empty() {
             return None;
         }
+        let state = self.state();
         let refusals = [state.deliveries.get(&job.row.id), state.senders.get(job.from().as_str())];
         refusals.into_iter().flatten().map(|refusal| refusal.until).max()
     }
 
     /// Whether nothing has been refused.
     pub fn is_empty(&self) -> bool {
-        self.state().is_empty()
+        !self.any.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
