@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::generation::Desk;
 use super::keep::{rest, until};
-use super::trouble::Troubles;
+use super::trouble::{Troubles, unsigned_issue};
 use crate::deliver::Engine;
 use crate::status::{Part, StoreState};
 
@@ -66,6 +66,10 @@ async fn watch(desk: &Desk, part: &Part, engine: &Engine) {
         }
         for warning in troubles.look(engine.relay_trouble().as_deref(), &relays) {
             desk.alerts.raise(&warning.key, &warning.subject, &warning.text);
+        }
+        for unsigned in engine.newly_unsigned() {
+            let warning = unsigned_issue(&unsigned);
+            desk.alerts.raise_once(&warning.key, &warning.subject, &warning.text);
         }
     }
 }

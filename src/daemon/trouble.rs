@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::alerts::Lasting;
-use crate::deliver::RelayState;
+use crate::deliver::{RelayState, UnsignedIssue};
 
 /// What is told of relays.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,6 +84,20 @@ fn refused_sender(relay: &str, refusal: &str) -> Warning {
         text: format!(
             "{refusal}\nIt takes mail from others. What is from this sender is tried again, and fails when `retry_for` is over: each \
              mail keeps the sender that it was made with, whatever is configured since."
+        ),
+    }
+}
+
+/// What is told of an issue that goes out unsigned.
+pub(super) fn unsigned_issue(unsigned: &UnsignedIssue) -> Warning {
+    let UnsignedIssue { issue, from, domain } = unsigned;
+    Warning {
+        key: format!("unsigned:{issue}"),
+        subject: format!("Issue {issue} goes out without a signature"),
+        text: format!(
+            "Its mails were made with a sender of {from}, and `[dkim]` signs for {domain} now; receivers would take that signature for a \
+             stranger's.\nWhoever insists on a signature refuses them. Where that matters, `issue hold {issue}` stops the rest, until \
+             `[dkim]` is for {from} again."
         ),
     }
 }

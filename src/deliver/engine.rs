@@ -21,6 +21,7 @@ use super::settings::Settings;
 use super::station::Station;
 use super::strays::Strays;
 use super::told::Told;
+use super::unsigned::Unsigned;
 use crate::domain::{Clock, DeliveryState, PublicId, Random};
 use crate::store::{DelivererLock, Store, StoreError};
 
@@ -98,6 +99,7 @@ impl Engine {
             counts: Arc::default(),
             tally: Arc::default(),
             forward: Arc::default(),
+            unsigned: Unsigned::default(),
             store,
             settings,
             policy,

@@ -6,6 +6,7 @@ use super::counts::Outcome;
 use super::engine::Engine;
 use super::station::{RelayState, Station};
 use super::told::Told;
+use super::unsigned::UnsignedIssue;
 use crate::store::StoreError;
 
 impl Engine {
@@ -17,6 +18,11 @@ impl Engine {
     /// What the relay itself has last failed with, while it rests from that.
     pub fn relay_trouble(&self) -> Option<String> {
         self.shared.paused_until().and_then(|_| self.shared.words())
+    }
+
+    /// The issues that go out unsigned, though mails are signed, and that were not asked for before.
+    pub fn newly_unsigned(&self) -> Vec<UnsignedIssue> {
+        self.shared.unsigned.news()
     }
 
     /// Whether it waits for the store.

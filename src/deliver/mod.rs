@@ -53,6 +53,7 @@ mod tally;
 mod tasks;
 mod tls;
 mod told;
+mod unsigned;
 mod unwelcome;
 mod verdict;
 
@@ -66,3 +67,4 @@ pub use relay::RelayError;
 pub use settings::{Settings, Timings};
 pub use station::RelayState;
 pub use tally::Tally;
+pub use unsigned::UnsignedIssue;

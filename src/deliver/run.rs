@@ -24,6 +24,7 @@ use super::reply::without_addresses;
 use super::settings::Settings;
 use super::station::Station;
 use super::tally::Tally;
+use super::unsigned::Unsigned;
 use crate::domain::{Clock, DeliveryState, Random, UtcMillis};
 use crate::store::{ClaimedRow, Mark, Store};
 
@@ -56,6 +57,8 @@ pub struct Shared {
     pub tally: Arc<Tally>,
     /// By which it is reckoned what is due.
     pub forward: Arc<Forward>,
+    /// What goes out unsigned though mails are signed.
+    pub unsigned: Unsigned,
 }
 
 impl Shared {

@@ -17,8 +17,13 @@ const TOGETHER: usize = 8;
 const LATER: Duration = Duration::from_secs(60);
 
 impl Run {
-    /// Signs deliveries and feeds them.
-    pub async fn sign(&self, signer: &Arc<Signer>, mut jobs: Vec<Job>) {
+    /// Signs deliveries and feeds them. A mail keeps the sender that it was made with: whose domain is not signed for any more
+    /// gets no signature, which receivers would take for a stranger's.
+    pub async fn sign(&self, signer: &Arc<Signer>, jobs: Vec<Job>) {
+        let (mut jobs, strange): (Vec<Job>, Vec<Job>) =
+            jobs.into_iter().partition(|job| signer.signs_for(job.from().domain()));
+        strange.iter().for_each(|job| self.shared.unsigned.note(job, signer.domain()));
+        self.offer(strange).await;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut groups = Vec::with_capacity(jobs.len() / TOGETHER + 1);
         while jobs.len() > TOGETHER {

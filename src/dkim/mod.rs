@@ -4,4 +4,4 @@ mod key;
 mod signer;
 
 pub use key::{Algorithm, KeyError, PrivateKey, Record};
-pub use signer::{SIGNED, SignError, Signer};
+pub use signer::{SIGNED, SignError, Signer, aligns};

@@ -54,6 +54,16 @@ impl Signer {
         Self { domain: domain.to_owned(), keys }
     }
 
+    /// The domain that it signs for.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// Whether its signatures count for mails from an address of that domain.
+    pub fn signs_for(&self, from: &str) -> bool {
+        aligns(&self.domain, from)
+    }
+
     /// The headers to put before `message`, which has CRLF line ends: one `DKIM-Signature` for each key.
     ///
     /// # Errors
@@ -84,6 +94,14 @@ impl Signer {
         }
         String::from_utf8(out).map_err(|error| SignError::Key(error.to_string()))
     }
+}
+
+/// Whether a signature of `domain` counts for mails from `from`: they are the same, or one is above the other (RFC 7489,
+/// section 3.1.1, as far as it can be told without a list of registries).
+pub fn aligns(domain: &str, from: &str) -> bool {
+    let below =
+        |one: &str, other: &str| one.strip_suffix(other).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    below(from, domain) || below(domain, from)
 }
 
 fn is_signed(name: &[u8]) -> bool {

@@ -7,7 +7,7 @@ use super::site::path;
 use crate::config::keys;
 use crate::config::reader::{Table, shown};
 use crate::config::settings::{Digest, Dkim, DkimNames, Sender};
-use crate::dkim::{Algorithm, PrivateKey, Signer};
+use crate::dkim::{Algorithm, PrivateKey, Signer, aligns};
 use crate::domain::EmailAddress;
 
 /// The table's names alone; the files need not be there. `None`: there is no such table, or it is wrong.
@@ -84,14 +84,6 @@ fn key(table: &Table<'_>, name: &'static str, file: &Path, wanted: Algorithm) ->
         },
     );
     None
-}
-
-/// Whether a signature of `domain` counts for mails from `from`: they are the same, or one is above the other (RFC 7489,
-/// section 3.1.1, as far as it can be told without a list of registries).
-fn aligns(domain: &str, from: &str) -> bool {
-    let below =
-        |one: &str, other: &str| one.strip_suffix(other).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    below(from, domain) || below(domain, from)
 }
 
 /// A domain as a signature has it: in ASCII and small letters, with a dot in it.

@@ -209,6 +209,30 @@ async fn every_kind_of_mail_has_signatures_that_verifiers_accept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_made_with_a_sender_of_another_domain_is_not_signed_as_a_stranger_and_is_told_once() {
+    let (world, catcher) = (World::new(TestStore::sqlite().await).await, Catcher::plain().await);
+    world.queue(20).await;
+    let mails = every_kind();
+    queue(&world, &mails[0], 0).await;
+    let mut settings = catcher.settings();
+    settings.dkim = Some(signer(world.test.folder.path()).0);
+    let engine = world.engine(settings);
+    assert_eq!(engine.deliver_one_batch().await.unwrap().sent, 21);
+    for caught in catcher.mailbox.wait_for(21, PATIENCE).await.unwrap() {
+        let raw = String::from_utf8_lossy(&caught.raw).into_owned();
+        let is_signed = raw.contains("DKIM-Signature:");
+        assert_eq!(is_signed, !raw.contains("From: Digest <digest@example.org>"), "{raw}");
+    }
+    let told = engine.newly_unsigned();
+    assert_eq!(
+        told.iter().map(|one| (one.issue, &*one.from, &*one.domain)).collect::<Vec<_>>(),
+        [(world.issue, "example.org", DOMAIN)]
+    );
+    world.queue(1).await;
+    assert_eq!((engine.deliver_one_batch().await.unwrap().sent, engine.newly_unsigned()), (1, Vec::new()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_or_an_added_header_or_body_breaks_every_signature() {
     let (caught, records) = sent(true).await;
     let (dns, digest) = (Dns::with(&records), String::from_utf8(caught[0].raw.to_vec()).unwrap());
