@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::relay_trouble::Failing;
 use super::{CliError, output};
 use crate::app::App;
 use crate::compose::Reckoning;
@@ -21,7 +22,8 @@ pub struct Expected {
     pub variants: usize,
     /// How many of those who have not left get nothing, by what keeps it from them.
     pub left_out: BTreeMap<String, i64>,
-    /// When the limits that are set let the last one through; none: they would take longer than a year.
+    /// When the limits that are set let the last one through; none: they would take longer than a year, or nobody can say, since
+    /// no relay works.
     pub done_at: Option<UtcMillis>,
     /// Whether anything but the relays' own speed limits it.
     pub limited: bool,
@@ -31,6 +33,8 @@ pub struct Expected {
     pub quota_left: Option<u64>,
     /// Relays that have asked for less speed, and until when they get nothing.
     pub resting: BTreeMap<String, UtcMillis>,
+    /// Relays that do not work.
+    pub failing: Vec<Failing>,
     #[serde(skip)]
     takes: Option<Duration>,
     /// Over how long it is spread.
@@ -70,6 +74,7 @@ impl Expected {
             quota_suffices: forecast.quota.map(|left| left >= people),
             quota_left: forecast.quota,
             resting: forecast.rests.into_iter().map(|(relay, rest)| (relay, now.plus(rest))).collect(),
+            failing: forecast.failing.into_iter().map(Failing::of).collect(),
             takes,
             spread,
         })
@@ -94,6 +99,7 @@ impl Expected {
         for (relay, until) in &self.resting {
             lines.push(format!("the relay {relay} has asked for less speed, and gets nothing until {until}"));
         }
+        lines.extend(self.failing.iter().filter(|one| !self.resting.contains_key(&one.relay)).map(Failing::describe));
         match (self.takes, self.done_at) {
             (Some(Duration::ZERO), _) if self.quota_left.is_none() => {
                 lines.push("no rate holds it up: it goes as fast as the relays take it".to_owned());
@@ -103,6 +109,9 @@ impl Expected {
             }
             (Some(takes), Some(done)) if !takes.is_zero() => {
                 lines.push(format!("at the rates that are set, the last one goes about {done}, in {}", span(takes)));
+            }
+            (None, _) if !self.failing.is_empty() => {
+                lines.push("when the last one goes nobody can say before a relay works again".to_owned());
             }
             (None, _) => lines.push("at the rates that are set, it would take longer than a year".to_owned()),
             _ => {}

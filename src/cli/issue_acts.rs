@@ -147,7 +147,7 @@ pub async fn watch(context: &Context, app: &App, id: i64) -> Result<(), CliError
         }
         if tell_at <= Instant::now() {
             let began = Instant::now();
-            let progress = Progress::read(app, &report).await?.describe();
+            let progress = Progress::read(app, &report).await?.describe_all();
             tell_at = Instant::now() + TELL.max(began.elapsed() * SHARE);
             if bar.is_hidden() {
                 output::note(&progress);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::issue::IssueReport;
+use super::relay_trouble::InTheWay;
 use super::{CliError, output};
 use crate::app::App;
 use crate::domain::UtcMillis;
@@ -22,6 +23,8 @@ pub struct Progress {
     /// When it is probably done.
     estimated_end: Option<UtcMillis>,
     deferrals: Vec<Deferral>,
+    #[serde(flatten)]
+    in_the_way: InTheWay,
 }
 
 /// Deliveries to one domain that were put off for one reason.
@@ -48,11 +51,19 @@ impl Progress {
         let issue = (report.id, state, &totals);
         let takes = status::Progress::takes(&mut session, &app.config.smtp, issue, now).await?;
         let progress = status::Progress::of(&Standing { state, recipients, totals, pace, last_due, takes }, now);
-        Ok(Self { progress: progress.part, rate_per_second: progress.rate, estimated_end: progress.end, deferrals })
+        let in_the_way = InTheWay::read(&mut session, app, report, &pace, now).await?;
+        let estimated_end = progress.end.filter(|_| !in_the_way.is_refused);
+        let (progress, rate_per_second) = (progress.part, progress.rate);
+        Ok(Self { progress, rate_per_second, estimated_end, deferrals, in_the_way })
+    }
+
+    /// In a line, for people, with what keeps it from going on.
+    pub fn describe_all(&self) -> String {
+        std::iter::once(self.describe()).chain(self.in_the_way.lines()).collect::<Vec<_>>().join("; ")
     }
 
     /// In a line, for people.
-    pub fn describe(&self) -> String {
+    fn describe(&self) -> String {
         let rate = self.rate_per_second.map(|rate| format!(", {rate:.1} a second")).unwrap_or_default();
         let end = self.estimated_end.map(|end| format!(", done about {end}")).unwrap_or_default();
         format!("{:.0} % done{rate}{end}", (self.progress * 100.0).floor())
@@ -66,6 +77,7 @@ impl Progress {
         if report.recipients > 0 {
             output::line(format!("  {}", self.describe()))?;
         }
+        self.in_the_way.lines().iter().try_for_each(|line| output::line(format!("  {line}")))?;
         self.deferrals.iter().try_for_each(|deferral| output::line(format!("  {}", deferral.describe())))
     }
 }

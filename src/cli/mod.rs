@@ -22,6 +22,7 @@ mod output;
 mod person;
 mod preview;
 mod reasons;
+mod relay_trouble;
 mod run;
 mod send_test;
 mod serve;

@@ -98,6 +98,7 @@ async fn next(context: &Context, args: &Args, digest: &str, locale: Option<Local
             "quota_suffices": expected.quota_suffices,
             "quota_left": expected.quota_left,
             "resting": expected.resting,
+            "failing": expected.failing,
             "skipped": reckoning.reason.is_some(),
             "reason": reckoning.reason,
         }))?;

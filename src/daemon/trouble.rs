@@ -83,7 +83,7 @@ fn refused_sender(relay: &str, refusal: &str) -> Warning {
         subject: format!("The relay {relay} refuses a sender"),
         text: format!(
             "{refusal}\nIt takes mail from others. What is from this sender is tried again, and fails when `retry_for` is over: each \
-             mail keeps the sender that it was made with, whatever is configured since."
+             mail keeps the sender that it was made with, whatever is configured since. `issue show` says of each issue what can be done."
         ),
     }
 }

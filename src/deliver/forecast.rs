@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::pace::SECOND;
 use super::quotas::for_many;
+use super::troubles::{Trouble, troubles};
 use crate::config::{Rate, Smtp, WarmUp};
 use crate::domain::UtcMillis;
 use crate::store::{Session, StoreError};
@@ -16,12 +17,15 @@ const HORIZON: u64 = 400 * DAY;
 /// What is to be expected of an issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forecast {
-    /// How long the limits hold it up; `None`: longer than a year. Zero: it goes as fast as the relays take it.
+    /// How long the limits hold it up; `None`: longer than a year, or nobody can say, since no relay works that would be enough.
+    /// Zero: it goes as fast as the relays take it.
     pub takes: Option<Duration>,
     /// How many the quotas let through at once; `None`: there is no quota.
     pub quota: Option<u64>,
     /// Relays that have asked for less speed, and for how long they still get nothing.
     pub rests: Vec<(String, Duration)>,
+    /// Relays that do not work, as far as is known.
+    pub failing: Vec<Trouble>,
 }
 
 /// What limits a relay, or all of them.
@@ -62,12 +66,14 @@ impl Forecast {
         now: UtcMillis,
     ) -> Result<Self, StoreError> {
         let rests = resting(session, smtp).await?;
-        let limits = Limits::read(session, smtp, &rests, now).await?;
+        let mut failing = troubles(session, smtp, now).await?;
+        failing.retain(|trouble| trouble.sender.is_none());
+        let limits = Limits::read(session, smtp, (&rests, &failing), now).await?;
         let by_domain = at_domains.iter().map(|(rate, people)| per_second(*rate, *people)).max().unwrap_or_default();
         let takes = least(|seconds| limits.capacity(seconds, now) >= people);
         let takes = takes.map(|seconds| Duration::from_secs(seconds.max(by_domain)));
         let quota = limits.quota(now);
-        Ok(Self { takes, quota: (quota < u64::MAX).then_some(quota), rests })
+        Ok(Self { takes, quota: (quota < u64::MAX).then_some(quota), rests, failing })
     }
 
     /// Of what still waits of an issue, so many mails.
@@ -93,7 +99,7 @@ impl<'a> Limits<'a> {
     async fn read(
         session: &mut Session,
         smtp: &'a Smtp,
-        rests: &[(String, Duration)],
+        (rests, failing): (&[(String, Duration)], &[Trouble]),
         now: UtcMillis,
     ) -> Result<Self, StoreError> {
         let all = Scope::read(session, "*", &smtp.rates, smtp.warm_up, now).await?;
@@ -101,6 +107,8 @@ impl<'a> Limits<'a> {
         for relay in &smtp.relays {
             let scope = Scope::read(session, &relay.id, &relay.rates, relay.warm_up, now).await?;
             let rest = rests.iter().find(|(id, _)| *id == relay.id).map(|(_, rest)| rest.as_secs() + 1);
+            // When it will work again nobody knows.
+            let rest = rest.or_else(|| failing.iter().any(|trouble| trouble.relay == relay.id).then_some(HORIZON + 1));
             relays.push((relay.weight as u64, Scope { rests: rest.unwrap_or_default(), ..scope }));
         }
         Ok(Self { all, relays })

@@ -34,6 +34,8 @@ struct State {
     /// Which connection tries it.
     prober: Option<usize>,
     words: Option<String>,
+    /// Since when it has not worked.
+    since: Option<Instant>,
     slow: Option<Slow>,
 }
 
@@ -57,6 +59,17 @@ pub struct Slowdown {
     pub connections: usize,
     /// Its words.
     pub words: String,
+}
+
+/// What is the matter with a relay that does not work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ailment {
+    /// Its words.
+    pub words: String,
+    /// Since when it has not taken anything.
+    pub since: Instant,
+    /// When it is tried again, or may be since.
+    pub next_try: Instant,
 }
 
 /// Whether a connection may use the relay.
@@ -83,7 +96,7 @@ impl Health {
     pub fn failed(&self, words: &str, random: &dyn Random) -> Duration {
         let mut state = self.state();
         let now = Instant::now();
-        state.words = Some(words.to_owned());
+        state.ails(words, now);
         state.prober = None;
         if let Some(until) = state.until.filter(|until| *until > now) {
             return until - now;
@@ -100,7 +113,7 @@ impl Health {
     pub fn throttled(&self, words: &str, random: &dyn Random) -> Option<Duration> {
         let mut state = self.state();
         let now = Instant::now();
-        state.words = Some(words.to_owned());
+        state.ails(words, now);
         state.prober = None;
         if state.slow.as_ref().is_some_and(|slow| slow.since > now) {
             return None;
@@ -123,7 +136,7 @@ impl Health {
         let now = Instant::now();
         let until = state.slow.as_ref().map_or(now, |slow| slow.since).max(now + slowdown.rests);
         if !slowdown.rests.is_zero() {
-            state.words = Some(slowdown.words.clone());
+            state.ails(&slowdown.words, now);
         }
         state.rest_until(until, slowdown.times, slowdown.connections.max(1));
         drop(state);
@@ -157,7 +170,8 @@ impl Health {
             return;
         }
         let first = state.failures > 0;
-        (state.failures, state.until, state.prober, state.words) = (0, None, None, None);
+        (state.failures, state.until, state.prober) = (0, None, None);
+        (state.words, state.since) = (None, None);
         let mut changed = first;
         if let Some(slow) = &mut state.slow {
             if first {
@@ -241,12 +255,24 @@ impl Health {
         self.state().words.clone()
     }
 
+    /// What is the matter with it, unless it has worked since.
+    pub fn ailment(&self) -> Option<Ailment> {
+        let state = self.state();
+        let (words, since) = (state.words.clone()?, state.since?);
+        Some(Ailment { words, since, next_try: state.until.unwrap_or(since) })
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
+    fn ails(&mut self, words: &str, now: Instant) {
+        self.words = Some(words.to_owned());
+        self.since.get_or_insert(now);
+    }
+
     fn rest_until(&mut self, until: Instant, times: u32, connections: usize) {
         self.slow = Some(Slow { times, connections, since: until });
         self.failures = self.failures.max(1);
@@ -275,8 +301,9 @@ mod tests {
         }
         assert!(pauses[0] <= Duration::from_millis(1200) && pauses[3] >= Duration::from_millis(6400));
         assert!(pauses.iter().all(|pause| *pause <= Duration::from_secs(72)));
+        assert_eq!(health.ailment().unwrap().since.elapsed(), Duration::from_secs(9 * 73), "since the first");
         health.worked();
-        assert!(health.words().is_none() && health.paused_until().is_none());
+        assert!(health.ailment().is_none() && health.words().is_none() && health.paused_until().is_none());
         assert!(health.failed("no", &SystemRandom) <= Duration::from_millis(1200));
     }
 

@@ -1,10 +1,11 @@
 //! What the store knows of relays that have asked for less speed, so that a restart does not forget it, and the other nodes
-//! on a shared store rest too.
+//! on a shared store rest too. What else is the matter with a relay is written down beside it, for whoever asks.
 
 use super::health::{FORGOTTEN, LONGEST, Slowdown};
 use super::run::{Run, Shared};
 use super::station::Station;
 use super::told::Told;
+use super::troubles;
 use crate::store::{Durability, SlowRelay, StoreError};
 
 /// Writes down what relays ask for as soon as they do, and listens to what they have asked other nodes for.
@@ -18,12 +19,13 @@ pub async fn keep(run: &Run) {
         }
         let looked = async {
             save(&run.shared).await?;
+            troubles::save(&run.shared).await?;
             if store.is_shared() { learn(&run.shared, false).await } else { Ok(()) }
         };
         match looked.await {
             Ok(()) => told.over(),
             Err(error) if told.again() => {
-                tracing::warn!(%error, "that a relay asks for less speed waits for the store");
+                tracing::warn!(%error, "how the relays are waits for the store");
             }
             Err(_) => {}
         }
@@ -39,6 +41,7 @@ pub async fn remember(shared: &Shared) -> Result<(), StoreError> {
     // Jitter is on top, less than a quarter.
     let longest = shared.settings.timings.throttle_pause * (LONGEST + LONGEST / 4);
     shared.store.marks().await?.prune_slow_relays(FORGOTTEN, longest).await?;
+    troubles::begin(shared).await?;
     learn(shared, true).await
 }
 

@@ -3,12 +3,15 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::health::Health;
+use tokio::time::Instant;
+
+use super::health::{Ailment, Health};
 use super::outbox::Outbox;
 use super::refusals::Refusals;
 use super::relay::SmtpRelay;
+use super::reply::without_addresses;
 use super::settings::Settings;
-use super::unwelcome::Unwelcome;
+use super::unwelcome::{RefusedSender, Unwelcome};
 use crate::config::{self, RelayUrl};
 use crate::store::SlowRelay;
 
@@ -40,6 +43,19 @@ pub struct RelayState {
     pub connections: usize,
 }
 
+/// What is the matter with a relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The sender that it refuses while it takes mail from others; empty: it takes nothing.
+    pub sender: String,
+    /// Its words, without addresses.
+    pub words: String,
+    /// Since when.
+    pub since: Instant,
+    /// When it is tried again, or may be since.
+    pub next_try: Instant,
+}
+
 /// A relay.
 pub struct Station {
     /// Its place among the relays.
@@ -56,6 +72,8 @@ pub struct Station {
     pub unwelcome: Arc<Unwelcome>,
     /// What the store knows of its asking for less speed.
     known: Mutex<Option<SlowRelay>>,
+    /// What the store knows of its not working.
+    told: Mutex<Vec<Finding>>,
     open: AtomicUsize,
     groups: AtomicBool,
     groups_broken: AtomicUsize,
@@ -80,6 +98,7 @@ impl Station {
             refusals: Refusals::default(),
             unwelcome: Arc::default(),
             known: Mutex::default(),
+            told: Mutex::default(),
             config: config.clone(),
         }
     }
@@ -96,10 +115,32 @@ impl Station {
             id: self.config.id.clone(),
             works: words.is_none(),
             rests: self.health.paused_until().is_some(),
-            refuses: self.unwelcome.refused_sender(),
+            refuses: self.unwelcome.refused_sender().map(|refused| format!("{}: {}", refused.sender, refused.words)),
             words,
             connections: self.open.load(Ordering::SeqCst),
         }
+    }
+
+    /// What is the matter with it: for everybody, and for one sender.
+    pub fn findings(&self) -> Vec<Finding> {
+        let all = self.health.ailment().map(|Ailment { words, since, next_try }| Finding {
+            sender: String::new(),
+            words: without_addresses(&words),
+            since,
+            next_try,
+        });
+        let one = self.unwelcome.refused_sender().map(|RefusedSender { sender, words, since, at }| Finding {
+            sender,
+            words: without_addresses(&words),
+            since,
+            next_try: at,
+        });
+        all.into_iter().chain(one).collect()
+    }
+
+    /// What the store knows of its not working.
+    pub fn told(&self) -> MutexGuard<'_, Vec<Finding>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the store knows of its asking for less speed.

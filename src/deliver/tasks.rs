@@ -15,7 +15,7 @@ use super::pace::{Limit, Pace};
 use super::quotas::Returned;
 use super::recorder::Recorder;
 use super::run::{Run, Shared};
-use super::{aside, connections, lease, pacer, rests};
+use super::{aside, connections, lease, pacer, rests, troubles};
 use crate::store::StoreError;
 
 /// After the connections have had their time, the recorder has this much to write down what is known.
@@ -93,6 +93,9 @@ impl Engine {
         }
         if let Err(error) = rests::save(&self.shared).await {
             tracing::warn!(%error, "that a relay asks for less speed is not written down");
+        }
+        if let Err(error) = troubles::end(&self.shared).await {
+            tracing::warn!(%error, "that a relay does not work stays written down until somebody delivers again");
         }
         if let Err(error) = quotas.give_back(store, places).await {
             tracing::warn!(%error, "places of quotas are not given back; they count as used");

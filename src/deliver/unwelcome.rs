@@ -33,8 +33,21 @@ struct State {
     senders: HashMap<String, Refusal>,
     /// The latest message that got through since the last refusal: the date of its envelope, and when it was taken.
     taken: Option<(u64, Instant)>,
-    /// When a sender was refused last while others got through, and who, in which words.
-    lately: Option<(Instant, String)>,
+    /// The sender that was refused last while others got through.
+    lately: Option<RefusedSender>,
+}
+
+/// A sender that a relay refuses while it takes mail from others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedSender {
+    /// Who.
+    pub sender: String,
+    /// The relay's words.
+    pub words: String,
+    /// Since when that is known.
+    pub since: Instant,
+    /// When it was so last.
+    pub at: Instant,
 }
 
 #[derive(Clone, Copy)]
@@ -53,15 +66,18 @@ impl Unwelcome {
         let Some((date, _)) = state.taken.filter(|(_, at)| at.elapsed() < KNOWN) else { return false };
         let is_before = |refusal: &Refusal| refusal.number <= date;
         if let Some(sender) = sender.filter(|sender| state.senders.get(*sender).is_some_and(is_before)) {
-            state.lately = Some((Instant::now(), format!("{sender}: {words}")));
+            let (now, words) = (Instant::now(), words.to_owned());
+            let before = state.refused_sender().filter(|before| before.sender == sender);
+            let since = before.map_or(now, |before| before.since);
+            state.lately = Some(RefusedSender { sender: sender.to_owned(), words, since, at: now });
             return true;
         }
         state.deliveries.get(&delivery).is_some_and(is_before)
     }
 
-    /// Which sender is refused while others get through, and in which words.
-    pub fn refused_sender(&self) -> Option<String> {
-        self.state().lately.as_ref().filter(|(at, _)| at.elapsed() < LATELY).map(|(_, words)| words.clone())
+    /// Which sender is refused while others get through.
+    pub fn refused_sender(&self) -> Option<RefusedSender> {
+        self.state().refused_sender()
     }
 
     /// A delivery was refused, with that number, since the relay wants less speed. Whether that is so for the first time: then it may
@@ -137,6 +153,10 @@ impl Unwelcome {
 }
 
 impl State {
+    fn refused_sender(&self) -> Option<RefusedSender> {
+        self.lately.clone().filter(|lately| lately.at.elapsed() < LATELY)
+    }
+
     fn is_empty(&self) -> bool {
         self.deliveries.is_empty() && self.senders.is_empty()
     }

@@ -12,6 +12,7 @@ queries! {
     MAIL = {
         "select id, issue_id, kind, digest, topics, locale, subject, html, body_text, mime, marker, salt from mails where id = $1"
     };
+    MESSAGE_OF_ISSUE = { "select mime from mails where issue_id = $1 and replaced_by is null order by id limit 1" };
     MAIL_BY_FINGERPRINT = { "select id from mails where fingerprint = $1 order by id limit 1" };
     CANCEL_MAIL = {
         deliveries set "state = 'cancelled', owner = null, finished_at = $2"
@@ -102,6 +103,14 @@ impl Session {
     /// When the database fails.
     pub async fn longest_html(&mut self, issue: i64) -> Result<i64, StoreError> {
         Ok(fetch_one!(self, LONGEST_HTML as (i64,), issue)?.0)
+    }
+
+    /// The message of one of an issue's mails, with markers: all are from the same sender.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn message_of_issue(&mut self, issue: i64) -> Result<Option<String>, StoreError> {
+        Ok(fetch_optional!(self, MESSAGE_OF_ISSUE as (String,), issue)?.map(|(mime,)| mime))
     }
 
     /// Stores a mail; gives its id.

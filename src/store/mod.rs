@@ -35,6 +35,7 @@ mod query;
 mod queue;
 mod quotas;
 mod reasons;
+mod relay_troubles;
 mod requests;
 mod session;
 mod slots;
@@ -77,6 +78,7 @@ pub use query::Query;
 pub use queue::ClaimedRow;
 pub use quotas::Quota;
 pub use reasons::{GivenReasonRow, ReasonRow};
+pub use relay_troubles::RelayTrouble;
 pub use requests::{JoinRequestRow, UnansweredRow};
 pub use session::Session;
 use session::{Connection, Kind};
@@ -218,6 +220,7 @@ impl Store {
             queue::ALL,
             quotas::ALL,
             reasons::ALL,
+            relay_troubles::ALL,
             requests::ALL,
             slots::ALL,
             slow_relays::ALL,

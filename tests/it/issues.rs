@@ -5,6 +5,7 @@ mod copies;
 mod corrections;
 mod folding;
 mod seen;
+mod standing;
 mod withdrawals;
 
 use std::collections::BTreeMap;
