@@ -29,7 +29,7 @@ pub struct Expected {
     pub limited: bool,
     /// Whether the quotas let all of them through at once; none: no quota is set.
     pub quota_suffices: Option<bool>,
-    /// How many they let through at once.
+    /// How many they let through at once, after what waits already.
     pub quota_left: Option<u64>,
     /// Relays that have asked for less speed, and until when they get nothing.
     pub resting: BTreeMap<String, UtcMillis>,
@@ -62,7 +62,7 @@ impl Expected {
             at_domains.push((*rate, people.unsigned_abs()));
         }
         let people = reckoning.recipients.unsigned_abs();
-        let forecast = Forecast::of(&mut session, smtp, people, &at_domains, now).await?;
+        let forecast = Forecast::of(&mut session, smtp, people, &at_domains, (None, now)).await?;
         let spread = if people == 0 { Duration::ZERO } else { spread };
         let takes = forecast.takes.map(|takes| takes.max(spread));
         Ok(Self {

@@ -20,7 +20,7 @@ pub struct Forecast {
     /// How long the limits hold it up; `None`: longer than a year, or nobody can say, since no relay works that would be enough.
     /// Zero: it goes as fast as the relays take it.
     pub takes: Option<Duration>,
-    /// How many the quotas let through at once; `None`: there is no quota.
+    /// How many of them the quotas let through at once; `None`: there is no quota.
     pub quota: Option<u64>,
     /// Relays that have asked for less speed, and for how long they still get nothing.
     pub rests: Vec<(String, Duration)>,
@@ -54,7 +54,8 @@ struct Limits<'a> {
 }
 
 impl Forecast {
-    /// Of so many mails, of which so many go to the domains that have a limit of their own.
+    /// Of so many mails, of which so many go to the domains that have a limit of their own: those of that issue; none: of one that
+    /// would be composed now. What has waited for longer goes before.
     ///
     /// # Errors
     /// When the store cannot say what was sent lately.
@@ -63,17 +64,20 @@ impl Forecast {
         smtp: &Smtp,
         people: u64,
         at_domains: &[(Rate, u64)],
-        now: UtcMillis,
+        (issue, now): (Option<i64>, UtcMillis),
     ) -> Result<Self, StoreError> {
         let rests = resting(session, smtp).await?;
         let mut failing = troubles(session, smtp, now).await?;
         failing.retain(|trouble| trouble.sender.is_none());
         let limits = Limits::read(session, smtp, (&rests, &failing), now).await?;
         let by_domain = at_domains.iter().map(|(rate, people)| per_second(*rate, *people)).max().unwrap_or_default();
-        let takes = least(|seconds| limits.capacity(seconds, now) >= people);
+        let is_free = limits.capacity(0, now) == u64::MAX;
+        let before = if is_free || people == 0 { 0 } else { session.waiting_before(issue).await?.unsigned_abs() };
+        let takes = least(|seconds| limits.capacity(seconds, now) >= before + people);
         let takes = takes.map(|seconds| Duration::from_secs(seconds.max(by_domain)));
         let quota = limits.quota(now);
-        Ok(Self { takes, quota: (quota < u64::MAX).then_some(quota), rests, failing })
+        let quota = (quota < u64::MAX).then(|| quota.saturating_sub(before));
+        Ok(Self { takes, quota, rests, failing })
     }
 
     /// Of what still waits of an issue, so many mails.
@@ -91,7 +95,7 @@ impl Forecast {
         for (domain, rate) in &smtp.per_domain {
             at_domains.push((*rate, session.waiting_at(issue, domain).await?.unsigned_abs()));
         }
-        Self::of(session, smtp, waiting, &at_domains, now).await
+        Self::of(session, smtp, waiting, &at_domains, (Some(issue), now)).await
     }
 }
 

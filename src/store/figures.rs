@@ -34,6 +34,12 @@ queries! {
         "select count(*) from deliveries
          where issue_id = $1 and state in ('queued', 'claimed', 'sending', 'deferred') and lower(address) like $2"
     };
+    // Each part has an index that holds little else.
+    WAITING_BEFORE = {
+        "select (select count(*) from deliveries d where d.state = 'queued' and d.issue_id < $1)
+              + (select count(*) from deliveries d where d.state = 'deferred' and d.issue_id < $1)
+              + (select count(*) from deliveries d where d.owner is not null and d.issue_id < $1)"
+    };
     // Those who have not left, by what keeps a digest from them now; `''`: nothing does.
     BARS = {
         "select case when s.state <> 'confirmed' then s.state
@@ -112,6 +118,14 @@ impl Session {
     /// When the database fails.
     pub async fn waiting_at(&mut self, issue: i64, domain: &str) -> Result<i64, StoreError> {
         Ok(fetch_one!(self, WAITING_AT as (i64,), issue, format!("%@{}", domain.to_lowercase()))?.0)
+    }
+
+    /// How many deliveries of issues before that one wait, or are under way; none given: of all issues.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn waiting_before(&mut self, issue: Option<i64>) -> Result<i64, StoreError> {
+        Ok(fetch_one!(self, WAITING_BEFORE as (i64,), issue.unwrap_or(i64::MAX))?.0)
     }
 
     /// How many of those who have not left a digest are barred from it now, by what bars them: `pending`, `unsubscribed`,

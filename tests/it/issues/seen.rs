@@ -243,6 +243,22 @@ on_both! {
         assert!(end < tomorrow.as_str() && end > shown["composed_at"].as_str().unwrap(), "{shown}");
     }
 
+    async fn what_waits_already_is_before_an_issue_in_its_estimate(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(4).await;
+        set(&desk, "rate = \"5/d\"");
+        let first = desk.issue().await.to_string();
+        desk.program.site.publish(story("more", "One story more", "2026-11-21"));
+        let tomorrow = (chrono::Utc::now() + chrono::TimeDelta::hours(23)).to_rfc3339();
+        let next = desk.program.json(&["preview", "weekly"]).await;
+        assert!(next["done_at"].as_str().unwrap() > tomorrow.as_str(), "{next}");
+        assert_eq!((&next["quota_suffices"], &next["quota_left"]), (&false.into(), &1.into()), "{next}");
+        let second = desk.issue().await.to_string();
+        let ends = async |issue: &str| desk.program.json(&["issue", "show", issue]).await["estimated_end"].clone();
+        assert!(ends(&first).await.is_null(), "as fast as the relay takes it");
+        assert!(ends(&second).await.as_str().unwrap() > tomorrow.as_str());
+    }
+
     async fn a_relay_that_rests_is_in_every_estimate_from_another_process_too(store: TestStore) {
         let desk = Desk::with(&store, |stage| {
             matches!(stage, Stage::Content { .. }).then(|| Reply::new(421, "4.7.28 Unusual rate of mail").then_close())
