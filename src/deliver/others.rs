@@ -9,6 +9,9 @@ use tokio::time::Instant;
 /// For how long after its time a relay is known not to have taken a delivery.
 const KNOWN: Duration = Duration::from_secs(3600);
 
+/// How often it is looked for what is known for longer: a relay may have not taken a whole issue.
+const FORGET: Duration = Duration::from_secs(60);
+
 /// Who else may take a delivery that a relay has not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Others {
@@ -22,7 +25,11 @@ pub enum Others {
 
 /// Which deliveries are kept from which relays.
 #[derive(Debug, Default)]
-pub struct KeptFrom(HashMap<i64, Vec<NotTaken>>);
+pub struct KeptFrom {
+    all: HashMap<i64, Vec<NotTaken>>,
+    /// When it was looked last for what is known for too long.
+    forgot_at: Option<Instant>,
+}
 
 /// A relay that has not taken a delivery.
 #[derive(Debug)]
@@ -45,17 +52,14 @@ impl KeptFrom {
         rests: impl Fn(usize) -> bool,
         now: Instant,
     ) -> Others {
-        self.0.retain(|_, all| {
-            all.retain(|one| one.until + KNOWN > now);
-            !all.is_empty()
-        });
-        let all = self.0.entry(delivery).or_default();
+        self.forget(now);
+        let all = self.all.entry(delivery).or_default();
         let had_their_time = all.iter().any(|one| one.by == relay && one.left_to_others);
         all.retain(|one| one.by != relay);
         let is_left = |other: &usize| *other != relay && all.iter().all(|one| one.by != *other);
         let mut left = (0..of).filter(is_left).peekable();
         if left.peek().is_none() {
-            self.0.remove(&delivery);
+            self.all.remove(&delivery);
             return Others::None;
         }
         let left_to_others = !had_their_time && !left.all(rests);
@@ -64,9 +68,20 @@ impl KeptFrom {
         if left_to_others { Others::Free } else { Others::Away }
     }
 
+    fn forget(&mut self, now: Instant) {
+        if self.forgot_at.is_some_and(|at| now < at + FORGET) {
+            return;
+        }
+        self.forgot_at = Some(now);
+        self.all.retain(|_, all| {
+            all.retain(|one| one.until + KNOWN > now);
+            !all.is_empty()
+        });
+    }
+
     /// One of so many relays has failed: what was left to relays that all rest now is kept from nobody any more.
     pub fn release(&mut self, of: usize, rests: impl Fn(usize) -> bool, now: Instant) {
-        for all in self.0.values_mut() {
+        for all in self.all.values_mut() {
             let mut left = (0..of).filter(|other| all.iter().all(|one| one.by != *other));
             if left.all(&rests) {
                 all.iter_mut().for_each(|one| one.until = one.until.min(now));
@@ -76,12 +91,12 @@ impl KeptFrom {
 
     /// Until when a delivery is kept from `relay`, if it was.
     pub fn until(&self, delivery: i64, relay: usize) -> Option<Instant> {
-        self.0.get(&delivery)?.iter().find(|one| one.by == relay).map(|one| one.until)
+        self.all.get(&delivery)?.iter().find(|one| one.by == relay).map(|one| one.until)
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 }
 
@@ -100,6 +115,15 @@ mod tests {
             [Others::Free, Others::Free, Others::None, Others::Free]
         );
         assert_eq!(KeptFrom::default().add(7, 0, TIME, 1, |_| false, now), Others::None, "there is only one");
+    }
+
+    #[test]
+    fn a_whole_issue_that_a_relay_does_not_take_is_not_walked_through_for_each_of_its_deliveries() {
+        let (mut kept, now, began) = (KeptFrom::default(), Instant::now(), std::time::Instant::now());
+        for delivery in 0..100_000 {
+            kept.add(delivery, 0, TIME, 2, |_| false, now);
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "it took {:?}", began.elapsed());
     }
 
     #[test]
