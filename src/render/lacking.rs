@@ -103,6 +103,7 @@ pub(super) fn letters(letter: &Letter<'_>, marker: &Marker) -> Vec<LetterView> {
     if matches!(letter, Letter::Alert { .. } | Letter::Correction { .. }) {
         views.push(changed(&full, |view| view.letter.text.truncate(1)));
     }
+    views.push(changed(&full, several));
     if matches!(letter, Letter::Welcome { .. }) {
         views.push(changed(&full, |view| view.listed.truncate(1)));
         views.extend(OF_WELCOME.iter().map(|take| changed(&full, |view| take(view, &bare))));
@@ -138,6 +139,15 @@ pub(super) fn of_sizes(marker: &Marker) -> Vec<IssueView> {
     let uneven = (1..=5).map(|count| (count, 6 - count, count % 3));
     let titles = (0..12).map(|count| (0, 0, count));
     even.chain(uneven).chain(titles).chain([(5, 10, 100)]).map(of).collect()
+}
+
+/// Makes several of what a letter may have more than one of: somebody chose several digests, an operator wrote at length.
+fn several(mail: &mut LetterView) {
+    let words = &mut mail.letter;
+    for lines in [&mut words.text, &mut words.items, &mut words.note] {
+        *lines = lines.iter().cycle().take(3 * lines.len()).cloned().collect();
+    }
+    mail.listed = mail.listed.iter().cycle().take(20).cloned().collect();
 }
 
 fn changed<T: Clone>(view: &T, change: impl FnOnce(&mut T)) -> T {

@@ -1,4 +1,4 @@
-//! Where the links of a mail that is tried lead, and what of it its readers see.
+//! Where the links of a mail lead, and what of it its readers see.
 
 use scraper::{ElementRef, Html, Node};
 use url::Url;
@@ -77,7 +77,8 @@ fn is_hidden<'h>(elements: impl Iterator<Item = ElementRef<'h>>, is_text: bool) 
         let style = |property| style_of(element.attr("style").unwrap_or_default(), property);
         let is_none = style("display").is_some_and(|value| value == "none");
         let is_clear = style("opacity").is_some_and(|value| is_zero(&value));
-        if is_none || is_clear || element.attr("hidden").is_some() || element.value().name() == "head" {
+        let is_unread = matches!(element.value().name(), "head" | "script" | "style" | "template" | "textarea");
+        if is_none || is_clear || is_unread || element.attr("hidden").is_some() {
             return true;
         }
         visible = visible.or_else(|| style("visibility").map(|value| !matches!(&*value, "hidden" | "collapse")));

@@ -5,6 +5,7 @@
 //! [`Message::splice`] puts one recipient's values between the pieces, without a template, an encoder or a copy of the body.
 
 mod article;
+mod check;
 mod configured;
 mod encode;
 mod error;

@@ -101,10 +101,12 @@ pub(super) fn wild(marker: &Marker) -> IssueView {
     view
 }
 
-/// What a template sees when the mail is no test, and then also when it has no first line, is made smaller, or is in each of
-/// the locales.
+/// What a template sees when the mail is no test, and then also when it has no first line, is made smaller, goes from right to
+/// left, or is in each of the locales.
 pub(super) fn everyday(view: &impl Serialize) -> Vec<Value> {
+    let rtl = Direction::RightToLeft;
     let mut views = vec![with(view, json!({})), with(view, json!({ "summary": "", "plain": true }))];
+    views.push(with(view, json!({ "dir": rtl, "start": rtl.start(), "end": rtl.end() })));
     views.extend(in_locales(view));
     views
 }

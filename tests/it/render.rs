@@ -5,6 +5,7 @@ pub mod arabic;
 mod clients;
 mod design;
 pub mod fixture;
+mod links;
 pub mod looks;
 mod messages;
 mod parity;
