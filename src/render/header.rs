@@ -121,6 +121,10 @@ impl<'a> Header<'a> {
     }
 
     fn fold(&mut self) {
+        // The space that begins the next line is the one between the words.
+        while self.out.last() == Some(&b' ') {
+            self.out.pop();
+        }
         self.out.extend_from_slice(b"\r\n ");
         self.column = 1;
         self.fresh = true;
@@ -298,9 +302,25 @@ mod tests {
         }
     }
 
+    /// What mail programs put together again (RFC 5322, 2.2.3).
+    fn unfolded(header: &str) -> String {
+        header.replace("\r\n ", " ")
+    }
+
+    #[test]
+    fn no_second_space_stands_before_a_letter_that_does_not_fit_on_the_line() {
+        let wales = "🏴\u{e0067}\u{e0062}\u{e0077}\u{e006c}\u{e0073}\u{e007f}";
+        let header = subject(&format!("News from Wales today {wales}… and more"));
+        assert!(header.starts_with("Subject: News from Wales today\r\n =?UTF-8?"), "{header}");
+        assert!(header.ends_with("?= and more\r\n"), "{header}");
+        assert!(!unfolded(&header).contains("  "), "{header}");
+    }
+
     proptest! {
         #[test]
-        fn headers_decode_to_the_same_and_keep_to_76_columns(text in "\\PC{0,120}|[a-z=?_ é]{0,200}|(👩\u{200d}👧|़|é|a){0,90}") {
+        fn headers_decode_to_the_same_and_keep_to_76_columns(
+            text in "\\PC{0,120}|[a-z=?_ é]{0,200}|(👩\u{200d}👧|़|é|a){0,90}|([a-z]{1,9} ){3,9}(👩\u{200d}👩\u{200d}👧|🏴\u{e0067}\u{e0062}|é|क्ष){1,4}…( [a-z]{1,9}){0,9}",
+        ) {
             let clean = one_line(&text).into_owned();
             let name = clean.chars().take(60).collect::<String>();
             let name = one_line(&name).into_owned();
@@ -309,6 +329,7 @@ mod tests {
                 prop_assert!(line.len() <= LINE, "{line}");
                 prop_assert!(line.is_ascii());
             }
+            prop_assert!(!message.contains(" \r\n ") && !unfolded(&message).contains("  "), "{message}");
             let parsed = mail_parser::MessageParser::default().parse(message.as_bytes()).unwrap();
             prop_assert_eq!(parsed.subject().unwrap_or_default(), clean);
             let to = parsed.to().and_then(|to| to.first()).unwrap();
