@@ -10,7 +10,7 @@ use super::links;
 use super::text::{self, longest};
 use super::wording::{self, Default as Holds};
 use super::xml::Element;
-use crate::domain::UtcMillis;
+use crate::domain::{UtcMillis, is_svg};
 
 /// No more labels of one article than this are kept.
 const MOST_CATEGORIES: usize = 50;
@@ -114,7 +114,10 @@ impl<'a> Reading<'a> {
                 self.link = address.or(self.link.take());
             }
             "alternate" => self.other_link = self.other_link.take().or(address),
-            "enclosure" if kind.starts_with("image/") => self.pictures.extend(address.map(|address| (2, address))),
+            "enclosure" if kind.starts_with("image/") => {
+                let shown = address.filter(|address| !is_svg(address, &kind));
+                self.pictures.extend(shown.map(|address| (2, address)));
+            }
             _ => {}
         }
     }
@@ -188,8 +191,9 @@ impl<'a> Reading<'a> {
             let inside = element.child("url").map(Element::text);
             let inside = inside.or_else(|| Some(element.text()).filter(|_| rank >= 1));
             let address = address.map(std::borrow::Cow::Borrowed).or(inside);
-            self.pictures
-                .extend(address.and_then(|address| self.resolve(element, &address)).map(|address| (rank, address)));
+            let address = address.and_then(|address| self.resolve(element, &address));
+            let kind = element.attribute("type").unwrap_or_default();
+            self.pictures.extend(address.filter(|address| !is_svg(address, kind)).map(|address| (rank, address)));
         }
         match element.name.as_str() {
             "media:description" => self.media_text = self.media_text.or(Some(element)),

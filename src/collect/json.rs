@@ -6,6 +6,7 @@ use url::Url;
 use super::article::{Document, Found, Kind, ReadError};
 use super::text::{self, longest};
 use super::{dates, feed, links};
+use crate::domain::is_svg;
 
 /// Reads a JSON Feed.
 pub(super) fn read(text: &str, repaired: bool, base: Option<&Url>) -> Result<Document, ReadError> {
@@ -94,14 +95,12 @@ fn objects<'a>(of: &'a Map<String, Value>, key: &str) -> impl Iterator<Item = &'
 }
 
 fn picture(item: &Map<String, Value>) -> Option<String> {
-    let named = ["image", "banner_image"].iter().find_map(|key| item.get(*key)?.as_str());
-    let attached = || {
-        let image = |attachment: &&Map<String, Value>| {
-            attachment.get("mime_type").and_then(Value::as_str).is_some_and(|kind| kind.starts_with("image/"))
-        };
-        objects(item, "attachments").find(image)?.get("url")?.as_str()
-    };
-    named.or_else(attached).map(str::to_owned)
+    let named = ["image", "banner_image"].iter().filter_map(|key| Some((item.get(*key)?.as_str()?, "")));
+    let attached = objects(item, "attachments").filter_map(|attachment| {
+        let kind = attachment.get("mime_type")?.as_str().filter(|kind| kind.starts_with("image/"))?;
+        Some((attachment.get("url")?.as_str()?, kind))
+    });
+    named.chain(attached).find(|(address, kind)| !is_svg(address, kind)).map(|(address, _)| address.to_owned())
 }
 
 /// The same feed with the types that the specification asks for: numbers as identifiers become text, what has a wrong

@@ -12,6 +12,7 @@ use super::links::{canonical_url, resolve};
 use super::text::{self, longest};
 use super::{date_format, feed, html};
 use crate::config::{Select, Selector};
+use crate::domain::is_svg;
 
 /// No more labels of one article than this are kept.
 const MOST_CATEGORIES: usize = 10;
@@ -189,7 +190,10 @@ impl Reader {
 
     /// The picture of an element: the attribute that is named, else where pages keep it.
     fn image(&self, part: &Part, element: ElementRef<'_>) -> Option<String> {
-        let first = |value: &str| resolve(value.trim().split(char::is_whitespace).next()?, Some(&self.base));
+        let first = |value: &str| {
+            let address = resolve(value.trim().split(char::is_whitespace).next()?, Some(&self.base));
+            address.filter(|address| !is_svg(address, ""))
+        };
         match &part.attribute {
             Some(name) => element.attr(name).and_then(first),
             None => LAZY_SOURCES.iter().find_map(|name| first(element.attr(name)?)),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::entities::{unescape_html, windows_1252};
 use super::markup::{OPAQUE_IN_TEXTS, Piece, Pieces, attributes};
+use crate::domain::is_svg;
 
 /// How many characters of each kind of text are kept.
 pub(super) mod longest {
@@ -216,7 +217,7 @@ pub(super) fn first_image(html: &str) -> Option<Cow<'_, str>> {
                 source = Some(unescape_html(value));
             }
         }
-        source.filter(|source| !source.trim().is_empty() && !is_avatar(source))
+        source.filter(|source| !source.trim().is_empty() && !is_avatar(source) && !is_svg(source, ""))
     })
 }
 
@@ -314,7 +315,7 @@ mod tests {
 
     #[test]
     fn the_first_real_picture_is_found() {
-        let html = "<p><img src='/pixel.gif' width=1 height=1><img src=smile.png width='24px'>
+        let html = "<p><img src='/pixel.gif' width=1 height=1><img src=smile.png width='24px'><img src='/chart.svg?v=2'>
             <img src='https://0.gravatar.com/avatar/7?s=96'><img src=wide.png width='100%' height=0><IMG alt=x SRC=\"a.png?x=1&amp;y=2\"></p>";
         assert_eq!(first_image(html).as_deref(), Some("a.png?x=1&y=2"));
     }

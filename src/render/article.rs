@@ -9,7 +9,7 @@ use url::{Host, Url};
 
 use super::text::{cut_at_word, one_line};
 use crate::compose::IssueArticle;
-use crate::domain::{Direction, direction, kept_apart};
+use crate::domain::{Direction, direction, is_svg, kept_apart};
 use crate::wording::{Wording, insert};
 
 /// The longest title, in characters as a reader counts them.
@@ -147,9 +147,9 @@ pub(super) fn web_link(address: &str) -> Option<String> {
     fits.then(|| url.into())
 }
 
-/// An address of a picture that mail programs show: https; on this machine, to try things out, also http.
+/// An address of a picture that mail programs show: https, and no SVG; on this machine, to try things out, also http.
 fn picture(address: &str) -> Option<String> {
-    let url = Url::parse(address).ok()?;
+    let url = Url::parse(address).ok().filter(|url| !is_svg(url.as_str(), ""))?;
     let is_here = match url.host()? {
         Host::Domain(name) => name == "localhost",
         Host::Ipv4(ip) => ip.is_loopback(),
@@ -168,6 +168,7 @@ mod tests {
     #[case("https://news.example/a.png", Some("https://news.example/a.png"))]
     #[case("http://news.example/a.png", None)]
     #[case("http://127.0.0.1:8080/a.png", Some("http://127.0.0.1:8080/a.png"))]
+    #[case("https://news.example/a.SVG?w=600", None)]
     #[case("data:image/png;base64,AAAA", None)]
     #[case("javascript:alert(1)", None)]
     fn pictures_are_https(#[case] address: &str, #[case] shown: Option<&str>) {

@@ -3,7 +3,7 @@
 use crate::config::reader::{Field, Table, shown};
 use crate::config::theme::{Logo, Palette, TEXT_CONTRAST, Theme};
 use crate::config::{keys, urls};
-use crate::domain::Colour;
+use crate::domain::{Colour, is_svg};
 
 /// How wide the content may be, in pixels: wide enough for two columns, narrow enough for a mail program's window.
 const WIDTHS: std::ops::RangeInclusive<usize> = 480..=720;
@@ -107,7 +107,7 @@ fn logo(field: &Field<'_>, most: usize) -> Option<Logo> {
     if url.scheme() != "https" && !urls::is_loopback(&url) {
         table.wrong("url", "is not https; mail programs show no other pictures");
     }
-    if url.path().to_ascii_lowercase().ends_with(".svg") {
+    if is_svg(url.as_str(), "") {
         table.wrong(
             "url",
             "is an SVG, which mail programs do not show; give a PNG, of twice the size for sharp screens",

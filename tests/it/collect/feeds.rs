@@ -126,6 +126,10 @@ fn rdf_and_json_feeds_are_read_too() {
 #[case::its_authors_face(r#"<media:content url="https://0.gravatar.com/avatar/7?s=96&amp;r=G" medium="image"/>"#)]
 #[case::a_tracking_pixel(r#"<media:content url="https://hubs.example/p.gif" medium="image" width="1" height="1"/>"#)]
 #[case::an_icon(r#"<media:thumbnail url="https://hubs.example/icon.png" width="24" height="24"/>"#)]
+#[case::a_drawing_that_no_mail_program_shows(r#"<media:thumbnail url="https://hubs.example/chart.SVG?w=600"/>"#)]
+#[case::a_drawing_by_its_type(r#"<media:content url="https://hubs.example/chart" type="image/svg+xml"/>"#)]
+#[case::a_drawing_in_its_text(r#"<description>&lt;img src="https://hubs.example/chart.svgz"&gt; Text</description>"#)]
+#[case::an_enclosed_drawing(r#"<enclosure url="https://hubs.example/chart" type="image/svg+xml" length="9"/>"#)]
 fn the_picture_of_a_story_is_not(#[case] other: &str) {
     let real = r#"<media:content url="https://hubs.example/real.jpg" medium="image" width="1200" height="800"/>"#;
     for (media, expected) in
@@ -138,6 +142,21 @@ fn the_picture_of_a_story_is_not(#[case] other: &str) {
         let document = read_feed(text.as_bytes(), None, None).unwrap();
         assert_eq!(document.articles[0].image.as_deref(), expected, "{media}");
     }
+}
+
+#[test]
+fn a_drawing_that_no_mail_program_shows_is_passed_over_in_a_json_feed_too() {
+    let picture = |named: &str| {
+        let text = format!(
+            r#"{{"version": "https://jsonfeed.org/version/1.1", "title": "Hubs", "items": [{{"id": "1", "url": "https://hubs.example/1",
+            "title": "One", {named} "attachments": [{{"url": "https://hubs.example/a", "mime_type": "image/svg+xml"}},
+            {{"url": "https://hubs.example/b.png", "mime_type": "image/png"}}]}}]}}"#
+        );
+        read_feed(text.as_bytes(), None, None).unwrap().articles[0].image.clone().unwrap()
+    };
+    let (drawing, banner) = (r#""image": "https://hubs.example/i.svg","#, r#""banner_image": "https://hubs.example/c.jpg","#);
+    assert_eq!(picture(drawing), "https://hubs.example/b.png");
+    assert_eq!(picture(&format!("{drawing}{banner}")), "https://hubs.example/c.jpg");
 }
 
 #[test]

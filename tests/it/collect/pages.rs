@@ -59,7 +59,7 @@ fn without_a_format_dates_are_read_in_the_usual_ways(#[case] date: &str, #[case]
 #[test]
 fn an_item_can_be_its_own_title_and_link_and_attributes_can_be_named() {
     let page = r#"<base href="/archive/2026/"><a class="card" href="bridge" title="A bridge" data-day="04/11/2026">
-        <img data-src="../pictures/1.jpg"><span class="label">Feature</span> More</a>"#;
+        <img src="wait.svg" data-src="../pictures/1.jpg"><span class="label">Feature</span> More</a>"#;
     let mut select = select();
     select.item = selector("a.card");
     select.title = selector("@title");
