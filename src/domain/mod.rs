@@ -9,6 +9,7 @@ mod random;
 mod states;
 mod suggestion;
 mod time;
+mod visible;
 
 pub use address::{AddressError, EmailAddress};
 pub use bidi::{direction, kept_apart, without_turns};
@@ -18,3 +19,4 @@ pub use picture::is_svg;
 pub use random::{PublicId, Random, SystemRandom};
 pub use states::{DeliveryState, IssueState, SubscriberState, SubscriptionState, UnknownState};
 pub use time::{Clock, SystemClock, UtcMillis};
+pub use visible::is_visible;

@@ -9,7 +9,7 @@ use url::{Host, Url};
 
 use super::text::{cut_at_word, one_line};
 use crate::compose::IssueArticle;
-use crate::domain::{Direction, direction, is_svg, kept_apart};
+use crate::domain::{Direction, direction, is_svg, is_visible, kept_apart};
 use crate::wording::{Wording, insert};
 
 /// The longest title, in characters as a reader counts them.
@@ -128,18 +128,6 @@ fn short_letters(text: &str) -> String {
     text.graphemes(true).map(|letter| &letter[..short(letter)]).collect()
 }
 
-/// Whether a reader sees anything of the text: zero-width characters and marks alone are nothing.
-pub(super) fn is_visible(text: &str) -> bool {
-    let hidden = |c: char| {
-        c.is_whitespace()
-            || c.is_control()
-            || is_combining_mark(c)
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-                | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{2800}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
-    };
-    !text.chars().all(hidden)
-}
-
 /// An address that may stand in a link: http or https, as the URL standard writes it, so without spaces and controls.
 pub(super) fn web_link(address: &str) -> Option<String> {
     let url = Url::parse(address).ok()?;
@@ -198,13 +186,5 @@ mod tests {
         for whole in [family, england, "क्षत्रिय", "རྒྱལ་རྩེ"] {
             assert_eq!(clean(whole, TITLE), whole);
         }
-    }
-
-    #[test]
-    fn nothing_that_one_sees_is_nothing() {
-        for empty in ["", " ", "\u{200b}\u{200d}", "\u{2800}", "\u{ad}\u{301}", "\u{e0041}"] {
-            assert!(!is_visible(empty), "{empty:?}");
-        }
-        assert!(is_visible("\u{200b}x"));
     }
 }

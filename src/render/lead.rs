@@ -3,9 +3,9 @@
 use scraper::{ElementRef, Html, Node};
 use url::Url;
 
-use super::article::is_visible;
 use super::slots::{Found, Marker, Slot, find};
 use super::templates::without_last_marks;
+use crate::domain::is_visible;
 
 /// The slots that are addresses.
 const ADDRESSES: [Slot; 3] = [Slot::UnsubscribeUrl, Slot::PreferencesUrl, Slot::Link];

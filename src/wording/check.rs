@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use super::file::{is_control, named_control};
 use super::plural::{FORMS, are_forms, is_for_several};
 use crate::config::suggestion;
-use crate::domain::Locale;
+use crate::domain::{Locale, is_visible};
 
 /// What `dir` can be.
 const DIRECTIONS: [&str; 2] = ["ltr", "rtl"];
@@ -44,7 +44,7 @@ pub(super) fn check(given: &mut Table, reference: &Table, within: &str, locale: 
             (Value::Array(model), Value::Array(list))
                 if list.len() == model.len() && list.iter().all(Value::is_str) =>
             {
-                list.iter().filter_map(Value::as_str).try_for_each(|text| check_letters(text, &path))?;
+                list.iter().filter_map(Value::as_str).try_for_each(|text| check_text(text, &path))?;
             }
             (Value::Array(model), _) => return Err(format!("`{path}` must be a list of {} texts", model.len())),
             (Value::Table(_), _) => return Err(format!("`{path}` must be a table of sentences")),
@@ -90,8 +90,16 @@ fn texts_of<'t>(forms: &'t Table, path: &str) -> Result<Vec<&'t str>, String> {
 
 fn text_of<'t>(value: &'t Value, path: &str) -> Result<&'t str, String> {
     let text = value.as_str().ok_or_else(|| format!("`{path}` must be a text in quotes"))?;
-    check_letters(text, path)?;
+    check_text(text, path)?;
     Ok(text)
+}
+
+/// A sentence that readers see, on one line.
+fn check_text(text: &str, path: &str) -> Result<(), String> {
+    if !is_visible(text) {
+        return Err(format!("`{path}` is empty; leave the key out where the words of another language may stand"));
+    }
+    check_letters(text, path)
 }
 
 /// A sentence is one line of text.
@@ -117,10 +125,7 @@ fn check_direction(value: &Value) -> Result<(), String> {
 
 fn check_names(text: &str, model: &str, path: &str) -> Result<(), String> {
     let known: Vec<&str> = names(model).collect();
-    if text.trim().is_empty() && !model.is_empty() {
-        return Err(format!("`{path}` is empty; leave the key out where the words of another language may stand"));
-    }
-    check_letters(text, path)?;
+    if model.is_empty() { check_letters(text, path)? } else { check_text(text, path)? }
     if let Some(open) = text.split('{').skip(1).find(|rest| !rest.contains('}')) {
         return Err(format!(
             "`{path}` has a brace that is not closed: `{{{open}`; a name to be filled in stands between two"

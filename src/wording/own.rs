@@ -316,6 +316,9 @@ mod tests {
             ("qac.toml", "pages = \"x\"", "`pages` must be a table of sentences"),
             ("qac.toml", "\ncontact = ", "qac.toml:2: "),
             ("qac.toml", "unsubscribe = \" \"", "qac.toml:1: `unsubscribe` is empty; leave the key out"),
+            ("qac.toml", "unsubscribe = \"\\u200b\\u00ad\"", "qac.toml:1: `unsubscribe` is empty; leave the key out"),
+            ("qac.toml", "more = { other = \"\\u2060\" }", "qac.toml:1: `more` is empty; leave the key out"),
+            ("qac.toml", "weekdays = [\"\", \"a\", \"b\", \"c\", \"d\", \"e\", \"f\"]", "qac.toml:1: `weekdays` is empty;"),
             (
                 "qac.toml",
                 "why = \"For {digest, {digest}\"",
