@@ -14,9 +14,9 @@ use super::encode::html_pieces;
 use super::error::file_of;
 use super::references::{Texts, check_references, is_whole, used};
 use super::text::{WIDTH, tidy, wrap};
-use super::unused::{other_file, unused_file, unused_mail};
+use super::unused::{other, unused_file, unused_mail};
 use crate::config::{Locals, Names, begin_render, limited_tera};
-use crate::wording::{Unreadable, read_own};
+use crate::wording::{Unreadable, is_aside, read_own};
 
 /// What the names of the built-in templates begin with. An operator's file of the same name wins, and may still extend or
 /// include the built-in one under its full name.
@@ -111,7 +111,7 @@ impl Templates {
         };
         let alone = files.iter().filter(|(name, _)| !parts.contains(&name.as_str()));
         let unused = alone.filter_map(|file| Some((file.0.clone(), said(file)?)));
-        let others = others.iter().filter_map(|name| Some((name.clone(), other_file(name, dir)?)));
+        let others = others.iter().filter_map(|name| Some((name.clone(), other(name, dir?)?)));
         let unused = unused.chain(others).collect();
         Ok(Self { tera, dir: dir.map(Path::to_owned), own, unused, files })
     }
@@ -230,13 +230,13 @@ impl Write for Bounded {
 
 /// Whether a file of that name is read as a template.
 fn is_template(name: &str) -> bool {
-    (name.ends_with(".html") || name.ends_with(".txt")) && !name.starts_with('.')
+    name.ends_with(".html") || name.ends_with(".txt")
 }
 
-/// A folder's files, by name.
+/// What is in a folder, by name.
 #[derive(Default)]
 struct Folder {
-    /// With what is in them.
+    /// With their texts.
     templates: Vec<(String, String)>,
     others: Vec<String>,
 }
@@ -248,10 +248,13 @@ fn read(dir: &Path) -> Result<Folder, TemplateError> {
     };
     let mut folder = Folder::default();
     for entry in std::fs::read_dir(dir).map_err(failed(dir))? {
-        let path = entry.map_err(failed(dir))?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|_| path.is_file()) else { continue };
-        if !is_template(name) {
-            folder.others.push(name.to_owned());
+        let entry = entry.map_err(failed(dir))?;
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        if is_aside(&name) {
+            continue;
+        }
+        if !is_template(&name) || !path.is_file() {
+            folder.others.push(name);
             continue;
         }
         let text = read_own(&path).map_err(|error| match error {
@@ -260,7 +263,7 @@ fn read(dir: &Path) -> Result<Folder, TemplateError> {
                 TemplateError::Template { place: format!("{}:{line}", path.display()), message }
             }
         })?;
-        folder.templates.push((name.to_owned(), text));
+        folder.templates.push((name, text));
     }
     folder.templates.sort();
     folder.others.sort();

@@ -9,7 +9,7 @@ use super::pages::{STYLES, TEMPLATES};
 use crate::config::suggestion;
 use crate::domain::Locale;
 use crate::render::{PageNames, meant_file, misnamed};
-use crate::wording::{Unreadable, Wording, read_own};
+use crate::wording::{Unreadable, Wording, dangles, is_aside, read_own};
 
 /// What there is in the folder of the templates.
 #[derive(Default)]
@@ -104,15 +104,21 @@ fn unknown_key(text: &str) -> Option<(usize, String)> {
 /// The files beside the pages that replace none of them, a sentence for each.
 fn strangers(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir.join("pages")).into_iter().flatten().flatten();
-    let files = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let files = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let ours = || names().map(|name| name.trim_start_matches("pages/"));
     let is_page = |file: &str| [".html", ".xml", ".css"].iter().any(|ending| file.ends_with(ending));
-    let is_meant = |file: &str| is_page(file) || misnamed(file, ours()).is_some();
-    let mut strangers: Vec<String> = files.filter(|file| is_meant(file) && !ours().any(|name| name == file)).collect();
-    strangers.sort();
     let say = |file: &String| {
-        let place = dir.join("pages").join(file);
-        format!("{} is not used: there is no such page{}", place.display(), meant_file(file, ours()))
+        let (place, is_ours) = (dir.join("pages").join(file), ours().any(|name| name == file));
+        let why = if dangles(&place) {
+            "it is a link to what is not there".to_owned()
+        } else if !is_ours && (is_page(file) || place.is_dir() || misnamed(file, ours()).is_some()) {
+            format!("there is no such page{}", meant_file(file, ours()))
+        } else {
+            return None;
+        };
+        Some(format!("{} is not used: {why}", place.display()))
     };
-    strangers.iter().map(say).collect()
+    let mut files: Vec<String> = files.filter(|file| !is_aside(file)).collect();
+    files.sort();
+    files.iter().filter_map(say).collect()
 }

@@ -125,7 +125,8 @@ fn check_direction(value: &Value) -> Result<(), String> {
 
 fn check_names(text: &str, model: &str, path: &str) -> Result<(), String> {
     let known: Vec<&str> = names(model).collect();
-    if model.is_empty() { check_letters(text, path)? } else { check_text(text, path)? }
+    let check = if model.is_empty() { check_letters } else { check_text };
+    check(text, path)?;
     if let Some(open) = text.split('{').skip(1).find(|rest| !rest.contains('}')) {
         return Err(format!(
             "`{path}` has a brace that is not closed: `{{{open}`; a name to be filled in stands between two"

@@ -48,6 +48,17 @@ pub(crate) fn read_own(path: &Path) -> Result<String, Unreadable> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
+/// Whether a file of that name is nobody's template: what is hidden, and the copies that editors, systems and people leave beside one.
+pub(crate) fn is_aside(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with('.') || ["~", ".bak", ".orig", ".swp"].iter().any(|ending| name.ends_with(ending))
+}
+
+/// Whether it is a link to what is not there.
+pub(crate) fn dangles(path: &Path) -> bool {
+    path.is_symlink() && !path.exists()
+}
+
 /// Whether no text has it, beside the ends of its lines and its tabs.
 pub(super) fn is_control(c: char) -> bool {
     c.is_control() && !matches!(c, '\n' | '\r' | '\t')

@@ -13,11 +13,11 @@ use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Direction, Locale, kept_apart};
-pub(crate) use file::{Unreadable, read_own};
+pub(crate) use file::{Unreadable, dangles, is_aside, read_own};
 pub use in_use::Wordings;
 pub(crate) use in_use::is_broken;
 use message::Message;
-pub(crate) use own::read_all as read_wordings;
+pub(crate) use own::{is_code, read_all as read_wordings};
 pub(crate) use plural::Plural;
 
 /// The files of `templates/locales`, in the order of [`Locale::BUILT_IN`].

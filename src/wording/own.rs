@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::check::check;
-use super::file::{Unreadable, read_own};
+use super::file::{Unreadable, is_aside, read_own};
 use super::in_use::Wordings;
 use super::plural::are_forms;
 use super::{FILES, Wording};
@@ -44,7 +44,9 @@ impl From<String> for Wrong {
 /// Reads the locales of a templates folder.
 pub(crate) fn read_all(dir: &Path) -> Reading {
     let mut all = Reading::default();
-    for (code, path) in files(&dir.join(FOLDER)) {
+    let (files, others) = files(&dir.join(FOLDER));
+    all.gaps.extend(others.iter().filter_map(|path| other(path)));
+    for (code, path) in files {
         match read(&code, &path, &mut all.wordings) {
             Ok((_, missing)) if missing.is_empty() => {}
             Ok((base, missing)) => {
@@ -60,14 +62,23 @@ pub(crate) fn read_all(dir: &Path) -> Reading {
     all
 }
 
-/// The files of the folder by code, languages before their regions, so that a base is there first.
-fn files(folder: &Path) -> Vec<(String, PathBuf)> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
-    let toml = entries.filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
+/// The files of the folder by code, languages before their regions, so that a base is there first; and what else is in it.
+fn files(folder: &Path) -> (Vec<(String, PathBuf)>, Vec<PathBuf>) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let entries = entries.filter(|entry| !is_aside(&entry.file_name().to_string_lossy())).map(|entry| entry.path());
+    let (toml, mut others): (Vec<PathBuf>, Vec<PathBuf>) =
+        entries.partition(|path| path.extension().is_some_and(|ending| ending == "toml"));
     let mut files: Vec<(String, PathBuf)> =
-        toml.filter_map(|path| Some((path.file_stem()?.to_str()?.to_owned(), path))).collect();
+        toml.into_iter().filter_map(|path| Some((path.file_stem()?.to_str()?.to_owned(), path))).collect();
     files.sort_by_key(|(code, _)| (code.len(), code.clone()));
-    files
+    others.sort();
+    (files, others)
+}
+
+/// Says that a file is not used whose name is that of a wording but for its ending.
+fn other(path: &Path) -> Option<String> {
+    let code = path.file_name()?.to_str()?.split('.').next().filter(|code| is_code(code))?;
+    Some(format!("{} is not used: the name of a wording ends with .toml; did you mean `{code}.toml`?", path.display()))
 }
 
 /// Reads a file beside those before it; gives the base and the keys that are left to it.
@@ -136,7 +147,7 @@ fn written(code: &str) -> &'static str {
 }
 
 /// Two or three letters, then script or region.
-fn is_code(code: &str) -> bool {
+pub(crate) fn is_code(code: &str) -> bool {
     let mut parts = code.split('-');
     let language = parts.next().unwrap_or_default();
     let fits = |part: &str| (2..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -222,6 +233,24 @@ mod tests {
         assert!(gaps[0].contains(", pages.language.cs; "), "its own name: {}", gaps[0]);
         assert!(gaps[1].ends_with("; de stands in"), "{}", gaps[1]);
         assert_eq!(words("cs").direction(), crate::domain::Direction::LeftToRight);
+    }
+
+    #[test]
+    fn what_is_no_wording_but_for_its_ending_is_told_and_a_copy_is_passed_over() {
+        let folder = folder(&[
+            ("._de.toml", "\0"),
+            ("de.toml~", "x"),
+            ("de.toml.bak", "x"),
+            ("notes.txt", "x"),
+            ("de.tml", "x"),
+        ]);
+        let Reading { gaps, wrong, .. } = read_all(folder.path());
+        assert_eq!(wrong, [""; 0]);
+        assert_eq!(gaps.len(), 1, "{gaps:?}");
+        assert!(
+            gaps[0].ends_with("de.tml is not used: the name of a wording ends with .toml; did you mean `de.toml`?"),
+            "{gaps:?}"
+        );
     }
 
     #[test]
@@ -318,7 +347,11 @@ mod tests {
             ("qac.toml", "unsubscribe = \" \"", "qac.toml:1: `unsubscribe` is empty; leave the key out"),
             ("qac.toml", "unsubscribe = \"\\u200b\\u00ad\"", "qac.toml:1: `unsubscribe` is empty; leave the key out"),
             ("qac.toml", "more = { other = \"\\u2060\" }", "qac.toml:1: `more` is empty; leave the key out"),
-            ("qac.toml", "weekdays = [\"\", \"a\", \"b\", \"c\", \"d\", \"e\", \"f\"]", "qac.toml:1: `weekdays` is empty;"),
+            (
+                "qac.toml",
+                "weekdays = [\"\", \"a\", \"b\", \"c\", \"d\", \"e\", \"f\"]",
+                "qac.toml:1: `weekdays` is empty;",
+            ),
             (
                 "qac.toml",
                 "why = \"For {digest, {digest}\"",

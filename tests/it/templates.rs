@@ -205,13 +205,18 @@ async fn a_mistake_in_a_page_is_found_by_config_check_and_not_by_a_visitor() {
     std::fs::write(pages.join("message.html"), format!("{begin}{{{{ heading }}}}{{% endblock main %}}")).unwrap();
     std::fs::write(pages.join("mesage.html"), "").unwrap();
     std::fs::write(pages.join("confirm.htm"), "").unwrap();
+    std::fs::write(pages.join("._home.html"), "\0").unwrap();
+    std::fs::write(pages.join("home.html.bak"), "").unwrap();
+    std::os::unix::fs::symlink("/nowhere/home.html", pages.join("home.html")).unwrap();
     std::fs::write(pages.join("style.css"), "h1 { color: #123456 }").unwrap();
     let check = program.run(&["config", "check"]).await;
     let heard = String::from_utf8_lossy(&check.stderr).into_owned();
     assert!(
         check.status.success()
             && heard.contains("mesage.html is not used: there is no such page; did you mean `message.html`?")
-            && heard.contains("confirm.htm is not used: there is no such page; did you mean `confirm.html`?"),
+            && heard.contains("confirm.htm is not used: there is no such page; did you mean `confirm.html`?")
+            && heard.contains("pages/home.html is not used: it is a link to what is not there")
+            && heard.matches("is not used").count() == 3,
         "{heard}"
     );
     std::fs::write(pages.join("message.html"), b"\n\n\xfc").unwrap();

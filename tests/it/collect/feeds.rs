@@ -154,7 +154,8 @@ fn a_drawing_that_no_mail_program_shows_is_passed_over_in_a_json_feed_too() {
         );
         read_feed(text.as_bytes(), None, None).unwrap().articles[0].image.clone().unwrap()
     };
-    let (drawing, banner) = (r#""image": "https://hubs.example/i.svg","#, r#""banner_image": "https://hubs.example/c.jpg","#);
+    let (drawing, banner) =
+        (r#""image": "https://hubs.example/i.svg","#, r#""banner_image": "https://hubs.example/c.jpg","#);
     assert_eq!(picture(drawing), "https://hubs.example/b.png");
     assert_eq!(picture(&format!("{drawing}{banner}")), "https://hubs.example/c.jpg");
 }

@@ -306,7 +306,7 @@ fn a_file_that_nothing_uses_is_told_with_the_name_that_may_be_meant() {
 }
 
 #[test]
-fn a_near_miss_of_a_templates_name_is_told_whatever_it_ends_with_and_a_copy_is_not() {
+fn a_file_that_may_be_meant_as_a_template_is_told_whatever_it_ends_with_and_a_copy_is_not() {
     let said = |name: &str| -> Vec<String> {
         let renderer = load(&[(name, OWN)]).unwrap();
         renderer.unused().map(|said| said.rsplit('/').next().unwrap().to_owned()).collect()
@@ -318,17 +318,55 @@ fn a_near_miss_of_a_templates_name_is_told_whatever_it_ends_with_and_a_copy_is_n
         ("Digest.HTML", "digest.html"),
         ("confirmaton.htm", "confirmation.html"),
         ("footer.tera", "footer.txt"),
+        ("digest.HTML", "digest.html"),
+        ("digest.html.tera", "digest.html"),
+        ("digest", "digest.html"),
     ] {
         assert_eq!(said(name), [format!("{name} {otherwise} `{meant}`?")]);
     }
     assert_eq!(said("digset.html"), ["digset.html is not used: no digest names it; did you mean `digest.html`?"]);
     assert_eq!(said("Welcome.html"), ["Welcome.html is not used: no digest names it; did you mean `welcome.html`?"]);
-    for name in
-        ["digest.html~", "digest.html.bak", ".digest.htm", "digest.html", "summer.html", "style.css", "readme.md"]
-    {
+    assert_eq!(said("summer.html"), ["summer.html is not used: no digest names it"]);
+    for name in [
+        "digest.html~",
+        "digest.html.bak",
+        "digest.html.ORIG",
+        ".digest.html.swp",
+        "._digest.html",
+        ".digest.htm",
+        "digest.html",
+        "style.css",
+        "readme.md",
+        "logo.png",
+    ] {
         assert!(said(name).is_empty(), "{name}");
     }
     assert_eq!(load_for("digset", &[("digset.html", OWN)]).unwrap().unused().count(), 0, "a digest names it");
+}
+
+#[rstest]
+#[case("sub/story.html", "sub", "of folders, `pages` and `locales` alone are read")]
+#[case("page/home.html", "page", "of folders, `pages` and `locales` alone are read; did you mean `pages`?")]
+#[case("locale/de.toml", "locale", "of folders, `pages` and `locales` alone are read; did you mean `locales`?")]
+#[case("Locales/de.toml", "Locales", "of folders, `pages` and `locales` alone are read; did you mean `locales`?")]
+#[case("digest.html/x", "digest.html", "of folders, `pages` and `locales` alone are read")]
+#[case("de.toml", "de.toml", "wordings stand in a folder of their own; did you mean `locales/de.toml`?")]
+#[case("-> digest.html", "digest.html", "it is a link to what is not there")]
+fn what_stands_in_a_wrong_place_is_told_with_the_right_one(#[case] file: &str, #[case] place: &str, #[case] why: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(file.trim_start_matches("-> "));
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    match file.starts_with("-> ") {
+        true => std::os::unix::fs::symlink("/nowhere/digest.html", path).unwrap(),
+        false => std::fs::write(path, "").unwrap(),
+    }
+    for beside in [".git/digest.html", "img/logo.png", "pages/home.html", "locales/de.toml"] {
+        std::fs::create_dir_all(dir.path().join(beside).parent().unwrap()).unwrap();
+        std::fs::write(dir.path().join(beside), "").unwrap();
+    }
+    let renderer = Renderer::new(Some(dir.path())).unwrap();
+    let said: Vec<&str> = renderer.unused().collect();
+    assert_eq!(said, [format!("{} is not used: {why}", dir.path().join(place).display())]);
 }
 
 #[test]
