@@ -67,8 +67,34 @@ impl App {
     /// # Errors
     /// [`AppError`] when one of them is not usable.
     pub async fn open(config: Arc<Config>) -> Result<Self, AppError> {
-        let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let renderer = renderer(&config)?;
+        Self::wired(config, renderer).await
+    }
+
+    /// The same for what must be done also while a template is wrong: of that there is a warning, and the built-in ones are there
+    /// instead.
+    ///
+    /// # Errors
+    /// [`AppError`] when anything else is not usable.
+    pub async fn open_in_any_case(config: Arc<Config>) -> Result<Self, AppError> {
+        let renderer = renderer(&config).or_else(|wrong| {
+            tracing::warn!("{wrong}; what is mailed now is made by the built-in templates");
+            Renderer::instead(&wrong).map(Arc::new)
+        })?;
+        Self::wired(config, renderer).await
+    }
+
+    /// The same for what makes no mail: an operator's templates are not read.
+    ///
+    /// # Errors
+    /// [`AppError`] when anything else is not usable.
+    pub async fn open_without_templates(config: Arc<Config>) -> Result<Self, AppError> {
+        let renderer = Arc::new(Renderer::new(None)?);
+        Self::wired(config, renderer).await
+    }
+
+    async fn wired(config: Arc<Config>, renderer: Arc<Renderer>) -> Result<Self, AppError> {
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let fetcher = Fetcher::new(Limits::default(), config.collect.allow_private_networks)?;
         let store = Store::open(&config.store.url).await?;
         let keys = Arc::new(Keys::open(&config.store.keys, &store, &*random).await?);

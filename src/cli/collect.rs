@@ -16,7 +16,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     if let Some(id) = &args.source {
         context.source(id)?;
     }
-    let app = context.open().await?;
+    let app = context.open_without_templates().await?;
     let polled = app.composer().collect(args.source.as_deref()).await?;
     if context.json {
         output::json(&polled)?;

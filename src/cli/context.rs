@@ -52,10 +52,29 @@ impl Context {
     /// # Errors
     /// When the configuration, a template, the keys or the store are not usable.
     pub async fn open(&self) -> Result<App, CliError> {
-        let app = App::open(self.config()?).await?;
+        Ok(self.noted(App::open(self.config()?).await?))
+    }
+
+    /// The same for a command that must do its work also while a template is wrong.
+    ///
+    /// # Errors
+    /// When the configuration, the keys or the store are not usable.
+    pub async fn open_in_any_case(&self) -> Result<App, CliError> {
+        Ok(self.noted(App::open_in_any_case(self.config()?).await?))
+    }
+
+    /// The same for a command that makes no mail, so that a template that is wrong does not keep anybody from stopping an issue.
+    ///
+    /// # Errors
+    /// When the configuration, the keys or the store are not usable.
+    pub async fn open_without_templates(&self) -> Result<App, CliError> {
+        Ok(self.noted(App::open_without_templates(self.config()?).await?))
+    }
+
+    fn noted(&self, app: App) -> App {
         // A second one of the same command is closed with the process.
         let _ = self.store.set(app.store.clone());
-        Ok(app)
+        app
     }
 
     /// Closes the store, if it was opened: the last of its processes brings SQLite's log into the file.

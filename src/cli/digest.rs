@@ -60,7 +60,7 @@ struct Due<'a> {
 
 /// Runs one of them.
 pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
-    let app = context.open().await?;
+    let app = context.open_without_templates().await?;
     match command {
         Command::Reasons { id } => super::reasons::run(context, id).await,
         Command::List => {

@@ -220,7 +220,12 @@ impl IssueReport {
 
 /// Runs one of them.
 pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
-    let app = context.open().await?;
+    let app = match command {
+        Command::Correct { .. } => context.open().await?,
+        // The story must not go out any more, in whatever looks.
+        Command::Withdraw { .. } => context.open_in_any_case().await?,
+        _ => context.open_without_templates().await?,
+    };
     match command {
         Command::List => {
             let mut session = app.store.read().await?;

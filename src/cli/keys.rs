@@ -19,7 +19,7 @@ pub enum Command {
 /// Runs it.
 pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
     let Command::Rotate { now } = command;
-    let app = context.open().await?;
+    let app = context.open_without_templates().await?;
     let path = &app.config.store.keys;
     // On several nodes each must know the key before one signs with it.
     let rotated = match app.store.is_shared() && !now {

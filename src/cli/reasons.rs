@@ -12,7 +12,7 @@ const NOTES: usize = 20;
 /// Counts the reasons of the last year, and shows the latest notes.
 pub async fn run(context: &Context, id: &str) -> Result<(), CliError> {
     context.digest(id)?;
-    let rows = context.open().await?.subscribers().reasons(id, YEAR).await?;
+    let rows = context.open_without_templates().await?.subscribers().reasons(id, YEAR).await?;
     let count = |reason: Reason| rows.iter().filter(|row| row.reason == reason.as_str()).count();
     let notes: Vec<_> = rows.iter().filter(|row| !row.note.is_empty()).take(NOTES).collect();
     if context.json {

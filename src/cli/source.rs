@@ -41,7 +41,7 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
 }
 
 async fn list(context: &Context) -> Result<(), CliError> {
-    let app = context.open().await?;
+    let app = context.open_without_templates().await?;
     let mut session = app.store.read().await?;
     let mut listed = Vec::new();
     for source in &app.config.sources {

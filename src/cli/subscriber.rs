@@ -62,7 +62,10 @@ pub struct Add {
 
 /// Runs one of them.
 pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
-    let app = context.open().await?;
+    let app = match command {
+        Command::Add(_) | Command::Edit(_) | Command::Import(_) => context.open().await?,
+        _ => context.open_without_templates().await?,
+    };
     match command {
         Command::Add(args) => add(context, &app, args).await,
         Command::List => list(context, &app).await,

@@ -71,7 +71,7 @@ impl From<Reason> for SuppressionReason {
 
 /// Runs one of them.
 pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
-    let app = context.open().await?;
+    let app = context.open_without_templates().await?;
     match command {
         Command::List { csv } if *csv && !context.json => list_csv(&app).await,
         Command::List { .. } => list(context, &app).await,

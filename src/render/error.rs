@@ -97,6 +97,9 @@ pub enum TemplateError {
         /// How much it may write.
         octets: usize,
     },
+    /// The templates could not be used when they were read, and the built-in ones are there instead.
+    #[error("{0}")]
+    NotRead(String),
     /// There is no thread to try templates on.
     #[error("the templates cannot be tried: {0}")]
     NoThread(std::io::Error),

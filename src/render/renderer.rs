@@ -24,6 +24,8 @@ pub(super) const REQUIRED: [Slot; 2] = [Slot::UnsubscribeUrl, Slot::PreferencesU
 /// The templates, loaded, and tried where any is the operator's.
 pub struct Renderer {
     pub(super) templates: Templates,
+    /// Why it has the built-in ones alone, where there are others.
+    broken: Option<String>,
 }
 
 impl Renderer {
@@ -34,7 +36,7 @@ impl Renderer {
     /// # Errors
     /// [`TemplateError`] for a file that cannot be read, for the first mistake in a template, and for one that takes too long.
     pub fn new(dir: Option<&Path>) -> Result<Self, TemplateError> {
-        let renderer = Self { templates: Templates::load(dir)? };
+        let renderer = Self { templates: Templates::load(dir)?, broken: None };
         if renderer.templates.has_own() { trial::passed(renderer, None) } else { Ok(renderer) }
     }
 
@@ -44,7 +46,7 @@ impl Renderer {
     /// # Errors
     /// As [`Renderer::new`]; [`TemplateError::NoSuchTemplate`] where a digest names one that there is not.
     pub fn of(config: &Config) -> Result<Self, TemplateError> {
-        let mut renderer = Self { templates: Templates::load(config.templates.dir.as_deref())? };
+        let mut renderer = Self { templates: Templates::load(config.templates.dir.as_deref())?, broken: None };
         if renderer.templates.has_own() || config.templates.wordings.files().next().is_some() {
             renderer = trial::passed(renderer, Some(config))?;
         }
@@ -55,6 +57,15 @@ impl Renderer {
             renderer.templates.is_used(&digest.template);
         }
         Ok(renderer)
+    }
+
+    /// The built-in templates instead of an operator's that cannot be used. What goes out in any case is made by them, as where one
+    /// fails on a mail; whatever else is asked for gives what is wrong.
+    ///
+    /// # Errors
+    /// [`TemplateError`] when a built-in template is wrong.
+    pub fn instead(wrong: &TemplateError) -> Result<Self, TemplateError> {
+        Ok(Self { broken: Some(wrong.to_string()), ..Self::new(None)? })
     }
 
     /// The operator's files that nothing uses, a sentence for each: perhaps a name is mistyped.
@@ -107,6 +118,10 @@ impl Renderer {
         Ok(RenderedMail { failed, ..mail })
     }
 
+    fn usable(&self) -> Result<(), TemplateError> {
+        self.broken.as_ref().map_or(Ok(()), |wrong| Err(TemplateError::NotRead(wrong.clone())))
+    }
+
     /// The built-in templates alone, which are loaded once.
     fn built_in() -> Result<&'static Self, TemplateError> {
         static BUILT_IN: OnceLock<Renderer> = OnceLock::new();
@@ -126,6 +141,7 @@ impl Renderer {
         frame: &Frame<'_>,
         random: &dyn Random,
     ) -> Result<RenderedMail, TemplateError> {
+        self.usable()?;
         let name = &frame.digest.template;
         match self.has_template(name) {
             true => self.digest_by(name, subject, content, frame, random),
@@ -163,6 +179,7 @@ impl Renderer {
         letter: &Letter<'_>,
         random: &dyn Random,
     ) -> Result<RenderedMail, TemplateError> {
+        self.usable()?;
         let marker = Marker::new(random);
         let test = if frame.test { "[Test] " } else { "" };
         let subject = format!("{test}{}", letter_view::subject(frame, letter));
@@ -265,10 +282,8 @@ impl Renderer {
     pub(super) fn html(&self, name: &str, view: &impl Serialize) -> Result<String, TemplateError> {
         let file = self.file(name, ".html");
         let html = inline::tidy(&self.templates.render(&file, view)?);
-        inline::inline(&html).map_err(|error| TemplateError::Styles {
-            place: self.templates.place(&file),
-            message: error.to_string(),
-        })
+        inline::inline(&html)
+            .map_err(|error| TemplateError::Styles { place: self.templates.place(&file), message: error.to_string() })
     }
 
     pub(super) fn text(&self, name: &str, view: &impl Serialize) -> Result<String, TemplateError> {

@@ -172,6 +172,63 @@ on_both! {
         assert!(row["template_error"].as_str().unwrap().contains("own/digest.html:1: "), "{row}");
     }
 
+    async fn an_issue_is_stopped_and_a_story_withdrawn_while_a_template_is_broken(store: TestStore) {
+        let mut desk = Desk::new(&store).await;
+        let own = desk.program.folder.path().join("own");
+        std::fs::create_dir(&own).unwrap();
+        let html = "{% extends 'builtin/digest.html' %}{% block dateline %}My dateline{% endblock %}";
+        std::fs::write(own.join("digest.html"), html).unwrap();
+        let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
+        desk.program.configure(&format!("{config}[templates]\ndir = \"own\"\n"));
+        desk.app = desk.program.app(Arc::new(SystemClock)).await;
+        desk.subscribe(1).await;
+        let issue = desk.issue().await;
+        std::fs::write(own.join("digest.html"), "{{ nothing").unwrap();
+
+        let id = issue.to_string();
+        for command in [
+            &["issue", "hold", &id][..],
+            &["issue", "list"],
+            &["issue", "show", &id],
+            &["issue", "resume", &id],
+            &["digest", "hold", "weekly"],
+            &["digest", "resume", "weekly"],
+            &["digest", "list"],
+            &["subscriber", "list"],
+            &["subscriber", "show", "reader1@northfold.example"],
+            &["subscriber", "why", "reader1@northfold.example"],
+            &["suppression", "add", "other@northfold.example"],
+            &["suppression", "list"],
+            &["source", "list"],
+        ] {
+            let done = desk.program.run(command).await;
+            assert_eq!((done.status.code(), said(&done).contains("digest.html")), (Some(0), false), "{command:?} {done:?}");
+        }
+        let withdrawn = desk.program.run(&["issue", "withdraw", &id, "Health visitor posts fill", "--yes"]).await;
+        assert!(withdrawn.status.success(), "{withdrawn:?}");
+        let told = String::from_utf8_lossy(&withdrawn.stderr).into_owned();
+        assert!(told.contains("own/digest.html:1: ") && told.contains("made by the built-in templates"), "{told}");
+        let row = desk.program.json(&["issue", "show", &id]).await;
+        assert!(row["template_error"].as_str().unwrap().contains("own/digest.html:1: "), "{row}");
+        desk.deliver_all(issue).await;
+        let (subject, text) = &desk.got()["reader1@northfold.example"][0];
+        assert!(subject.contains("Family hubs win an extra year") && !text.contains("Health visitor"), "{subject}: {text}");
+        let left = desk.program.run(&["subscriber", "unsubscribe", "reader1@northfold.example"]).await;
+        assert!(left.status.success(), "{left:?}");
+
+        let text = desk.program.folder.path().join("correction");
+        std::fs::write(&text, "It was wrong.").unwrap();
+        for command in [
+            &["issue", "correct", &id, "--text", text.to_str().unwrap(), "--yes"][..],
+            &["preview", "weekly"],
+            &["subscriber", "add", "ned@northfold.example"],
+        ] {
+            assert_eq!(desk.program.run(command).await.status.code(), Some(2), "{command:?}");
+        }
+        desk.program.configure("[sender]\nemial = 3\n");
+        assert_eq!(desk.program.run(&["issue", "hold", &id]).await.status.code(), Some(2));
+    }
+
     async fn issue_show_names_what_was_put_off_by_domain_and_reason(store: TestStore) {
         let desk = Desk::with(&store, |stage| match stage {
             Stage::Command(Command::Recipient { to, .. }) if to.ends_with("@slow.example") => {
