@@ -263,11 +263,13 @@ impl Engine {
         self.strays.claiming(false);
         run.counts.claimed(rows.len());
         run.settle_refusals(before.is_none() && rows.is_empty()).await;
-        self.feed(run, rows).await?;
+        let is_full = rows.len() == room;
+        let put_off = self.feed(run, rows).await?;
         if before.is_some() {
             shared.quotas.restock(&shared.store, &run.feed, shared.clock.now(), now).await?;
         }
-        Ok(wait)
+        // Behind those that wait for their domain are others that need not.
+        Ok(if is_full && put_off > 0 { Duration::ZERO } else { wait })
     }
 
     /// How many deliveries may be in hand: few where they go slowly, so that other nodes find some too.
@@ -284,7 +286,8 @@ impl Engine {
         self.ahead.min(by_rate.max(1)).min(by_quota)
     }
 
-    async fn feed(&self, run: &Run, rows: Vec<crate::store::ClaimedRow>) -> Result<(), StoreError> {
+    /// Says how many of them have been put off.
+    async fn feed(&self, run: &Run, rows: Vec<crate::store::ClaimedRow>) -> Result<usize, StoreError> {
         let failed = Fate { state: DeliveryState::Failed, due_at: None };
         let (mut jobs, mut hopeless) = (Vec::with_capacity(rows.len()), Vec::new());
         let mut rows = rows.into_iter();
@@ -313,8 +316,8 @@ impl Engine {
                 }
             }
         }
-        run.take_in(jobs).await;
+        let put_off = run.take_in(jobs).await;
         run.recorder.record(hopeless).await;
-        Ok(())
+        Ok(put_off)
     }
 }

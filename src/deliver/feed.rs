@@ -1,6 +1,6 @@
 //! The feed: claimed deliveries on their way to whichever connection is free, no faster than the pace allows.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,14 +9,21 @@ use tokio::time::{Instant, sleep_until};
 
 use super::aside::Aside;
 use super::gate::Wish;
+use super::in_order::InOrder;
 use super::message::Job;
 use super::others::{KeptFrom, Others};
 use super::pace::{Limit, Pace};
 use super::unwelcome::Unwelcome;
 use crate::domain::DeliveryState;
 
-/// A delivery that its domain lets go only after so long goes back into the queue, so that others can have its place.
+/// A delivery that its domain lets go only after so long goes back into the queue, so that others can have its place; where many go
+/// in that time, after so much less that few are in hand, since whoever looks for the next one passes all of them.
 const TOO_LONG: Duration = Duration::from_secs(10);
+const LONG: Duration = Duration::from_secs(2);
+const FEW: u32 = 50;
+
+/// For how long it does at the most: the limit may be another one by then.
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// What goes before this is urgent: answers that somebody waits for, and warnings.
 const URGENT: i64 = 15;
@@ -34,9 +41,11 @@ pub struct Feed {
 }
 
 struct State {
-    jobs: VecDeque<Job>,
+    jobs: InOrder,
     aside: Aside,
     kept_from: KeptFrom,
+    /// Until when deliveries to each domain have been put off: the next ones have places behind them.
+    put_off: HashMap<String, Instant>,
     /// Of each relay.
     unwelcome: Vec<Arc<Unwelcome>>,
     pace: Pace,
@@ -47,9 +56,10 @@ impl Feed {
     /// An empty one, which asks for more when fewer than `low` are left. `unwelcome`: what each relay has refused.
     pub fn new(low: usize, pace: Pace, unwelcome: Vec<Arc<Unwelcome>>) -> Self {
         let state = State {
-            jobs: VecDeque::new(),
+            jobs: InOrder::of(pace.domains()),
             aside: Aside::default(),
             kept_from: KeptFrom::default(),
+            put_off: HashMap::new(),
             unwelcome,
             pace,
             closed: false,
@@ -100,7 +110,8 @@ impl Feed {
         let now = Instant::now();
         let (job, left, others, shared) = self.with(|state| {
             let job = state.take(relay, now, fits);
-            (job, state.jobs.len(), state.pace.has_shares(), state.pace.is_shared())
+            let left = state.jobs.at_hand(&state.pace, now);
+            (job, left, state.pace.has_shares(), state.pace.is_shared())
         });
         if shared {
             self.hungry.notify_one();
@@ -118,7 +129,7 @@ impl Feed {
     /// Adds deliveries, each after those that matter as much. Gives those of issues that are not being sent any more.
     pub fn add(&self, jobs: Vec<Job>) -> Vec<(Job, DeliveryState)> {
         let unwanted = self.with(|state| {
-            if state.jobs.is_empty() {
+            if state.jobs.jobs().is_empty() {
                 state.pace.was_idle(Instant::now());
             }
             let mut unwanted = Vec::new();
@@ -127,8 +138,7 @@ impl Feed {
                     unwanted.push((job, to));
                     continue;
                 }
-                let place = state.jobs.partition_point(|other| other.row.priority <= job.row.priority);
-                state.jobs.insert(place, job);
+                state.jobs.add(job);
             }
             unwanted
         });
@@ -145,8 +155,7 @@ impl Feed {
             if let Some(to) = state.aside.of(job.row.issue_id) {
                 return Some((job, to));
             }
-            let place = state.jobs.partition_point(|other| other.row.priority < job.row.priority);
-            state.jobs.insert(place, job);
+            state.jobs.put_back(job);
             None
         });
         self.changed.notify_waiters();
@@ -172,7 +181,7 @@ impl Feed {
 
     /// Takes out those that nobody has taken, and that are such.
     pub fn take_out(&self, are_such: impl Fn(&Job) -> bool) -> Vec<Job> {
-        self.with(|state| state.take_out(are_such))
+        self.with(|state| state.jobs.take_out(are_such))
     }
 
     /// Looks at the issues of which nothing more goes out, or changes them.
@@ -185,14 +194,14 @@ impl Feed {
     pub fn set_aside(&self, issue: i64, to: DeliveryState, known: bool) -> Vec<(Job, DeliveryState)> {
         let waiting = self.with(|state| {
             state.aside.insert(issue, to, known);
-            state.take_out(|job| job.row.issue_id == Some(issue))
+            state.jobs.take_out(|job| job.row.issue_id == Some(issue))
         });
         waiting.into_iter().map(|job| (job, to)).collect()
     }
 
     /// The issues of which something waits.
     pub fn issues(&self) -> BTreeSet<i64> {
-        self.with(|state| state.jobs.iter().filter_map(|job| job.row.issue_id).collect())
+        self.with(|state| state.jobs.jobs().iter().filter_map(|job| job.row.issue_id).collect())
     }
 
     /// Tells those of `jobs`, and of what is there, that their domain lets go much later only, or that every relay has refused so
@@ -215,9 +224,10 @@ impl Feed {
     /// What the store has to be asked for before the next ones can go, by relays that are not resting.
     pub fn wishes(&self, rests: impl Fn(usize) -> bool, owed: &HashMap<Limit, Duration>) -> Vec<(Limit, Wish)> {
         self.with(|state| {
-            let State { jobs, pace, .. } = state;
-            let to_domain = |domain: &str| jobs.iter().filter(|job| job.to.domain() == domain).count();
-            pace.wishes(jobs.len(), rests, to_domain, owed, Instant::now())
+            let (State { jobs, pace, .. }, now) = (state, Instant::now());
+            // Whoever waits for their domain would let places of the others' rates go by.
+            let to_go = jobs.at_hand(pace, now);
+            pace.wishes(to_go, rests, |domain| jobs.to_domain(domain), owed, now)
         })
     }
 
@@ -270,11 +280,13 @@ impl Feed {
         }
     }
 
-    /// How many more are wanted where `ahead` should be here. When there are enough, what is more urgent than the last of
-    /// them is wanted all the same where `overtaking`: a confirmation does not wait until a slow relay has taken what was
-    /// claimed of a digest. Then it says which priority they have to go before.
+    /// How many more are wanted where `ahead` should be here, beside those that wait for their domain. When there are enough,
+    /// what is more urgent than the last of them is wanted all the same where `overtaking`: a confirmation does not wait until
+    /// a slow relay has taken what was claimed of a digest. Then it says which priority they have to go before.
     pub fn room(&self, ahead: usize, overtaking: bool) -> (usize, Option<i64>) {
-        let (there, last) = self.with(|state| (state.jobs.len(), state.jobs.back().map(|job| job.row.priority)));
+        let (there, last) = self.with(|State { jobs, pace, .. }| {
+            (jobs.at_hand(pace, Instant::now()), jobs.jobs().back().map(|job| job.row.priority))
+        });
         let room = ahead.saturating_sub(there);
         match overtaking {
             _ if room > 0 && room >= ahead / 2 => (room, None),
@@ -285,12 +297,12 @@ impl Feed {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.with(|state| state.jobs.is_empty())
+        self.with(|state| state.jobs.jobs().is_empty())
     }
 
     /// How many urgent ones there are.
     pub fn urgent(&self) -> usize {
-        self.with(|state| state.jobs.partition_point(|job| job.row.priority < URGENT))
+        self.with(|state| state.jobs.jobs().partition_point(|job| job.row.priority < URGENT))
     }
 
     /// Waits until few are left.
@@ -306,7 +318,8 @@ impl Feed {
 impl State {
     /// The place of the next one for `relay`; else when to look again.
     fn find(&self, relay: usize, now: Instant) -> Result<usize, Option<Instant>> {
-        if self.jobs.is_empty() {
+        let jobs = self.jobs.jobs();
+        if jobs.is_empty() {
             return Err(None);
         }
         match self.pace.opens(relay, now) {
@@ -318,13 +331,13 @@ impl State {
             return Ok(0);
         }
         let opens = |job: &Job| self.job_opens(job, relay, now);
-        let open = self.jobs.iter().position(|job| opens(job) <= now);
-        open.ok_or_else(|| self.jobs.iter().map(opens).min())
+        let open = jobs.iter().position(|job| opens(job) <= now);
+        open.ok_or_else(|| jobs.iter().map(opens).min())
     }
 
     fn take(&mut self, relay: usize, now: Instant, fits: impl FnOnce(&Job) -> bool) -> Option<Job> {
         let place = self.find(relay, now).ok()?;
-        let job = if self.jobs.get(place).is_some_and(fits) { self.jobs.remove(place) } else { None }?;
+        let job = if self.jobs.jobs().get(place).is_some_and(fits) { self.jobs.remove(place) } else { None }?;
         self.pace.pass(relay, job.to.domain(), now);
         Some(job)
     }
@@ -335,12 +348,6 @@ impl State {
         let kept = self.kept_from.until(job.row.id, relay);
         let refused = self.unwelcome.get(relay).and_then(|unwelcome| unwelcome.until(job));
         kept.into_iter().chain(refused).fold(opens, Instant::max)
-    }
-
-    fn take_out(&mut self, are_such: impl Fn(&Job) -> bool) -> Vec<Job> {
-        let (out, rest): (VecDeque<Job>, _) = std::mem::take(&mut self.jobs).into_iter().partition(are_such);
-        self.jobs = rest;
-        out.into()
     }
 
     fn sift(&mut self, jobs: Vec<Job>) -> (Vec<Job>, Vec<(Job, Duration)>) {
@@ -362,13 +369,20 @@ impl State {
             let wait = times.entry(job.to.domain().to_owned()).or_insert(opens);
             let then = *wait;
             *wait += step;
-            if then <= TOO_LONG {
+            if then <= (step * FEW).clamp(LONG, TOO_LONG) {
                 return Some(job);
             }
-            slow.push((job, then));
+            let mut at = now + then;
+            if job.row.priority >= URGENT {
+                // One after the other, so that they do not all come back together, to be put off again.
+                let behind = self.put_off.entry(job.to.domain().to_owned()).or_insert(now);
+                at = at.max(*behind + step).min(now + LONGEST);
+                *behind = at;
+            }
+            slow.push((job, at - now));
             None
         };
-        let here = std::mem::take(&mut self.jobs).into_iter().map(|job| (false, job));
+        let here = self.jobs.take_out(|_| true).into_iter().map(|job| (false, job));
         let mut all: Vec<(bool, Job)> = here.chain(jobs.into_iter().map(|job| (true, job))).collect();
         // What matters more gets the domain's next places, also when it came last.
         all.sort_by_key(|(_, job)| job.row.priority);
@@ -376,7 +390,7 @@ impl State {
         for (is_new, job) in all {
             match sifted(job) {
                 Some(job) if is_new => fitting.push(job),
-                Some(job) => self.jobs.push_back(job),
+                Some(job) => self.jobs.add(job),
                 None => {}
             }
         }

@@ -20,6 +20,9 @@ const MADE_UP: u32 = 100;
 /// How much of a rate a node takes at a time from the store.
 const BLOCK: Duration = Duration::from_millis(200);
 
+/// What goes within this time counts as at hand.
+const SOON: Duration = Duration::from_secs(1);
+
 /// The next look at a gate that has no place in hand.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -29,6 +32,8 @@ pub struct Gate {
     step: Duration,
     /// What has been missed, and is made up for bit by bit.
     owed: Duration,
+    /// For how long a place that nobody has taken may be taken.
+    patience: Duration,
     way: Way,
 }
 
@@ -64,13 +69,22 @@ pub struct Wish {
 impl Gate {
     /// One that nobody else goes through.
     pub fn own(rate: Rate) -> Self {
-        Self { step: rate.per / rate.count.get(), owed: Duration::ZERO, way: Way::Own(Instant::now()) }
+        let (step, way) = (rate.per / rate.count.get(), Way::Own(Instant::now()));
+        Self { step, owed: Duration::ZERO, patience: CATCH_UP, way }
     }
 
     /// One that nodes share.
     pub fn shared(rate: Rate) -> Self {
         let own = Self::own(rate);
         Self { way: Way::Shared(VecDeque::new(), own.block()), ..own }
+    }
+
+    /// The same for a domain: whoever has its place waits for one in the rate of all too, and shall have both then. Nodes have the
+    /// places of all in turn, each for a while.
+    #[must_use]
+    pub fn of_domain(self) -> Self {
+        let turns = if matches!(self.way, Way::Own(_)) { CATCH_UP } else { MOST_OWED };
+        Self { patience: self.step.max(turns), ..self }
     }
 
     /// The time for each, of all nodes together.
@@ -102,22 +116,38 @@ impl Gate {
     pub fn opens(&self, now: Instant) -> Instant {
         match &self.way {
             Way::Own(next) => *next,
-            Way::Shared(places, _) => places.iter().find_map(|some| some.first(now)).unwrap_or(now + LOOK_AGAIN),
+            Way::Shared(places, _) => {
+                places.iter().find_map(|some| some.first(now, self.patience)).unwrap_or(now + LOOK_AGAIN)
+            }
         }
+    }
+
+    /// How many may go within a second; where nodes share the rate, those that have a place in hand.
+    pub fn soon(&self, now: Instant) -> usize {
+        let count = match &self.way {
+            Way::Own(next) => {
+                let left = (now + SOON).checked_duration_since(*next).map(|left| left.min(SOON));
+                left.map_or(0, |left| 1 + left.as_nanos() / self.step.as_nanos().max(1))
+            }
+            Way::Shared(places, _) => {
+                places.iter().map(|some| u128::from(some.left - some.late(now, self.patience))).sum()
+            }
+        };
+        usize::try_from(count).unwrap_or(usize::MAX)
     }
 
     /// One goes.
     pub fn pass(&mut self, now: Instant) {
         match &mut self.way {
             Way::Own(next) => {
-                let late = now.saturating_duration_since(*next + CATCH_UP);
+                let late = now.saturating_duration_since(*next + self.patience);
                 self.owed = (self.owed + late).min(MOST_OWED);
                 let paid = self.owed.min(self.step / MADE_UP);
                 self.owed -= paid;
                 *next = *next + late + self.step - paid;
             }
             Way::Shared(places, _) => {
-                self.owed += drop_late(places, now);
+                self.owed += drop_late(places, now, self.patience);
                 if let Some(some) = places.front_mut() {
                     some.skip(1);
                 }
@@ -148,7 +178,7 @@ impl Gate {
     pub fn wish(&mut self, to_go: usize, owed: Duration, now: Instant) -> Option<Wish> {
         let most = self.block();
         let Way::Shared(places, block) = &mut self.way else { return None };
-        self.owed += drop_late(places, now);
+        self.owed += drop_late(places, now, self.patience);
         let in_hand: u32 = places.iter().map(|some| some.left).sum();
         let wanted = u32::try_from(to_go).unwrap_or(u32::MAX);
         if in_hand > *block / 2 || in_hand >= wanted {
@@ -177,10 +207,10 @@ impl Gate {
 }
 
 /// Drops the places that it is too late for, and says how much time that was.
-fn drop_late(places: &mut VecDeque<Places>, now: Instant) -> Duration {
+fn drop_late(places: &mut VecDeque<Places>, now: Instant, patience: Duration) -> Duration {
     let mut lost = Duration::ZERO;
     while let Some(some) = places.front_mut() {
-        let late = some.late(now);
+        let late = some.late(now, patience);
         lost += some.step * late;
         some.skip(late);
         if some.left > 0 {
@@ -193,14 +223,14 @@ fn drop_late(places: &mut VecDeque<Places>, now: Instant) -> Duration {
 
 impl Places {
     /// How many of them are over.
-    fn late(&self, now: Instant) -> u32 {
-        let late = now.saturating_duration_since(self.next + CATCH_UP).as_nanos().div_ceil(self.step.as_nanos().max(1));
+    fn late(&self, now: Instant, patience: Duration) -> u32 {
+        let late = now.saturating_duration_since(self.next + patience).as_nanos().div_ceil(self.step.as_nanos().max(1));
         self.left.min(u32::try_from(late).unwrap_or(u32::MAX))
     }
 
     /// The first that is not over.
-    fn first(&self, now: Instant) -> Option<Instant> {
-        let late = self.late(now);
+    fn first(&self, now: Instant, patience: Duration) -> Option<Instant> {
+        let late = self.late(now, patience);
         (late < self.left).then(|| self.next + self.step * late)
     }
 
@@ -287,6 +317,27 @@ mod tests {
         assert_eq!(gate.opens(late), now + Duration::from_millis(100));
         let wish = gate.wish(100, Duration::from_secs(1), late).unwrap();
         assert_eq!((wish.count, wish.lost, wish.paid), (1, STEP * 4, STEP / 100), "it had more than it could use");
+    }
+
+    #[tokio::test]
+    async fn a_place_of_a_domain_waits_for_one_in_the_rate_of_all() {
+        let start = Instant::now();
+        let mut gate = Gate::own(Rate::parse("2/s").unwrap()).of_domain();
+        gate.was_idle(start);
+        let mut passed = 0;
+        for at in (0..=30).map(|third| start + Duration::from_secs(third) / 3) {
+            if gate.opens(at) <= at {
+                gate.pass(at);
+                passed += 1;
+            }
+        }
+        assert_eq!(passed, 21, "of three a second two");
+
+        let mut gate = Gate::shared(fifty()).of_domain();
+        let wish = gate.wish(1, Duration::ZERO, start).unwrap();
+        gate.add(&wish, start);
+        let later = start + Duration::from_millis(400);
+        assert_eq!(gate.opens(later), start, "another node had the places of all until now");
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::gate::{Gate, Wish};
+use super::scope::Scope;
 use crate::config::{Rate, Smtp};
 
 /// A rate in this is spread over it; one in more is a quota.
@@ -20,36 +21,6 @@ const ABSENT: Duration = Duration::from_secs(2);
 
 /// How many deliveries a relay may be ahead of its share, for each of its weight.
 const AHEAD: u64 = 4;
-
-/// One relay's, or all relays', limits.
-#[derive(Debug, Default)]
-struct Scope {
-    gate: Option<Gate>,
-    /// Places of its quotas that are in hand; none: it has no quota.
-    places: Option<u32>,
-}
-
-impl Scope {
-    fn new(rates: &[Rate], has_quota: bool, gate: fn(Rate) -> Gate) -> Self {
-        let gate = rates.iter().find(|rate| rate.per == SECOND).map(|rate| gate(*rate));
-        Self { gate, places: has_quota.then_some(0) }
-    }
-
-    /// When the next one may go; `None`: not before it has places again.
-    fn opens(&self, now: Instant) -> Option<Instant> {
-        match self.places {
-            Some(0) => None,
-            _ => Some(self.gate.as_ref().map_or(now, |gate| gate.opens(now))),
-        }
-    }
-
-    fn pass(&mut self, now: Instant) {
-        if let Some(gate) = &mut self.gate {
-            gate.pass(now);
-        }
-        self.places = self.places.map(|places| places.saturating_sub(1));
-    }
-}
 
 #[derive(Debug)]
 struct Share {
@@ -92,7 +63,7 @@ impl Pace {
             all: scope(&smtp.rates, smtp.warm_up.is_some()),
             relays: smtp.relays.iter().map(|relay| scope(&relay.rates, relay.warm_up.is_some())).collect(),
             shares: smtp.relays.iter().map(|relay| share(relay.weight as u64)).collect(),
-            domains: smtp.per_domain.iter().map(|(domain, rate)| (domain.clone(), gate(*rate))).collect(),
+            domains: smtp.per_domain.iter().map(|(domain, rate)| (domain.clone(), gate(*rate).of_domain())).collect(),
             nodes,
             is_shared: false,
         };
@@ -199,6 +170,11 @@ impl Pace {
         !self.domains.is_empty()
     }
 
+    /// The domains that have limits of their own.
+    pub fn domains(&self) -> impl Iterator<Item = &str> {
+        self.domains.keys().map(String::as_str)
+    }
+
     /// How many may go in a second from this node, as far as one can say; none: no limit.
     pub fn per_second(&self) -> Option<f64> {
         let nodes = f64::from(self.nodes());
@@ -225,6 +201,11 @@ impl Pace {
     /// When a delivery to `domain` may go, as far as the domain is concerned.
     pub fn domain_opens(&self, domain: &str, now: Instant) -> Instant {
         self.domains.get(domain).map_or(now, |gate| gate.opens(now))
+    }
+
+    /// How many deliveries to `domain` may go within a second, as far as the domain is concerned.
+    pub fn soon_to(&self, domain: &str, now: Instant) -> usize {
+        self.domains.get(domain).map_or(usize::MAX, |gate| gate.soon(now))
     }
 
     /// How long a step of a domain is on this node, as far as one can say.

@@ -140,10 +140,11 @@ impl Run {
 
     /// Shares claimed deliveries out to the connections, signed. Those that their domain lets go much later only, those that others
     /// go before, those of issues that are not being sent, and those that are in hand already, since their issue was held or changed after an
-    /// earlier claim, go back into the queue: two jobs of one delivery could start it twice.
-    pub async fn take_in(&self, jobs: Vec<Job>) {
+    /// earlier claim, go back into the queue: two jobs of one delivery could start it twice. Says how many go back for later.
+    pub async fn take_in(&self, jobs: Vec<Job>) -> usize {
         let (jobs, again) = self.first_taken(jobs);
         let (jobs, slow) = self.feed.sift(jobs);
+        let put_off = slow.len();
         let mut later: Vec<Mark> = slow.iter().map(|(job, wait)| self.put_off(&job.row, *wait)).collect();
         for job in &again {
             self.counts.came_to(DeliveryState::Queued);
@@ -155,6 +156,7 @@ impl Run {
             Some(signer) => self.sign(signer, jobs).await,
             None => self.offer(jobs).await,
         }
+        put_off
     }
 
     /// Feeds deliveries, but for those whose issue was stopped in the meantime.

@@ -6,6 +6,7 @@ mod aside;
 mod broken;
 mod clocks;
 mod crash;
+mod domains;
 mod faults;
 mod leaving;
 mod locking;

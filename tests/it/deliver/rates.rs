@@ -1,6 +1,5 @@
 //! Rates as the receiving end sees them, and quotas that outlive the process.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use postround::config::{Rate, WarmUp};
@@ -11,18 +10,18 @@ use super::metronome::Metronome;
 use super::world::{Catcher, World, reader};
 use crate::support::{PATIENCE, TestStore, on_both};
 
-fn rate(text: &str) -> Rate {
+pub fn rate(text: &str) -> Rate {
     Rate::parse(text).unwrap()
 }
 
 /// When the receiver got each message.
-fn times(catcher: &Catcher) -> Vec<i64> {
+pub fn times(catcher: &Catcher) -> Vec<i64> {
     let mut times: Vec<i64> = catcher.mailbox.messages().iter().map(|mail| mail.at.0).collect();
     times.sort_unstable();
     times
 }
 
-async fn until_sent(world: &World, count: i64) {
+pub async fn until_sent(world: &World, count: i64) {
     let all = async {
         while world.totals().await.sent < count {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -186,27 +185,6 @@ on_both! {
         }
         let (got, most) = (catcher.mailbox.len(), 5 * started.elapsed().as_millis() / 1000 + 2);
         assert!((1..=most).contains(&(got as u128)), "{got} in {:?}", started.elapsed());
-    }
-
-    async fn a_domain_has_a_rate_of_its_own_and_holds_up_no_other(test: TestStore) {
-        let (world, catcher) = (World::new(test).await, Catcher::plain().await);
-        for number in 0..60 {
-            world.queue_to(&format!("reader{number}@slow.example"), "").await;
-        }
-        world.queue(60).await;
-        let mut settings = catcher.settings();
-        settings.smtp.relays[0].connections = 3;
-        settings.smtp.per_domain = vec![("slow.example".to_owned(), rate("2/s"))];
-        let engine = world.engine(settings);
-        let started = Instant::now();
-        engine.run(until_sent(&world, 62)).await;
-        assert!(started.elapsed() < Duration::from_secs(3));
-        let mut by_domain: BTreeMap<String, usize> = BTreeMap::new();
-        for address in catcher.got().into_keys() {
-            *by_domain.entry(address.split('@').next_back().unwrap().to_owned()).or_default() += 1;
-        }
-        assert_eq!(by_domain["x.example"], 60);
-        assert!((2..=7).contains(&by_domain["slow.example"]), "{by_domain:?}");
     }
 
     async fn an_hours_quota_holds_through_a_restart_and_comes_back_with_time(test: TestStore) {
