@@ -78,14 +78,14 @@ impl Poster {
         Ok(Self { client, pauses: pauses.to_vec() })
     }
 
-    /// Posts a JSON document.
+    /// Posts a JSON document; where it is `patient`, with all tries.
     ///
     /// # Errors
     /// [`PostError`] of the last try.
-    pub async fn post(&self, url: &Secret, document: &serde_json::Value) -> Result<(), PostError> {
+    pub async fn post(&self, url: &Secret, document: &serde_json::Value, patient: bool) -> Result<(), PostError> {
         let body = document.to_string();
         let request = || self.client.post(url.reveal()).header(CONTENT_TYPE, "application/json").body(body.clone());
-        self.try_all(request, self.pauses.len()).await
+        self.try_all(request, if patient { self.pauses.len() } else { 0 }).await
     }
 
     /// Calls an address with GET, three times at most.

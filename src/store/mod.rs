@@ -56,6 +56,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgPool};
 
+pub use alerts::UnpostedAlert;
 pub use articles::{ArticleRow, NewArticle, Put, StoryRow};
 pub use asks::Ask;
 pub use census::{Census, PeopleCensus, UnderWay};

@@ -1,5 +1,7 @@
 //! Warnings to the operator: by mail, by webhook, and the dead man's switch.
 
+mod posting;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -170,26 +172,6 @@ on_both! {
         let subjects = text(&office.test, "select subject from mails order by subject").await;
         assert_eq!(subjects, "Postround: An issue is held\nPostround: The relay is gone");
         assert_eq!(office.posted().await.len(), 2, "each is posted once");
-    }
-
-    async fn a_webhook_that_fails_for_now_is_tried_again_and_one_that_refuses_is_not(test: TestStore) {
-        let office = Office::new(test).await;
-        office.answers(503, 2).await;
-        office.answers(204, 1).await;
-        office.tell("relay", false).await;
-        assert_eq!(office.posted().await.len(), 3);
-        office.hook.reset().await;
-        office.answers(403, 9).await;
-        office.tell("other", false).await;
-        assert_eq!(office.posted().await.len(), 1);
-    }
-
-    async fn a_warning_is_posted_also_when_the_store_is_the_trouble(test: TestStore) {
-        let office = Office::new(test).await;
-        office.answers(204, 10).await;
-        office.test.store.close().await;
-        office.tell("store", false).await;
-        assert_eq!(office.posted().await.len(), 1);
     }
 
     async fn held_missed_long_and_shortened_issues_and_dead_sources_are_told_once(test: TestStore) {
