@@ -50,13 +50,15 @@ impl Composer {
         if !matches!(issue.state, IssueState::Sending | IssueState::Held | IssueState::Sent | IssueState::Cancelled) {
             return Err(wrong_state(&issue, "corrected", "nobody has received it"));
         }
-        let digest = self.digest_of(&issue)?;
+        let digest = &self.digest_then(&mut self.store.read().await?, &issue).await?;
         let text = paragraphs(text);
         if text.is_empty() {
             return Err(ComposeError::EmptyCorrection);
         }
-        // Who gets a mail that is not made yet gets the correction in its language, too.
-        self.add_all_missing(&issue, digest).await?;
+        if self.digest_of(&issue).is_ok() {
+            // Who gets a mail that is not made yet gets the correction in its language, too.
+            self.add_all_missing(&issue, digest).await?;
+        }
         let fingerprint = HEXLOWER.encode(hash(&SHA256, text.join("\n\n").as_bytes()).as_ref());
         let date: NaiveDate = issue.issue_date.parse().unwrap_or_default();
         let whole = self.correction(digest, &digest.locale, &text, &issue.subject, date)?;
@@ -157,8 +159,7 @@ impl Composer {
         let Some(body) = texts.into_iter().find(|row| row.id == correction.id).map(|row| row.body) else {
             return Ok(mails);
         };
-        // Without the digest nothing more is made of the issue either.
-        let Ok(digest) = self.digest_of(issue) else { return Ok(mails) };
+        let digest = &self.digest_then(&mut reader, issue).await?;
         let known: BTreeMap<i64, i64> = reader.correction_mails(correction.id).await?.into_iter().collect();
         let others = self.other_mails(&mut reader, digest, issue).await?;
         drop(reader);

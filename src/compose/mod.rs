@@ -17,6 +17,7 @@ mod preview;
 mod seen;
 mod select;
 mod tend;
+mod then;
 mod variants;
 mod withdraw;
 

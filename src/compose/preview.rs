@@ -105,17 +105,16 @@ impl Composer {
     /// and where nobody has it in that language, the one that they would get.
     ///
     /// # Errors
-    /// When there is no such issue, it has no articles or its digest is gone; when its mail cannot be rendered, or the store
-    /// fails.
+    /// When there is no such issue, or it has no articles; when its mail cannot be rendered, or the store fails.
     pub async fn preview_issue(
         &self,
         id: i64,
         locale: Option<&Locale>,
     ) -> Result<(Digest, Locale, RenderedMail), ComposeError> {
         let issue = self.known_issue(id).await?;
-        let digest = self.digest_of(&issue)?;
         let mut reader = self.store.read().await?;
-        let frozen = self.frozen(&mut reader, &issue, digest).await?;
+        let digest = self.digest_then(&mut reader, &issue).await?;
+        let frozen = self.frozen(&mut reader, &issue, &digest).await?;
         let locale = locale.unwrap_or(&frozen.digest.locale).clone();
         let mails = reader.issue_mails(id).await?;
         let is_wanted = |mail: &&IssueMail| mail.topics == ALL_TOPICS && mail.locale == locale.as_str();

@@ -78,13 +78,13 @@ impl Composer {
             Some(url) => format!("{} <{url}>", found.title),
             None => found.title.clone(),
         };
-        let digest = self.digest_of(issue)?;
+        let digest = self.digest_then(&mut self.store.read().await?, issue).await?;
         let mut session = self.store.write(Durability::Full).await?;
         session.lock_digest(&issue.digest).await?;
         if !session.withdraw_article(id, &found.canonical, now).await? {
             return Err(ComposeError::WithdrawnBefore { id, title: found.title.clone() });
         }
-        self.rewrite_page(&mut session, issue, digest, gone).await?;
+        self.rewrite_page(&mut session, issue, &digest, gone).await?;
         let noted = NewIssueEvent { subject: Some(&what), ..event("withdrawn", because) };
         session.add_issue_event(id, &noted, now).await?;
         let is_empty = session.issue_articles(id).await?.is_empty();
@@ -104,10 +104,10 @@ impl Composer {
         let mut made = 0;
         loop {
             let issue = self.known_issue(id).await?;
-            let digest = self.digest_of(&issue)?;
             let mut reader = self.store.read().await?;
+            let digest = self.digest_then(&mut reader, &issue).await?;
             let mails = reader.outdated_mails(id, AT_ONCE).await?;
-            let left = self.frozen(&mut reader, &issue, digest).await?;
+            let left = self.frozen(&mut reader, &issue, &digest).await?;
             drop(reader);
             let instead = self.rendered_anew(&left, &mails).await?;
 
@@ -120,9 +120,9 @@ impl Composer {
                 // Somebody else has made them, or withdrawn another article: there is less to do than before.
                 continue;
             }
-            made += self.replace(&mut session, &issue, digest, instead).await?;
+            made += self.replace(&mut session, &issue, &digest, instead).await?;
             if mails.len() < AT_ONCE {
-                self.correct_anew(&mut session, digest, &issue).await?;
+                self.correct_anew(&mut session, &digest, &issue).await?;
             }
             session.made_anew(id).await?;
             session.commit().await?;

@@ -54,8 +54,8 @@ pub(crate) use template_names::{Locals, Names};
 pub(crate) use template_words::unknown_word;
 pub use theme::{Logo, Palette, Theme};
 pub use utm::Utm;
-pub(crate) use values::as_words;
 pub use values::write_duration;
+pub(crate) use values::{BUILT_IN_TEMPLATE, as_words};
 
 use reader::Report;
 

@@ -4,6 +4,7 @@ mod acts;
 mod copies;
 mod corrections;
 mod folding;
+mod gone;
 mod seen;
 mod standing;
 mod withdrawals;
