@@ -57,7 +57,23 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     if args.wait {
         follow(&app, composed.issue).await?;
     }
-    issue::show(context, &IssueReport::read(&app.store, composed.issue).await?)
+    let report = IssueReport::read(&app.store, composed.issue).await?;
+    issue::show(context, &report)?;
+    if args.wait { stopped(&report) } else { Ok(()) }
+}
+
+/// An issue that somebody, or too many failures, have stopped on its way has not gone out.
+fn stopped(report: &IssueReport) -> Result<(), CliError> {
+    let id = report.id;
+    let remedy = match report.state {
+        IssueState::Held => {
+            format!("; see `postround issue show {id}`, and let it go on with `postround issue resume {id}`")
+        }
+        IssueState::Cancelled => String::new(),
+        _ => return Ok(()),
+    };
+    let reason = report.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    Err(CliError::Failed(format!("issue {id} is {}{reason}{remedy}", report.state)))
 }
 
 /// Looks after the open issues; fails when this one could not be laid out. Others are not this command's business.

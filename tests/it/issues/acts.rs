@@ -207,6 +207,27 @@ on_both! {
         assert_eq!(first, repeat);
     }
 
+    async fn a_run_that_waits_for_an_issue_fails_with_the_reason_where_it_ends_held(store: TestStore) {
+        let desk = Desk::new(&store).await;
+        desk.subscribe(PEOPLE * 2).await;
+        let hold = async {
+            let issue = loop {
+                let issues = desk.app.store.read().await.unwrap().issues().await.unwrap();
+                match issues.first() {
+                    Some(issue) if desk.totals(issue.id).await.sent > 2 => break issue.id,
+                    _ => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            };
+            desk.app.composer().hold_issue(issue, BECAUSE).await.unwrap();
+        };
+        let (output, ()) = tokio::join!(desk.program.run(&["run", "weekly", "--wait", "--json"]), hold);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("is held: a reason") && said.contains("issue resume"), "{said}");
+        let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(printed["state"], "held", "{printed}");
+    }
+
     async fn what_does_not_go_with_the_state_of_an_issue_is_refused_with_a_sentence(store: TestStore) {
         let desk = Desk::new(&store).await;
         desk.subscribe(1).await;
