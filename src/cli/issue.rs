@@ -8,6 +8,7 @@ use super::issue_acts::{self, Wish};
 use super::issue_details::Details;
 use super::issue_pace::Progress;
 use super::{CliError, Context, output};
+use crate::app::App;
 use crate::domain::{DeliveryState, IssueState, UtcMillis};
 use crate::store::{IssueRow, Session, Store, StoreError, Totals};
 
@@ -227,36 +228,10 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
         _ => context.open_without_templates().await?,
     };
     match command {
-        Command::List => {
-            let mut session = app.store.read().await?;
-            let mut reports = Vec::new();
-            for issue in session.issues().await? {
-                reports.push(IssueReport::of(&mut session, issue).await?);
-            }
-            if context.json {
-                return output::json(&reports);
-            }
-            if reports.is_empty() {
-                output::note("no issue yet; `run DIGEST` makes one");
-            }
-            reports.iter().try_for_each(|report| output::line(report.describe()))
-        }
+        Command::List => list(context, &app).await,
         Command::Show { id } => {
-            let report = IssueReport::read(&app.store, *id).await?;
-            let trouble = trouble(&app.store, *id).await?;
-            let details = Details::read(&app.store, *id).await?;
-            let progress = Progress::read(&app, &report).await?;
-            if context.json {
-                let (report, trouble, progress, details) = (&report, &trouble, &progress, &details);
-                return output::json(&Shown { report, progress, trouble, details });
-            }
-            output::line(report.describe())?;
-            progress.print(&report)?;
-            trouble.iter().try_for_each(|delivery| {
-                let answer = delivery.answer.as_deref().unwrap_or("no answer");
-                output::line(format!("  {} {}: {answer}", delivery.state, delivery.address))
-            })?;
-            details.print(report.totals.sent)
+            let shown = Shown::read(&app, IssueReport::read(&app.store, *id).await?).await?;
+            if context.json { output::json(&shown) } else { shown.print() }
         }
         Command::Watch { id } => issue_acts::watch(context, &app, *id).await,
         Command::Hold { id, because } => issue_acts::act(context, &app, *id, Wish::Hold, because).await,
@@ -272,16 +247,57 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), CliError> {
     }
 }
 
+/// All issues: with `--json` all that is known of each.
+async fn list(context: &Context, app: &App) -> Result<(), CliError> {
+    let mut session = app.store.read().await?;
+    let mut reports = Vec::new();
+    for issue in session.issues().await? {
+        reports.push(IssueReport::of(&mut session, issue).await?);
+    }
+    drop(session);
+    if context.json {
+        let mut shown = Vec::with_capacity(reports.len());
+        for report in reports {
+            shown.push(Shown::read(app, report).await?);
+        }
+        return output::json(&shown);
+    }
+    if reports.is_empty() {
+        output::note("no issue yet; `run DIGEST` makes one");
+    }
+    reports.iter().try_for_each(|report| output::line(report.describe()))
+}
+
 /// An issue with the deliveries that the relay did not take, and what else is known of it.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct Shown {
     #[serde(flatten)]
-    report: &'a IssueReport,
+    report: IssueReport,
     #[serde(flatten)]
-    progress: &'a Progress,
-    trouble: &'a [Trouble],
+    progress: Progress,
+    trouble: Vec<Trouble>,
     #[serde(flatten)]
-    details: &'a Details,
+    details: Details,
+}
+
+impl Shown {
+    async fn read(app: &App, report: IssueReport) -> Result<Self, CliError> {
+        let trouble = trouble(&app.store, report.id).await?;
+        let details = Details::read(&app.store, report.id).await?;
+        let progress = Progress::read(app, &report).await?;
+        Ok(Self { report, progress, trouble, details })
+    }
+
+    /// For people.
+    fn print(&self) -> Result<(), CliError> {
+        output::line(self.report.describe())?;
+        self.progress.print(&self.report)?;
+        self.trouble.iter().try_for_each(|delivery| {
+            let answer = delivery.answer.as_deref().unwrap_or("no answer");
+            output::line(format!("  {} {}: {answer}", delivery.state, delivery.address))
+        })?;
+        self.details.print(self.report.totals.sent)
+    }
 }
 
 /// A delivery that the relay did not take, with its words.

@@ -5,6 +5,7 @@ mod copies;
 mod corrections;
 mod folding;
 mod gone;
+mod listing;
 mod seen;
 mod standing;
 mod withdrawals;
