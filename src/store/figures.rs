@@ -34,11 +34,12 @@ queries! {
         "select count(*) from deliveries
          where issue_id = $1 and state in ('queued', 'claimed', 'sending', 'deferred') and lower(address) like $2"
     };
-    // Each part has an index that holds little else.
+    // By the index of what is not sent, and by that of what is owned; the sign keeps the issues' own index, with all that they
+    // ever sent, out of it.
     WAITING_BEFORE = {
-        "select (select count(*) from deliveries d where d.state = 'queued' and d.issue_id < $1)
-              + (select count(*) from deliveries d where d.state = 'deferred' and d.issue_id < $1)
-              + (select count(*) from deliveries d where d.owner is not null and d.issue_id < $1)"
+        "select (select count(*) from deliveries d
+                 where d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'deferred') and d.issue_id < $1)
+              + (select count(*) from deliveries d where d.owner is not null and +d.issue_id < $1)"
     };
     // Those who have not left, by what keeps a digest from them now; `''`: nothing does.
     BARS = {
