@@ -269,12 +269,14 @@ impl Composer {
         let issue = self.known_issue(correction.issue_id).await?;
         let is_last = !is_under_way(&issue);
         let mut after = correction.layout_after;
+        let mut mails = self.complete(correction, &issue).await?;
         while let Some(upto) = self.store.read().await?.correction_chunk_end(issue.id, after, CHUNK).await? {
-            let mails = self.complete(correction, &issue).await?;
             let mut session = self.store.write(Durability::Full).await?;
             session.lay_out_correction(correction.id, after..upto, PRIORITY, self.clock.now()).await?;
             if session.mails_of_issue(issue.id).await?.len() != mails {
                 // A mail has been made since, and somebody may have received it by now.
+                drop(session);
+                mails = self.complete(correction, &issue).await?;
                 continue;
             }
             session.commit().await?;
