@@ -73,7 +73,8 @@ fn check_forms(value: &mut Value, model: &Table, path: &str, locale: &Locale) ->
     texts_of(forms, path)?.into_iter().try_for_each(|text| check_names(text, &format!("{all}{{count}}"), path))?;
     let lacks = |text: &Value| text.as_str().is_some_and(|text| !names(text).any(|name| name == "count"));
     let mut countless = forms.iter().filter(|(_, text)| lacks(text)).map(|(form, _)| form);
-    let is_told = |form: &&String| !model.get("other").is_some_and(lacks) && is_for_several(form, forms, locale);
+    // Where no form has the number the sentence does without it.
+    let is_told = |form: &&String| !forms.values().all(lacks) && is_for_several(form, forms, locale);
     match countless.find(is_told) {
         Some(form) => {
             Err(format!("`{path}` lacks {{count}} in the form `{form}`, which stands for more than one number"))

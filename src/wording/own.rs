@@ -217,13 +217,15 @@ mod tests {
 
     #[test]
     fn a_file_makes_a_locale_and_what_it_does_not_say_its_base_does() {
-        let region = "unsubscribe = \"Pfiat di\"";
+        // One without its number is right for every number.
+        let region = "unsubscribe = \"Pfiat di\"\nunlisted = \"Und mehr\"";
         let language = "unsubscribe = \"Odhlásit\"\n[unlisted]\none = \"{count} den\"\nfew = \"{count} dny\"\nother = \"{count} dní\"";
         let folder = folder(&[("de-AT.toml", region), ("cs.toml", language)]);
         let Reading { wordings, gaps, .. } = read_all(folder.path());
         let _tried = wordings.tried();
         assert_eq!(words("de-at").unsubscribe, "Pfiat di");
         assert_eq!(words("de-AT").preferences, words("de").preferences);
+        assert_eq!(words("de-AT").unlisted(3, &Locale::parse("de-AT").unwrap()), "Und mehr");
         assert_eq!(words("cs").preferences, words("en-GB").preferences);
         let cs = Locale::parse("cs").unwrap();
         assert_eq!([1, 2, 5].map(|count| words("cs").unlisted(count, &cs)), ["1 den", "2 dny", "5 dní"]);
@@ -337,10 +339,9 @@ mod tests {
             ("qac.toml", "more = { uno = \"x\", other = \"y\" }", "has a plural form `uno`; the forms are zero, one"),
             (
                 "qac.toml",
-                "\nmore = { one = \"+ 1\", other = \"+ more\" }",
+                "\nmore = { one = \"+ 1\", few = \"+ {count}\", other = \"+ more\" }",
                 "qac.toml:2: `more` lacks {count} in the form `other`, which stands for more than one number",
             ),
-            ("qac.toml", "unlisted = \"And more\"", "qac.toml:1: `unlisted` lacks {count} in the form `other`"),
             ("ru.toml", "more = { one = \"ещё 1\", other = \"+ {count}\" }", "lacks {count} in the form `one`"),
             ("qac.toml", "pages = \"x\"", "`pages` must be a table of sentences"),
             ("qac.toml", "\ncontact = ", "qac.toml:2: "),
