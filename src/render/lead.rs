@@ -33,7 +33,7 @@ impl Seen {
         let is_spoilt = |link: &&str| {
             let whole =
                 |slot: Slot| link.trim_end().split_once(&marker.hold(slot)).is_none_or(|(_, behind)| goes_on(behind));
-            !ADDRESSES.into_iter().all(whole)
+            link.contains(marker.as_str()) && !ADDRESSES.into_iter().all(whole)
         };
         let in_link = self.links().find(is_spoilt).map(|link| in_template(link, marker));
         in_link.or_else(|| self.0.tree.values().filter_map(Node::as_text).find_map(|text| spoilt_in(text, marker)))
@@ -108,7 +108,9 @@ pub(super) fn spoilt_in(text: &str, marker: &Marker) -> Option<String> {
         let address = without_last_marks(&word[before.len()..]);
         !before.ends_with(|c: char| c.is_ascii_alphanumeric()) && address.strip_prefix(&held).is_some_and(goes_on)
     };
-    let mut words = text.split_whitespace();
+    let (first, _) = text.split_once(marker.as_str())?;
+    let from = first.rfind(char::is_whitespace).unwrap_or_default();
+    let mut words = text[from..].split_whitespace().filter(|word| word.contains(marker.as_str()));
     let spoilt = words.find(|word| !ADDRESSES.into_iter().all(|slot| is_whole(word, slot)))?;
     Some(in_template(spoilt, marker))
 }

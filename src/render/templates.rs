@@ -149,17 +149,7 @@ impl Templates {
     /// Finds a name in a template, or in one that it extends or includes, that no mail has: `known` is an example of all
     /// that mails have. Tera itself says nothing of those in an `if`.
     pub(super) fn check_names(&self, file: &str, known: &Value) -> Result<(), TemplateError> {
-        let mut files = vec![self.full_name(file)];
-        let mut at = 0;
-        while let Some(name) = files.get(at) {
-            let found: Vec<String> = used(self.text(name)).map(|(_, name)| self.full_name(name)).collect();
-            for name in found {
-                if !files.contains(&name) {
-                    files.push(name);
-                }
-            }
-            at += 1;
-        }
+        let files = self.with_parts(file);
         let names: Vec<Names<'_>> = files.iter().map(|name| Names::of(self.text(name))).collect();
         let locals = Locals::of(&names, known);
         for (file, names) in files.iter().zip(&names) {
@@ -174,6 +164,28 @@ impl Templates {
             }
         }
         Ok(())
+    }
+
+    /// Whether the operator has a part in what a file makes. A component of theirs may be used anywhere.
+    pub(super) fn has_own_in(&self, file: &str) -> bool {
+        self.with_parts(file).iter().any(|name| !name.starts_with(BUILT_IN))
+            || self.files.iter().any(|(_, text)| text.contains("component "))
+    }
+
+    /// A file with all that it extends or includes, and what those do.
+    fn with_parts(&self, file: &str) -> Vec<String> {
+        let mut files = vec![self.full_name(file)];
+        let mut at = 0;
+        while let Some(name) = files.get(at) {
+            let found: Vec<String> = used(self.text(name)).map(|(_, name)| self.full_name(name)).collect();
+            for name in found {
+                if !files.contains(&name) {
+                    files.push(name);
+                }
+            }
+            at += 1;
+        }
+        files
     }
 
     /// The name of the file that is meant: the operator's, else the built-in one.
