@@ -131,7 +131,9 @@ impl Templates {
 
     /// Notes that a digest uses the files of that name.
     pub(super) fn is_used(&mut self, name: &str) {
-        let is_its = |file: &str| is_template(file) && file.rsplit_once('.').is_some_and(|(stem, _)| stem == name);
+        // What could not be read is not used either.
+        let is_read = |file: &str| self.files.iter().any(|(known, _)| known == file);
+        let is_its = |file: &str| is_read(file) && file.rsplit_once('.').is_some_and(|(stem, _)| stem == name);
         self.unused.retain(|(file, _)| !is_its(file));
     }
 

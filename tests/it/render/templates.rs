@@ -364,7 +364,9 @@ fn what_stands_in_a_wrong_place_is_told_with_the_right_one(#[case] file: &str, #
         std::fs::create_dir_all(dir.path().join(beside).parent().unwrap()).unwrap();
         std::fs::write(dir.path().join(beside), "").unwrap();
     }
-    let renderer = Renderer::new(Some(dir.path())).unwrap();
+    let mut config = config();
+    config.templates.dir = Some(dir.path().to_owned());
+    let renderer = Renderer::of(&config).unwrap();
     let said: Vec<&str> = renderer.unused().collect();
     assert_eq!(said, [format!("{} is not used: {why}", dir.path().join(place).display())]);
 }
