@@ -59,7 +59,7 @@ impl Expected {
         let mut at_domains = Vec::with_capacity(smtp.per_domain.len());
         for (domain, rate) in &smtp.per_domain {
             let people = session.audience_at(&digest.id, now, domain).await?;
-            at_domains.push((*rate, people.unsigned_abs()));
+            at_domains.push((domain.as_str(), *rate, people.unsigned_abs()));
         }
         let people = reckoning.recipients.unsigned_abs();
         let forecast = Forecast::of(&mut session, smtp, people, &at_domains, (None, now)).await?;

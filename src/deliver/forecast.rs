@@ -63,14 +63,18 @@ impl Forecast {
         session: &mut Session,
         smtp: &Smtp,
         people: u64,
-        at_domains: &[(Rate, u64)],
+        at_domains: &[(&str, Rate, u64)],
         (issue, now): (Option<i64>, UtcMillis),
     ) -> Result<Self, StoreError> {
         let rests = resting(session, smtp).await?;
         let mut failing = troubles(session, smtp, now).await?;
         failing.retain(|trouble| trouble.sender.is_none());
         let limits = Limits::read(session, smtp, (&rests, &failing), now).await?;
-        let by_domain = at_domains.iter().map(|(rate, people)| per_second(*rate, *people)).max().unwrap_or_default();
+        let mut by_domain = 0;
+        for (domain, rate, people) in at_domains.iter().filter(|(_, _, people)| *people > 0) {
+            let before = session.waiting_before_at(issue, domain).await?.unsigned_abs();
+            by_domain = by_domain.max(per_second(*rate, before + people));
+        }
         let is_free = limits.capacity(0, now) == u64::MAX;
         let before = if is_free || people == 0 { 0 } else { session.waiting_before(issue).await?.unsigned_abs() };
         let takes = least(|seconds| limits.capacity(seconds, now) >= before + people);
@@ -93,7 +97,8 @@ impl Forecast {
     ) -> Result<Self, StoreError> {
         let mut at_domains = Vec::with_capacity(smtp.per_domain.len());
         for (domain, rate) in &smtp.per_domain {
-            at_domains.push((*rate, session.waiting_at(issue, domain).await?.unsigned_abs()));
+            let waiting = session.waiting_at(issue, domain).await?.unsigned_abs();
+            at_domains.push((domain.as_str(), *rate, waiting));
         }
         Self::of(session, smtp, waiting, &at_domains, (Some(issue), now)).await
     }

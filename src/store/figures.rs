@@ -34,12 +34,24 @@ queries! {
         "select count(*) from deliveries
          where issue_id = $1 and state in ('queued', 'claimed', 'sending', 'deferred') and lower(address) like $2"
     };
-    // By the index of what is not sent, and by that of what is owned; the sign keeps the issues' own index, with all that they
+    // By the index of what is not sent, and by that of what is owned; `coalesce` keeps the issues' own index, with all that they
     // ever sent, out of it.
     WAITING_BEFORE = {
         "select (select count(*) from deliveries d
                  where d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'deferred') and d.issue_id < $1)
-              + (select count(*) from deliveries d where d.owner is not null and +d.issue_id < $1)"
+              + (select count(*) from deliveries d
+                 where d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'deferred') and d.issue_id is null)
+              + (select count(*) from deliveries d where d.owner is not null and coalesce(d.issue_id, 0) < $1)"
+    };
+    WAITING_BEFORE_AT = {
+        "select (select count(*) from deliveries d
+                 where d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'deferred') and d.issue_id < $1
+                   and lower(d.address) like $2)
+              + (select count(*) from deliveries d
+                 where d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'deferred') and d.issue_id is null
+                   and lower(d.address) like $2)
+              + (select count(*) from deliveries d
+                 where d.owner is not null and coalesce(d.issue_id, 0) < $1 and lower(d.address) like $2)"
     };
     // Those who have not left, by what keeps a digest from them now; `''`: nothing does.
     BARS = {
@@ -121,12 +133,21 @@ impl Session {
         Ok(fetch_one!(self, WAITING_AT as (i64,), issue, format!("%@{}", domain.to_lowercase()))?.0)
     }
 
-    /// How many deliveries of issues before that one wait, or are under way; none given: of all issues.
+    /// How many deliveries of issues before that one, and mails of no issue, wait or are under way; none given: of all issues.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn waiting_before(&mut self, issue: Option<i64>) -> Result<i64, StoreError> {
         Ok(fetch_one!(self, WAITING_BEFORE as (i64,), issue.unwrap_or(i64::MAX))?.0)
+    }
+
+    /// The same of those to a domain alone.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn waiting_before_at(&mut self, issue: Option<i64>, domain: &str) -> Result<i64, StoreError> {
+        let address = format!("%@{}", domain.to_lowercase());
+        Ok(fetch_one!(self, WAITING_BEFORE_AT as (i64,), issue.unwrap_or(i64::MAX), address)?.0)
     }
 
     /// How many of those who have not left a digest are barred from it now, by what bars them: `pending`, `unsubscribed`,

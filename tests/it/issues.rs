@@ -4,6 +4,7 @@ mod acts;
 mod copies;
 mod corrections;
 mod folding;
+mod foreseen;
 mod gone;
 mod listing;
 mod seen;
