@@ -321,8 +321,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_place_of_a_domain_waits_for_one_in_the_rate_of_all() {
-        let start = Instant::now();
         let mut gate = Gate::own(Rate::parse("2/s").unwrap()).of_domain();
+        let start = Instant::now();
         gate.was_idle(start);
         let mut passed = 0;
         for at in (0..=30).map(|third| start + Duration::from_secs(third) / 3) {
