@@ -31,8 +31,12 @@ impl Seen {
     /// The first address of a slot that leads elsewhere, since something stands too close to it, as a template has it.
     pub(super) fn spoilt(&self, marker: &Marker) -> Option<String> {
         let is_spoilt = |link: &&str| {
-            let whole =
-                |slot: Slot| link.trim_end().split_once(&marker.hold(slot)).is_none_or(|(_, behind)| goes_on(behind));
+            let whole = |slot: Slot| match link.trim().split_once(&marker.hold(slot)) {
+                Some(("", behind)) => goes_on(behind),
+                // Within another address, as behind `?to=`, it ends where that one says.
+                Some((before, _)) => before.ends_with('='),
+                None => true,
+            };
             link.contains(marker.as_str()) && !ADDRESSES.into_iter().all(whole)
         };
         let in_link = self.links().find(is_spoilt).map(|link| in_template(link, marker));
@@ -82,16 +86,23 @@ fn is_hidden<'h>(elements: impl Iterator<Item = ElementRef<'h>>, is_text: bool) 
             return true;
         }
         visible = visible.or_else(|| style("visibility").map(|value| !matches!(&*value, "hidden" | "collapse")));
-        sized = sized.or_else(|| style("font-size").map(|value| !is_zero(&value)));
+        // The usual cure for gaps between boxes is no size around them, and a `font` within.
+        sized = sized.or_else(|| {
+            style("font-size")
+                .map(|value| !is_zero(&value))
+                .or_else(|| style("font").map(|value| !value.split([' ', '/']).any(is_zero)))
+        });
     }
     visible == Some(false) || sized == Some(false)
 }
 
-/// What a style says last of a property.
+/// What a style says last of a property, and what it calls important before all else.
 fn style_of(style: &str, property: &str) -> Option<String> {
-    let mut said = style.rsplit(';').filter_map(|part| part.split_once(':'));
-    let (_, value) = said.find(|(name, _)| name.trim().eq_ignore_ascii_case(property))?;
-    Some(value.trim().to_ascii_lowercase().trim_end_matches("!important").trim_end().to_owned())
+    let said = style.split(';').filter_map(|part| part.split_once(':'));
+    let said = said.filter(|(name, _)| name.trim().eq_ignore_ascii_case(property));
+    let values = said.map(|(_, value)| value.trim().to_ascii_lowercase());
+    let value = values.max_by_key(|value| value.ends_with("!important"))?;
+    Some(value.trim_end_matches("!important").trim_end().to_owned())
 }
 
 /// Whether a length or a number is nothing, in whatever unit.

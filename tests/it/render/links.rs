@@ -131,6 +131,7 @@ fn the_button_of_a_letter_that_some_have_in_a_comment_is_missed(#[case] when: &s
 #[case("<a href=\"URL\"><span style=\"visibility:hidden\">Leave</span></a>")]
 #[case("<div style=\"font-size:0px\"><p><a href=\"URL\">Leave</a></p></div>")]
 #[case("<div style=\"opacity:0.0\"><a href=\"URL\"><img src=\"https://example.org/x.png\" alt=\"Leave\"></a></div>")]
+#[case("<a href=\"URL\" style=\"font:0/0 Arial\">Leave</a>")]
 #[case("<div hidden><a href=\"URL\">Leave</a></div>")]
 #[case("<style>.off { display: none }</style><p class=\"off\"><a href=\"URL\">Leave</a></p>")]
 #[case("<p style=\"display:none\">Leave: URL</p>")]
@@ -153,6 +154,11 @@ fn a_link_to_leave_that_has_no_words_or_is_hidden_is_refused(#[case] hidden: &st
 #[case("<a href=\"URL\" style=\"display:none;display:block;font-size:0.9em;opacity:.6\">&rarr;</a>")]
 #[case("<a href=\"URL\" style=\"display:none\">Leave</a><p>Leave (URL).</p>")]
 #[case("<p>Leave:URL, whenever you like</p>")]
+#[case(
+    "<table style=\"font-size:0\"><tr><td><a href=\"URL\" style=\"font:14px/20px Arial\">Leave</a></td></tr></table>"
+)]
+#[case("<a href=\"URL\" style=\"display:block !important;display:none\">Leave</a>")]
+#[case("<a href=\"https://r.example/?to=URL&amp;c=1\">Leave</a>")]
 #[case("<a href=\"URL#now\">Leave</a> <a href=\"URL?from=mail\">Go</a>")]
 fn a_link_to_leave_that_readers_can_use_is_taken(#[case] link: &str) {
     let own = OWN.replace(
@@ -164,6 +170,11 @@ fn a_link_to_leave_that_readers_can_use_is_taken(#[case] link: &str) {
 
 #[rstest]
 #[case("letter.html", "<a href=\"{{ slot.unsubscribe_url }}x\">Leave</a>", "{{ slot.unsubscribe_url }}x")]
+#[case(
+    "letter.html",
+    "<a href=\"https://post.example{{ slot.unsubscribe_url }}\">Leave</a>",
+    "https://post.example{{ slot.unsubscribe_url }}"
+)]
 #[case("letter.html", "<a href=\"{{ slot.unsubscribe_url }}.\">Leave</a>", "{{ slot.unsubscribe_url }}.")]
 #[case("letter.html", "<a href=\"{{ slot.preferences_url }}/pause\">Pause</a>", "{{ slot.preferences_url }}/pause")]
 #[case("letter.html", "<p>Leave: {{ slot.unsubscribe_url }}_now</p>", "{{ slot.unsubscribe_url }}_now")]
