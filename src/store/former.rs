@@ -61,11 +61,11 @@ queries! {
     };
     MOVED_AMONG = {
         sqlite "select f.address_hash as former_hash, s.id, s.public_id, s.email, s.address_hash, s.name, s.state, s.locale,
-                s.created_at, s.updated_at, s.confirmed_at
+                s.created_at, s.updated_at, s.confirmed_at, s.left_all_at
             from former_addresses f join subscribers s on s.id = f.subscriber_id
             where f.address_hash in (select value from json_each($1))"
         postgres "select f.address_hash as former_hash, s.id, s.public_id, s.email, s.address_hash, s.name, s.state, s.locale,
-                s.created_at, s.updated_at, s.confirmed_at
+                s.created_at, s.updated_at, s.confirmed_at, s.left_all_at
             from former_addresses f join subscribers s on s.id = f.subscriber_id
             where f.address_hash in (select jsonb_array_elements_text($1::jsonb))"
     };

@@ -9,26 +9,31 @@ queries! {
     // SQLite to write each row as text and to read that again.
     ADD_SUBSCRIBERS = {
         sqlite "insert into subscribers
-                (public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at)
+                (public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at,
+                 left_all_at)
             select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-                value ->> 7, value ->> 8
+                value ->> 7, value ->> 8, value ->> 9
             from jsonb_each($1)
             returning id, public_id"
         postgres "insert into subscribers
-                (public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at)
+                (public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at,
+                 left_all_at)
             select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-                (value ->> 6)::bigint, (value ->> 7)::bigint, (value ->> 8)::bigint
+                (value ->> 6)::bigint, (value ->> 7)::bigint, (value ->> 8)::bigint,
+                (value ->> 9)::bigint
             from jsonb_array_elements($1::jsonb) as e (value)
             returning id, public_id"
     };
     UPDATE_SUBSCRIBERS = {
         sqlite "update subscribers set name = e.name, state = e.state, locale = e.locale, updated_at = e.updated_at,
-                confirmed_at = e.confirmed_at
+                confirmed_at = e.confirmed_at, left_all_at = e.left_all_at
             from (select value ->> 0 as id, value ->> 1 as name, value ->> 2 as state, value ->> 3 as locale,
-                    value ->> 4 as updated_at, value ->> 5 as confirmed_at from json_each($1)) e
+                    value ->> 4 as updated_at, value ->> 5 as confirmed_at,
+                    value ->> 6 as left_all_at from json_each($1)) e
             where subscribers.id = e.id"
         postgres "update subscribers set name = e.value ->> 1, state = e.value ->> 2, locale = e.value ->> 3,
-                updated_at = (e.value ->> 4)::bigint, confirmed_at = (e.value ->> 5)::bigint
+                updated_at = (e.value ->> 4)::bigint, confirmed_at = (e.value ->> 5)::bigint,
+                left_all_at = (e.value ->> 6)::bigint
             from jsonb_array_elements($1::jsonb) as e (value)
             where subscribers.id = (e.value ->> 0)::bigint"
     };
@@ -120,6 +125,7 @@ impl Session {
                 times.0,
                 times.1,
                 confirmed_at,
+                row.left_all_at.map(|at| at.0),
             )
         }));
         fetch_all!(self, ADD_SUBSCRIBERS as (i64, PublicId), &rows)
@@ -132,7 +138,8 @@ impl Session {
     pub async fn update_subscribers(&mut self, rows: &[SubscriberRow]) -> Result<(), StoreError> {
         let rows = json(rows.iter().map(|row| {
             let confirmed_at = row.confirmed_at.map(|at| at.0);
-            (row.id, &row.name, row.state.as_str(), &row.locale, row.updated_at.0, confirmed_at)
+            let left_all_at = row.left_all_at.map(|at| at.0);
+            (row.id, &row.name, row.state.as_str(), &row.locale, row.updated_at.0, confirmed_at, left_all_at)
         }));
         execute!(self, UPDATE_SUBSCRIBERS, &rows).map(|_| ())
     }

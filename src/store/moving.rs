@@ -5,7 +5,7 @@ use super::{FormerAddressRow, Session, StoreError, SubscriberRow};
 use crate::domain::PublicId;
 
 queries! {
-    SET_ADDRESS = { "update subscribers set email = $2, address_hash = $3, updated_at = $4 where id = $1" };
+    SET_ADDRESS = { "update subscribers set email = $2, address_hash = $3, updated_at = $4, left_all_at = $5 where id = $1" };
     // What was claimed for the old address is claimed anew. What is being sent this moment goes there, and is touched only so
     // that its result waits for the end of this: should it come back, its next claim sees where the person is now.
     READDRESS = {
@@ -59,7 +59,7 @@ impl Session {
     /// # Errors
     /// When another subscriber has the address (a conflict), or the database fails.
     pub async fn move_subscriber(&mut self, before: &SubscriberRow, row: &SubscriberRow) -> Result<(), StoreError> {
-        execute!(self, SET_ADDRESS, row.id, &row.email, &row.address_hash, row.updated_at)?;
+        execute!(self, SET_ADDRESS, row.id, &row.email, &row.address_hash, row.updated_at, row.left_all_at)?;
         self.drop_former_address(&row.address_hash).await?;
         let (address_hash, moved_at) = (before.address_hash.clone(), row.updated_at);
         self.put_former_address(&FormerAddressRow { address_hash, subscriber_id: row.id, moved_at }).await?;

@@ -28,6 +28,8 @@ pub struct SubscriberRow {
     pub updated_at: UtcMillis,
     /// When they last confirmed.
     pub confirmed_at: Option<UtcMillis>,
+    /// When they last left everything, and not only some digests: what they asked for before that counts no more.
+    pub left_all_at: Option<UtcMillis>,
 }
 
 /// A subscriber's choice for one digest.
@@ -52,15 +54,17 @@ pub struct SubscriptionRow {
 
 queries! {
     SUBSCRIBER_BY_HASH = {
-        "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at
+        "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at,
+                left_all_at
          from subscribers where address_hash = $1"
     };
     SUBSCRIBER_BY_PUBLIC_ID = {
-        "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at
+        "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at,
+                left_all_at
          from subscribers where public_id = $1
          union all
          select s.id, s.public_id, s.email, s.address_hash, s.name, s.state, s.locale, s.created_at, s.updated_at,
-                s.confirmed_at
+                s.confirmed_at, s.left_all_at
          from former_ids f join subscribers s on s.id = f.subscriber_id where f.public_id = $1"
     };
     // On SQLite a writer is alone anyway.
@@ -76,9 +80,11 @@ queries! {
     };
     // A list of keys is bound in its own way on each.
     SUBSCRIBERS_AMONG = {
-        sqlite "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at
+        sqlite "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at,
+                left_all_at
             from subscribers where address_hash in (select value from json_each($1)) order by id"
-        postgres "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at
+        postgres "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at,
+                left_all_at
             from subscribers where address_hash in (select jsonb_array_elements_text($1::jsonb)) order by id"
     };
     SUBSCRIPTIONS_AMONG = {
@@ -88,7 +94,8 @@ queries! {
             where subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint) order by subscriber_id, id"
     };
     SUBSCRIBERS_AFTER = {
-        "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at
+        "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at,
+                left_all_at
          from subscribers where id > $1 order by id limit $2"
     };
     SUBSCRIPTIONS_BETWEEN = {
@@ -97,11 +104,13 @@ queries! {
     };
     ADD_SUBSCRIBER = {
         "insert into subscribers
-            (public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id"
+            (public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at, left_all_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id"
     };
     UPDATE_SUBSCRIBER = {
-        "update subscribers set name = $2, state = $3, locale = $4, updated_at = $5, confirmed_at = $6 where id = $1"
+        "update subscribers set name = $2, state = $3, locale = $4, updated_at = $5, confirmed_at = $6,
+                left_all_at = $7
+         where id = $1"
     };
     PUT_SUBSCRIPTION = {
         "insert into subscriptions (subscriber_id, digest, state, topics, paused_until, created_at, left_at)
@@ -196,7 +205,8 @@ impl Session {
             &row.locale,
             row.created_at,
             row.updated_at,
-            row.confirmed_at
+            row.confirmed_at,
+            row.left_all_at
         );
         Ok(added?.0)
     }
@@ -214,7 +224,8 @@ impl Session {
             row.state.as_str(),
             &row.locale,
             row.updated_at,
-            row.confirmed_at
+            row.confirmed_at,
+            row.left_all_at
         )
         .map(|_| ())
     }

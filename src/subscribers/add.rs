@@ -191,6 +191,7 @@ impl Subscribers {
             created_at: now,
             updated_at: now,
             confirmed_at: (state == SubscriberState::Confirmed).then_some(now),
+            left_all_at: None,
         };
         row.id = session.add_subscriber(&row).await?;
         Ok(row)

@@ -236,15 +236,17 @@ impl Subscribers {
         session.lock_subscribers_among(&[&hash, &row.address_hash]).await?;
         let (changed, known) = self.changeable(&mut session, claim).await?;
         let (Changed::Now, Some(row)) = (changed, known) else { return Ok(changed) };
-        let now = self.now();
+        let (now, mut left_all_at) = (self.now(), row.left_all_at);
         if let Some(other) = session.subscriber_by_hash(&hash).await? {
             session.cancel_deliveries(other.id, None, now).await?;
             session.unite_subscribers(other.id, &other.public_id, row.id).await?;
+            left_all_at = left_all_at.max(other.left_all_at);
         }
         let moved = SubscriberRow {
             email: claim.address.as_str().to_owned(),
             address_hash: hash,
             updated_at: now,
+            left_all_at,
             ..row.clone()
         };
         session.move_subscriber(&row, &moved).await?;

@@ -2,6 +2,7 @@
 
 use super::add::{drop_others, has, is_wanted, subscription};
 use super::choice::{Chosen, Topics};
+use super::leave::has_left_since;
 use super::meant::mover_said_no;
 use super::{
     ConfirmClaim, Notice, NoticeKind, Notify, Origin, Pauses, Refusal, Subscribers, SubscribersError, event, refusal,
@@ -63,7 +64,8 @@ impl Subscribers {
         };
         let verdict = verdict(&known, claim);
         let choice = if verdict == Confirmed::Already { still_had(&known) } else { agreed(&known, claim) };
-        let pauses = if is_fresh(&known) { Pauses::default() } else { Pauses::of(&known.subscriptions, self.now()) };
+        let fresh = is_fresh(&known.row, known.suppression.as_ref());
+        let pauses = if fresh { Pauses::default() } else { Pauses::of(&known.subscriptions, self.now()) };
         Ok(Prospect { verdict, address: Some(known.row.email), choice, pauses })
     }
 
@@ -162,8 +164,15 @@ fn verdict(known: &Known, claim: &ConfirmClaim) -> Confirmed {
     if known.shut || known.suppression.as_ref().is_some_and(|suppression| suppression.created_at >= claim.asked_at) {
         return Confirmed::Stale;
     }
-    let gone = matches!(known.row.state, SubscriberState::Bounced | SubscriberState::Unsubscribed);
-    if gone && known.row.updated_at >= claim.asked_at {
+    let used = is_used(known, claim);
+    let no_since = known.row.left_all_at.is_some_and(|left| left >= claim.asked_at);
+    let gone = match known.row.state {
+        SubscriberState::Bounced => known.row.updated_at >= claim.asked_at,
+        // Whoever has left one digest after the other may still say yes to another one that they had asked for.
+        SubscriberState::Unsubscribed => used || no_since,
+        SubscriberState::Pending | SubscriberState::Confirmed | SubscriberState::Complained => false,
+    };
+    if gone {
         return Confirmed::Stale;
     }
     if known.offered.is_empty() {
@@ -172,18 +181,25 @@ fn verdict(known: &Known, claim: &ConfirmClaim) -> Confirmed {
     if known.offered.iter().all(|chosen| left_since(known, chosen, claim)) {
         return Confirmed::Stale;
     }
-    let used = claim.choice.iter().any(|chosen| {
+    let nothing_new = known.offered.iter().all(|chosen| has(&known.subscriptions, chosen));
+    // A suppression that a confirmation lifts is something new to agree to.
+    match !is_fresh(&known.row, known.suppression.as_ref()) && (used || nothing_new) {
+        true => Confirmed::Already,
+        false if no_since => Confirmed::Stale,
+        false => Confirmed::Now,
+    }
+}
+
+/// Whether that link has been used.
+fn is_used(known: &Known, claim: &ConfirmClaim) -> bool {
+    claim.choice.iter().any(|chosen| {
         let evidence = evidence(claim, chosen);
         known.events.iter().any(|event| {
             event.event == "confirmed"
                 && event.digest.as_ref() == Some(&chosen.digest)
                 && event.evidence.as_ref() == Some(&evidence)
         })
-    });
-    let confirmed = known.row.state == SubscriberState::Confirmed;
-    let nothing_new = known.offered.iter().all(|chosen| has(&known.subscriptions, chosen));
-    // A suppression that a confirmation lifts is something new to agree to.
-    if confirmed && known.suppression.is_none() && (used || nothing_new) { Confirmed::Already } else { Confirmed::Now }
+    })
 }
 
 /// What the button subscribes to.
@@ -201,11 +217,8 @@ fn still_had(known: &Known) -> Vec<Chosen> {
 
 /// Whether they have left that digest after they asked for it.
 fn left_since(known: &Known, chosen: &Chosen, claim: &ConfirmClaim) -> bool {
-    known.subscriptions.iter().any(|have| {
-        have.digest == chosen.digest
-            && have.state == SubscriptionState::Left
-            && have.left_at.is_some_and(|left| left >= claim.asked_at)
-    })
+    let left = |have: &SubscriptionRow| have.digest == chosen.digest && has_left_since(have, claim.asked_at);
+    known.subscriptions.iter().any(left)
 }
 
 /// Writes the subscriptions. Whoever gets nothing until now gets what this link says and no more: another request may
@@ -216,7 +229,7 @@ async fn settle(
     agreed: &[Chosen],
     now: UtcMillis,
 ) -> Result<(), SubscribersError> {
-    let fresh = is_fresh(known);
+    let fresh = is_fresh(&known.row, known.suppression.as_ref());
     for chosen in agreed {
         let row = match known.subscriptions.iter().find(|have| have.digest == chosen.digest) {
             Some(have) if !fresh && have.state != SubscriptionState::Left => {
@@ -232,9 +245,9 @@ async fn settle(
     Ok(())
 }
 
-/// Whether nothing comes to them until now.
-fn is_fresh(known: &Known) -> bool {
-    known.row.state != SubscriberState::Confirmed || known.suppression.is_some()
+/// Whether nothing comes to them until now, so that a confirmation brings what it names and no more, and none of their pauses.
+pub(super) fn is_fresh(row: &SubscriberRow, suppression: Option<&SuppressionRow>) -> bool {
+    row.state != SubscriberState::Confirmed || suppression.is_some()
 }
 
 /// Takes the name and the language of the request that is confirmed. Whoever is confirmed has both already, but for a

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::ask::Wish;
 use super::choice::{Chosen, Topics};
+use super::confirm::is_fresh;
 use super::language::locale_of;
 use super::{
     Notice, NoticeKind, Notify, Origin, Pauses, Subscribers, SubscribersError, TokenError, add, meant, refusal,
@@ -84,8 +85,8 @@ impl Subscribers {
         let shut = meant::mover_said_no(&mut session, known.as_ref(), &hash).await?;
         let alike_until = Instant::now();
         // Whoever is asked anew has none of their pauses then.
-        let keeps = known.as_ref().is_some_and(|row| row.state == SubscriberState::Confirmed) && suppression.is_none();
-        let pauses = if keeps { Pauses::of(&have, self.now()) } else { Pauses::default() };
+        let fresh = known.as_ref().is_none_or(|row| is_fresh(row, suppression.as_ref()));
+        let pauses = if fresh { Pauses::default() } else { Pauses::of(&have, self.now()) };
         let answer = match granted && !shut {
             true => answer(known.as_ref(), suppression.as_ref(), &have, &request.choice),
             false => Answer::Nothing,
@@ -217,6 +218,7 @@ impl Subscribers {
             created_at: now,
             updated_at: now,
             confirmed_at: None,
+            left_all_at: None,
         }
     }
 }
@@ -230,8 +232,7 @@ fn answer(
     if choice.is_empty() || refusal::of_asking(known, suppression).is_some() {
         return Answer::Nothing;
     }
-    let confirmed = known.is_some_and(|row| row.state == SubscriberState::Confirmed);
-    if !confirmed || suppression.is_some() {
+    if known.is_none_or(|row| is_fresh(row, suppression)) {
         return Answer::Ask(choice.to_vec());
     }
     let more: Vec<Chosen> =

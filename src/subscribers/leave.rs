@@ -165,24 +165,31 @@ impl Subscribers {
         let (left, leaving): (Vec<&SubscriptionRow>, Vec<&SubscriptionRow>) =
             have.iter().filter(|have| what.names(&have.digest)).partition(|have| have.state == SubscriptionState::Left);
         // An operator's no ends the way back that an earlier leaving had; the person's own would give back more than it took.
-        if origin.actor == Origin::COMMAND_LINE.actor {
+        let operator = origin.actor == Origin::COMMAND_LINE.actor;
+        if operator {
             self.write_left(session, &row, &left, origin, now).await?;
         }
-        if leaving.is_empty() {
-            return Ok(Done { left: Left::Already, trace: None });
-        }
         self.write_left(session, &row, &leaving, origin, now).await?;
+        let before = row.clone();
         let remain = have.iter().filter(|have| have.state != SubscriptionState::Left).count() > leaving.len();
         let listed = matches!(row.state, SubscriberState::Pending | SubscriberState::Confirmed);
-        if listed && !remain {
-            row.state = SubscriberState::Unsubscribed;
-            row.updated_at = now;
+        if listed && !remain && !leaving.is_empty() {
+            (row.state, row.updated_at) = (SubscriberState::Unsubscribed, now);
+        }
+        if what == Leave::All {
+            row.left_all_at = Some(now);
+        }
+        if row != before {
             session.update_subscriber(&row).await?;
         }
-        if !remain || asks_for_nothing_else(session, row.id, what).await? {
+        let some = operator || !leaving.is_empty();
+        if what == Leave::All || some && asks_for_nothing_else(session, &row, &have, what).await? {
             session.cancel_questions_to(&[row.id], now).await?;
         }
-        Ok(Done { left: Left::Now, trace: Some((row, now)) })
+        Ok(match leaving.is_empty() {
+            true => Done { left: Left::Already, trace: None },
+            false => Done { left: Left::Now, trace: Some((row, now)) },
+        })
     }
 
     /// Writes down what is left at that moment, by which undoing finds it, and stops what is queued of it.
@@ -234,11 +241,28 @@ impl Subscribers {
     }
 }
 
-/// Whether they have asked for something, and all of it is what they leave.
-async fn asks_for_nothing_else(session: &mut Session, subscriber: i64, what: Leave<'_>) -> Result<bool, StoreError> {
-    let requests = session.join_requests_between(subscriber, subscriber).await?;
-    let mut asked = requests.iter().flat_map(|request| unpack(&request.choice));
-    Ok(!requests.is_empty() && asked.all(|chosen| what.names(&chosen.digest)))
+/// Whether they have asked for something, and all of it is what they leave, or have left since they asked.
+async fn asks_for_nothing_else(
+    session: &mut Session,
+    row: &SubscriberRow,
+    have: &[SubscriptionRow],
+    what: Leave<'_>,
+) -> Result<bool, StoreError> {
+    let requests = session.join_requests_between(row.id, row.id).await?;
+    let left_since = |digest: &str, asked_at: UtcMillis| {
+        row.left_all_at.is_some_and(|left| left >= asked_at)
+            || have.iter().any(|have| have.digest == digest && has_left_since(have, asked_at))
+    };
+    let mut asked = requests.iter().flat_map(|request| {
+        let chosen = unpack(&request.choice).into_iter();
+        chosen.map(|chosen| (chosen.digest, request.asked_at))
+    });
+    Ok(!requests.is_empty() && asked.all(|(digest, at)| what.names(&digest) || left_since(&digest, at)))
+}
+
+/// Whether that digest has been left at that moment or after it.
+pub(super) fn has_left_since(have: &SubscriptionRow, asked_at: UtcMillis) -> bool {
+    have.state == SubscriptionState::Left && have.left_at.is_some_and(|left| left >= asked_at)
 }
 
 /// Whoever never confirmed, complained or bounced is mailed no goodbye.

@@ -221,7 +221,7 @@ impl Subscribers {
             // Also what they left before: that way back ends here.
             self.write_left(session, &person, &have.iter().collect::<Vec<_>>(), origin, now).await?;
             person.state = SubscriberState::Unsubscribed;
-            person.updated_at = now;
+            (person.updated_at, person.left_all_at) = (now, Some(now));
             session.update_subscriber(&person).await?;
         }
         let mut event = event(&person, "unsuppressed", now, origin);

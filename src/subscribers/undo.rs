@@ -138,6 +138,8 @@ impl Subscribers {
                 session.drop_former_address(&row.address_hash).await?;
             }
             row.updated_at = now;
+            // That no is taken back.
+            row.left_all_at = row.left_all_at.filter(|left| *left < claim.at);
             session.update_subscriber(&row).await?;
         }
         session.commit().await?;

@@ -147,11 +147,14 @@ on_both! {
             house.people.add(&somebody(&email, asked), Origin::PAGE, &house.notices).await.unwrap();
         }
         let open = "select address from deliveries where kind = 'confirmation' and state = 'queued' order by address";
-        assert_eq!(text(&house.test, open).await.lines().count(), 7);
+        // Who asks for another digest has not said no to that.
+        confirmed(&house.people, "more@reader.example", &["weekly"]).await;
+        house.people.add(&somebody("more@reader.example", &["jobs"]), Origin::PAGE, &house.notices).await.unwrap();
+        assert_eq!(text(&house.test, open).await.lines().count(), 8);
 
         leave(&house, "operator@reader.example", Leave::All).await;
         leave(&house, "page@reader.example", Leave::Digest("weekly")).await;
-        for name in ["part", "rest"] {
+        for name in ["part", "rest", "more"] {
             leave(&house, &format!("{name}@reader.example"), Leave::Digest("weekly")).await;
         }
         let file = house.test.folder.path().join("noes.csv");
@@ -159,12 +162,18 @@ on_both! {
         let import = Import::new(&file, ImportBasis::Rows);
         let report = house.people.import(&import, &house.notices, |_, _| {}).await.unwrap();
         assert_eq!(report.updated, 2);
-        assert_eq!(text(&house.test, open).await, "other@reader.example\nrest@reader.example");
+        assert_eq!(text(&house.test, open).await, "more@reader.example\nother@reader.example\nrest@reader.example");
 
         // Whoever asks again is asked again.
         execute(&house.test, "delete from notice_slots").await;
         house.people.add(&somebody("import@reader.example", &["weekly"]), Origin::PAGE, &house.notices).await.unwrap();
         assert!(text(&house.test, open).await.contains("import@reader.example"));
+        // And no more where they say no once more.
+        let id = text(&house.test, "select public_id from subscribers where email = 'import@reader.example'").await;
+        let id = PublicId::parse(&id).unwrap();
+        let again = house.people.leave(&id, Leave::All, Origin::COMMAND_LINE).await.unwrap();
+        assert_eq!(again, Left::Already);
+        assert!(!text(&house.test, open).await.contains("import@reader.example"));
     }
 
     async fn every_notice_is_queued_before_all_else_and_nothing_personal_is_in_its_mail(test: TestStore) {

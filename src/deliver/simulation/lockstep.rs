@@ -54,6 +54,7 @@ impl Mirror {
                 created_at: UtcMillis(0),
                 updated_at: UtcMillis(0),
                 confirmed_at: Some(UtcMillis(0)),
+                left_all_at: None,
             };
             let subscriber_id = session.add_subscriber(&row).await.unwrap();
             let subscription = SubscriptionRow {

@@ -146,6 +146,7 @@ fn newcomer(row: &Row, state: SubscriberState, public_id: PublicId, now: UtcMill
         created_at: row.created_at.unwrap_or(now),
         updated_at: now,
         confirmed_at: row.claim.confirmed_at.or(confirmed.then_some(now)),
+        left_all_at: (state == SubscriberState::Unsubscribed).then_some(now),
     }
 }
 

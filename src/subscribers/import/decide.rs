@@ -274,6 +274,7 @@ impl Known {
         put.extend(stricter);
         if !stays {
             next.state = SubscriberState::Unsubscribed;
+            next.left_all_at = Some(now);
         }
         let suppress = self.suppresses(row);
         if next == *known && put.is_empty() && !ask && !suppress {
@@ -324,8 +325,9 @@ pub(super) fn leave(
 ) -> Update {
     let leaves = wanted == SubscriberState::Unsubscribed;
     let open = have.iter().filter(|have| leaves && have.state != SubscriptionState::Left);
+    let left_all_at = leaves.then_some(now).or(known.left_all_at);
     Update {
-        row: SubscriberRow { state: wanted, updated_at: now, ..known.clone() },
+        row: SubscriberRow { state: wanted, updated_at: now, left_all_at, ..known.clone() },
         put: open.map(|have| left(have.clone(), now)).collect(),
         cancel: have.iter().map(|have| have.digest.clone()).collect(),
         drop: Vec::new(),

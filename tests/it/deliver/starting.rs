@@ -46,6 +46,7 @@ async fn started(
         created_at: MONDAY,
         updated_at: MONDAY,
         confirmed_at: Some(MONDAY),
+        left_all_at: None,
     };
     let subscriber = session.add_subscriber(&row).await.unwrap();
     if let Some(state) = subscription {

@@ -102,6 +102,7 @@ fn row_of(address: &EmailAddress, name: &str) -> SubscriberRow {
         created_at: MONDAY,
         updated_at: MONDAY,
         confirmed_at: Some(MONDAY),
+        left_all_at: None,
     }
 }
 

@@ -93,6 +93,45 @@ on_both! {
         assert_eq!(everything(&store).await, before);
     }
 
+    async fn whoever_leaves_one_digest_may_still_say_yes_to_another_one_that_they_had_asked_for(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        let asked = Asked::default();
+        subscribers.add(&somebody(ANN, &["weekly", "jobs"]), Origin::PAGE, &asked).await.unwrap();
+        let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
+        clock.advance(Duration::from_secs(60));
+        subscribers.leave(&public_id(&store).await, Leave::Digest("weekly"), Origin::ONE_CLICK).await.unwrap();
+        assert_eq!(states(&store).await, format!("{ANN} unsubscribed"));
+
+        let prospect = subscribers.would_confirm(&claim).await.unwrap();
+        assert_eq!((prospect.verdict, &prospect.choice[..]), (Confirmed::Now, &somebody(ANN, &["jobs"]).choice[..]));
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE, &asked).await.unwrap(), Confirmed::Now);
+        let have = "select digest || ' ' || state from subscriptions order by digest";
+        assert_eq!(text(&store, have).await, "jobs active\nweekly left");
+
+        // A link is for one yes: whoever leaves after that does not come back by it.
+        clock.advance(Duration::from_secs(60));
+        subscribers.leave(&public_id(&store).await, Leave::Digest("jobs"), Origin::ONE_CLICK).await.unwrap();
+        assert_eq!(subscribers.would_confirm(&claim).await.unwrap().verdict, Confirmed::Stale);
+    }
+
+    async fn whatever_was_asked_for_before_somebody_left_everything_counts_no_more_after_they_came_back(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let (early, late) = (Asked::default(), Asked::default());
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        subscribers.add(&somebody(ANN, &["jobs"]), Origin::PAGE, &early).await.unwrap();
+        clock.advance(Duration::from_secs(60));
+        subscribers.leave(&public_id(&store).await, Leave::All, Origin::PAGE).await.unwrap();
+        execute(&store, "delete from notice_slots").await;
+        clock.advance(Duration::from_secs(60));
+        subscribers.add(&somebody(ANN, &["weekly"]), Origin::PAGE, &late).await.unwrap();
+        for (asked, verdict) in [(&late, Confirmed::Now), (&late, Confirmed::Already), (&early, Confirmed::Stale)] {
+            let claim = subscribers.tokens().verify_confirm(&asked.token(), subscribers.now()).unwrap();
+            assert_eq!(subscribers.confirm(&claim, "Yes?", Origin::PAGE, &Asked::default()).await.unwrap(), verdict);
+        }
+    }
+
     async fn a_confirmation_counts_for_what_it_names_and_not_for_what_somebody_else_asked(store: TestStore) {
         let (subscribers, _clock) = subscribers(&store, URL).await;
         let (mine, other) = (Asked::default(), Asked::default());

@@ -69,7 +69,7 @@ impl Person {
         }
         (self.standing, self.proven) = (Standing::Confirmed, true);
         if self.gets.is_empty() {
-            (self.standing, self.gone_at) = (Standing::Left, now);
+            (self.standing, self.gone_at, self.left_all_at) = (Standing::Left, now, now);
         }
         stopped
     }

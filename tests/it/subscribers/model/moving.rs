@@ -122,6 +122,7 @@ impl World<'_> {
             moves: mover.moves.into_iter().chain(other.moves).collect(),
             moved_at: now,
             gone_at: if gone { now } else { mover.gone_at },
+            left_all_at: mover.left_all_at.max(other.left_all_at),
             bar: None,
             own: Some(now),
             links: other.links,

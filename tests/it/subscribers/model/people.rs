@@ -93,6 +93,8 @@ pub struct Person {
     /// When they came from another inbox.
     pub moved_at: UtcMillis,
     pub gone_at: UtcMillis,
+    /// When they last left everything at once: what was asked for before counts no more.
+    pub left_all_at: UtcMillis,
     pub bar: Option<(Bar, UtcMillis)>,
     pub links: Vec<Link>,
     pub used: BTreeSet<UtcMillis>,
@@ -114,6 +116,7 @@ impl Person {
             moves: Vec::new(),
             moved_at: UtcMillis(0),
             gone_at: UtcMillis(0),
+            left_all_at: UtcMillis(0),
             bar: None,
             links: Vec::new(),
             used: BTreeSet::new(),
@@ -184,7 +187,12 @@ impl Person {
         if self.is_barred() {
             return Verdict::Refused;
         }
-        let gone = matches!(self.standing, Standing::Left | Standing::Bounced) && self.gone_at >= link.asked_at;
+        let (used, no_since) = (self.used.contains(&link.asked_at), self.left_all_at >= link.asked_at);
+        let gone = match self.standing {
+            Standing::Left => used || no_since,
+            Standing::Bounced => self.gone_at >= link.asked_at,
+            _ => false,
+        };
         if gone || self.bar.is_some_and(|(_, at)| at >= link.asked_at) {
             return Verdict::Stale;
         }
@@ -194,8 +202,11 @@ impl Person {
             return Verdict::Stale;
         }
         let nothing_new = link.choice.iter().all(|(digest, topics)| self.beyond(*digest, *topics).is_none());
-        if self.is_served() && (nothing_new || self.used.contains(&link.asked_at)) {
+        if self.is_served() && (nothing_new || used) {
             return Verdict::Already;
+        }
+        if no_since {
+            return Verdict::Stale;
         }
         if !self.is_served() {
             self.gets.clear();
@@ -272,6 +283,7 @@ impl Person {
         (self.standing, self.gone_at) = (state, now);
         if state == Standing::Left {
             self.leave_all(now);
+            self.left_all_at = now;
         }
     }
 
@@ -294,7 +306,7 @@ impl Person {
         let reported = self.standing == Standing::Complained || self.bar.is_some_and(|(bar, _)| bar == Bar::Complaint);
         self.bar = None;
         if reported && self.standing != Standing::Unknown {
-            (self.standing, self.gone_at) = (Standing::Left, now);
+            (self.standing, self.gone_at, self.left_all_at) = (Standing::Left, now, now);
             self.leave_all(now);
             self.left.values_mut().for_each(|left| *left = now);
         }

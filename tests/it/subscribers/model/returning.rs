@@ -33,6 +33,9 @@ impl Person {
         }
         if self.standing == Standing::Left {
             self.gets.clear();
+            if self.left_all_at >= at {
+                self.left_all_at = UtcMillis(0);
+            }
         }
         self.standing = Standing::Confirmed;
         for digest in &then {

@@ -233,6 +233,9 @@ impl<'a> World<'a> {
         if self.people[who].gets.keys().any(|got| digest.is_none_or(|digest| digest == *got)) {
             self.people[who].undos.push((digest.unwrap_or_default(), now));
         }
+        if digest.is_none() {
+            self.people[who].left_all_at = now;
+        }
         for left in digest.map_or(0..DIGESTS.len(), |digest| digest..digest + 1) {
             self.people[who].leave(left, now);
             self.stop(who, Some(left), Stands::Left(now));

@@ -1,0 +1,3 @@
+-- When somebody last left everything, and not only some digests: what they asked for before that counts no more.
+alter table subscribers add column left_all_at integer;
+update subscribers set left_all_at = updated_at where state = 'unsubscribed';
