@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::query::{execute, fetch_all, fetch_one, queries};
+use super::query::{execute, fetch_all, fetch_one, json, queries};
 use super::{Session, StoreError};
 use crate::domain::{DeliveryState, EmailAddress, UtcMillis};
 
@@ -49,6 +49,14 @@ queries! {
         deliveries set "state = 'cancelled', owner = null, finished_at = $2"
         where "subscriber_id = $1 and kind not in ('confirmation', 'manage', 'address', 'moved')
            and state in ('queued', 'claimed', 'held', 'deferred', 'uncertain')"
+    };
+    // What `CANCEL_OPEN` passes over of what is asked. A list of keys is bound in its own way on each.
+    CANCEL_QUESTIONS_TO = {
+        deliveries set "state = 'cancelled', owner = null, finished_at = $2"
+        where sqlite "state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and kind in ('confirmation', 'reminder')
+              and subscriber_id in (select value from json_each($1))"
+        postgres "state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and kind in ('confirmation', 'reminder')
+              and subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
     };
     RECALL_WHAT_WAS_LEFT = {
         deliveries set "state = 'cancelled', owner = null, finished_at = $3"
@@ -328,6 +336,18 @@ impl Session {
             Some(digest) => execute!(self, CANCEL_OPEN, subscriber, digest, now),
             None => execute!(self, CANCEL_ALL_OPEN, subscriber, now),
         }
+    }
+
+    /// Stops the open confirmations of people who have gone since: those links would do nothing any more, and nobody is asked
+    /// who has said no. Belongs into the transaction that records it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn cancel_questions_to(&mut self, subscribers: &[i64], now: UtcMillis) -> Result<(), StoreError> {
+        if subscribers.is_empty() {
+            return Ok(());
+        }
+        execute!(self, CANCEL_QUESTIONS_TO, &json(subscribers), now).map(|_| ())
     }
 
     /// Cancels what somebody might still get of a digest that they have left, or of all, in a transaction after the one that

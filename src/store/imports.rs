@@ -93,13 +93,6 @@ queries! {
               and (subscriber_id, digest) in
                 (select (value ->> 0)::bigint, value ->> 1 from jsonb_array_elements($1::jsonb) as e (value))"
     };
-    CANCEL_QUESTIONS_TO = {
-        deliveries set "state = 'cancelled', owner = null, finished_at = $2"
-        where sqlite "state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and kind in ('confirmation', 'reminder')
-              and subscriber_id in (select value from json_each($1))"
-        postgres "state in ('queued', 'claimed', 'held', 'deferred', 'uncertain') and kind in ('confirmation', 'reminder')
-              and subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint)"
-    };
 }
 
 impl Session {
@@ -183,18 +176,6 @@ impl Session {
             return Ok(());
         }
         execute!(self, CANCEL_OPEN_OF, &json(which), now, i64::from(paused)).map(|_| ())
-    }
-
-    /// Stops the open confirmations of people who have gone since: those links would do nothing any more, and nobody is asked
-    /// who has said no. Belongs into the transaction that records it.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn cancel_questions_to(&mut self, subscribers: &[i64], now: UtcMillis) -> Result<(), StoreError> {
-        if subscribers.is_empty() {
-            return Ok(());
-        }
-        execute!(self, CANCEL_QUESTIONS_TO, &json(subscribers), now).map(|_| ())
     }
 
     /// Adds ids under which subscribers were known before: each with the subscriber's row.
