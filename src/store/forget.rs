@@ -4,48 +4,44 @@ use super::query::{execute, fetch_all, queries};
 use super::{Session, StoreError};
 use crate::domain::UtcMillis;
 
-queries! {
-    // Whom another process is busy with is left for the next time. Whoever is still to be asked has not failed to answer. That
-    // an address is dead must not be forgotten with whoever never confirmed there: so only where a suppression says it as well, or
-    // an operator has lifted it since.
-    LOCK_UNCONFIRMED = {
-        sqlite "select id from subscribers where (state = 'pending' or state = 'bounced' and confirmed_at is null)
-                  and (state = 'pending'
-                    or exists (select 1 from suppressions x where x.address_hash = subscribers.address_hash)
-                    or exists (select 1 from consent_events c where c.subscriber_id = subscribers.id
-                        and c.event = 'unsuppressed' and c.at between subscribers.updated_at and $1))
-                  and created_at <= $1 and not exists (
-                    select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $1)
-                  and not exists (select 1 from deliveries d where d.subscriber_id = subscribers.id and d.state = 'sending')
-                  and not exists (select 1 from asks a where a.subscriber_id = subscribers.id)
-                order by id limit $2"
-        postgres "select id from subscribers where (state = 'pending' or state = 'bounced' and confirmed_at is null)
-                  and (state = 'pending'
-                    or exists (select 1 from suppressions x where x.address_hash = subscribers.address_hash)
-                    or exists (select 1 from consent_events c where c.subscriber_id = subscribers.id
-                        and c.event = 'unsuppressed' and c.at between subscribers.updated_at and $1))
-                  and created_at <= $1 and not exists (
-                    select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $1)
-                  and not exists (select 1 from deliveries d where d.subscriber_id = subscribers.id and d.state = 'sending')
-                  and not exists (select 1 from asks a where a.subscriber_id = subscribers.id)
-                order by id limit $2 for update skip locked"
+/// Who has never confirmed, and has asked for nothing after `$1`. That an address is dead must not be
+/// forgotten with whoever never confirmed there: so only where a suppression says it as well, or an operator has lifted it
+/// since.
+macro_rules! unconfirmed {
+    () => {
+        "(state = 'pending' or state = 'bounced' and confirmed_at is null)
+           and (state = 'pending'
+             or exists (select 1 from suppressions x where x.address_hash = subscribers.address_hash)
+             or exists (select 1 from consent_events c where c.subscriber_id = subscribers.id
+                 and c.event = 'unsuppressed' and c.at between subscribers.updated_at and $1))
+           and not exists (select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $1)"
     };
+}
+
+/// The next of them. Whoever is still to be asked has not failed to answer.
+macro_rules! next_unconfirmed {
+    () => {
+        concat!(
+            "select id from subscribers where ",
+            unconfirmed!(),
+            " and created_at <= $1
+              and not exists (select 1 from deliveries d where d.subscriber_id = subscribers.id and d.state = 'sending')
+              and not exists (select 1 from asks a where a.subscriber_id = subscribers.id)
+              order by id limit $2"
+        )
+    };
+}
+
+queries! {
+    // Whom another process is busy with is left for the next time.
+    LOCK_UNCONFIRMED = { sqlite (next_unconfirmed!()) postgres (next_unconfirmed!(), " for update skip locked") };
     // Looks again at what is locked: a request may have come in between.
     STILL_UNCONFIRMED = {
-        sqlite "select id from subscribers where id in (select value from json_each($1))
-                  and (state = 'pending' or state = 'bounced' and confirmed_at is null)
-                  and (state = 'pending'
-                    or exists (select 1 from suppressions x where x.address_hash = subscribers.address_hash)
-                    or exists (select 1 from consent_events c where c.subscriber_id = subscribers.id
-                        and c.event = 'unsuppressed' and c.at between subscribers.updated_at and $2))
-                  and not exists (select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $2)"
-        postgres "select id from subscribers where id in (select jsonb_array_elements_text($1::jsonb)::bigint)
-                  and (state = 'pending' or state = 'bounced' and confirmed_at is null)
-                  and (state = 'pending'
-                    or exists (select 1 from suppressions x where x.address_hash = subscribers.address_hash)
-                    or exists (select 1 from consent_events c where c.subscriber_id = subscribers.id
-                        and c.event = 'unsuppressed' and c.at between subscribers.updated_at and $2))
-                  and not exists (select 1 from join_requests r where r.subscriber_id = subscribers.id and r.asked_at > $2)"
+        sqlite ("select id from subscribers where id in (select value from json_each($2)) and ", unconfirmed!())
+        postgres (
+            "select id from subscribers where id in (select jsonb_array_elements_text($2::jsonb)::bigint) and ",
+            unconfirmed!()
+        )
     };
     // What is being sent this moment ends as it ends, and is nobody's.
     DETACH_DELIVERIES = {
@@ -95,7 +91,7 @@ impl Session {
     pub async fn lock_unconfirmed(&mut self, until: UtcMillis, limit: i64) -> Result<Vec<i64>, StoreError> {
         let found = fetch_all!(self, LOCK_UNCONFIRMED as (i64,), until, limit)?;
         let ids = serde_json::Value::from_iter(found.into_iter().map(|(id,)| id)).to_string();
-        Ok(fetch_all!(self, STILL_UNCONFIRMED as (i64,), &ids, until)?.into_iter().map(|(id,)| id).collect())
+        Ok(fetch_all!(self, STILL_UNCONFIRMED as (i64,), until, &ids)?.into_iter().map(|(id,)| id).collect())
     }
 
     /// Takes an address out of all mails that are no issue's, whoever's they are: given as its hash, and in small letters.

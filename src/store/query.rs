@@ -27,6 +27,8 @@ pub(super) fn json<T: serde::Serialize>(rows: impl IntoIterator<Item = T>) -> St
 
 /// Declares the named queries of a file, and `ALL` which lists them for the test that prepares every one.
 ///
+/// A text in parentheses is put together of parts, of which a macro may give some.
+///
 /// `deliveries set "…" where "…"` changes all deliveries that are such. On PostgreSQL it locks them one after the other by
 /// their ids, as marks do: whoever takes several in another order would wait for somebody who waits for them.
 macro_rules! queries {
@@ -45,6 +47,10 @@ macro_rules! queries {
                 " from next where deliveries.id = next.id"
             ),
         };
+    };
+    (@one $name:ident, sqlite ($($sqlite:tt)+) postgres ($($postgres:tt)+)) => {
+        const $name: $crate::store::Query =
+            $crate::store::Query { name: stringify!($name), sqlite: concat!($($sqlite)+), postgres: concat!($($postgres)+) };
     };
     (@one $name:ident, sqlite $sqlite:literal postgres $postgres:literal) => {
         const $name: $crate::store::Query =
