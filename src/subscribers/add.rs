@@ -2,6 +2,7 @@
 
 use super::ask::Wish;
 use super::choice::{Chosen, Topics};
+use super::confirm::is_fresh;
 use super::meant::refusal_of_mover;
 use super::{Notify, Origin, Pauses, Refusal, Subscribers, SubscribersError, event, refusal, unless_first};
 use crate::domain::{EmailAddress, Locale, PublicId, SubscriberState, SubscriptionState, UtcMillis, without_turns};
@@ -71,14 +72,12 @@ impl Subscribers {
             None => self.insert(&mut session, new, hash, SubscriberState::Pending).await?,
             Some(row) => row,
         };
-        let now = self.now();
+        let (now, have) = (self.now(), session.subscriptions_among(&[row.id]).await?);
         match row.state {
             SubscriberState::Pending => {
-                let have = session.subscriptions_among(&[row.id]).await?;
                 extend(&mut session, row.id, &have, &new.choice, now).await?;
             }
             SubscriberState::Confirmed => {
-                let have = session.subscriptions_among(&[row.id]).await?;
                 if new.choice.iter().all(|chosen| has(&have, chosen)) {
                     return Ok(Added::Unchanged);
                 }
@@ -86,7 +85,9 @@ impl Subscribers {
             // They come back by their own confirmation; until then everything stays as it is.
             SubscriberState::Unsubscribed | SubscriberState::Bounced | SubscriberState::Complained => {}
         }
-        let (choice, pauses) = (&new.choice, &Pauses::default());
+        let fresh = is_fresh(&row, suppression.as_ref());
+        let pauses = if fresh { Pauses::default() } else { Pauses::of(&have, now) };
+        let (choice, pauses) = (&new.choice, &pauses);
         let wish = Wish { choice, pauses, name: &new.name, locale: new.locale.as_ref(), wording: None };
         self.ask_for(&mut session, &row, &new.address, wish, origin, notify).await?;
         session.commit().await?;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use postround::subscribers::{DigestClaim, ImportBasis, JoinRequest, Leave, Origin, Subscribers};
+use postround::subscribers::{
+    DigestClaim, ImportBasis, JoinRequest, Leave, NoticeKind, Origin, Subscribers, SuppressionReason,
+};
 
 use super::{ANN, URL, import, public_id};
 use crate::support::household::{Asked, address, confirmed, execute, notices, somebody, subscribers, text};
@@ -180,5 +182,24 @@ on_both! {
         let mail = told().await;
         assert!(mail.starts_with("jobs: You already get Jobs & Posts and Early Help Weekly"), "{mail}");
         assert!(mail.contains("They come to you already") && !mail.contains("paused"), "{mail}");
+    }
+
+    async fn whom_an_operator_adds_to_one_more_digest_is_told_of_the_pause_that_stays(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, ANN, &["weekly"]).await;
+        pause(&subscribers, &store, 4).await;
+        let until = Some(subscribers.now().plus(WEEK * 4));
+        let told = async || {
+            let asked = Asked::default();
+            subscribers.add(&somebody(ANN, &["weekly", "jobs"]), Origin::COMMAND_LINE, &asked).await.unwrap();
+            let mail = asked.0.into_inner().unwrap().remove(0);
+            let NoticeKind::Confirm { pauses, .. } = mail.kind else { panic!("{mail:?}") };
+            pauses.until("weekly")
+        };
+        assert_eq!(told().await, until);
+        // A confirmation that lifts a suppression starts anew.
+        subscribers.suppress(&address(ANN), SuppressionReason::Bounced, "", Origin::RELAY).await.unwrap();
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(told().await, None);
     }
 }
