@@ -82,19 +82,11 @@ impl Subscribers {
         pause_until: Option<UtcMillis>,
         origin: Origin<'_>,
     ) -> Result<Chose, SubscribersError> {
-        let mut session = self.store.write(Durability::Full).await?;
-        // A layout beside this one would go by the choice of before.
-        session.lock_digest(&claim.digest).await?;
-        if let Some((row, _)) = find(&mut session, claim).await? {
-            session.lock_subscriber(row.id).await?;
-        }
-        let Some((row, have)) = find(&mut session, claim).await? else { return Ok(Chose::NotSubscribed) };
-        let this = have.into_iter().find(|have| have.digest == claim.digest && have.state != SubscriptionState::Left);
-        let Some(this) = this.filter(|_| row.state == SubscriberState::Confirmed) else {
-            return Ok(Chose::NotSubscribed);
-        };
         let now = self.now();
         let pause = pause_until.filter(|until| *until > now);
+        let Some((mut session, row, this)) = self.locked_for_choice(claim, pause.is_some()).await? else {
+            return Ok(Chose::NotSubscribed);
+        };
         let next = SubscriptionRow {
             state: if pause.is_some() { SubscriptionState::Paused } else { SubscriptionState::Active },
             topics: topics.map_or_else(|| this.topics.clone(), Topics::stored),
@@ -128,6 +120,43 @@ impl Subscribers {
         }
         Ok(Chose::Now)
     }
+
+    /// The person of the link, whom nobody else changes until the end of the transaction, and what they get of its digest. A
+    /// layout beside the beginning or the end of a pause would go by what was before, so that the digest is locked for those;
+    /// not for topics alone, which may have to wait for an import that has the person, and all that is done with the issues of
+    /// the digest would wait with them.
+    async fn locked_for_choice(
+        &self,
+        claim: &DigestClaim,
+        pauses: bool,
+    ) -> Result<Option<(Session, SubscriberRow, SubscriptionRow)>, SubscribersError> {
+        let mut locks = pauses;
+        loop {
+            let mut session = self.store.write(Durability::Full).await?;
+            let Some((row, this)) = chooses(&mut session, claim).await? else { return Ok(None) };
+            locks |= this.state == SubscriptionState::Paused;
+            if locks {
+                session.lock_digest(&claim.digest).await?;
+            }
+            session.lock_subscriber(row.id).await?;
+            match chooses(&mut session, claim).await? {
+                // Paused in between, by a file or on another page.
+                Some((_, this)) if this.state == SubscriptionState::Paused && !locks => locks = true,
+                found => return Ok(found.map(|(row, this)| (session, row, this))),
+            }
+        }
+    }
+}
+
+/// Who chooses by that link, and what they get of its digest; `None`: they do not get it.
+async fn chooses(
+    session: &mut Session,
+    claim: &DigestClaim,
+) -> Result<Option<(SubscriberRow, SubscriptionRow)>, SubscribersError> {
+    let Some((row, have)) = find(session, claim).await? else { return Ok(None) };
+    let this = have.into_iter().find(|have| have.digest == claim.digest && have.state != SubscriptionState::Left);
+    let confirmed = row.state == SubscriberState::Confirmed;
+    Ok(this.filter(|_| confirmed).map(|this| (row, this)))
 }
 
 /// Whether less comes than before, and none of it sooner.

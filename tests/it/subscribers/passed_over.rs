@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use postround::domain::{DeliveryState, UtcMillis};
+use postround::domain::{DeliveryState, SubscriptionState, UtcMillis};
 use postround::store::{Durability, Place};
-use postround::subscribers::{Chose, DigestClaim, Leave, Origin, PersonalClaim, Subscribers, Undone};
+use postround::subscribers::{Chose, DigestClaim, Leave, Origin, PersonalClaim, Subscribers, Topics, Undone};
 
 use super::moving::{id_of, mailed, mark};
+use super::recalling::until_somebody_waits;
 use super::{ANN, URL};
 use crate::support::household::{Asked, confirmed, execute, subscribers, text};
-use crate::support::{MONDAY, TestStore, on_both};
+use crate::support::{MONDAY, PATIENCE, TestStore, on_both};
 
 const BEN: &str = "ben@northfold.example";
 const DAY: Duration = Duration::from_secs(86_400);
@@ -125,4 +126,54 @@ on_both! {
         comes_back(&store, &subscribers, way.as_ref()).await;
         assert_eq!(text(&store, "select state from deliveries").await, "queued");
     }
+}
+
+/// Changes the topics, and ends a pause where there is one.
+async fn chooses_news(store: &TestStore, subscribers: &Subscribers) -> tokio::task::JoinHandle<Chose> {
+    let claim = DigestClaim { subscriber: id_of(store, ANN).await, digest: "weekly".to_owned() };
+    let subscribers = subscribers.clone();
+    tokio::spawn(async move {
+        let news = Topics::parse("news");
+        subscribers.choose(&claim, Some(&news), None, Origin::PAGE).await.unwrap()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_that_wait_for_an_import_hold_up_nothing_that_is_done_with_the_issues_of_the_digest() {
+    let Some(store) = TestStore::postgres().await else { return };
+    let (subscribers, _clock) = subscribers(&store, URL).await;
+    confirmed(&subscribers, ANN, &["weekly"]).await;
+    composed(&store).await;
+    let mut import = subscribers.store().write(Durability::Normal).await.unwrap();
+    assert!(import.lock_subscriber(1).await.unwrap());
+    let chooses = chooses_news(&store, &subscribers).await;
+    until_somebody_waits(&store, "transactionid", || chooses.is_finished()).await;
+    let mut hold = subscribers.store().write(Durability::Normal).await.unwrap();
+    tokio::time::timeout(PATIENCE, hold.lock_digest("weekly")).await.unwrap().unwrap();
+    assert!(!chooses.is_finished());
+    hold.commit().await.unwrap();
+    import.commit().await.unwrap();
+    assert_eq!(chooses.await.unwrap(), Chose::Now);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_ends_a_pause_that_a_file_has_just_begun_waits_for_the_layout_too() {
+    let Some(store) = TestStore::postgres().await else { return };
+    let (subscribers, _clock) = subscribers(&store, URL).await;
+    confirmed(&subscribers, ANN, &["weekly"]).await;
+    composed(&store).await;
+    let mut import = subscribers.store().write(Durability::Normal).await.unwrap();
+    assert!(import.lock_subscriber(1).await.unwrap());
+    let mut layout = subscribers.store().write(Durability::Normal).await.unwrap();
+    layout.lock_digest("weekly").await.unwrap();
+    let mut chooses = chooses_news(&store, &subscribers).await;
+    until_somebody_waits(&store, "transactionid", || chooses.is_finished()).await;
+    let mut paused = import.subscriptions_among(&[1]).await.unwrap().remove(0);
+    (paused.state, paused.paused_until) = (SubscriptionState::Paused, Some(subscribers.now().plus(DAY)));
+    import.put_subscription(&paused).await.unwrap();
+    import.commit().await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(300), &mut chooses).await.is_err(), "it overtook the layout");
+    layout.commit().await.unwrap();
+    assert_eq!(chooses.await.unwrap(), Chose::Now);
+    assert_eq!(text(&store, "select state || ' ' || topics from subscriptions").await, "active news");
 }

@@ -46,7 +46,7 @@ async fn ends_the_pause(store: &TestStore, subscribers: &Subscribers) {
 }
 
 /// Waits until somebody waits for a lock of that kind, or `is_over`.
-async fn until_somebody_waits(store: &TestStore, kind: &str, is_over: impl Fn() -> bool) {
+pub(super) async fn until_somebody_waits(store: &TestStore, kind: &str, is_over: impl Fn() -> bool) {
     let waiting = format!(
         "select cast(count(*) as text) from pg_locks l join pg_stat_activity a on a.pid = l.pid
          where not l.granted and l.locktype = '{kind}' and a.datname = current_database()"
