@@ -17,8 +17,8 @@ pub(super) struct Own {
     sign_ups: HashSet<i64>,
     /// When they confirmed their address last, where a row says what a confirmation lifts.
     confirmations: HashMap<i64, UtcMillis>,
-    /// When they agreed last to a digest that a row says they had left then.
-    agreements: HashMap<(i64, String), UtcMillis>,
+    /// When they agreed last to each digest, where a row says that they had left some or all.
+    agreements: HashMap<i64, HashMap<String, UtcMillis>>,
 }
 
 /// What one of them has done themselves, as the events say that come along with them.
@@ -62,20 +62,23 @@ impl Own {
             own.profiles = session.own_profiles_among(&changed).await?.into_iter().collect();
             own.sign_ups = session.own_sign_ups_among(&changed).await?.into_iter().collect();
         }
-        let people = |which: fn(&Row) -> bool| -> Vec<i64> {
+        let people = |all: &[&HashMap<String, SubscriberRow>], which: fn(&Row) -> bool| -> Vec<i64> {
             let rows = chunk.iter().map(|numbered| &numbered.row).filter(|row| which(row));
-            rows.flat_map(|row| [known, moved].into_iter().filter_map(|people| people.get(&row.address_hash)))
+            rows.flat_map(|row| all.iter().filter_map(|people| people.get(&row.address_hash)))
                 .map(|person| person.id)
                 .collect()
         };
-        let barred = people(|row| lifted_since(row).is_some() || left_by(row).is_some());
+        let barred = people(&[known, moved], |row| lifted_since(row).is_some() || left_by(row).is_some());
         if !barred.is_empty() {
             own.confirmations = session.own_confirmations_among(&barred).await?.into_iter().collect();
         }
-        let left = people(left_in_part);
+        let mut left = people(&[known, moved], |row| left_by(row).is_some());
+        // To whoever has moved a row only says that they have gone.
+        left.extend(people(&[known], left_in_part));
         if !left.is_empty() {
-            let agreements = session.own_agreements_among(&left).await?.into_iter();
-            own.agreements = agreements.map(|(id, digest, at)| ((id, digest), at)).collect();
+            for (id, digest, at) in session.own_agreements_among(&left).await? {
+                own.agreements.entry(id).or_default().insert(digest, at);
+            }
         }
         Ok(own)
     }
@@ -89,7 +92,7 @@ impl Own {
             self.confirmations.insert(id, at);
         }
         for (digest, at) in &done.agreed {
-            let last = self.agreements.entry((id, digest.clone())).or_insert(*at);
+            let last = self.agreements.entry(id).or_default().entry(digest.clone()).or_insert(*at);
             *last = (*at).max(*last);
         }
     }
@@ -102,11 +105,14 @@ impl Own {
     }
 
     /// Whether what a row says of somebody, that they had left or were dead, is from before they confirmed their address
-    /// themselves. A complaint is never over.
+    /// themselves, or undid a leaving. A complaint is never over.
     pub(super) fn is_over(&self, person: &SubscriberRow, row: &Row, wanted: SubscriberState) -> bool {
         let before = |at: UtcMillis| self.confirmations.get(&person.id).is_some_and(|confirmed| at < *confirmed);
+        let agreed = |at: UtcMillis| {
+            self.agreements.get(&person.id).is_some_and(|digests| digests.values().any(|agreed| at < *agreed))
+        };
         match wanted {
-            SubscriberState::Unsubscribed => row.gone_at().is_some_and(before),
+            SubscriberState::Unsubscribed => row.gone_at().is_some_and(|at| before(at) || agreed(at)),
             SubscriberState::Bounced => row.gone_at().is_some_and(before) || self.has_lifted(person, row),
             SubscriberState::Pending | SubscriberState::Confirmed | SubscriberState::Complained => false,
         }
@@ -114,7 +120,7 @@ impl Own {
 
     /// Whether they have agreed to a digest themselves since they had left it where a row comes from.
     pub(super) fn has_taken_up(&self, person: &SubscriberRow, theirs: &SubscriptionRow) -> bool {
-        let agreed = self.agreements.get(&(person.id, theirs.digest.clone()));
+        let agreed = self.agreements.get(&person.id).and_then(|digests| digests.get(&theirs.digest));
         theirs.state == SubscriptionState::Left
             && theirs.left_at.is_some_and(|left| agreed.is_some_and(|at| left < *at))
     }

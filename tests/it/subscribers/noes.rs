@@ -210,6 +210,28 @@ on_both! {
         }
     }
 
+    async fn an_export_from_before_somebody_undid_their_leaving_takes_nobody_off(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let (ann, asked) = ("ann@northfold.example", Asked::default());
+        confirms(ann, &subscribers, &clock).await;
+        clock.advance(Duration::from_secs(60));
+        let (id, weekly) = (public_id(&store).await, Leave::Digest("weekly"));
+        let left = subscribers.say_goodbye(&id, "weekly", weekly, Origin::PAGE, &asked).await.unwrap();
+        clock.advance(Duration::from_secs(300));
+        let mut export = Vec::new();
+        subscribers.export_all(&mut export).await.unwrap();
+        clock.advance(Duration::from_secs(300));
+        let way = subscribers.tokens().verify_undo(left.way.unwrap().as_str(), subscribers.now()).unwrap();
+        subscribers.undo(&way, "Undo", Origin::PAGE).await.unwrap();
+        clock.advance(Duration::from_secs(300));
+        let later = format!("email,unsubscribed_at\n{ann},{}\n", subscribers.now().exact());
+        clock.advance(Duration::from_secs(300));
+        for (file, state) in [(export, "confirmed"), (later.into_bytes(), "unsubscribed")] {
+            import(&store, &subscribers, &file, PAPER, false).await;
+            assert_eq!(states(&store).await, format!("{ann} {state}"));
+        }
+    }
+
     async fn an_old_dated_no_counts_against_an_operators_word_that_somebody_agreed(store: TestStore) {
         let (subscribers, _clock) = subscribers(&store, URL).await;
         confirmed(&subscribers, "ann@northfold.example", &["weekly"]).await;
