@@ -82,9 +82,9 @@ on_both! {
 
     async fn whoever_waits_for_their_domain_takes_nothing_of_the_rate_of_all(test: TestStore) {
         let (world, catcher) = (World::new(test).await, Catcher::plain().await);
-        queue_every_second_to_the_slow_domain(&world, 180).await;
+        queue_every_second_to_the_slow_domain(&world, 280).await;
         let (engine, metronome) = (world.engine(with_a_slow_domain(&catcher)), Metronome::start());
-        engine.run(until_sent(&world, 200)).await;
+        engine.run(until_sent(&world, 300)).await;
         metronome.fifty_a_second(&times(&catcher));
         five_a_second_are_slow(&catcher, &metronome);
     }
@@ -94,10 +94,10 @@ on_both! {
 async fn of_two_nodes_neither_takes_places_for_whoever_waits_for_their_domain() {
     let Some(test) = TestStore::postgres().await else { return };
     let (world, catcher) = (World::new(test).await, Catcher::plain().await);
-    queue_every_second_to_the_slow_domain(&world, 230).await;
+    queue_every_second_to_the_slow_domain(&world, 280).await;
     let (first, second) = (world.engine(with_a_slow_domain(&catcher)), world.engine(with_a_slow_domain(&catcher)));
     let metronome = Metronome::start();
-    tokio::join!(first.run(until_sent(&world, 250)), second.run(until_sent(&world, 250)));
+    tokio::join!(first.run(until_sent(&world, 300)), second.run(until_sent(&world, 300)));
     metronome.fifty_a_second(&times(&catcher));
     five_a_second_are_slow(&catcher, &metronome);
 }
