@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::columns::Column;
 use super::history::Mark;
-use super::noes::Noes;
+use super::noes::{Noes, TIMELESS};
 use super::row::{Cells, Claim, Past, Reading, Row};
 use super::table::Record;
 use super::wishes::Wishes;
@@ -78,12 +78,13 @@ impl Fields<'_> {
         let mark = self.mark(&cells, &mut noes);
         for state in self.may_be(Column::State).filter_map(|text| values::state(text).ok()) {
             if self.surplus > 0 && super::decide::gone(state) {
-                noes.say(state, None);
+                noes.say(TIMELESS, state, None);
             }
         }
-        if let Some(gone) = noes.gone {
-            let left = gone.at.filter(|_| gone.state != SubscriberState::Bounced);
-            let claim = Claim { state: Some(gone.state), gone_at: gone.at, left_at: left, ..Claim::default() };
+        if noes.any() {
+            let gone = noes.gone();
+            let left = gone.iter().find(|gone| gone.state != SubscriberState::Bounced).and_then(|gone| gone.at);
+            let claim = Claim { left_at: left, ..Claim::default() }.with_noes(gone);
             let past = mark.map(|mark| Box::new(Past { suppressed: Some(mark), ..Past::default() }));
             return Said::No(Box::new(Row {
                 line: self.record.line,
@@ -111,7 +112,7 @@ impl Fields<'_> {
                     SuppressionReason::Complaint => SubscriberState::Complained,
                     SuppressionReason::Erased | SuppressionReason::Manual => SubscriberState::Unsubscribed,
                 };
-                noes.say(state, Some(mark.since));
+                noes.say("suppressed", state, Some(mark.since));
                 Some(mark)
             }
             Err(why) => {

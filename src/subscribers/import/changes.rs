@@ -146,7 +146,7 @@ fn newcomer(row: &Row, state: SubscriberState, public_id: PublicId, now: UtcMill
         created_at: row.created_at.unwrap_or(now),
         updated_at: now,
         confirmed_at: row.claim.confirmed_at.or(confirmed.then_some(now)),
-        left_all_at: (state == SubscriberState::Unsubscribed).then_some(now),
+        left_all_at: (state == SubscriberState::Unsubscribed || row.claim.left()).then_some(now),
     }
 }
 
@@ -156,7 +156,8 @@ pub(super) fn subscriptions_of(
     row: &Row,
     now: UtcMillis,
 ) -> impl Iterator<Item = SubscriptionRow> {
-    let gone_at = (person.state == SubscriberState::Unsubscribed).then(|| row.claim.left_at.unwrap_or(now).min(now));
+    let left_there = person.state == SubscriberState::Unsubscribed || row.claim.left();
+    let gone_at = left_there.then(|| row.claim.left_at.unwrap_or(now).min(now));
     fresh(row, person.id, now).into_iter().map(move |have| match gone_at {
         Some(at) if have.state != SubscriptionState::Left => left(have, at),
         _ => have,

@@ -1,7 +1,7 @@
 //! The columns of a table of people: which of them means what, in our own files and in those of other programs.
 
 use super::Format;
-use super::noes::NoColumn;
+use super::no_columns::NoColumn;
 
 macro_rules! columns {
     ($($(#[$meta:meta])* $name:ident,)*) => {

@@ -146,7 +146,7 @@ impl Known {
         if let Some(person) = self.mover(row).filter(|_| asks) {
             let theirs = self.decide_moved(row, person, wanted, suppressed, now);
             return match known.filter(|_| gone(wanted)) {
-                Some(asker) => end_request(self.go(row, asker, wanted, now), theirs),
+                Some(asker) => end_request(self.go(row, asker, now), theirs),
                 None => theirs,
             };
         }
@@ -161,7 +161,7 @@ impl Known {
         };
         let have = self.subscriptions.get(&known.id).map_or(&[][..], Vec::as_slice);
         if gone(wanted) {
-            return self.go(row, known, wanted, now);
+            return self.go(row, known, now);
         }
         match (suppressed, known.state) {
             (Some(reason), _) => Decision::Skip(because(reason)),
@@ -202,13 +202,29 @@ impl Known {
     }
 
     /// What a row that says no does to whoever has its address.
-    fn go(&self, row: &Row, known: &SubscriberRow, wanted: SubscriberState, now: UtcMillis) -> Decision {
-        let over = self.own.is_over(known, row, wanted);
-        if over || strictness(wanted) <= strictness(known.state) {
-            return self.suppression(row, known);
+    fn go(&self, row: &Row, known: &SubscriberRow, now: UtcMillis) -> Decision {
+        match self.leave(known, &self.own.lasting(known, row), now) {
+            Some(update) => Decision::Update(vec![update]),
+            None => self.suppression(row, known),
         }
+    }
+
+    /// Somebody goes for the strictest of these reasons, where that is stricter than what is known of them.
+    pub(super) fn leave(&self, known: &SubscriberRow, reasons: &[SubscriberState], now: UtcMillis) -> Option<Update> {
+        let state = *reasons.first().filter(|state| strictness(**state) > strictness(known.state))?;
         let have = self.subscriptions.get(&known.id).map_or(&[][..], Vec::as_slice);
-        Decision::Update(vec![leave(known, have, wanted, now)])
+        let leaves = reasons.contains(&SubscriberState::Unsubscribed);
+        let open = have.iter().filter(|have| leaves && have.state != SubscriptionState::Left);
+        let left_all_at = leaves.then_some(now).or(known.left_all_at);
+        Some(Update {
+            row: SubscriberRow { state, updated_at: now, left_all_at, ..known.clone() },
+            put: open.map(|have| left(have.clone(), now)).collect(),
+            cancel: have.iter().map(|have| have.digest.clone()).collect(),
+            drop: Vec::new(),
+            confirms: false,
+            ask: false,
+            gets: Vec::new(),
+        })
     }
 
     /// Of somebody who has gone here as well only a suppression can be new.
@@ -314,27 +330,6 @@ fn stricter<'r>(
         _ => None,
     })
     .collect()
-}
-
-/// Somebody goes, since the file says so.
-pub(super) fn leave(
-    known: &SubscriberRow,
-    have: &[SubscriptionRow],
-    wanted: SubscriberState,
-    now: UtcMillis,
-) -> Update {
-    let leaves = wanted == SubscriberState::Unsubscribed;
-    let open = have.iter().filter(|have| leaves && have.state != SubscriptionState::Left);
-    let left_all_at = leaves.then_some(now).or(known.left_all_at);
-    Update {
-        row: SubscriberRow { state: wanted, updated_at: now, left_all_at, ..known.clone() },
-        put: open.map(|have| left(have.clone(), now)).collect(),
-        cancel: have.iter().map(|have| have.digest.clone()).collect(),
-        drop: Vec::new(),
-        confirms: false,
-        ask: false,
-        gets: Vec::new(),
-    }
 }
 
 /// The subscriptions of a row, for a person who has none of them.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::columns::Column;
 use super::decide::gone;
-use super::noes::Noes;
+use super::noes::{CLEANED, Noes, TIMELESS, UNSUBSCRIBED};
 use super::row::{Cells, Claim, Reading};
 use super::wishes::Wishes;
 use super::{Format, networks, values};
@@ -44,6 +44,7 @@ impl Told {
 /// What a row says about consent.
 pub(super) fn claim(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, String> {
     let noes = noes(cells, reading);
+    let gone = noes.gone();
     if let Some(unclear) = noes.unclear {
         return Err(unclear);
     }
@@ -56,20 +57,17 @@ pub(super) fn claim(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, S
     if noes.unconfirmed {
         claim.state = Some(SubscriberState::Pending);
     }
-    if let Some(gone) = noes.gone {
-        (claim.state, claim.gone_at) = (Some(gone.state), gone.at);
-    }
-    Ok(claim)
+    Ok(claim.with_noes(gone))
 }
 
 /// What the fields of a row say of somebody's having gone.
 pub(super) fn noes(cells: &Cells<'_>, reading: &Reading<'_>) -> Noes {
     let mut noes = Noes::default();
     match reading.layout.format {
-        Format::Csv | Format::Detect => match state_of(cells).map(values::state) {
-            Some(Ok(state)) if gone(state) => noes.say(state, None),
-            Some(Err(why)) => noes.doubt(why),
-            _ => {}
+        Format::Csv | Format::Detect => match state_of(cells).map(|text| (text, values::state(text))) {
+            Some((text, Ok(state))) => noes.say_state(text, state),
+            Some((_, Err(why))) => noes.doubt(why),
+            None => {}
         },
         Format::Listmonk => listmonk(cells, reading, &mut noes),
         Format::PhpList => {
@@ -77,7 +75,7 @@ pub(super) fn noes(cells: &Cells<'_>, reading: &Reading<'_>) -> Noes {
             // the settings of the database there whether leaving touches it.
             for column in [Column::IsBlacklisted, Column::IsDisabled] {
                 match values::flag(cells.text(column)) {
-                    Ok(true) => noes.say(SubscriberState::Unsubscribed, None),
+                    Ok(true) => noes.say(TIMELESS, SubscriberState::Unsubscribed, None),
                     Ok(false) => {}
                     Err(why) => noes.doubt(why),
                 }
@@ -116,7 +114,7 @@ fn listmonk(cells: &Cells<'_>, reading: &Reading<'_>, noes: &mut Noes) {
         "disabled" | "blocklisted" | "blacklisted" => {
             // At the latest; a time that cannot be read is none.
             let at = cells.get(Column::UpdatedAt).and_then(|at| values::past(at, reading.now).ok());
-            noes.say(SubscriberState::Unsubscribed, at);
+            noes.say(UNSUBSCRIBED, SubscriberState::Unsubscribed, at);
         }
         other => noes.doubt(format!("`{}` is none of listmonk's states", values::shown(other))),
     }
@@ -139,13 +137,13 @@ fn mailchimp_noes(cells: &Cells<'_>, reading: &Reading<'_>, noes: &mut Noes) {
         true => SubscriberState::Complained,
         false => SubscriberState::Unsubscribed,
     };
-    noes.went(left, cells.get(Column::UnsubTime), reading.now);
-    noes.went(SubscriberState::Bounced, cells.get(Column::CleanTime), reading.now);
+    noes.went(UNSUBSCRIBED, left, cells.get(Column::UnsubTime), reading.now);
+    noes.went(CLEANED, SubscriberState::Bounced, cells.get(Column::CleanTime), reading.now);
     let has = |column| reading.layout.columns.contains(&Some(column));
     match reading.told {
-        Some(Told::Unsubscribed) => noes.say(left, None),
-        Some(Told::Cleaned) => noes.say(SubscriberState::Bounced, None),
-        None if noes.gone.is_none() && (has(Column::UnsubTime) || has(Column::CleanTime)) => noes.doubt(
+        Some(Told::Unsubscribed) => noes.say(UNSUBSCRIBED, left, None),
+        Some(Told::Cleaned) => noes.say(CLEANED, SubscriberState::Bounced, None),
+        None if !noes.any() && (has(Column::UnsubTime) || has(Column::CleanTime)) => noes.doubt(
             "whether this person has left cannot be told: the time is empty, and the file is not called as Mailchimp \
              calls it"
                 .to_owned(),

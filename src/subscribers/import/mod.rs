@@ -15,6 +15,7 @@ mod foreign;
 mod history;
 mod movers;
 mod networks;
+mod no_columns;
 mod noes;
 mod own;
 mod plan;

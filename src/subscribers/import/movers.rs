@@ -1,9 +1,8 @@
 //! Decides what a row does to whoever had its address before.
 
-use super::decide::{Decision, Known, because, gone, leave};
+use super::decide::{Decision, Known, because, gone};
 use super::report::Skip;
 use super::row::Row;
-use super::strictness;
 use crate::domain::{SubscriberState, UtcMillis};
 use crate::store::{SubscriberRow, SuppressionRow};
 use crate::subscribers::SuppressionReason;
@@ -33,14 +32,14 @@ impl Known {
         now: UtcMillis,
     ) -> Decision {
         match wanted {
-            SubscriberState::Unsubscribed | SubscriberState::Complained => {
-                if strictness(wanted) <= strictness(person.state) || self.own.is_over(person, row, wanted) {
-                    return Decision::Unchanged;
+            SubscriberState::Unsubscribed | SubscriberState::Bounced | SubscriberState::Complained => {
+                if row.claim.gone.iter().all(|gone| gone.state == SubscriberState::Bounced) {
+                    return Decision::Skip(Skip::Moved);
                 }
-                let have = self.subscriptions.get(&person.id).map_or(&[][..], Vec::as_slice);
-                Decision::Update(vec![leave(person, have, wanted, now)])
+                let mut reasons = self.own.lasting(person, row);
+                reasons.retain(|state| *state != SubscriberState::Bounced);
+                self.leave(person, &reasons, now).map_or(Decision::Unchanged, |update| Decision::Update(vec![update]))
             }
-            SubscriberState::Bounced => Decision::Skip(Skip::Moved),
             SubscriberState::Pending | SubscriberState::Confirmed => {
                 let theirs = || self.suppressed.get(&person.address_hash).copied();
                 Decision::Skip(match (suppressed.or_else(theirs), person.state) {

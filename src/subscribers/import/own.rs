@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::decide::{Numbered, gone};
+use super::decide::Numbered;
 use super::history::Event;
+use super::noes::Gone;
 use super::row::Row;
 use crate::domain::{SubscriberState, SubscriptionState, UtcMillis};
 use crate::store::{Session, StoreError, SubscriberRow, SubscriptionRow};
@@ -62,19 +63,20 @@ impl Own {
             own.profiles = session.own_profiles_among(&changed).await?.into_iter().collect();
             own.sign_ups = session.own_sign_ups_among(&changed).await?.into_iter().collect();
         }
-        let people = |all: &[&HashMap<String, SubscriberRow>], which: fn(&Row) -> bool| -> Vec<i64> {
+        let people = |all: &[&HashMap<String, SubscriberRow>], which: &dyn Fn(&Row) -> bool| -> Vec<i64> {
             let rows = chunk.iter().map(|numbered| &numbered.row).filter(|row| which(row));
             rows.flat_map(|row| all.iter().filter_map(|people| people.get(&row.address_hash)))
                 .map(|person| person.id)
                 .collect()
         };
-        let barred = people(&[known, moved], |row| lifted_since(row).is_some() || left_by(row).is_some());
+        let dated = |row: &Row| row.claim.gone.iter().any(|gone| row.gone_at(gone).is_some());
+        let barred = people(&[known, moved], &|row| lifted_since(row).is_some() || dated(row));
         if !barred.is_empty() {
             own.confirmations = session.own_confirmations_among(&barred).await?.into_iter().collect();
         }
-        let mut left = people(&[known, moved], |row| left_by(row).is_some());
+        let mut left = people(&[known, moved], &dated);
         // To whoever has moved a row only says that they have gone.
-        left.extend(people(&[known], left_in_part));
+        left.extend(people(&[known], &left_in_part));
         if !left.is_empty() {
             for (id, digest, at) in session.own_agreements_among(&left).await? {
                 own.agreements.entry(id).or_default().insert(digest, at);
@@ -104,18 +106,19 @@ impl Own {
         lifted_since(row).is_some_and(|since| confirmed.is_some_and(|at| since < *at))
     }
 
-    /// Whether what a row says of somebody, that they had left or were dead, is from before they confirmed their address
-    /// themselves, or undid a leaving. A complaint is never over.
-    pub(super) fn is_over(&self, person: &SubscriberRow, row: &Row, wanted: SubscriberState) -> bool {
+    /// The reasons for which a row says of somebody that they have gone, without those from before they confirmed their
+    /// address themselves, or undid a leaving: such as that they had left or were dead. A complaint is never over.
+    pub(super) fn lasting(&self, person: &SubscriberRow, row: &Row) -> Vec<SubscriberState> {
         let before = |at: UtcMillis| self.confirmations.get(&person.id).is_some_and(|confirmed| at < *confirmed);
         let agreed = |at: UtcMillis| {
             self.agreements.get(&person.id).is_some_and(|digests| digests.values().any(|agreed| at < *agreed))
         };
-        match wanted {
-            SubscriberState::Unsubscribed => row.gone_at().is_some_and(|at| before(at) || agreed(at)),
-            SubscriberState::Bounced => row.gone_at().is_some_and(before) || self.has_lifted(person, row),
-            SubscriberState::Pending | SubscriberState::Confirmed | SubscriberState::Complained => false,
-        }
+        let lasts = |gone: &&Gone| match gone.state {
+            SubscriberState::Unsubscribed => !row.gone_at(gone).is_some_and(|at| before(at) || agreed(at)),
+            SubscriberState::Bounced => !row.gone_at(gone).is_some_and(before) && !self.has_lifted(person, row),
+            SubscriberState::Pending | SubscriberState::Confirmed | SubscriberState::Complained => true,
+        };
+        row.claim.gone.iter().filter(lasts).map(|gone| gone.state).collect()
     }
 
     /// Whether they have agreed to a digest themselves since they had left it where a row comes from.
@@ -147,11 +150,6 @@ impl Own {
 fn lifted_since(row: &Row) -> Option<UtcMillis> {
     let mark = row.past.as_ref()?.suppressed.as_ref()?;
     mark.reason.is_lifted_by_confirmation().then_some(mark.since)
-}
-
-/// When whoever a row says has gone had done so at the latest, where it says that.
-fn left_by(row: &Row) -> Option<UtcMillis> {
-    row.gone_at().filter(|_| row.claim.state.is_some_and(gone))
 }
 
 /// Whether a row says of a digest that somebody had left it, and when.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::bad::Bad;
 use super::columns::{Column, Layout};
 use super::history::{Event, Former, Mark, Reason, Request, Turn};
+use super::noes::Gone;
 use super::table::Record;
 use super::wishes::{Chooser, Wishes};
 use super::{Format, ImportBasis, history, networks, values};
@@ -40,10 +41,22 @@ pub(super) struct Claim {
     pub(super) network: Option<String>,
     /// When they left there.
     pub(super) left_at: Option<UtcMillis>,
-    /// When they had gone at the latest, where the row says that they have, and when.
-    pub(super) gone_at: Option<UtcMillis>,
+    /// That they have gone, for each reason that the row gives; the strictest first.
+    pub(super) gone: Vec<Gone>,
     /// They were never asked there, so that nobody may mail them.
     pub(super) stranger: bool,
+}
+
+impl Claim {
+    /// With what the row says of their having gone.
+    pub(super) fn with_noes(self, gone: Vec<Gone>) -> Self {
+        Self { state: gone.first().map(|gone| gone.state).or(self.state), gone, ..self }
+    }
+
+    /// Whether they have left, whatever else the row says.
+    pub(super) fn left(&self) -> bool {
+        self.gone.iter().any(|gone| gone.state == SubscriberState::Unsubscribed)
+    }
 }
 
 /// What only our own export knows.
@@ -191,11 +204,11 @@ impl Row {
         self.past.iter().flat_map(|past| &past.former)
     }
 
-    /// When they had gone at the latest, where it says that they have, and when: what our own export has of somebody is as old
+    /// When they had gone at the latest for that reason, where it says when: what our own export has of somebody is as old
     /// as the last that happened.
-    pub(super) fn gone_at(&self) -> Option<UtcMillis> {
+    pub(super) fn gone_at(&self, gone: &Gone) -> Option<UtcMillis> {
         let last = self.past.iter().flat_map(|past| &past.events).map(Event::at).max();
-        self.claim.gone_at.max(last)
+        gone.at.max(last)
     }
 
     /// Whether it is what our own export says of one person.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use postround::domain::UtcMillis;
 use postround::subscribers::{Import, ImportBasis, ImportReport, Leave, Origin, Subscribers};
 
-use super::{URL, import, public_id, states};
+use super::moving::{NEW, moves};
+use super::{ANN, URL, import, public_id, states};
 use crate::support::household::{Asked, confirmed, execute, somebody, subscribers, text};
 use crate::support::{TestClock, TestStore, on_both};
 
@@ -237,5 +238,49 @@ on_both! {
         confirmed(&subscribers, "ann@northfold.example", &["weekly"]).await;
         import(&store, &subscribers, b"email,unsubscribed_at\nann@northfold.example,2022-01-02\n", PAPER, false).await;
         assert_eq!(states(&store).await, "ann@northfold.example unsubscribed");
+    }
+
+    async fn all_noes_of_a_row_count_and_each_by_its_own_rule(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        for (name, columns, fields) in [
+            ("good", "unsubscribed,bounced", "yes,yes"), ("state", "state,bounced", "unsubscribed,1"),
+            ("bad", "unsubscribed,bounced,locale", "yes,yes,xx"), ("complaint", "spam,bounced", "yes,yes"),
+        ] {
+            confirmed(&subscribers, ANN, &["weekly"]).await;
+            moves(&store, &subscribers, ANN, NEW).await;
+            let file = format!("email,{columns}\n{ANN},{fields}\n");
+            let report = import(&store, &subscribers, file.as_bytes(), PAPER, true).await;
+            assert_eq!(text(&store, "select email from live_subscriptions").await, "", "{name}: {report:?}");
+            execute(&store, "delete from notice_slots; delete from former_addresses; delete from deliveries; delete from subscriptions;
+                delete from consent_events; delete from subscribers; delete from suppressions").await;
+        }
+        // Of somebody who is not known the strictest is written down, and that they had left everything.
+        import(&store, &subscribers, format!("email,unsubscribed,bounced\n{ANN},yes,yes\n").as_bytes(), PAPER, false).await;
+        assert_eq!(states(&store).await, format!("{ANN} bounced"));
+        assert_eq!(text(&store, "select distinct state from subscriptions").await, "left");
+    }
+
+    async fn a_date_is_that_of_its_own_no_and_of_no_other(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let ann = "ann@northfold.example";
+        confirms(ann, &subscribers, &clock).await;
+        let old = "2020-01-01 08:00:00";
+        for (columns, fields, state) in [
+            ("unsubscribed,blacklist", format!("{old},yes"), "unsubscribed"),
+            ("unsubscribed,deleted_at", format!("yes,{old}"), "unsubscribed"),
+            ("unsubscribed,blacklist", format!("{old},{old}"), "confirmed"),
+            ("unsubscribed,bounced", format!("{old},yes"), "bounced"),
+            ("unsubscribed,bounced", format!("yes,{old}"), "unsubscribed"),
+            ("unsubscribed,unsubscribed_at", format!("yes,{old}"), "confirmed"),
+            ("state,unsubscribed_at", format!("unsubscribed,{old}"), "confirmed"),
+            ("state,bounced_at", format!("unsubscribed,{old}"), "unsubscribed"),
+            ("blacklisted,is_blacklisted,blocklist_date", format!(",1,{old}"), "confirmed"),
+        ] {
+            let file = format!("email,{columns}\n{ann},{fields}\n");
+            import(&store, &subscribers, file.as_bytes(), PAPER, false).await;
+            assert_eq!(states(&store).await, format!("{ann} {state}"), "{file}");
+            execute(&store, "update subscribers set state = 'confirmed';
+                update subscriptions set state = 'active', left_at = null; delete from suppressions").await;
+        }
     }
 }
