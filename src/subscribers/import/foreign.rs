@@ -113,7 +113,7 @@ fn listmonk(cells: &Cells<'_>, reading: &Reading<'_>, noes: &mut Noes) {
         "enabled" => {}
         "disabled" | "blocklisted" | "blacklisted" => {
             // At the latest; a time that cannot be read is none.
-            let at = cells.get(Column::UpdatedAt).and_then(|at| values::past(at, reading.now).ok());
+            let at = cells.get(Column::UpdatedAt).and_then(|at| values::past_at_latest(at, reading.now).ok());
             noes.say(UNSUBSCRIBED, SubscriberState::Unsubscribed, at);
         }
         other => noes.doubt(format!("`{}` is none of listmonk's states", values::shown(other))),

@@ -5,7 +5,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::networks;
-use super::values::{moment, shown};
+use super::values::{at_latest, moment, shown};
 use crate::config::Retention;
 use crate::domain::{EmailAddress, UtcMillis};
 use crate::store::{Ask, ConsentRow, FormerAddressRow, GivenReasonRow, JoinRequestRow, ReasonRow, SuppressionRow};
@@ -29,7 +29,7 @@ impl Mark {
         if known.as_str() != reason {
             return Err(wrong());
         }
-        let since = words.next().ok_or_else(wrong).and_then(moment)?;
+        let since = words.next().ok_or_else(wrong).and_then(at_latest)?;
         Ok(Self { reason: known, since, note: super::values::cut(words.next().unwrap_or_default()) })
     }
 }

@@ -66,7 +66,7 @@ impl NoColumn {
 
     /// A moment says that it was so from then on.
     fn note_moment(&self, text: &str, now: UtcMillis, noes: &mut Noes) {
-        match (values::past(text, now), self.kind) {
+        match (values::past_at_latest(text, now), self.kind) {
             (Ok(at), Kind::Gone(state)) => noes.say(self.subject, state, Some(at)),
             (Ok(_), _) => {}
             (Err(_), kind) => {

@@ -54,7 +54,7 @@ impl Noes {
 
     /// Notes a moment at which they went; one that cannot be read is none that is empty.
     pub(super) fn went(&mut self, subject: Subject, state: SubscriberState, at: Option<&str>, now: UtcMillis) {
-        match at.map(|text| values::past(text, now)) {
+        match at.map(|text| values::past_at_latest(text, now)) {
             None => {}
             Some(Ok(at)) => self.say(subject, state, Some(at)),
             Some(Err(why)) => {

@@ -83,7 +83,7 @@ impl Entry {
                 format!("`{}` is no reason; those are erased, bounced, complaint and manual", values::shown(word))
             })
         });
-        match (reason.transpose(), text(places.since).map(values::moment).transpose()) {
+        match (reason.transpose(), text(places.since).map(values::at_latest).transpose()) {
             (Ok(reason), Ok(since)) => Ok(Self { reason, since, ..entry }),
             (Ok(reason), Err(bad)) => Err(Bad { reason: bad, entry: Some(Self { reason, ..entry }) }),
             // Why it stands there cannot be read, and not either that a confirmation would lift it.

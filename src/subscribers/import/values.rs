@@ -10,6 +10,8 @@ use crate::domain::{Locale, SubscriberState, UtcMillis};
 const LONGEST: usize = 1000;
 /// Files that were written in another zone may be ahead by so much.
 const PATIENCE: Duration = Duration::from_secs(86_400);
+/// From the beginning of a day in UTC until it has ended twelve hours west of there, where it ends last.
+const LONGEST_DAY: Duration = Duration::from_millis(36 * 3_600_000 - 1);
 
 #[allow(clippy::needless_pass_by_value, reason = "so that it fits `map_err`")]
 pub(super) fn said(error: impl ToString) -> String {
@@ -135,12 +137,25 @@ pub(super) fn past(text: &str, now: UtcMillis) -> Result<UtcMillis, String> {
     Ok(moment)
 }
 
-/// RFC 3339, or a date with or without a time, in UTC.
+/// The last moment that a past one may mean, as for the time of a no.
+pub(super) fn past_at_latest(text: &str, now: UtcMillis) -> Result<UtcMillis, String> {
+    past(text, now).and_then(|_| at_latest(text))
+}
+
+/// The last moment that a date may mean: a day without a time is over when it is over everywhere.
+pub(super) fn at_latest(text: &str) -> Result<UtcMillis, String> {
+    let moment = moment(text)?;
+    Ok(if day(text).is_some() { moment.plus(LONGEST_DAY) } else { moment })
+}
+
+fn day(text: &str) -> Option<UtcMillis> {
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+    Some(day.and_time(NaiveTime::MIN).and_utc().into())
+}
+
+/// RFC 3339, or a date with or without a time, in UTC; a day without one means its beginning.
 pub(super) fn moment(text: &str) -> Result<UtcMillis, String> {
     let naive = |format| NaiveDateTime::parse_from_str(text, format).map(|time| UtcMillis::from(time.and_utc()));
-    let day = || {
-        NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|day| UtcMillis::from(day.and_time(NaiveTime::MIN).and_utc()))
-    };
     DateTime::parse_from_rfc3339(text)
         .map(UtcMillis::from)
         .or_else(|_| naive("%Y-%m-%d %H:%M:%S%.f"))
@@ -148,7 +163,7 @@ pub(super) fn moment(text: &str) -> Result<UtcMillis, String> {
         // As databases write it: `2026-11-23 08:00:00.5+00`.
         .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z").map(UtcMillis::from))
         .or_else(|_| naive("%Y-%m-%d %H:%M"))
-        .or_else(|_| day())
+        .or_else(|_| day(text).ok_or(()))
         .map_err(|_| format!("`{}` is not a date; one looks like 2026-11-23 or 2026-11-23T08:00:00Z", shown(text)))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::values::{moment, said, shown};
+use super::values::{at_latest, moment, said, shown};
 use crate::config::{Config, as_words};
 use crate::domain::{SubscriptionState, UtcMillis};
 use crate::store::SubscriptionRow;
@@ -216,7 +216,7 @@ fn read_subscriptions(text: &str) -> Result<Vec<SubscriptionRow>, String> {
             match word.split_once('=') {
                 None => have.state = word.parse().map_err(|_| wrong())?,
                 Some(("until", at)) => have.paused_until = Some(moment(at)?),
-                Some(("left", at)) => have.left_at = Some(moment(at)?),
+                Some(("left", at)) => have.left_at = Some(at_latest(at)?),
                 Some(("since", at)) => have.created_at = moment(at)?,
                 Some(_) => return Err(wrong()),
             }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use postround::domain::UtcMillis;
-use postround::subscribers::{Import, ImportBasis, ImportReport, Leave, Origin, Subscribers};
+use postround::subscribers::{Import, ImportBasis, ImportReport, Leave, Origin, Subscribers, SuppressionReason};
 
 use super::moving::{NEW, moves};
 use super::{ANN, URL, import, public_id, states};
@@ -281,6 +281,34 @@ on_both! {
             assert_eq!(states(&store).await, format!("{ann} {state}"), "{file}");
             execute(&store, "update subscribers set state = 'confirmed';
                 update subscriptions set state = 'active', left_at = null; delete from suppressions").await;
+        }
+    }
+
+    async fn a_no_of_a_day_without_a_time_counts_until_that_day_is_over_everywhere(store: TestStore) {
+        let (subscribers, clock) = subscribers(&store, URL).await;
+        let ann = "ann@northfold.example";
+        confirms(ann, &subscribers, &clock).await;
+        let day = |before: u64| subscribers.now().minus(Duration::from_secs(before * 86_400)).exact()[..10].to_owned();
+        let columns = ["unsubscribed_at", "bounced_at", "deleted_at"].map(|column| (column, String::new()));
+        let subscriptions = ("subscriptions", "weekly=* left left=".to_owned());
+        let suppressed = ("suppressed", "bounced ".to_owned());
+        for (column, before) in columns.into_iter().chain([subscriptions, suppressed]) {
+            for (days, stays) in [(0, false), (1, false), (2, true)] {
+                let file = format!("email,{column}\n{ann},{before}{}\n", day(days));
+                import(&store, &subscribers, file.as_bytes(), PAPER, false).await;
+                let live = text(&store, "select digest from live_subscriptions").await;
+                assert_eq!(live, if stays { "weekly" } else { "" }, "{file}");
+                execute(&store, "update subscribers set state = 'confirmed';
+                    update subscriptions set state = 'active', left_at = null; delete from suppressions").await;
+            }
+        }
+        let path = store.folder.path().join("suppressed.csv");
+        for (days, suppressed) in [(2, 0), (1, 1), (0, 1)] {
+            std::fs::write(&path, format!("email,reason,since\n{ann},bounced,{}\n", day(days))).unwrap();
+            let list = Import::new(&path, ImportBasis::Rows);
+            let report = subscribers.import_suppressions(&list, SuppressionReason::Manual, "", Origin::COMMAND_LINE).await.unwrap();
+            assert_eq!(report.added, suppressed, "{days}");
+            execute(&store, "delete from suppressions; update subscribers set state = 'confirmed'").await;
         }
     }
 }
