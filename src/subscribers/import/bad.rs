@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::columns::Column;
 use super::history::Mark;
 use super::noes::{Noes, TIMELESS};
+use super::report::RefusedRow;
 use super::row::{Cells, Claim, Past, Reading, Row};
+use super::spotted::addresses_in;
 use super::table::Record;
 use super::wishes::Wishes;
 use super::{Format, foreign, values};
@@ -16,15 +18,15 @@ use crate::subscribers::SuppressionReason;
 pub(super) struct Bad {
     /// What is wrong with it.
     pub(super) reason: String,
-    /// Whose it is, where that can be read.
-    pub(super) address: Option<EmailAddress>,
+    /// Whose it is, where that can be read: more than one where the field has several addresses.
+    pub(super) addresses: Vec<EmailAddress>,
     pub(super) said: Said,
 }
 
 /// What a bad row says of the person.
 pub(super) enum Said {
-    /// That they have gone; nothing else is taken of the row.
-    No(Box<Row>),
+    /// That they have gone; nothing else is taken of the row. One for each of them.
+    No(Vec<Row>),
     /// Something that cannot be read, and may say so.
     Unclear,
     /// Nothing of that.
@@ -36,11 +38,14 @@ impl Bad {
     pub(super) fn read(record: &Record<'_>, reason: String, reading: &Reading<'_>) -> Self {
         let fields =
             Fields { record, reading, surplus: record.fields.len().saturating_sub(reading.layout.columns.len()) };
-        let Some(address) = fields.address() else { return Self { reason, address: None, said: Said::Nothing } };
-        let said = fields.said(&address);
+        let addresses = fields.addresses();
+        if addresses.is_empty() {
+            return Self { reason, addresses, said: Said::Nothing };
+        }
+        let said = fields.said(&addresses);
         let reason = match &said {
-            Said::No(row) => {
-                let state = row.claim.state.map_or("gone", |state| state.as_str());
+            Said::No(rows) => {
+                let state = rows.first().and_then(|row| row.claim.state).map_or("gone", |state| state.as_str());
                 format!("{reason}; where bad rows are left out, the person counts as {state} all the same")
             }
             Said::Unclear => {
@@ -48,7 +53,13 @@ impl Bad {
             }
             Said::Nothing => reason,
         };
-        Self { reason, address: Some(address), said }
+        Self { reason, addresses, said }
+    }
+
+    /// As the report has it.
+    pub(super) fn refused(self, line: u64) -> RefusedRow {
+        let addresses: Vec<&str> = self.addresses.iter().map(EmailAddress::as_str).collect();
+        RefusedRow { line, email: addresses.join("; "), reason: self.reason }
     }
 }
 
@@ -67,12 +78,12 @@ impl Fields<'_> {
         places.filter_map(|place| self.record.fields.get(place)).map(|text| values::of_text(text.trim()))
     }
 
-    fn address(&self) -> Option<EmailAddress> {
-        let readable = self.may_be(Column::Email).filter(|text| !text.contains('\u{fffd}'));
-        readable.filter_map(|text| EmailAddress::parse(text).ok()).next()
+    /// Those in the first field that has any.
+    fn addresses(&self) -> Vec<EmailAddress> {
+        self.may_be(Column::Email).map(addresses_in).find(|found| !found.is_empty()).unwrap_or_default()
     }
 
-    fn said(&self, address: &EmailAddress) -> Said {
+    fn said(&self, addresses: &[EmailAddress]) -> Said {
         let cells = Cells::of(self.record.fields, self.reading.layout);
         let mut noes = foreign::noes(&cells, self.reading);
         let mark = self.mark(&cells, &mut noes);
@@ -86,7 +97,7 @@ impl Fields<'_> {
             let left = gone.iter().find(|gone| gone.state != SubscriberState::Bounced).and_then(|gone| gone.at);
             let claim = Claim { left_at: left, ..Claim::default() }.with_noes(gone);
             let past = mark.map(|mark| Box::new(Past { suppressed: Some(mark), ..Past::default() }));
-            return Said::No(Box::new(Row {
+            let row = |address: &EmailAddress| Row {
                 line: self.record.line,
                 address: address.clone(),
                 address_hash: String::new(),
@@ -94,10 +105,11 @@ impl Fields<'_> {
                 name: String::new(),
                 locale: None,
                 wishes: Arc::new(Wishes { chosen: true, ..Wishes::default() }),
-                claim,
+                claim: claim.clone(),
                 created_at: None,
-                past,
-            }));
+                past: past.clone(),
+            };
+            return Said::No(addresses.iter().map(row).collect());
         }
         if noes.unclear.is_some() || self.hides_a_no(&cells) { Said::Unclear } else { Said::Nothing }
     }

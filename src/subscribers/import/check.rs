@@ -129,16 +129,14 @@ impl Findings {
     }
 
     fn refuse(&mut self, part: &Part, line: u64, bad: Bad) -> Result<(), SubscribersError> {
-        match (&bad.address, &bad.said) {
-            (Some(address), Said::No(row)) => {
-                self.people.see(address, row.claim.state.unwrap_or(SubscriberState::Unsubscribed));
-            }
-            (Some(address), Said::Unclear) => self.people.doubt(address),
-            _ => {}
+        match &bad.said {
+            Said::No(rows) => rows.iter().for_each(|row| {
+                self.people.see(&row.address, row.claim.state.unwrap_or(SubscriberState::Unsubscribed));
+            }),
+            Said::Unclear => bad.addresses.iter().for_each(|address| self.people.doubt(address)),
+            Said::Nothing => {}
         }
-        let email = bad.address.map(|address| address.as_str().to_owned()).unwrap_or_default();
-        let refused = in_part(part, RefusedRow { line, reason: bad.reason, email });
-        self.report.refuse(refused, &mut self.lines)
+        self.report.refuse(in_part(part, bad.refused(line)), &mut self.lines)
     }
 
     /// Without its header none of its rows can be read, not even as a bad one.
@@ -175,28 +173,13 @@ pub(super) fn read_again(
             let Ok(layout) = &table.layout else { return ControlFlow::Break(()) };
             let (told, group_columns, now) = (table.part.told(), table.group_columns.as_slice(), scene.now);
             let mut reading = Reading { layout, chooser: &mut chooser, told, group_columns, now };
-            let (mut row, refused) = match Row::read(&record, &mut reading) {
-                Ok(row) => (row, false),
-                Err(Bad { said: Said::No(row), .. }) => (*row, true),
+            match Row::read(&record, &mut reading) {
+                Ok(row) => batch.push(numbered(row, false, scene, &mut duplicates)),
+                Err(Bad { said: Said::No(rows), .. }) => {
+                    batch.extend(rows.into_iter().map(|row| numbered(row, true, scene, &mut duplicates)));
+                }
                 Err(_) => return ControlFlow::Continue(()),
-            };
-            row.address_hash = scene.keys.address_hash(&row.address);
-            for former in row.past.iter_mut().flat_map(|past| &mut past.former) {
-                former.address_hash = scene.keys.address_hash(&former.address);
             }
-            let mover = duplicates.moved_from(&row.address).filter(|_| row.is_own());
-            row.apart_from = mover.map(|mover| scene.keys.address_hash(mover));
-            row.forget_networks(&scene.config.retention, scene.now);
-            let says_no = row.claim.state.is_some_and(gone);
-            let next = duplicates.next(&row.address);
-            let (repeated, again) = (next.is_some(), next.is_some_and(|(_, before)| before));
-            let overruled = next.map(|(strictest, _)| strictest).filter(|strictest| gone(*strictest) && !says_no);
-            if let Some(strictest) = overruled {
-                // So that nobody counts as subscribed until the row comes that says they have left.
-                row.claim.state = Some(strictest);
-            }
-            let doubtful = !says_no && duplicates.is_doubtful(&row.address);
-            batch.push(Numbered { row, repeated, again, overruled: overruled.is_some(), doubtful, refused });
             octets += record.fields.as_slice().len();
             if batch.len() < BATCH && octets < BATCH_OCTETS {
                 return ControlFlow::Continue(());
@@ -207,6 +190,27 @@ pub(super) fn read_again(
     }
     let _ = give(&mut batch, send);
     Ok(())
+}
+
+/// A row with what the rest of the file says of the same person.
+fn numbered(mut row: Row, refused: bool, scene: &Scene, duplicates: &mut Duplicates) -> Numbered {
+    row.address_hash = scene.keys.address_hash(&row.address);
+    for former in row.past.iter_mut().flat_map(|past| &mut past.former) {
+        former.address_hash = scene.keys.address_hash(&former.address);
+    }
+    let mover = duplicates.moved_from(&row.address).filter(|_| row.is_own());
+    row.apart_from = mover.map(|mover| scene.keys.address_hash(mover));
+    row.forget_networks(&scene.config.retention, scene.now);
+    let says_no = row.claim.state.is_some_and(gone);
+    let next = duplicates.next(&row.address);
+    let (repeated, again) = (next.is_some(), next.is_some_and(|(_, before)| before));
+    let overruled = next.map(|(strictest, _)| strictest).filter(|strictest| gone(*strictest) && !says_no);
+    if let Some(strictest) = overruled {
+        // So that nobody counts as subscribed until the row comes that says they have left.
+        row.claim.state = Some(strictest);
+    }
+    let doubtful = !says_no && duplicates.is_doubtful(&row.address);
+    Numbered { row, repeated, again, overruled: overruled.is_some(), doubtful, refused }
 }
 
 /// Hands a batch over in chunks; breaks off when nobody wants more.

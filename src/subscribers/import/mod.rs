@@ -23,6 +23,7 @@ mod records;
 mod report;
 mod row;
 mod source;
+mod spotted;
 pub(super) mod suppressions;
 mod table;
 mod values;

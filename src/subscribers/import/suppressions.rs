@@ -11,6 +11,7 @@ use super::charset::{self, Decoded};
 use super::records::Records;
 use super::report::{ImportReport, Lines, RefusedRow};
 use super::source::Part;
+use super::spotted::addresses_in;
 use super::{CHUNK, Import, in_background, table, values};
 use crate::domain::{EmailAddress, UtcMillis};
 use crate::subscribers::{Keys, Subscribers, SubscribersError, SuppressionReason};
@@ -67,10 +68,10 @@ impl Entry {
     fn read(row: &csv::StringRecord, places: Places, keys: &Keys, note: &str) -> Result<Self, Bad> {
         let text = |at: Option<usize>| at.and_then(|at| row.get(at)).map(str::trim).filter(|text| !text.is_empty());
         let (hash, address) = match (text(places.address), text(places.hash)) {
-            (Some(address), _) => {
-                let address = EmailAddress::parse(address).map_err(values::said)?;
-                (keys.address_hash(&address), Some(address.as_str().to_lowercase()))
-            }
+            (Some(text), _) => match EmailAddress::parse(text) {
+                Ok(address) => (keys.address_hash(&address), Some(address.as_str().to_lowercase())),
+                Err(bad) => return Err(Bad { reason: bad.to_string(), entries: Self::spotted(text, keys, note) }),
+            },
             (None, Some(hash)) => (own_hash(hash, text(places.keys), keys)?, None),
             (None, None) => return Err("an email address is missing".to_owned().into()),
         };
@@ -85,32 +86,47 @@ impl Entry {
         });
         match (reason.transpose(), text(places.since).map(values::at_latest).transpose()) {
             (Ok(reason), Ok(since)) => Ok(Self { reason, since, ..entry }),
-            (Ok(reason), Err(bad)) => Err(Bad { reason: bad, entry: Some(Self { reason, ..entry }) }),
+            (Ok(reason), Err(bad)) => Err(Bad { reason: bad, entries: vec![Self { reason, ..entry }] }),
             // Why it stands there cannot be read, and not either that a confirmation would lift it.
-            (Err(bad), _) => Err(Bad { reason: bad, entry: Some(entry) }),
+            (Err(bad), _) => Err(Bad { reason: bad, entries: vec![entry] }),
         }
+    }
+
+    /// The addresses that can be read in a field that is none.
+    fn spotted(field: &str, keys: &Keys, note: &str) -> Vec<Self> {
+        let entry = |address: EmailAddress| Self {
+            hash: keys.address_hash(&address),
+            address: Some(address.as_str().to_lowercase()),
+            reason: None,
+            note: values::cut(note),
+            since: None,
+        };
+        addresses_in(field).into_iter().map(entry).collect()
     }
 }
 
 /// A bad row.
 struct Bad {
     reason: String,
-    /// The address that must not be mailed, where that can be read: it counts whatever else is wrong.
-    entry: Option<Entry>,
+    /// The addresses that must not be mailed, where they can be read: they count whatever else is wrong.
+    entries: Vec<Entry>,
 }
 
 impl From<String> for Bad {
     fn from(reason: String) -> Self {
-        Self { reason, entry: None }
+        Self { reason, entries: Vec::new() }
     }
 }
 
 impl Bad {
     fn refused(&self, line: u64) -> RefusedRow {
-        let email = self.entry.as_ref().and_then(|entry| entry.address.clone()).unwrap_or_default();
-        let counts =
-            if self.entry.is_some() { "; it is suppressed all the same where bad rows are left out" } else { "" };
-        RefusedRow { line, reason: format!("{}{counts}", self.reason), email }
+        let addresses: Vec<&str> = self.entries.iter().filter_map(|entry| entry.address.as_deref()).collect();
+        let counts = match self.entries.len() {
+            0 => "",
+            1 => "; it is suppressed all the same where bad rows are left out",
+            _ => "; all of them are suppressed all the same where bad rows are left out",
+        };
+        RefusedRow { line, reason: format!("{}{counts}", self.reason), email: addresses.join("; ") }
     }
 }
 
@@ -163,8 +179,9 @@ fn rows(
                 Ok(line) => line,
                 Err(broken) => {
                     let read = places.map(|places| Entry::read(records.fields(), places, keys, note));
-                    let entry = read.and_then(|read| read.map_or_else(|bad| bad.entry, Some));
-                    match each(broken.line, Err(Bad { reason: broken.reason.to_owned(), entry })) {
+                    let entries =
+                        read.map_or_else(Vec::new, |read| read.map_or_else(|bad| bad.entries, |entry| vec![entry]));
+                    match each(broken.line, Err(Bad { reason: broken.reason.to_owned(), entries })) {
                         ControlFlow::Continue(()) => continue,
                         ControlFlow::Break(()) => break,
                     }
@@ -176,8 +193,9 @@ fn rows(
                 None => {
                     let Some(known) = Places::read(row.iter()) else {
                         let text = values::shown(row.iter().collect::<Vec<_>>().join(" ").trim());
-                        let bad = format!("`{text}` is neither an email address nor a header with a column `email`");
-                        match each(line, Err(bad.into())) {
+                        let reason = format!("`{text}` is neither an email address nor a header with a column `email`");
+                        let entries = row.iter().flat_map(|field| Entry::spotted(field, keys, note)).collect();
+                        match each(line, Err(Bad { reason, entries })) {
                             ControlFlow::Continue(()) => continue,
                             ControlFlow::Break(()) => break,
                         }
@@ -228,19 +246,20 @@ struct Chunk {
 fn read_again(part: &Part, keys: &Keys, note: &str, send: &Sender<Chunk>) -> Result<(), SubscribersError> {
     let (mut chunk, mut seen) = (Chunk::default(), HashSet::new());
     rows(part, keys, note, &mut |_, entry| {
-        let (entry, bad) = match entry {
-            Ok(entry) => (entry, false),
-            Err(Bad { entry: Some(entry), .. }) => (entry, true),
-            Err(_) => return ControlFlow::Continue(()),
+        let (entries, bad) = match entry {
+            Ok(entry) => (vec![entry], false),
+            Err(Bad { entries, .. }) => (entries, true),
         };
-        if !seen.insert(entry.hash.clone()) || chunk.entries.len() == CHUNK || chunk.bad != bad {
-            seen = HashSet::from([entry.hash.clone()]);
-            if give(&mut chunk, send).is_break() {
-                return ControlFlow::Break(());
+        for entry in entries {
+            if !seen.insert(entry.hash.clone()) || chunk.entries.len() == CHUNK || chunk.bad != bad {
+                seen = HashSet::from([entry.hash.clone()]);
+                if give(&mut chunk, send).is_break() {
+                    return ControlFlow::Break(());
+                }
             }
+            chunk.bad = bad;
+            chunk.entries.push(entry);
         }
-        chunk.bad = bad;
-        chunk.entries.push(entry);
         ControlFlow::Continue(())
     })?;
     let _ = give(&mut chunk, send);

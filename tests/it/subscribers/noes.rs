@@ -311,4 +311,32 @@ on_both! {
             execute(&store, "delete from suppressions; update subscribers set state = 'confirmed'").await;
         }
     }
+
+    async fn every_address_that_can_be_read_in_a_bad_field_counts_for_the_no_of_its_row(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        for name in ["a", "b", "c", "d", "e", "f", "stays"] {
+            confirmed(&subscribers, &format!("{name}@northfold.example"), &["weekly"]).await;
+        }
+        let fields = ["A <a@northfold.example>", "mailto:b@northfold.example", "c@northfold.example>",
+            "\"d@northfold.example; e@northfold.example\"", "f\u{200b}@northfold.example"];
+        let people = format!("email,state\n{}\nB <stays@northfold.example>,confirmed\n",
+            fields.map(|field| format!("{field},unsubscribed")).join("\n"));
+        let report = import(&store, &subscribers, people.as_bytes(), PAPER, true).await;
+        all_are_counted(&report);
+        let live = "select email from live_subscriptions";
+        assert_eq!((report.refused_rows, text(&store, live).await.as_str()), (6, "stays@northfold.example"));
+        assert_eq!(report.refused[3].email, "d@northfold.example; e@northfold.example");
+        execute(&store, "update subscribers set state = 'confirmed'; update subscriptions set state = 'active', left_at = null").await;
+        for start in ["email", "stays@northfold.example"] {
+            let path = store.folder.path().join("suppressed.csv");
+            std::fs::write(&path, format!("G <g@northfold.example>\n{start}\n{}\n", fields.join("\n"))).unwrap();
+            let list = Import { skip_bad: true, ..Import::new(&path, ImportBasis::Rows) };
+            let report = subscribers.import_suppressions(&list, SuppressionReason::Manual, "", Origin::COMMAND_LINE).await.unwrap();
+            let stays = start == "email";
+            assert_eq!((report.refused_rows, report.added), (6, u64::from(!stays)), "{:?}", report.refused);
+            assert_eq!(text(&store, live).await, if stays { "stays@northfold.example" } else { "" });
+            assert_eq!(text(&store, "select cast(count(*) as text) from suppressions").await, if stays { "7" } else { "8" });
+            execute(&store, "delete from suppressions").await;
+        }
+    }
 }

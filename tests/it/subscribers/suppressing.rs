@@ -307,7 +307,8 @@ on_both! {
             let report = suppress_file(&store, &subscribers, &file, true).await;
             assert_eq!((report.rows, report.added, report.refused_rows), (3, 2, 1), "{first}");
             let listed = std::fs::read_to_string(report.written.unwrap()).unwrap();
-            assert!(listed.contains("1,refused,,"), "{listed}");
+            let readable = if first.starts_with("Jo") { "v0@northfold.example" } else { "" };
+            assert!(listed.contains(&format!("1,refused,{readable},")), "{listed}");
             execute(&store, "delete from suppressions").await;
         }
         let titled = "Do not mail\nreason;email\nbounced;v1@northfold.example\n";
