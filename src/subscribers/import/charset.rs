@@ -12,14 +12,40 @@ pub(super) const BLOCK: usize = 1 << 16;
 pub(super) struct Look {
     /// Its charset.
     pub(super) encoding: &'static Encoding,
-    /// Whether it is UTF-8 from end to end, so that no letter of it is a guess.
-    pub(super) exact: bool,
+    /// How much of it can be read.
+    pub(super) letters: Letters,
     /// Its beginning, decoded.
     pub(super) start: String,
 }
 
-/// Looks at the whole of a text: a byte order mark decides, else whether it is UTF-8, else what its bytes look like.
+/// How sure the letters of a text are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Letters {
+    /// It is UTF-8 from end to end.
+    Exact,
+    /// It is UTF-8 but for some octets, which nobody can read.
+    Broken,
+    /// It is in another charset, which may be a guess.
+    #[default]
+    Guessed,
+}
+
+impl Letters {
+    /// What is wrong with one of the lines whose octets cannot be read, in one of its fields.
+    pub(super) fn problem<'f>(self, mut fields: impl Iterator<Item = &'f str>) -> Option<String> {
+        let broken = self == Self::Broken && fields.any(|field| field.contains(char::REPLACEMENT_CHARACTER));
+        broken.then(|| {
+            "has letters that are not UTF-8, as those of other lines are, so that they cannot be read; save all of the file \
+             as UTF-8"
+                .to_owned()
+        })
+    }
+}
+
+/// Looks at the whole of a text: a byte order mark decides, else whether any of it is UTF-8, else what its bytes look like.
 /// `pass` gives it from its beginning to whoever reads.
+///
+/// One line in another charset says nothing of the others: read as that, each letter of theirs would be two others.
 pub(super) fn look(
     mut pass: impl FnMut(&mut dyn FnMut(&mut dyn Read) -> io::Result<()>) -> io::Result<()>,
 ) -> io::Result<Look> {
@@ -48,8 +74,13 @@ pub(super) fn look(
             guessed
         }
     };
+    let letters = match (encoding == UTF_8, utf8) {
+        (true, true) => Letters::Exact,
+        (true, false) => Letters::Broken,
+        (false, _) => Letters::Guessed,
+    };
     let start = encoding.decode(&start).0.into_owned();
-    Ok(Look { encoding, exact: utf8 && encoding == UTF_8, start })
+    Ok(Look { encoding, letters, start })
 }
 
 /// Reads until the buffer is full or the text ends.
@@ -91,15 +122,58 @@ fn is_utf8(reader: &mut dyn Read) -> io::Result<bool> {
     }
 }
 
+/// The charset of a text that is not UTF-8 as a whole.
 fn guess(reader: &mut dyn Read) -> io::Result<&'static Encoding> {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-    let mut block = vec![0; BLOCK];
+    let (mut block, mut words) = (vec![0; BLOCK], Words::default());
     loop {
         let read = reader.read(&mut block)?;
+        if words.have_utf8(&block[..read], read == 0) {
+            return Ok(UTF_8);
+        }
         detector.feed(&block[..read], read == 0);
         if read == 0 {
             return Ok(detector.guess(None, Utf8Detection::Deny));
         }
+    }
+}
+
+/// Octets beyond ASCII that stand together. Two or three may look like UTF-8 by chance; that all of them do is none.
+#[derive(Default)]
+struct Words {
+    word: Vec<u8>,
+    /// Whether the present one is longer than is looked at.
+    long: bool,
+}
+
+/// Octets of such a word that are looked at: more than any name has.
+const WORD: usize = 4096;
+
+impl Words {
+    /// Whether a word ends in the next octets, or with the text, that is UTF-8.
+    fn have_utf8(&mut self, octets: &[u8], ends: bool) -> bool {
+        for octet in octets {
+            if octet.is_ascii() {
+                if self.end() {
+                    return true;
+                }
+            } else if self.word.len() < WORD {
+                self.word.push(*octet);
+            } else {
+                self.long = true;
+            }
+        }
+        ends && self.end()
+    }
+
+    fn end(&mut self) -> bool {
+        let valid = Encoding::utf8_valid_up_to(&self.word);
+        // Of a long one the last letter may be cut.
+        let rest = self.word.len() - valid;
+        let is = valid > 0 && (rest == 0 || self.long && rest < 4);
+        self.word.clear();
+        self.long = false;
+        is
     }
 }
 
@@ -183,5 +257,34 @@ impl<R: Read> Decoded<R> {
             self.text.push('\n');
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn looked(text: &[u8]) -> Look {
+        look(|with| with(&mut &text[..])).unwrap()
+    }
+
+    #[test]
+    fn a_text_is_utf8_where_any_of_its_words_is_and_else_what_it_looks_like() {
+        let exact = "Zo\u{eb}, J\u{fc}rgen".as_bytes();
+        // Of the last, Пётр in windows-1251, two letters look like one of UTF-8.
+        let cases: [(&[u8], Letters); 6] = [
+            (exact, Letters::Exact),
+            (b"Zo\xc3\xab, J\xfcrgen", Letters::Broken),
+            (b"J\xfcrgen, Zo\xc3\xab", Letters::Broken),
+            (b"\xef\xbb\xbfJ\xfcrgen", Letters::Broken),
+            (b"Zo\xeb, J\xfcrgen, \xc9ric", Letters::Guessed),
+            (b"\xcf\xb8\xf2\xf0, \xc1\xee\xf0\xe8\xf1", Letters::Guessed),
+        ];
+        for (text, letters) in cases {
+            let look = looked(text);
+            assert_eq!((look.encoding == UTF_8, look.letters), (letters != Letters::Guessed, letters), "{text:x?}");
+        }
+        let long = [&b"a "[..], "\u{e9}".repeat(WORD).as_bytes(), b" \xe9"].concat();
+        assert_eq!(looked(&long).letters, Letters::Broken);
     }
 }

@@ -1,6 +1,7 @@
 //! The columns of a table of people: which of them means what, in our own files and in those of other programs.
 
 use super::Format;
+use super::charset::Letters;
 use super::no_columns::NoColumn;
 
 macro_rules! columns {
@@ -77,8 +78,8 @@ pub(super) struct Layout {
     pub(super) noes: Vec<NoColumn>,
     /// The headers of columns that mean nothing here.
     pub(super) ignored: Vec<String>,
-    /// Whether every letter stands there as it was written, since the file is UTF-8.
-    pub(super) exact: bool,
+    /// Whether every letter stands there as it was written.
+    pub(super) letters: Letters,
 }
 
 impl Layout {
@@ -112,7 +113,7 @@ impl Layout {
                 ignored.push(shown(names[at]));
             }
         }
-        Ok(Self { format, columns, extra, noes, ignored, exact: false })
+        Ok(Self { format, columns, extra, noes, ignored, letters: Letters::default() })
     }
 
     /// Whether a column at that place or behind it may say of somebody that they have gone.

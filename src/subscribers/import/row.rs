@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::bad::Bad;
+use super::charset::Letters;
 use super::columns::{Column, Layout};
 use super::history::{Event, Former, Mark, Reason, Request, Turn};
 use super::noes::Gone;
@@ -99,7 +100,10 @@ impl<'r> Cells<'r> {
     /// Takes them out of a record that is whole: what lies beyond the header must be empty.
     fn of_whole(record: &'r csv::StringRecord, layout: &Layout) -> Result<Self, String> {
         // What somebody's name was spoilt by before it came here goes the way that our own export sends it.
-        let as_written = layout.exact && layout.is_own();
+        let as_written = layout.letters == Letters::Exact && layout.is_own();
+        if let Some(problem) = layout.letters.problem(record.iter()) {
+            return Err(problem);
+        }
         for (column, text) in layout.columns.iter().zip(record) {
             if column.is_some() && !as_written && text.contains('\u{fffd}') {
                 return Err("has letters that cannot be read; save the file as UTF-8".to_owned());

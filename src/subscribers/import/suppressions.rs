@@ -207,7 +207,12 @@ fn rows(
                     known
                 }
             };
-            if each(line, Entry::read(row, known, keys, note)).is_break() {
+            let entry = Entry::read(row, known, keys, note);
+            let entry = match look.letters.problem(row.iter()) {
+                Some(reason) => Err(Bad { reason, entries: entry.map_or_else(|bad| bad.entries, |entry| vec![entry]) }),
+                None => entry,
+            };
+            if each(line, entry).is_break() {
                 break;
             }
         }

@@ -56,9 +56,12 @@ impl Table {
                 None => Ok(csv::StringRecord::new()),
             })
         })?;
-        table.layout = header.and_then(|header| Layout::read(header.iter(), format));
+        table.layout = header.and_then(|header| match look.letters.problem(header.iter()) {
+            Some(problem) => Err(format!("the header {problem}")),
+            None => Layout::read(header.iter(), format),
+        });
         if let Ok(layout) = &mut table.layout {
-            layout.exact = look.exact;
+            layout.letters = look.letters;
         }
         Ok(table)
     }

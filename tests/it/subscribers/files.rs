@@ -10,7 +10,7 @@ use postround::subscribers::{
 use proptest::prelude::*;
 
 use super::{URL, import, states};
-use crate::support::household::{Asked, address, execute, somebody, subscribers, subscribers_with, text};
+use crate::support::household::{Asked, address, confirmed, execute, somebody, subscribers, subscribers_with, text};
 use crate::support::on_both;
 
 const PAPER: ImportBasis<'static> = ImportBasis::Confirmed("paper forms");
@@ -139,6 +139,28 @@ on_both! {
         let (subscribers, _clock) = subscribers(&store, URL).await;
         let report = import(&store, &subscribers, b"email|name\na@northfold.example|A, B\n", PAPER, false).await;
         assert_eq!((report.added, text(&store, "select name from subscribers").await.as_str()), (1, "A, B"));
+    }
+
+    async fn one_line_in_another_charset_is_a_bad_row_and_no_other_line_is_read_otherwise(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        confirmed(&subscribers, "left@northfold.example", &["weekly"]).await;
+        let file = "email,name,state,note\njürgen@northfold.example,Jürgen,,\nann@northfold.example,Ren?,,\n\
+            left@northfold.example,Ren?,unsubscribed,\nj?@northfold.example,,,\nben@northfold.example,,,Ren?\n";
+        let octets = file.bytes().map(|octet| if octet == b'?' { 0xe9 } else { octet }).collect::<Vec<u8>>();
+        let report = import(&store, &subscribers, &octets, PAPER, false).await;
+        let lines: Vec<u64> = report.refused.iter().map(|row| row.line).collect();
+        assert_eq!((lines, report.applied), (vec![3, 4, 5, 6], false));
+        assert!(report.refused[0].reason.contains("save all of the file as UTF-8"), "{:?}", report.refused);
+        let report = import(&store, &subscribers, &octets, PAPER, true).await;
+        assert_eq!((report.added, report.refused_rows), (1, 4));
+        let left = "jürgen@northfold.example confirmed\nleft@northfold.example unsubscribed";
+        let mut known: Vec<String> = states(&store).await.lines().map(str::to_owned).collect();
+        known.sort();
+        assert_eq!(known.join("\n"), left);
+        let header =
+            import(&store, &subscribers, b"email,name,abgem\xe9ldet\njo\xc3\xab@northfold.example,,\n", PAPER, true)
+                .await;
+        assert!(!header.applied && header.refused[0].reason.contains("the header has letters"), "{:?}", header.refused);
     }
 
     async fn nobody_of_a_file_is_subscribed_for_a_moment_when_a_later_row_says_they_have_left(store: TestStore) {
