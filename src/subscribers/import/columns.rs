@@ -105,11 +105,14 @@ impl Layout {
         let free = |at: &usize| columns[*at].is_none() && !keys[*at].is_empty();
         let (mut extra, mut noes, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
         for at in (0..names.len()).filter(free) {
-            if let Some(no) = NoColumn::read(&keys[at], at, &shown(names[at])) {
-                noes.push(no);
-            } else if format == Format::Mailchimp && !MAILCHIMP_OWN.contains(&keys[at].as_str()) {
+            let (key, foreign) = (keys[at].as_str(), format != Format::Csv);
+            let harmless = PHPLIST_OWN.contains(&key) || format == Format::Mailchimp && MAILCHIMP_OWN.contains(&key);
+            let no = NoColumn::read(key, at, &shown(names[at]), foreign).filter(|no| !(harmless && no.is_hint()));
+            let idle = no.as_ref().is_none_or(NoColumn::is_hint);
+            noes.extend(no);
+            if idle && format == Format::Mailchimp && !harmless {
                 extra.push(at);
-            } else if format == Format::Csv {
+            } else if idle && format == Format::Csv {
                 ignored.push(shown(names[at]));
             }
         }
@@ -119,7 +122,7 @@ impl Layout {
     /// Whether a column at that place or behind it may say of somebody that they have gone.
     pub(super) fn may_say_no_from(&self, place: usize) -> bool {
         let by_meaning = |column: &Option<Column>| column.is_some_and(|column| NOES.contains(&column));
-        self.columns.iter().skip(place).any(by_meaning) || self.noes.iter().any(|no| no.at >= place)
+        self.columns.iter().skip(place).any(by_meaning) || self.noes.iter().any(|no| no.at >= place && no.is_named())
     }
 
     /// Whether it is that of our own export.
@@ -174,6 +177,16 @@ const MAILCHIMP_OWN: [&str; 17] = [
     "unsubcampaignid",
     "cleancampaigntitle",
     "cleancampaignid",
+];
+
+/// What phpList writes beside a list's attributes, and looks like a permission.
+const PHPLIST_OWN: [&str; 6] = [
+    "sendthissubscriberhtmlemails",
+    "sendthisuserhtmlemails",
+    "subscribepage",
+    "whichpagewasusedtosubscribe",
+    "uniqueidforsubscriber",
+    "htmlemail",
 ];
 
 fn detect(keys: &[String]) -> Format {

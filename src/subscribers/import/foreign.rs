@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::columns::Column;
 use super::decide::gone;
+use super::no_columns::LONGEST_WORD;
 use super::noes::{CLEANED, Noes, TIMELESS, UNSUBSCRIBED};
 use super::row::{Cells, Claim, Reading};
 use super::wishes::Wishes;
@@ -64,11 +65,7 @@ pub(super) fn claim(cells: &Cells<'_>, reading: &Reading<'_>) -> Result<Claim, S
 pub(super) fn noes(cells: &Cells<'_>, reading: &Reading<'_>) -> Noes {
     let mut noes = Noes::default();
     match reading.layout.format {
-        Format::Csv | Format::Detect => match state_of(cells).map(|text| (text, values::state(text))) {
-            Some((text, Ok(state))) => noes.say_state(text, state),
-            Some((_, Err(why))) => noes.doubt(why),
-            None => {}
-        },
+        Format::Csv | Format::Detect => csv_noes(cells, &mut noes),
         Format::Listmonk => listmonk(cells, reading, &mut noes),
         Format::PhpList => {
             // The blacklist has those who left beside those who were put there. `Last Modified` does not say when: it depends on
@@ -87,6 +84,26 @@ pub(super) fn noes(cells: &Cells<'_>, reading: &Reading<'_>) -> Noes {
         column.note(text, reading.now, &mut noes);
     }
     noes
+}
+
+fn csv_noes(cells: &Cells<'_>, noes: &mut Noes) {
+    match state_of(cells).map(|text| (text, values::state(text))) {
+        Some((text, Ok(state))) => noes.say_state(text, state),
+        Some((_, Err(why))) => noes.doubt(why),
+        None => {}
+    }
+    // Files that are none of ours have plain answers there. Their rows are bad, and what they say counts all the same.
+    let answers = [Column::Consent, Column::Subscriptions].map(|column| cells.text(column));
+    for text in answers.into_iter().filter(|text| !text.is_empty() && text.len() <= LONGEST_WORD) {
+        match (values::flag(text), values::state(text)) {
+            (Ok(false), _) => noes.say(TIMELESS, SubscriberState::Unsubscribed, None),
+            (_, Ok(state)) => noes.say_state(text, state),
+            _ => {}
+        }
+    }
+    if values::flag(cells.text(Column::Suppressed)) == Ok(true) {
+        noes.say(TIMELESS, SubscriberState::Unsubscribed, None);
+    }
 }
 
 /// The state of a row: of somebody who is suppressed, the one that they have apart from that.

@@ -16,6 +16,7 @@ mod history;
 mod movers;
 mod networks;
 mod no_columns;
+mod no_names;
 mod noes;
 mod own;
 mod plan;

@@ -1,10 +1,15 @@
-//! Columns that stand for one no each, such as `unsubscribed`, `Blacklist` or `subscribed_to_emails`.
+//! Columns that stand for one no each, such as `unsubscribed`, `Blacklist` or `subscribed_to_emails`, and those of which a
+//! field may say one.
 
-use super::noes::{Noes, Subject, TIMELESS, UNSUBSCRIBED};
+use super::no_names::{Hint, Kind, is_plain, meaning};
+use super::noes::{Noes, Subject, TIMELESS};
 use super::values;
 use crate::domain::{SubscriberState, UtcMillis};
 
-/// A column that stands for one no.
+/// Octets of the longest word for a state.
+pub(super) const LONGEST_WORD: usize = 30;
+
+/// A column that stands for one no, or may hold one.
 #[derive(Clone, Debug)]
 pub(super) struct NoColumn {
     /// Its place in the file.
@@ -15,43 +20,43 @@ pub(super) struct NoColumn {
     kind: Kind,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Yes, or a date, means that.
-    Gone(SubscriberState),
-    /// No means that they have left.
-    Wanted,
-    /// No means that they have not confirmed.
-    Confirmed,
-}
-
-/// How headers begin and end that are about a no and are none: `Number of bounces`, `unsubscribe_url`.
-const BEGINNINGS: [&str; 4] = ["number", "total", "count", "soft"];
-const ENDINGS: [&str; 15] = [
-    "url", "link", "token", "hash", "count", "counts", "note", "notes", "comment", "comments", "score", "rate", "id",
-    "ip", "by",
-];
-
 impl NoColumn {
-    /// Reads a header, in small letters and digits.
-    pub(super) fn read(key: &str, at: usize, name: &str) -> Option<Self> {
-        let (subject, kind) = meaning(key)?;
+    /// Reads a header, in small letters and digits, of a file that may be `foreign`.
+    pub(super) fn read(key: &str, at: usize, name: &str, foreign: bool) -> Option<Self> {
+        let (subject, kind) = meaning(key, foreign)?;
         Some(Self { at, name: name.to_owned(), subject, kind })
+    }
+
+    /// Whether it means nothing as a rule.
+    pub(super) fn is_hint(&self) -> bool {
+        matches!(self.kind, Kind::Hint(_))
+    }
+
+    /// Whether its name says that a no may stand there.
+    pub(super) fn is_named(&self) -> bool {
+        self.kind != Kind::Hint(Hint::Nothing)
     }
 
     /// Notes what a field of it says.
     pub(super) fn note(&self, text: &str, now: UtcMillis, noes: &mut Noes) {
+        if let Kind::Hint(hint) = self.kind {
+            return self.note_hint(text, hint, noes);
+        }
         let nothing = text.is_empty() || text.eq_ignore_ascii_case("null") || text.starts_with("0000-00-00");
         let said = match values::flag(text) {
             _ if nothing => None,
             Ok(said) => Some(said),
             Err(_) => match values::state(text) {
                 Ok(state) if super::decide::gone(state) => return noes.say_state(text, state),
-                Ok(state) => Some(match self.kind {
-                    Kind::Gone(_) => false,
-                    Kind::Wanted => true,
-                    Kind::Confirmed => state == SubscriberState::Confirmed,
-                }),
+                Ok(state) => {
+                    let confirmed = state == SubscriberState::Confirmed;
+                    noes.unconfirmed |= self.kind == Kind::Wanted && !confirmed;
+                    Some(match self.kind {
+                        Kind::Gone(_) | Kind::Hint(_) => false,
+                        Kind::Wanted => true,
+                        Kind::Confirmed => confirmed,
+                    })
+                }
                 Err(_) => return self.note_moment(text, now, noes),
             },
         };
@@ -60,7 +65,29 @@ impl NoColumn {
             (Kind::Wanted, Some(false)) => noes.say(self.subject, SubscriberState::Unsubscribed, None),
             (Kind::Wanted, None) => self.doubt("", noes),
             (Kind::Confirmed, said) => noes.unconfirmed |= said != Some(true),
-            (Kind::Gone(_), _) | (Kind::Wanted, Some(true)) => {}
+            (Kind::Gone(_) | Kind::Hint(_), _) | (Kind::Wanted, Some(true)) => {}
+        }
+    }
+
+    /// A word that says no makes a row bad, since the column may be about something else; left out, it counts as that.
+    fn note_hint(&self, text: &str, hint: Hint, noes: &mut Noes) {
+        if text.is_empty() || text.len() > LONGEST_WORD || hint == Hint::Nothing && !is_plain(text) {
+            return;
+        }
+        let state = values::state(text).ok();
+        let permission = hint == Hint::Permission;
+        let gone = state.filter(|state| super::decide::gone(*state));
+        let refuses = permission && (state == Some(SubscriberState::Pending) || values::flag(text) == Ok(false));
+        if let Some(state) = gone {
+            noes.say_state(text, state);
+        }
+        if gone.is_some() || refuses {
+            noes.doubt(format!(
+                "`{}` in the column `{}` may say that this person wants no mails; if so, rename the column to `state` and \
+                 write `unsubscribed` or `pending` there, else take the column out",
+                values::shown(text),
+                self.name
+            ));
         }
     }
 
@@ -82,83 +109,13 @@ impl NoColumn {
     }
 
     fn doubt(&self, text: &str, noes: &mut Noes) {
+        let text = if text.is_empty() { "an empty field".to_owned() } else { format!("`{}`", values::shown(text)) };
         noes.doubt(format!(
-            "`{}` in the column `{}` says neither yes nor no, so that nobody knows whether this person wants mails; rename \
+            "{text} in the column `{}` says neither yes nor no, so that nobody knows whether this person wants mails; rename \
              the column to `state` and write `confirmed` or `unsubscribed` there, or drop it",
-            values::shown(text),
             self.name
         ));
     }
-}
-
-/// What a header says, in small letters and digits, and what that is about.
-fn meaning(key: &str) -> Option<(Subject, Kind)> {
-    by_name(key).or_else(|| by_stem(key).filter(|_| !is_about(key)))
-}
-
-/// What a word for a state is about: as the column of that name.
-pub(super) fn subject_of(word: &str) -> Subject {
-    let key: String = word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    meaning(&key).map_or(TIMELESS, |(subject, _)| subject)
-}
-
-/// What stands around a name without changing what it is about.
-const BEFORE: [&str; 8] = ["is", "was", "has", "this", "email", "account", "user", "subscriber"];
-const BEHIND: [&str; 4] = ["at", "on", "time", "date"];
-
-/// A header without that, and whether it is about a time: `deleted` of `is_deleted` and of `deleted_at`.
-fn core(key: &str) -> (&str, bool) {
-    let timeless = BEHIND.iter().find_map(|word| key.strip_suffix(word));
-    let mut core = timeless.unwrap_or(key);
-    while let Some(rest) = BEFORE.iter().find_map(|word| core.strip_prefix(word)) {
-        core = rest;
-    }
-    (core, timeless.is_some())
-}
-
-fn is_about(key: &str) -> bool {
-    ["reason", "campaign"].iter().any(|word| key.contains(word))
-        || BEGINNINGS.iter().any(|word| key.starts_with(word))
-        || ENDINGS.iter().any(|word| key.ends_with(word)) && !key.ends_with("account")
-}
-
-/// Names that are a no as they stand, or its contrary.
-const NAMES: [(Kind, &[Subject]); 5] = [
-    (Kind::Gone(SubscriberState::Complained), &["spam", "abuse", "reportedspam", "markedasspam"]),
-    (Kind::Gone(SubscriberState::Bounced), &["cleaned", "cleantime", "invalid"]),
-    (
-        Kind::Gone(SubscriberState::Unsubscribed),
-        &["disabled", "inactive", "blocked", "left", "removed", "deleted", "cancelled", "archived"],
-    ),
-    (Kind::Wanted, &["subscribed", "optin", "optedin", "consent", "marketingconsent", "active", "enabled"]),
-    (Kind::Confirmed, &["confirmed"]),
-];
-
-fn by_name(key: &str) -> Option<(Subject, Kind)> {
-    let (core, timed) = core(key);
-    let mut names = NAMES.iter().flat_map(|(kind, names)| names.iter().map(|name| (*name, *kind)));
-    // When somebody subscribed, or was active last, says nothing where it is empty.
-    names.find(|(name, kind)| (*name == core || *name == key) && (!timed || matches!(kind, Kind::Gone(_))))
-}
-
-/// Parts of names that say one, and what each is about: another spelling is about the same.
-const STEMS: [(&str, Subject, SubscriberState); 9] = [
-    ("complain", "complain", SubscriberState::Complained),
-    ("spam", "complain", SubscriberState::Complained),
-    ("bounce", "bounce", SubscriberState::Bounced),
-    ("unsub", UNSUBSCRIBED, SubscriberState::Unsubscribed),
-    ("optout", "optout", SubscriberState::Unsubscribed),
-    ("optedout", "optout", SubscriberState::Unsubscribed),
-    ("blacklist", "blacklist", SubscriberState::Unsubscribed),
-    ("blocklist", "blacklist", SubscriberState::Unsubscribed),
-    ("donot", "donot", SubscriberState::Unsubscribed),
-];
-
-fn by_stem(key: &str) -> Option<(Subject, Kind)> {
-    let stem = STEMS.iter().find(|(stem, ..)| key.contains(stem));
-    let wanted = key.starts_with("subscribedto") || key.starts_with("accepts");
-    stem.map(|(_, subject, state)| (*subject, Kind::Gone(*state)))
-        .or_else(|| wanted.then_some(("subscribed", Kind::Wanted)))
 }
 
 #[cfg(test)]
@@ -169,7 +126,7 @@ mod tests {
 
     fn note(header: &str, text: &str) -> Noes {
         let mut noes = Noes::default();
-        let column = NoColumn::read(header, 1, header).expect(header);
+        let column = NoColumn::read(header, 1, header, false).expect(header);
         column.note(text, UtcMillis(1_800_000_000_000), &mut noes);
         noes
     }
@@ -189,6 +146,12 @@ mod tests {
     #[case("active", "1", None)]
     #[case("isthisaccountdisabled", "1", Some(SubscriberState::Unsubscribed))]
     #[case("donotemail", "yes", Some(SubscriberState::Unsubscribed))]
+    #[case("emailstatus", "unsubscribed", Some(SubscriberState::Unsubscribed))]
+    #[case("newsletter", "nein", Some(SubscriberState::Unsubscribed))]
+    #[case("notsubscribed", "true", Some(SubscriberState::Unsubscribed))]
+    #[case("undeliverable", "1", Some(SubscriberState::Bounced))]
+    #[case("subscription", "Cleaned", Some(SubscriberState::Bounced))]
+    #[case("abgemeldetam", "2022-01-02", Some(SubscriberState::Unsubscribed))]
     fn a_column_that_stands_for_one_no_is_understood(
         #[case] header: &str,
         #[case] text: &str,
@@ -208,11 +171,34 @@ mod tests {
         assert!(note("confirmed", "0").unconfirmed && !note("confirmed", "1").unconfirmed);
     }
 
-    #[test]
-    fn what_is_about_a_no_is_none() {
-        for header in ["unsubreason", "unsubcampaigntitle", "unsubscribeurl", "numberofbouncesonthissubscriber", "name"]
-        {
-            assert!(meaning(header).is_none(), "{header}");
-        }
+    #[rstest]
+    #[case("accountstatus", "unsubscribed")]
+    #[case("memberstatus", "inactive")]
+    #[case("newsletterweekly", "no")]
+    #[case("activesubscription", "false")]
+    #[case("doubleoptin", "pending")]
+    #[case("type", "Opted out")]
+    fn a_word_that_says_no_in_a_column_that_may_be_about_something_else_is_in_doubt(
+        #[case] header: &str,
+        #[case] text: &str,
+    ) {
+        let unclear = note(header, text).unclear.unwrap_or_default();
+        assert!(
+            unclear.contains(&format!("`{text}` in the column `{header}`")) && unclear.contains("`state`"),
+            "{unclear}"
+        );
+    }
+
+    #[rstest]
+    #[case("countrystate", "NO")]
+    #[case("accountstatus", "active")]
+    #[case("newslettersource", "Our website")]
+    #[case("newslettersopened", "0")]
+    #[case("doubleoptin", "2021-03-04")]
+    #[case("type", "removed")]
+    #[case("remarks", "was unsubscribed by phone")]
+    fn what_says_no_such_thing_is_let_pass(#[case] header: &str, #[case] text: &str) {
+        let noes = note(header, text);
+        assert_eq!((noes.any(), noes.unclear), (false, None), "{header}: {text}");
     }
 }

@@ -1,6 +1,6 @@
 //! What the fields of a row say together of somebody's having gone.
 
-use super::no_columns::subject_of;
+use super::no_names::subject_of;
 use super::values;
 use crate::domain::{SubscriberState, UtcMillis};
 

@@ -28,9 +28,11 @@ pub(super) fn state(text: &str) -> Result<SubscriberState, String> {
     Ok(match key.as_str() {
         "subscribed" | "active" | "enabled" => SubscriberState::Confirmed,
         "unconfirmed" => SubscriberState::Pending,
-        "left" | "optedout" | "optout" | "inactive" | "disabled" | "removed" | "cancelled" | "archived"
-        | "blocklisted" | "blacklisted" => SubscriberState::Unsubscribed,
-        "bounce" | "hardbounce" | "hardbounced" | "cleaned" | "invalid" => SubscriberState::Bounced,
+        "left" | "optedout" | "optout" | "inactive" | "disabled" | "removed" | "cancelled" | "canceled"
+        | "archived" | "blocklisted" | "blacklisted" | "unsubscribe" | "unsub" | "blocked" | "suppressed"
+        | "deleted" | "revoked" | "withdrawn" | "declined" | "abgemeldet" | "désabonné" | "désabonnée"
+        | "uitgeschreven" | "dadodebaja" => SubscriberState::Unsubscribed,
+        "bounce" | "hardbounce" | "hardbounced" | "cleaned" | "invalid" | "undeliverable" => SubscriberState::Bounced,
         "complaint" | "spam" | "spamcomplaint" | "abuse" => SubscriberState::Complained,
         _ => return shown(text).parse::<SubscriberState>().map_err(said),
     })
@@ -122,8 +124,8 @@ pub(super) fn groups(text: &str) -> Vec<String> {
 /// A yes or no as databases write it.
 pub(super) fn flag(text: &str) -> Result<bool, String> {
     match text.to_lowercase().as_str() {
-        "1" | "yes" | "true" | "y" | "t" | "on" => Ok(true),
-        "" | "0" | "no" | "false" | "n" | "f" | "off" => Ok(false),
+        "1" | "yes" | "true" | "y" | "t" | "on" | "ja" | "oui" | "sí" | "si" => Ok(true),
+        "" | "0" | "no" | "false" | "n" | "f" | "off" | "nein" | "non" | "nee" => Ok(false),
         _ => Err(format!("`{}` is neither yes nor no", shown(text))),
     }
 }

@@ -117,6 +117,10 @@ on_both! {
             ("ghost.csv", "id,email,name,note,subscribed_to_emails,created_at\n1,ann@x.example,Ann,,true,2024-01-01T00:00:00.000Z\n2,ben@x.example,Ben,,false,2024-01-01T00:00:00.000Z\n", gone),
             ("several.csv", "email,state,unsubscribed,unsubscribed_at,spam_complaint\nann@x.example,active,,,\nben@x.example,active,,2022-01-02,1\n", "ann confirmed\nben complained"),
             ("confirmed.csv", "email,confirmed\nann@x.example,1\nben@x.example,0\n", "ann confirmed\nben pending"),
+            ("status.csv", "email,subscription_status\nann@x.example,subscribed\nben@x.example,Unsubscribed\n", gone),
+            ("permission.csv", "Email,Wants newsletter,country_state\nann@x.example,yes,NY\nben@x.example,no,CA\n", gone),
+            ("denied.csv", "email,Not opted in,newsletter_source\nann@x.example,0,web\nben@x.example,1,shop\n", gone),
+            ("pending.csv", "email,email_status\nann@x.example,active\nben@x.example,unconfirmed\n", "ann confirmed\nben pending"),
             ("about.csv", "email,unsubscribe_url,unsub_reason\nann@x.example,https://a.example,\n", "ann confirmed"),
         ] {
             let report = import_named(name, &store, &subscribers, file).await;
@@ -128,6 +132,10 @@ on_both! {
             ("email,opted_out\nann@x.example,perhaps\n", "opted_out"),
             ("email,Unsubscribed at\nann@x.example,31/12/2025\n", "Unsubscribed at"),
             ("email,subscribed\nann@x.example,\n", "subscribed"),
+            ("email,account_status\nann@x.example,inactive\n", "account_status"),
+            ("email,Active subscription\nann@x.example,false\n", "Active subscription"),
+            ("email,type\nann@x.example,opted out\n", "type"),
+            ("Email Address,LEID,Member Status\nann@x.example,1,unsubscribed\n", "Member Status"),
         ] {
             let report = import_named("unclear.csv", &store, &subscribers, file).await;
             let reason = &report.refused[0].reason;
@@ -337,6 +345,19 @@ on_both! {
             assert_eq!(text(&store, live).await, if stays { "stays@northfold.example" } else { "" });
             assert_eq!(text(&store, "select cast(count(*) as text) from suppressions").await, if stays { "7" } else { "8" });
             execute(&store, "delete from suppressions").await;
+        }
+    }
+
+    async fn a_word_that_says_no_in_a_column_that_is_called_otherwise_counts_where_bad_rows_are_left_out(store: TestStore) {
+        let (subscribers, _clock) = subscribers(&store, URL).await;
+        for (column, word) in [
+            ("account_status", "unsubscribed"), ("category", "bounced"), ("consent", "no"), ("subscriptions", "opted out"),
+            ("suppressed", "yes"),
+        ] {
+            confirmed(&subscribers, ANN, &["weekly"]).await;
+            let report = import(&store, &subscribers, format!("email,{column}\n{ANN},{word}\n").as_bytes(), PAPER, true).await;
+            assert_eq!((report.refused_rows, text(&store, "select email from live_subscriptions").await.as_str()), (1, ""), "{column}");
+            execute(&store, "delete from subscriptions; delete from consent_events; delete from subscribers; delete from suppressions").await;
         }
     }
 }
