@@ -18,6 +18,7 @@ mod other_programs;
 mod passed_over;
 mod pausing;
 mod recalling;
+mod repeated;
 mod rotating;
 mod round_trip;
 mod suppressing;

@@ -124,7 +124,9 @@ impl Findings {
         self.proven |= row.is_proven(basis);
         self.report.note_state(wanted);
         self.report.unknown.extend(row.wishes.foreign.iter().cloned());
-        self.people.see(&row.address, wanted);
+        if self.people.see(&row.address, wanted) && row.chooses(basis) {
+            self.people.choose(&row.address, wanted == SubscriberState::Pending, &row.wishes);
+        }
         row.former().for_each(|former| self.people.see_former(&former.address, &row.address));
     }
 
@@ -204,6 +206,10 @@ fn numbered(mut row: Row, refused: bool, scene: &Scene, duplicates: &mut Duplica
     let says_no = row.claim.state.is_some_and(gone);
     let next = duplicates.next(&row.address);
     let (repeated, again) = (next.is_some(), next.is_some_and(|(_, before)| before));
+    if repeated && row.chooses(scene.basis) {
+        let asks = row.wanted(scene.basis) == SubscriberState::Pending;
+        row.wishes = duplicates.united(&row.address, asks, &row.wishes);
+    }
     let overruled = next.map(|(strictest, _)| strictest).filter(|strictest| gone(*strictest) && !says_no);
     if let Some(strictest) = overruled {
         // So that nobody counts as subscribed until the row comes that says they have left.

@@ -3,7 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::sync::Arc;
 
+use super::united::United;
+use super::wishes::Wishes;
 use super::{stricter, strictness};
 use crate::domain::{EmailAddress, SubscriberState};
 
@@ -56,6 +59,7 @@ pub(super) struct Collector {
     twice: HashMap<u64, SubscriberState>,
     moved: HashMap<u64, EmailAddress>,
     doubtful: HashSet<u64>,
+    united: United,
     /// How many rows repeat a person.
     pub(super) repeats: u64,
 }
@@ -69,6 +73,7 @@ pub(super) struct Duplicates {
     moved: HashMap<u64, EmailAddress>,
     /// Of whom a bad row may say that they have gone.
     doubtful: HashSet<u64>,
+    united: United,
 }
 
 impl Collector {
@@ -79,22 +84,29 @@ impl Collector {
             twice: HashMap::new(),
             moved: HashMap::new(),
             doubtful: HashSet::new(),
+            united: United::default(),
             repeats: 0,
         }
     }
 
-    /// Notes a row of a person.
-    pub(super) fn see(&mut self, address: &EmailAddress, state: SubscriberState) {
+    /// Notes a row of a person, and says whether there was one before.
+    pub(super) fn see(&mut self, address: &EmailAddress, state: SubscriberState) -> bool {
         let key = key(&self.hasher, address);
         let new = Seen(key | u64::from(strictness(state)));
         let Some(before) = self.seen.get(&new).copied() else {
             self.seen.insert(new);
-            return;
+            return false;
         };
         self.repeats += 1;
         let strictest = stricter(by_strictness(before.0 & STATE), state);
         self.seen.replace(Seen(key | u64::from(strictness(strictest))));
         self.twice.insert(key, strictest);
+        true
+    }
+
+    /// Notes what another row of a person chooses; the first has not to be remembered, since it comes first again.
+    pub(super) fn choose(&mut self, address: &EmailAddress, asks: bool, wishes: &Arc<Wishes>) {
+        self.united.note(key(&self.hasher, address), asks, wishes);
     }
 
     /// Notes that a person had an address before.
@@ -109,8 +121,8 @@ impl Collector {
 
     /// All have been noted.
     pub(super) fn finish(self) -> Duplicates {
-        let Self { hasher, twice, moved, doubtful, .. } = self;
-        Duplicates { hasher, twice, begun: HashSet::new(), moved, doubtful }
+        let Self { hasher, twice, moved, doubtful, united, .. } = self;
+        Duplicates { hasher, twice, begun: HashSet::new(), moved, doubtful, united }
     }
 }
 
@@ -126,6 +138,11 @@ impl Duplicates {
     /// Whether a bad row of the file may say that this person has gone.
     pub(super) fn is_doubtful(&self, address: &EmailAddress) -> bool {
         !self.doubtful.is_empty() && self.doubtful.contains(&key(&self.hasher, address))
+    }
+
+    /// What a row chooses of somebody whom the file has more than once, together with the others.
+    pub(super) fn united(&mut self, address: &EmailAddress, asks: bool, wishes: &Arc<Wishes>) -> Arc<Wishes> {
+        self.united.with_others(key(&self.hasher, address), asks, wishes)
     }
 
     /// For the next row of a person whom the file has more than once: the strictest state that it gives them, and

@@ -27,6 +27,7 @@ mod source;
 mod spotted;
 pub(super) mod suppressions;
 mod table;
+mod united;
 mod values;
 mod wishes;
 

@@ -244,6 +244,12 @@ impl Row {
         self.would_be_mailed(basis) && self.claim.evidence.is_some()
     }
 
+    /// Whether it says itself what somebody gets, and may.
+    pub(super) fn chooses(&self, basis: ImportBasis<'_>) -> bool {
+        let stays = self.claim.gone.is_empty() && !self.claim.stranger;
+        stays && self.wishes.chosen && !self.lacks_evidence(basis)
+    }
+
     fn would_be_mailed(&self, basis: ImportBasis<'_>) -> bool {
         !self.claim.stranger && self.wanted(basis) == SubscriberState::Confirmed
     }
