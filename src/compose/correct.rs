@@ -31,6 +31,27 @@ pub struct Corrected {
     pub goes_on: bool,
 }
 
+/// What a correction of an issue says.
+struct Said<'a> {
+    digest: &'a Digest,
+    text: Vec<String>,
+    date: NaiveDate,
+    /// Whether it has been taken. Then its mails are made whatever an operator's template does, since somebody waits for them, or for
+    /// those to be gone that they stand in for.
+    is_taken: bool,
+}
+
+impl<'a> Said<'a> {
+    fn new(digest: &'a Digest, issue: &IssueRow, text: Vec<String>) -> Self {
+        Self { digest, text, date: issue.issue_date.parse().unwrap_or_default(), is_taken: false }
+    }
+
+    fn taken(digest: &'a Digest, issue: &IssueRow, body: &str) -> Self {
+        let text = body.split("\n\n").map(str::to_owned).collect();
+        Self { is_taken: true, ..Self::new(digest, issue, text) }
+    }
+}
+
 /// A correction in one language, about one subject.
 struct Correction {
     locale: Locale,
@@ -59,10 +80,11 @@ impl Composer {
             // Who gets a mail that is not made yet gets the correction in its language, too.
             self.add_all_missing(&issue, digest).await?;
         }
-        let fingerprint = HEXLOWER.encode(hash(&SHA256, text.join("\n\n").as_bytes()).as_ref());
-        let date: NaiveDate = issue.issue_date.parse().unwrap_or_default();
-        let whole = self.correction(digest, &digest.locale, &text, &issue.subject, date)?;
-        let others = self.corrections_of_mails(&mut self.store.read().await?, digest, &issue, &text, date).await?;
+        let body = text.join("\n\n");
+        let fingerprint = HEXLOWER.encode(hash(&SHA256, body.as_bytes()).as_ref());
+        let said = Said::new(digest, &issue, text);
+        let whole = self.letter_of(&said, &digest.locale, &issue.subject)?;
+        let others = self.letters_of_mails(&mut self.store.read().await?, &said, &issue).await?;
 
         let now = self.clock.now();
         let mut session = self.store.write(Durability::Full).await?;
@@ -72,7 +94,7 @@ impl Composer {
         if fresh {
             not_folded(&mut session, id, "corrected").await?;
             let mail = self.keep_correction(&mut session, digest, &digest.locale, &whole).await?;
-            if let Some(correction) = session.add_correction(id, &fingerprint, &text.join("\n\n"), mail, now).await? {
+            if let Some(correction) = session.add_correction(id, &fingerprint, &body, mail, now).await? {
                 for other in &others {
                     let mail = self.keep_correction(&mut session, digest, &other.locale, &other.mail).await?;
                     for of_mail in &other.of_mails {
@@ -94,16 +116,13 @@ impl Composer {
     }
 
     /// The correction as it is mailed in a language, to those who had the issue under that subject.
-    fn correction(
-        &self,
-        digest: &Digest,
-        locale: &Locale,
-        text: &[String],
-        subject: &str,
-        date: NaiveDate,
-    ) -> Result<RenderedMail, ComposeError> {
-        let letter = Letter::Correction { text, subject, date };
-        let mail = self.renderer.letter(&self.frame(digest, locale), &letter, &*self.random)?;
+    fn letter_of(&self, said: &Said<'_>, locale: &Locale, subject: &str) -> Result<RenderedMail, ComposeError> {
+        let letter = Letter::Correction { text: &said.text, subject, date: said.date };
+        let frame = self.frame(said.digest, locale);
+        if said.is_taken {
+            return Ok(self.renderer.letter_in_any_case(&frame, &letter, &*self.random)?);
+        }
+        let mail = self.renderer.letter(&frame, &letter, &*self.random)?;
         match mail.html.len() {
             octets if octets > HTML_LIMIT => Err(ComposeError::LongCorrection { octets, limit: HTML_LIMIT }),
             _ => Ok(mail),
@@ -111,18 +130,16 @@ impl Composer {
     }
 
     /// The correction for those who have the issue in another language or under another subject than its own.
-    async fn corrections_of_mails(
+    async fn letters_of_mails(
         &self,
         reader: &mut Session,
-        digest: &Digest,
+        said: &Said<'_>,
         issue: &IssueRow,
-        text: &[String],
-        date: NaiveDate,
     ) -> Result<Vec<Correction>, ComposeError> {
         let render = |((locale, subject), of_mails): ((Locale, String), Vec<i64>)| {
-            Ok(Correction { mail: self.correction(digest, &locale, text, &subject, date)?, locale, of_mails })
+            Ok(Correction { mail: self.letter_of(said, &locale, &subject)?, locale, of_mails })
         };
-        self.other_mails(reader, digest, issue).await?.into_iter().map(render).collect()
+        self.other_mails(reader, said.digest, issue).await?.into_iter().map(render).collect()
     }
 
     /// The mails of an issue in another language or under another subject than its own. Where a story was withdrawn, the subject
@@ -166,8 +183,7 @@ impl Composer {
         if others.values().flatten().all(|mail| known.contains_key(mail)) {
             return Ok(mails);
         }
-        let text: Vec<String> = body.split("\n\n").map(str::to_owned).collect();
-        let date: NaiveDate = issue.issue_date.parse().unwrap_or_default();
+        let said = Said::taken(digest, issue, &body);
         let mut session = self.store.write(Durability::Full).await?;
         session.lock_digest(&digest.id).await?;
         // A withdrawal may have named them anew.
@@ -178,9 +194,7 @@ impl Composer {
                 let mail = match mail {
                     Some(mail) => mail,
                     None => {
-                        let letter = Letter::Correction { text: &text, subject: &subject, date };
-                        let frame = self.frame(digest, &locale);
-                        let made = self.renderer.letter_in_any_case(&frame, &letter, &*self.random)?;
+                        let made = self.letter_of(&said, &locale, &subject)?;
                         *mail.insert(self.keep_correction(&mut session, digest, &locale, &made).await?)
                     }
                 };
@@ -198,14 +212,13 @@ impl Composer {
         digest: &Digest,
         issue: &IssueRow,
     ) -> Result<(), ComposeError> {
-        let date: NaiveDate = issue.issue_date.parse().unwrap_or_default();
         for correction in session.corrections_with_text(issue.id).await? {
-            let text: Vec<String> = correction.body.split("\n\n").map(str::to_owned).collect();
-            let whole = self.correction(digest, &digest.locale, &text, &issue.subject, date)?;
+            let said = Said::taken(digest, issue, &correction.body);
+            let whole = self.letter_of(&said, &digest.locale, &issue.subject)?;
             let mut known: BTreeMap<i64, i64> = session.correction_mails(correction.id).await?.into_iter().collect();
             let whole = self.instead_of(session, digest, &digest.locale, correction.mail_id, &whole).await?;
             let mut instead = BTreeMap::from([(correction.mail_id, whole)]);
-            for other in self.corrections_of_mails(session, digest, issue, &text, date).await? {
+            for other in self.letters_of_mails(session, &said, issue).await? {
                 let mut new = None;
                 for of_mail in other.of_mails {
                     let old = known.remove(&of_mail).unwrap_or(correction.mail_id);

@@ -57,6 +57,48 @@ async fn names_what_is_left(store: &TestStore, is_queued_before: bool) {
     }
 }
 
+/// Withdraws a story of which a correction is queued, while the operator's template for corrections has come to this.
+async fn is_named_anew_whatever_the_template_does(store: &TestStore, template: &str) {
+    let gone = "Health visitor posts fill";
+    let desk = Desk::new(store).await;
+    desk.subscribe(1).await;
+    desk.program.subscribe("dora@northfold.example", &["--locale", "de"]).await;
+    let issue = desk.issue().await;
+    desk.deliver_all(issue).await;
+    desk.app.composer().correct(issue, "It is 2028.", BECAUSE).await.unwrap();
+    own_template(&desk, template);
+    let withdrawn = desk.program.run(&["issue", "withdraw", &issue.to_string(), gone, "--yes"]).await;
+    assert!(withdrawn.status.success(), "{withdrawn:?}");
+    assert_eq!(desk.program.json(&["issue", "show", &issue.to_string()]).await["is_outdated"], false);
+    desk.delivering(async {
+        while desk.got().values().map(Vec::len).sum::<usize>() < 4 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    for (name, expected) in [
+        ("reader1", "Correction: Family hubs win an extra year"),
+        ("dora", "Berichtigung: Family hubs win an extra year"),
+    ] {
+        let [_, (subject, text)] = &desk.got()[&format!("{name}@northfold.example")][..] else { panic!("{name}") };
+        assert_eq!(subject, expected, "{name}");
+        assert!(text.contains("It is 2028.") && !text.contains(gone), "{name}: {text}");
+    }
+}
+
+/// The program has a template of the operator's for corrections from now on.
+fn own_template(desk: &Desk, template: &str) {
+    let own = desk.program.folder.path().join("own");
+    std::fs::create_dir(&own).unwrap();
+    std::fs::write(own.join("correction.txt"), template).unwrap();
+    let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
+    desk.program.configure(&format!("{config}\n[templates]\ndir = \"own\"\n"));
+}
+
+/// Fails on what a correction says in these tests, and on no invented one.
+const FAILS: &str = "{% extends 'builtin/correction.txt' %}\n{% block more %}{% for p in letter.text %}\
+                     {% if p is containing(pat='2028') %}{{ p | int }}{% endif %}{% endfor %}{% endblock %}";
+
 on_both! {
     async fn a_correction_goes_once_to_those_who_received_the_issue_and_have_not_left(store: TestStore) {
         let desk = Desk::with(&store, |stage| match stage {
@@ -279,17 +321,19 @@ on_both! {
         let desk = Desk::new(&store).await;
         desk.subscribe(1).await;
         let issue = desk.issue().await;
-        let own = desk.program.folder.path().join("own");
-        std::fs::create_dir(&own).unwrap();
-        let fails = "{% extends 'builtin/correction.txt' %}\n{% block more %}{% for p in letter.text %}\
-                     {% if p is containing(pat='2028') %}{{ p | int }}{% endif %}{% endfor %}{% endblock %}";
-        std::fs::write(own.join("correction.txt"), fails).unwrap();
+        own_template(&desk, FAILS);
         std::fs::write(desk.program.folder.path().join("text"), "It is 2028.").unwrap();
-        let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
-        desk.program.configure(&format!("{config}\n[templates]\ndir = \"own\"\n"));
         let said = desk.program.run(&["issue", "correct", &issue.to_string(), "--text", "text"]).await;
         assert_eq!(said.status.code(), Some(2), "{said:?}");
         assert!(String::from_utf8_lossy(&said.stderr).contains("own/correction.txt:2: "), "{said:?}");
+    }
+
+    async fn a_queued_correction_no_longer_names_what_is_withdrawn_while_a_template_is_broken(store: TestStore) {
+        is_named_anew_whatever_the_template_does(&store, "{{ nothing").await;
+    }
+
+    async fn a_queued_correction_no_longer_names_what_is_withdrawn_where_the_operators_template_fails_on_it(store: TestStore) {
+        is_named_anew_whatever_the_template_does(&store, FAILS).await;
     }
 
     async fn a_correction_without_a_word_with_too_many_or_of_an_issue_that_nobody_got_is_refused(store: TestStore) {
