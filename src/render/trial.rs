@@ -145,13 +145,19 @@ impl Trial {
         self.renderer.templates.check(&self.renderer.file(name, ending), part, &self.marker, required)
     }
 
-    /// Renders both parts of each, without working in the styles, which takes the most time.
+    /// Renders both parts of each, without working in the styles, which takes the most time; only where readers do not see a link
+    /// without them.
     fn each(&self, name: &str, views: &[impl Serialize], required: &[Slot]) -> Result<(), TemplateError> {
         for ending in [".html", ".txt"] {
             let file = self.begins(name, ending);
             for view in views {
                 let part = self.renderer.templates.render(&file, view)?;
-                self.check(name, ending, &part, required)?;
+                match self.check(name, ending, &part, required) {
+                    Err(TemplateError::LinkUnseen { .. }) => {
+                        self.check(name, ending, &self.renderer.html(name, view)?, required)?;
+                    }
+                    checked => checked?,
+                }
             }
         }
         Ok(())

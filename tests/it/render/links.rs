@@ -158,6 +158,9 @@ fn a_link_to_leave_that_has_no_words_or_is_hidden_is_refused(#[case] hidden: &st
     "<table style=\"font-size:0\"><tr><td><a href=\"URL\" style=\"font:14px/20px Arial\">Leave</a></td></tr></table>"
 )]
 #[case("<a href=\"URL\" style=\"display:block !important;display:none\">Leave</a>")]
+#[case(
+    "<style>.leave { font-size: 14px }</style><table style=\"font-size:0\"><tr><td><a class=\"leave\" href=\"URL\">Leave</a></td></tr></table>"
+)]
 #[case("<a href=\"https://r.example/?to=URL&amp;c=1\">Leave</a>")]
 #[case("<a href=\"URL#now\">Leave</a> <a href=\"URL?from=mail\">Go</a>")]
 fn a_link_to_leave_that_readers_can_use_is_taken(#[case] link: &str) {
