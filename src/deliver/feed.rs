@@ -129,14 +129,18 @@ impl Feed {
     /// Adds deliveries, each after those that matter as much. Gives those of issues that are not being sent any more.
     pub fn add(&self, jobs: Vec<Job>) -> Vec<(Job, DeliveryState)> {
         let unwanted = self.with(|state| {
+            let now = Instant::now();
             if state.jobs.jobs().is_empty() {
-                state.pace.was_idle(Instant::now());
+                state.pace.was_idle(now);
             }
             let mut unwanted = Vec::new();
             for job in jobs {
                 if let Some(to) = state.aside.of(job.row.issue_id) {
                     unwanted.push((job, to));
                     continue;
+                }
+                if state.jobs.to_domain(job.to.domain()) == 0 {
+                    state.pace.domain_was_idle(job.to.domain(), now);
                 }
                 state.jobs.add(job);
             }

@@ -79,12 +79,15 @@ impl Gate {
         Self { way: Way::Shared(VecDeque::new(), own.block()), ..own }
     }
 
-    /// The same for a domain: whoever has its place waits for one in the rate of all too, and shall have both then. Nodes have the
-    /// places of all in turn, each for a while.
+    /// The same for a domain: whoever has its place waits for one in the rate of all too, and shall have both then. That is one step
+    /// `of_all` away; where nodes have the places of all in turn, each for a while, it is longer.
     #[must_use]
-    pub fn of_domain(self) -> Self {
-        let turns = if matches!(self.way, Way::Own(_)) { CATCH_UP } else { MOST_OWED };
-        Self { patience: self.step.max(turns), ..self }
+    pub fn of_domain(self, of_all: Duration) -> Self {
+        let patience = match self.way {
+            Way::Own(_) => of_all.min(self.step).max(CATCH_UP),
+            Way::Shared(..) => MOST_OWED,
+        };
+        Self { patience, ..self }
     }
 
     /// The time for each, of all nodes together.
@@ -321,7 +324,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_place_of_a_domain_waits_for_one_in_the_rate_of_all() {
-        let mut gate = Gate::own(Rate::parse("2/s").unwrap()).of_domain();
+        let mut gate = Gate::own(Rate::parse("2/s").unwrap()).of_domain(Duration::from_secs(1) / 3);
         let start = Instant::now();
         gate.was_idle(start);
         let mut passed = 0;
@@ -333,7 +336,7 @@ mod tests {
         }
         assert_eq!(passed, 21, "of three a second two");
 
-        let mut gate = Gate::shared(fifty()).of_domain();
+        let mut gate = Gate::shared(fifty()).of_domain(STEP);
         let wish = gate.wish(1, Duration::ZERO, start).unwrap();
         gate.add(&wish, start);
         let later = start + Duration::from_millis(400);

@@ -59,11 +59,14 @@ impl Pace {
         let has_quota = |rates: &[Rate], warms: bool| warms || rates.iter().any(|rate| rate.per != SECOND);
         let scope = |rates: &[Rate], warms: bool| Scope::new(rates, has_quota(rates, warms), gate);
         let share = |weight| Share { weight, served: 0, last: None };
+        let all = scope(&smtp.rates, smtp.warm_up.is_some());
+        let of_all = all.gate.as_ref().map(Gate::step).unwrap_or_default();
+        let of_domain = |(domain, rate): &(String, Rate)| (domain.clone(), gate(*rate).of_domain(of_all));
         let mut pace = Self {
-            all: scope(&smtp.rates, smtp.warm_up.is_some()),
+            all,
             relays: smtp.relays.iter().map(|relay| scope(&relay.rates, relay.warm_up.is_some())).collect(),
             shares: smtp.relays.iter().map(|relay| share(relay.weight as u64)).collect(),
-            domains: smtp.per_domain.iter().map(|(domain, rate)| (domain.clone(), gate(*rate).of_domain())).collect(),
+            domains: smtp.per_domain.iter().map(of_domain).collect(),
             nodes,
             is_shared: false,
         };
@@ -213,6 +216,11 @@ impl Pace {
         self.domains.get(domain).map(|gate| gate.step() * self.nodes())
     }
 
+    /// There was nothing to let through to `domain` until `now`.
+    pub fn domain_was_idle(&mut self, domain: &str, now: Instant) {
+        self.domains.get_mut(domain).into_iter().for_each(|gate| gate.was_idle(now));
+    }
+
     /// `relay` takes one to `domain`.
     pub fn pass(&mut self, relay: usize, domain: &str, now: Instant) {
         self.all.pass(now);
@@ -349,6 +357,18 @@ mod tests {
         let opens = |pace: &Pace| [pace.opens(0, now), pace.opens(1, now), Some(pace.domain_opens("x.example", now))];
         assert_eq!(opens(&after), opens(&before));
         assert!(opens(&after).iter().all(|opens| opens.is_some_and(|opens| opens > now)));
+    }
+
+    #[tokio::test]
+    async fn to_a_domain_never_two_go_at_once_after_nobody_could_send() {
+        for all in ["50/s", "3/s", "1/s"] {
+            let domains = vec![("x.example".to_owned(), rate("1/s")[0])];
+            let mut pace = pace(|smtp| (smtp.rates, smtp.per_domain) = (rate(all), domains));
+            let now = Instant::now() + 5 * SECOND;
+            pace.pass(0, "x.example", now);
+            let again = pace.domain_opens("x.example", now).max(pace.opens(0, now).unwrap());
+            assert!(again >= now + Duration::from_millis(600), "{all}: {:?}", again - now);
+        }
     }
 
     #[tokio::test]
