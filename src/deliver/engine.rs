@@ -36,6 +36,9 @@ const LEAST_SIGNED_AHEAD: usize = 1000;
 /// How many seconds ahead claims go where a rate is set.
 const AHEAD_OF_RATE: f64 = 1.0;
 
+/// The least time between looks of which the one before found nothing to send.
+const LEAST_WAIT: Duration = Duration::from_millis(10);
+
 /// How many deferred deliveries are queued again at a time.
 const QUEUED_AGAIN: i64 = 1000;
 
@@ -242,7 +245,7 @@ impl Engine {
         let more = ready || before.is_some() && session.has_due_delivery(now, None).await?;
         drop(session);
         let wait = deferred.and_then(|due| u64::try_from(due.0 - now.0).ok()).map_or(poll, Duration::from_millis);
-        let wait = wait.clamp(Duration::from_millis(10), poll);
+        let wait = wait.clamp(LEAST_WAIT, poll);
         let again = deferred.is_some_and(|due| due <= now);
         run.settle_refusals(!(more || again)).await;
         if !(ready || again) {
@@ -252,6 +255,7 @@ impl Engine {
             shared.store.marks().await?.queue_deferred(now, QUEUED_AGAIN).await?;
         }
         let limit = i64::try_from(room).unwrap_or(i64::MAX);
+        let began = tokio::time::Instant::now();
         self.strays.claiming(true);
         run.claiming();
         let mut session = shared.store.marks().await?;
@@ -268,8 +272,13 @@ impl Engine {
         if before.is_some() {
             shared.quotas.restock(&shared.store, &run.feed, shared.clock.now(), now).await?;
         }
-        // Behind those that wait for their domain are others that need not.
-        Ok(if is_full && put_off > 0 { Duration::ZERO } else { wait })
+        Ok(match put_off {
+            // Behind those that wait for their domain are others that need not.
+            1.. if is_full && put_off < room => Duration::ZERO,
+            // With none to keep, whoever else writes has as much time as that took: there may be many more of them.
+            1.. if is_full => began.elapsed().max(LEAST_WAIT),
+            _ => wait,
+        })
     }
 
     /// How many deliveries may be in hand: few where they go slowly, so that other nodes find some too.
