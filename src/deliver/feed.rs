@@ -13,6 +13,7 @@ use super::in_order::InOrder;
 use super::message::Job;
 use super::others::{KeptFrom, Others};
 use super::pace::{Limit, Pace};
+use super::put_off::PutOff;
 use super::unwelcome::Unwelcome;
 use crate::domain::DeliveryState;
 
@@ -21,9 +22,6 @@ use crate::domain::DeliveryState;
 const TOO_LONG: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_secs(2);
 const FEW: u32 = 50;
-
-/// For how long it does at the most: the limit may be another one by then.
-const LONGEST: Duration = Duration::from_secs(600);
 
 /// What goes before this is urgent: answers that somebody waits for, and warnings.
 const URGENT: i64 = 15;
@@ -44,8 +42,7 @@ struct State {
     jobs: InOrder,
     aside: Aside,
     kept_from: KeptFrom,
-    /// Until when deliveries to each domain have been put off: the next ones have places behind them.
-    put_off: HashMap<String, Instant>,
+    put_off: PutOff,
     /// Of each relay.
     unwelcome: Vec<Arc<Unwelcome>>,
     pace: Pace,
@@ -59,7 +56,7 @@ impl Feed {
             jobs: InOrder::of(pace.domains()),
             aside: Aside::default(),
             kept_from: KeptFrom::default(),
-            put_off: HashMap::new(),
+            put_off: PutOff::default(),
             unwelcome,
             pace,
             closed: false,
@@ -198,6 +195,8 @@ impl Feed {
     pub fn set_aside(&self, issue: i64, to: DeliveryState, known: bool) -> Vec<(Job, DeliveryState)> {
         let waiting = self.with(|state| {
             state.aside.insert(issue, to, known);
+            // What stood before others may have been its own.
+            state.put_off.clear();
             state.jobs.take_out(|job| job.row.issue_id == Some(issue))
         });
         waiting.into_iter().map(|job| (job, to)).collect()
@@ -372,16 +371,14 @@ impl State {
             let opens = self.pace.domain_opens(job.to.domain(), now).saturating_duration_since(now);
             let wait = times.entry(job.to.domain().to_owned()).or_insert(opens);
             let then = *wait;
-            *wait += step;
-            if then <= (step * FEW).clamp(LONG, TOO_LONG) {
+            let own_step = step * self.pace.nodes();
+            *wait += own_step;
+            if then <= (own_step * FEW).clamp(LONG, TOO_LONG) {
                 return Some(job);
             }
             let mut at = now + then;
             if job.row.priority >= URGENT {
-                // One after the other, so that they do not all come back together, to be put off again.
-                let behind = self.put_off.entry(job.to.domain().to_owned()).or_insert(now);
-                at = at.max(*behind + step).min(now + LONGEST);
-                *behind = at;
+                at = self.put_off.place(job.to.domain(), job.row.priority, at, step, now);
             }
             slow.push((job, at - now));
             None

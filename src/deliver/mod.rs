@@ -33,6 +33,7 @@ mod pacer;
 mod phrases;
 mod policy;
 mod provider;
+mod put_off;
 mod quotas;
 mod reason;
 mod recorder;

@@ -211,9 +211,9 @@ impl Pace {
         self.domains.get(domain).map_or(usize::MAX, |gate| gate.soon(now))
     }
 
-    /// How long a step of a domain is on this node, as far as one can say.
+    /// How long a step of a domain is, of all nodes together.
     pub fn domain_step(&self, domain: &str) -> Option<Duration> {
-        self.domains.get(domain).map(|gate| gate.step() * self.nodes())
+        self.domains.get(domain).map(Gate::step)
     }
 
     /// There was nothing to let through to `domain` until `now`.
@@ -274,7 +274,8 @@ impl Pace {
         }
     }
 
-    fn nodes(&self) -> u32 {
+    /// How many nodes keep to the limits together.
+    pub fn nodes(&self) -> u32 {
         self.nodes.load(Ordering::Relaxed).max(1)
     }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use postround::deliver::Settings;
+use postround::store::Durability;
 
 use super::metronome::Metronome;
 use super::rates::{rate, times, until_sent};
 use super::world::{Catcher, World};
-use crate::support::{PATIENCE, TestStore, on_both};
+use crate::support::{MONDAY, PATIENCE, TestStore, on_both};
 
 /// Fifty a second, and five of them at the most to one domain: ten seconds' work for it are as much as is in hand of all.
 fn with_a_slow_domain(catcher: &Catcher) -> Settings {
@@ -100,4 +101,36 @@ async fn of_two_nodes_neither_takes_places_for_whoever_waits_for_their_domain() 
     tokio::join!(first.run(until_sent(&world, 300)), second.run(until_sent(&world, 300)));
     metronome.fifty_a_second(&times(&catcher));
     five_a_second_are_slow(&catcher, &metronome);
+}
+
+/// Another node lives, and does nothing.
+async fn idle_node(world: &World) {
+    for beat in 1.. {
+        let mut session = world.store().write(Durability::Normal).await.unwrap();
+        session.beat("idle", beat, MONDAY).await.unwrap();
+        session.commit().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_of_two_nodes_has_put_off_comes_back_at_the_domains_whole_rate() {
+    let Some(test) = TestStore::postgres().await else { return };
+    let (world, catcher) = (World::new(test).await, Catcher::plain().await);
+    for number in 0..600 {
+        world.queue_to(&format!("reader{number}@slow.example"), "").await;
+    }
+    let mut settings = catcher.settings();
+    settings.smtp.relays[0].connections = 6;
+    settings.smtp.per_domain = vec![("slow.example".to_owned(), rate("100/s"))];
+    let (engine, started) = (world.engine(settings), Instant::now());
+    tokio::select! {
+        () = idle_node(&world) => {}
+        _ = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            engine.run(until_sent(&world, 600)).await
+        } => {}
+    }
+    let took = started.elapsed();
+    assert!((Duration::from_millis(5500)..Duration::from_secs(9)).contains(&took), "{took:?}");
 }
