@@ -6,7 +6,7 @@ use super::issue::IssueReport;
 use crate::app::App;
 use crate::deliver::{Trouble, troubles};
 use crate::domain::{IssueState, UtcMillis};
-use crate::render::sender_of;
+use crate::render::{SentBy, sender_of};
 use crate::store::{PaceRow, Session, StoreError};
 
 /// What is finished so soon after a relay has failed was under way.
@@ -95,7 +95,7 @@ impl InTheWay {
             return Ok(Self::default());
         }
         let sender = session.message_of_issue(report.id).await?.and_then(|message| sender_of(&message));
-        let Some(sender) = sender else { return Ok(Self { standstill, ..Self::default() }) };
+        let Some(SentBy { email: sender, .. }) = sender else { return Ok(Self { standstill, ..Self::default() }) };
         let mut refused = of_senders.into_iter().filter(|trouble| trouble.sender.as_deref() == Some(sender.as_str()));
         let (refused, others) = (refused.next(), refused.count());
         let is_refused = refused.is_some() && others + 1 == app.config.smtp.relays.len();

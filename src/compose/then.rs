@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::page::IssuePage;
 use super::{ComposeError, Composer};
 use crate::config::{BUILT_IN_TEMPLATE, DEFAULT_SUBJECT, Digest, Sender, Theme, WhenEmpty};
-use crate::render::sender_of;
+use crate::render::{SentBy, sender_of};
 use crate::store::{IssueRow, Session};
 
 impl Composer {
@@ -17,7 +17,7 @@ impl Composer {
         }
         let page = reader.page(issue.id).await?.map(|row| IssuePage::read(issue.id, &row)).transpose()?;
         let title = page.as_ref().map_or_else(|| issue.digest.clone(), |page| page.content.title.clone());
-        let sender = self.sender_then(reader, issue, &title).await?;
+        let sender = self.sender_then(reader, issue).await?;
         let bare = self.bare(issue, title, sender)?;
         Ok(match page {
             Some(page) => page.digest(&bare),
@@ -52,19 +52,16 @@ impl Composer {
         })
     }
 
-    /// Who the mails of an issue are from.
-    async fn sender_then(&self, reader: &mut Session, issue: &IssueRow, title: &str) -> Result<Sender, ComposeError> {
+    /// Who the mails of an issue are from. Nobody leaves by a mail to the common address if they are from another.
+    async fn sender_then(&self, reader: &mut Session, issue: &IssueRow) -> Result<Sender, ComposeError> {
         let common = self.config.sender.clone();
-        let first = reader.issue_mails(issue.id).await?.into_iter().next();
-        let mail = match first {
-            Some(first) => reader.mail(first.id).await?,
-            None => None,
-        };
-        Ok(match mail.and_then(|mail| sender_of(&mail.mime)) {
-            Some(email) if email != common.email => {
-                Sender { name: title.to_owned(), email, reply_to: None, unsubscribe_email: None, ..common }
+        let message = reader.message_of_issue(issue.id).await?;
+        Ok(match message.and_then(|message| sender_of(&message)) {
+            Some(SentBy { name, email, reply_to }) => {
+                let unsubscribe_email = common.unsubscribe_email.filter(|_| email == common.email);
+                Sender { name, email, reply_to, unsubscribe_email, ..common }
             }
-            _ => common,
+            None => common,
         })
     }
 }

@@ -8,7 +8,7 @@ use data_encoding::BASE32_NOPAD;
 
 use crate::dkim::{SignError, Signer};
 use crate::domain::{EmailAddress, PublicId, UtcMillis};
-use crate::render::{Message, Slots, sender_of};
+use crate::render::{Message, SentBy, Slots, sender_of};
 use crate::store::{ClaimedRow, Store, StoreError};
 
 /// How many mails are kept parsed: an issue has one for each variant.
@@ -188,7 +188,7 @@ impl Mails {
             Ok(message) => message,
             Err(error) => return Ok(Err(format!("the stored mail is damaged: {error}"))),
         };
-        let Some(sender) = sender_of(&row.mime) else {
+        let Some(SentBy { email: sender, .. }) = sender_of(&row.mime) else {
             return Ok(Err("the stored mail is damaged: it has no sender".to_owned()));
         };
         let mail = Arc::new(Prepared { message, salt: row.salt, sender });

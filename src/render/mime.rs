@@ -1,5 +1,7 @@
 //! A rendered mail as one message with marks for its slots: headers, and the two parts in quoted-printable.
 
+use mail_parser::{Addr, Address, MessageParser};
+
 use super::encode::{QuotedPrintable, hex};
 use super::header::Header;
 use super::message::Place;
@@ -47,15 +49,27 @@ pub(super) fn assemble(envelope: &Envelope<'_>, text: &str, html: &str, random: 
     String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// The sender that a message was made for: the address of its `From`, as `assemble` writes it.
-pub fn sender_of(mime: &str) -> Option<EmailAddress> {
-    let (head, _) = mime.split_once("\r\n\r\n")?;
-    // A line that begins with a space goes on with the one before.
-    let lines = head.split("\r\n").skip_while(|line| !line.starts_with("From:"));
-    let own = lines.enumerate().take_while(|(number, line)| *number == 0 || line.starts_with(' '));
-    let last = own.last()?.1;
-    let address = last.rsplit([' ', '<']).next()?;
-    EmailAddress::parse(address.trim_end_matches('>')).ok()
+/// Who a message is from.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SentBy {
+    /// The display name; may be empty.
+    pub name: String,
+    /// The address.
+    pub email: EmailAddress,
+    /// Where answers go; none: to the address.
+    pub reply_to: Option<EmailAddress>,
+}
+
+/// The sender that a message was made for, as `assemble` writes it.
+pub fn sender_of(mime: &str) -> Option<SentBy> {
+    let message = MessageParser::default().parse_headers(mime)?;
+    let address = |addr: &Addr<'_>| EmailAddress::parse(addr.address()?).ok();
+    let from = message.from()?.first()?;
+    Some(SentBy {
+        name: from.name().unwrap_or_default().to_owned(),
+        email: address(from)?,
+        reply_to: message.reply_to().and_then(Address::first).and_then(address),
+    })
 }
 
 fn headers(envelope: &Envelope<'_>, out: &mut Vec<u8>) {
@@ -152,21 +166,38 @@ fn sender_id(sender: &Sender) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::SystemRandom;
+    use crate::render::one_line;
     use proptest::prelude::*;
+
+    const LOCALS: [&str; 3] = ["digest", "zoë", "a-sender-whose-address-takes-a-line-of-its-own-in-every-header"];
+
+    fn address(local: &str) -> EmailAddress {
+        EmailAddress::parse(&format!("{local}@news.example")).unwrap()
+    }
 
     proptest! {
         #[test]
         fn the_sender_of_a_message_is_the_one_that_was_written_into_it(
             name in "\\PC{0,80}",
-            local in prop::sample::select(vec!["digest", "zoë", "a-sender-whose-address-takes-a-line-of-its-own-in-every-header"]),
+            local in prop::sample::select(LOCALS.to_vec()),
+            reply_to in prop::option::of(prop::sample::select(LOCALS.to_vec())),
         ) {
-            let sender = EmailAddress::parse(&format!("{local}@news.example")).unwrap();
-            let mut out = Vec::new();
-            let mut from = Header::begin("From", &mut out);
-            from.mailbox(&name, &sender);
-            from.end();
-            out.extend_from_slice(b"To: <reader@x.example>\r\n\r\nFrom: <nobody@x.example>\r\n");
-            prop_assert_eq!(sender_of(&String::from_utf8(out).unwrap()), Some(sender));
+            let sender = Sender {
+                name: name.clone(),
+                email: address(local),
+                reply_to: reply_to.map(address),
+                unsubscribe_email: None,
+                postal_address: String::new(),
+                legal: String::new(),
+                contact_url: None,
+                social: Vec::new(),
+            };
+            let marker = Marker::new(&SystemRandom);
+            let envelope = Envelope { sender: &sender, subject: "From: <nobody@x.example>", marker: &marker, list: None };
+            let mime = assemble(&envelope, "From: <nobody@x.example>", "", &SystemRandom);
+            let written = SentBy { name: one_line(&name).into_owned(), email: sender.email, reply_to: sender.reply_to };
+            prop_assert_eq!(sender_of(&mime), Some(written));
         }
     }
 

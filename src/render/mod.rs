@@ -37,7 +37,7 @@ pub use error::TemplateError;
 pub use fit::Fit;
 pub use letter::{Had, Letter, Valid, Wanted};
 pub use message::{Message, SpliceError};
-pub use mime::sender_of;
+pub use mime::{SentBy, sender_of};
 pub use pages::PageNames;
 pub(crate) use references::Texts;
 pub use renderer::Renderer;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mail_parser::MessageParser;
 use postround::compose::Occasion;
 use postround::domain::SystemClock;
 
@@ -70,6 +71,28 @@ on_both! {
             let [_, (subject, text)] = &desk.got()[&format!("{reader}@northfold.example")][..] else { panic!("{reader}") };
             assert!(subject.starts_with(word) && text.contains("It is 2028."), "{reader}: {subject}\n{text}");
         }
+    }
+
+    async fn the_mails_of_a_digest_that_is_gone_are_from_whom_they_were_from_and_answers_go_where_they_went(store: TestStore) {
+        let mut desk = Desk::new(&store).await;
+        let config = std::fs::read_to_string(desk.program.folder.path().join("config.toml")).unwrap();
+        let own = "{ name = \"Zoë, Editor\", email = \"editor@exampleton.example\", reply_to = \"desk@exampleton.example\" }";
+        desk.program.configure(&config.replace("id = \"weekly\"", &format!("id = \"weekly\"\nsender = {own}")));
+        desk.app = desk.program.app(Arc::new(SystemClock)).await;
+        desk.subscribe(1).await;
+        let issue = desk.issue().await;
+        desk.app.composer().hold_issue(issue, BECAUSE).await.unwrap();
+        replace_the_digest(&mut desk).await;
+        desk.app.composer().withdraw(issue, GONE, BECAUSE).await.unwrap();
+        desk.app.composer().resume_issue(issue, BECAUSE).await.unwrap();
+        desk.deliver_all(issue).await;
+        let mails = desk.program.mailbox.messages();
+        let [mail] = &mails[..] else { panic!("{} mails", mails.len()) };
+        let parsed = MessageParser::default().parse(&mail.raw).unwrap();
+        let from = parsed.from().and_then(|from| from.first()).unwrap();
+        assert_eq!((from.name(), from.address()), (Some("Zoë, Editor"), Some("editor@exampleton.example")));
+        let reply_to = parsed.reply_to().and_then(|to| to.first()).unwrap();
+        assert_eq!(reply_to.address(), Some("desk@exampleton.example"));
     }
 
     async fn what_is_withdrawn_before_an_issue_is_laid_out_is_in_no_mail_when_its_digest_is_back(store: TestStore) {
