@@ -4,6 +4,24 @@ use super::query::{fetch_all, fetch_one, queries};
 use super::{Session, StoreError};
 use crate::domain::UtcMillis;
 
+/// How many of the deliveries that are such as `$which` says wait before an issue or are under way: by the index of what is not
+/// sent, and by that of what is owned; `coalesce` keeps the issues' own index, with all that they ever sent, out of it.
+macro_rules! waiting_before {
+    ($which:literal) => {
+        concat!(
+            "select (select count(*) from deliveries d
+                 where d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'deferred') and d.issue_id < $1",
+            $which,
+            ") + (select count(*) from deliveries d
+                 where d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'deferred') and d.issue_id is null",
+            $which,
+            ") + (select count(*) from deliveries d where d.owner is not null and coalesce(d.issue_id, 0) < $1",
+            $which,
+            ")"
+        )
+    };
+}
+
 queries! {
     // Answers differ in their last words alone, as in how many seconds to wait: the first ones, with the codes, tell them
     // apart. What waits for its turn in the spread has not been put off.
@@ -34,25 +52,8 @@ queries! {
         "select count(*) from deliveries
          where issue_id = $1 and state in ('queued', 'claimed', 'sending', 'deferred') and lower(address) like $2"
     };
-    // By the index of what is not sent, and by that of what is owned; `coalesce` keeps the issues' own index, with all that they
-    // ever sent, out of it.
-    WAITING_BEFORE = {
-        "select (select count(*) from deliveries d
-                 where d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'deferred') and d.issue_id < $1)
-              + (select count(*) from deliveries d
-                 where d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'deferred') and d.issue_id is null)
-              + (select count(*) from deliveries d where d.owner is not null and coalesce(d.issue_id, 0) < $1)"
-    };
-    WAITING_BEFORE_AT = {
-        "select (select count(*) from deliveries d
-                 where d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'deferred') and d.issue_id < $1
-                   and lower(d.address) like $2)
-              + (select count(*) from deliveries d
-                 where d.state not in ('claimed', 'sending', 'sent') and d.state in ('queued', 'deferred') and d.issue_id is null
-                   and lower(d.address) like $2)
-              + (select count(*) from deliveries d
-                 where d.owner is not null and coalesce(d.issue_id, 0) < $1 and lower(d.address) like $2)"
-    };
+    WAITING_BEFORE = { waiting_before!("") };
+    WAITING_BEFORE_AT = { waiting_before!(" and lower(d.address) like $2") };
     // Those who have not left, by what keeps a digest from them now; `''`: nothing does.
     BARS = {
         "select case when s.state <> 'confirmed' then s.state

@@ -32,8 +32,9 @@ queries! {
          where digest = $2 and state in ('sending', 'held') and laid_out_at is null and layout_after >= $1
            and not exists (select 1 from deliveries d where d.issue_id = issues.id and d.subscriber_id = $1)"
     };
-    // What a leaving cancelled before it was ever started, or the start afterwards, where a layout had not seen it yet: in an issue that is still being sent, unless they are paused, and
-    // corrections of what they have, as long as it is kept who got them.
+    // What a leaving cancelled before it was ever started, or the start afterwards, where a layout had not seen it yet: in an
+    // issue that is still being sent, unless they are paused, and corrections of what they have, as long as it is kept who got
+    // them.
     RESTORE_LEFT = {
         deliveries set "state = 'queued', due_at = $4, first_due_at = $4, finished_at = null"
         where sqlite "subscriber_id = $1 and digest = $2 and state = 'cancelled' and finished_at >= $3 and started_at is null
