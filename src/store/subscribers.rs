@@ -52,20 +52,28 @@ pub struct SubscriptionRow {
     pub left_at: Option<UtcMillis>,
 }
 
-queries! {
-    SUBSCRIBER_BY_HASH = {
-        "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at,
+/// Reads subscribers, as [`SubscriberRow`] has them.
+macro_rules! subscribers {
+    ($which:literal) => {
+        concat!(
+            "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at,
                 left_all_at
-         from subscribers where address_hash = $1"
+             from subscribers ",
+            $which
+        )
     };
+}
+
+queries! {
+    SUBSCRIBER_BY_HASH = { subscribers!("where address_hash = $1") };
     SUBSCRIBER_BY_PUBLIC_ID = {
-        "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at,
-                left_all_at
-         from subscribers where public_id = $1
-         union all
-         select s.id, s.public_id, s.email, s.address_hash, s.name, s.state, s.locale, s.created_at, s.updated_at,
+        subscribers!(
+            "where public_id = $1
+             union all
+             select s.id, s.public_id, s.email, s.address_hash, s.name, s.state, s.locale, s.created_at, s.updated_at,
                 s.confirmed_at, s.left_all_at
-         from former_ids f join subscribers s on s.id = f.subscriber_id where f.public_id = $1"
+             from former_ids f join subscribers s on s.id = f.subscriber_id where f.public_id = $1"
+        )
     };
     // On SQLite a writer is alone anyway.
     LOCK_SUBSCRIBER = {
@@ -80,12 +88,8 @@ queries! {
     };
     // A list of keys is bound in its own way on each.
     SUBSCRIBERS_AMONG = {
-        sqlite "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at,
-                left_all_at
-            from subscribers where address_hash in (select value from json_each($1)) order by id"
-        postgres "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at,
-                left_all_at
-            from subscribers where address_hash in (select jsonb_array_elements_text($1::jsonb)) order by id"
+        sqlite (subscribers!("where address_hash in (select value from json_each($1)) order by id"))
+        postgres (subscribers!("where address_hash in (select jsonb_array_elements_text($1::jsonb)) order by id"))
     };
     SUBSCRIPTIONS_AMONG = {
         sqlite "select subscriber_id, digest, state, topics, paused_until, created_at, left_at from subscriptions
@@ -93,11 +97,7 @@ queries! {
         postgres "select subscriber_id, digest, state, topics, paused_until, created_at, left_at from subscriptions
             where subscriber_id in (select jsonb_array_elements_text($1::jsonb)::bigint) order by subscriber_id, id"
     };
-    SUBSCRIBERS_AFTER = {
-        "select id, public_id, email, address_hash, name, state, locale, created_at, updated_at, confirmed_at,
-                left_all_at
-         from subscribers where id > $1 order by id limit $2"
-    };
+    SUBSCRIBERS_AFTER = { subscribers!("where id > $1 order by id limit $2") };
     SUBSCRIPTIONS_BETWEEN = {
         "select subscriber_id, digest, state, topics, paused_until, created_at, left_at from subscriptions
          where subscriber_id between $1 and $2 order by subscriber_id, id"
